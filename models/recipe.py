@@ -1,0 +1,260 @@
+"""The recipe: what to train and how to judge it. One TOML file, frozen, saved in every model.
+
+Where things are (root, landing zone, webhook) is not here but in the settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from math import ceil
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Bounds = tuple[float, float]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class Section(BaseModel):
+    """A part of the recipe: immutable, and no key that it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Columns(Section):
+    """Our name of a column = yours. An empty string: your files have none."""
+
+    ts: str = "ts"
+    user_id: str = "user_id"
+    channel: str = "channel"
+    campaign_id: str = "campaign_id"
+    value: str = ""
+    confidence: str = ""
+    propensity: str = ""
+    explore: str = ""
+    served_probability: str = ""
+    model_version: str = ""
+    label: str = ""  # inline label, 0 or 1
+
+
+class Landing(Section):
+    """How landed files are read."""
+
+    time: str = "iso"  # iso, epoch_s, epoch_ms, epoch_us, or a strptime format
+    late_days: Annotated[int, Field(ge=0, le=30)] = 1
+    grace_days: Annotated[int, Field(ge=0, le=30)] = 0
+    event_id_from: Literal["columns", "file_row"] = "columns"
+    event_id_columns: tuple[str, ...] = ("event_id",)
+    channel_constant: str = ""
+    columns: Columns = Columns()
+
+
+class Cost(Section):
+    """What one decision costs, by outcome; a gain is a negative cost. Currency units per impression."""
+
+    true_positive: float
+    false_positive: float
+    true_negative: float = 0.0
+    false_negative: float = 0.0
+
+    @model_validator(mode="after")
+    def _sending_must_be_a_choice(self) -> Self:
+        if self.false_positive <= self.true_negative or self.false_negative <= self.true_positive:
+            msg = (
+                "expected false_positive > true_negative and false_negative > true_positive, "
+                "otherwise no probability is worth a threshold"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class Channel(Section):
+    """One channel: its label, its costs, its absolute bounds."""
+
+    positive_kind: str = "click"
+    attribution_window_hours: Annotated[float, Field(ge=0, le=24 * 60)] = 24
+    gated: bool = True
+    positive_ratio: Bounds  # as seen by the end of the same day; outside, the day is rejected
+    cost: Cost
+
+
+class Feature(Section):
+    """One input of the model, computed from one column of the impression."""
+
+    name: Name
+    kind: Literal["categorical", "numeric", "hour", "weekday"]
+    column: str = ""  # default: the feature's name
+    buckets: Annotated[int, Field(ge=2, le=2**30)] = 2**14  # categorical: rows of the hashed embedding
+    transform: Literal["none", "log"] = "none"  # numeric: log is sign(x)·ln(1 + |x|), before standardising
+
+    @property
+    def source(self) -> str:
+        """The impression column that is read."""
+        return self.column or ("ts" if self.kind in ("hour", "weekday") else self.name)
+
+
+class Training(Section):
+    """Which days, which network, how it learns."""
+
+    window_days: Annotated[int, Field(ge=1, le=400)] = 14
+    validation_days: Annotated[int, Field(ge=1, le=28)] = 1
+    calibration_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    calibration_days: Annotated[int, Field(ge=1)] = 7
+    network: Literal["logistic_regression", "deepfm", "dcn_v2"] = "deepfm"
+    embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
+    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
+    cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
+    batch_rows: Annotated[int, Field(ge=1)] = 4096
+    learning_rate: Positive = 0.002
+    embedding_learning_rate: Positive = 0.05
+    min_positives: Annotated[int, Field(ge=1)] = 100  # effective, after recency; fewer: nothing is trained
+    seed: int = 7
+
+
+class Weights(Section):
+    """How rows are weighed in training. Evaluation is always unweighted."""
+
+    half_life_days: Positive = 7.0
+    class_weight: Literal["balanced", "none"] | dict[Literal["0", "1"], Positive] = "balanced"
+    class_power: Share = 1.0
+    cap: Annotated[float, Field(ge=0)] = 0.0  # on the product, before it is normalised; 0: no cap
+    offset: bool = True  # exact inversion of the weights; off only to see what goes wrong without
+
+
+class Validation(Section):
+    """Hygiene of a day; a day that fails one of these is rejected until somebody accepts it."""
+
+    min_rows: Annotated[int, Field(ge=1)] = 1000
+    min_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    max_hours_since_last_event: Positive = 2.0
+    max_quarantined_share: Share = 0.02
+    max_duplicate_share: Share = 0.05
+    max_unreadable_files: Annotated[int, Field(ge=0)] = 0
+    max_null_share: dict[str, Share] = {}
+    value_sets: dict[str, tuple[str, ...]] = {}
+
+
+class Drift(Section):
+    """When a day's positive ratio raises an alert: effect and evidence are both needed."""
+
+    history_days: Annotated[int, Field(ge=7)] = 28
+    min_history_days: Annotated[int, Field(ge=3)] = 7
+    min_effect: Positive = 0.2  # relative change of the odds
+    min_z: Positive = 4.0  # standard errors, overdispersion included
+    holds_training: bool = False
+
+
+class Gate(Section):
+    """What a challenger has to show."""
+
+    max_cost_delta_per_1000: Annotated[float, Field(ge=0)]
+    max_channel_cost_delta_per_1000: Annotated[float, Field(ge=0)]
+    max_log_loss_delta: Annotated[float, Field(ge=0)] = 0.001
+    calibration_ratio: Bounds = (0.8, 1.25)
+    min_rows: Annotated[int, Field(ge=1)] = 5000
+    min_positives: Annotated[int, Field(ge=1)] = 200
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
+
+
+class Recipe(Section):
+    """The whole recipe. Two recipes with equal digests train and judge alike."""
+
+    name: Name
+    landing: Landing = Landing()
+    channels: dict[Name, Channel] = Field(min_length=1)
+    features: tuple[Feature, ...] = Field(min_length=1)
+    training: Training = Training()
+    weights: Weights = Weights()
+    validation: Validation = Validation()
+    drift: Drift = Drift()
+    gate: Gate
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) != len(names):
+            msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
+            raise ValueError(msg)
+        by_source: dict[str, set[str]] = {}
+        for feature in self.features:
+            by_source.setdefault(feature.source, set()).add(feature.kind)
+        if mixed := [s for s, kinds in by_source.items() if {"categorical", "numeric"} <= kinds]:
+            msg = f"features: expected one kind a column, received categorical and numeric for {mixed}"
+            raise ValueError(msg)
+        if leaks := [c for c in by_source if c in NOT_FEATURES]:
+            msg = f"features: {leaks} is known only after or outside the decision and can't be a feature"
+            raise ValueError(msg)
+        if self.landing.channel_constant and set(self.channels) != {self.landing.channel_constant}:
+            msg = f"channels: expected only {self.landing.channel_constant!r} (landing.channel_constant)"
+            raise ValueError(msg)
+        if not any(channel.gated for channel in self.channels.values()):
+            msg = "channels: expected at least one with gated = true"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def inline_label(self) -> bool:
+        """Whether the label stands in the impression itself."""
+        return bool(self.landing.columns.label)
+
+    @property
+    def maturity_days(self) -> int:
+        """Whole days until labels of all gated channels are final: m of the day plan."""
+        if self.inline_label:
+            return self.landing.grace_days
+        gated = [c for c in self.channels.values() if c.gated]
+        return max(ceil(c.attribution_window_hours / 24) for c in gated) + self.landing.grace_days
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe's content, 16 hex digits; comments and key order don't count."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+# Known only after the decision (or only to the logger), so never an input of the model.
+NOT_FEATURES = frozenset({"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence"})
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe; raises UsageError with key, expected and received of each mistake."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        msg = f"recipe {path}: expected a readable TOML file, received: {error.strerror or error}. Set --recipe."
+        raise UsageError(msg) from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"recipe {path}: expected TOML, received: {error}"
+        raise UsageError(msg) from error
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        msg = f"recipe {path}: " + "; ".join(lines)
+        raise UsageError(msg, recipe_errors=lines) from error
+
+
+def _explain(problem: object) -> str:
+    """One mistake of a recipe as `key: expected …, received …`."""
+    assert isinstance(problem, dict)
+    key = ".".join(str(part) for part in problem["loc"]) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: expected no such key, received {problem['input']!r}. Check its spelling or remove it"
+    if problem["type"] == "missing":
+        return f"{key}: expected a value, received nothing. Add the key"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    expected = problem["msg"].removeprefix("Input should be ")
+    return f"{key}: expected {expected}, received {problem['input']!r}"
