@@ -148,7 +148,7 @@ class Drift(Section):
 
     history_days: Annotated[int, Field(ge=7)] = 28
     min_history_days: Annotated[int, Field(ge=3)] = 7
-    min_effect: Positive = 0.2  # relative change of the odds
+    min_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2  # relative change of the odds; no fall reaches 1
     min_z: Positive = 4.0  # standard errors, overdispersion included
     holds_training: bool = False
 

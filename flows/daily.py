@@ -1,0 +1,96 @@
+"""The daily flow: one day's events in, a judged model out. Read it from top to bottom."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+# isort: on
+from prefect import flow, runtime
+from tasks.report import write_report, write_run_list
+
+# isort: off - first, since it turns telemetry off before Prefect reads the environment
+from flows.settings import Settings, load_settings
+from models.recipe import Recipe, load_recipe
+from models.weights import Factors
+from tasks import layout
+from tasks.alert import send_alerts
+from tasks.deploy import check_serving, deploy_challenger
+from tasks.document import day_document, load_document, write_document
+from tasks.drift import DriftReport, detect_drift
+from tasks.evaluate import evaluate_models
+from tasks.gate import hold_without_training, judge_challenger, untrainable
+from tasks.ingest import ingest_day
+from tasks.plan import RunPlan, catch_up, plan_run
+from tasks.registry import claim_root, current_champion, record_run
+from tasks.store import LocalStore
+from tasks.train import train_challenger
+from tasks.validate import rejection_error, validate_day
+from tasks.weigh import weigh_rows
+
+
+@flow(name="daily")
+def daily(
+    day: date | None = None,
+    recipe: Path | None = None,
+    root: str | None = None,
+    landing: str | None = None,
+    force: bool = False,
+    shadow: bool = False,
+) -> dict[str, Any]:
+    """Run all stages for one day and return the run's document; without a day, for the one before the scheduled time.
+
+    A run that was made from the same inputs is found, not made again, unless forced. In the shadow nothing is put
+    into service. Raises DataRejectedError where the day, or its whole window, can't be used.
+    """
+    settings = load_settings(recipe=recipe, root=root, landing=landing)
+    rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
+    day = day or _scheduled_day(settings)
+    claim_root(store, rules.name)
+
+    ingested = ingest_day(store, settings.landing_zone, rules, day, now)
+    problems = catch_up(store, settings.landing_zone, rules, day, now)
+    validated = validate_day(store, rules, day, now)
+    drift = detect_drift(store, rules, day)
+    send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url.get_secret_value())
+    document = day_document(ingested, validated, drift)
+    if not validated.accepted:
+        raise rejection_error(validated, settings.landing_zone, document)
+
+    plan = plan_run(store, rules, day, problems, forced_at=now if force else None)
+    path = layout.run_object(plan.run_id)
+    recorded = store.open(path) is not None
+    if not recorded:
+        with store.writing(path, plan.to_json()) as folder:
+            _make_run(store, rules, plan, drift, document, folder)
+    record_run(store, plan)
+    document = load_document(store, path)
+    refusal = None
+    if document["verdict"]["decision"] == "promote" and not shadow:
+        refusal = deploy_challenger(store, plan.run_id, "promote", document["verdict"]["reason"], now)
+    champion = current_champion(store)
+    write_run_list(store, champion)
+    return {**document, "champion": champion, "not_deployed": refusal, "recorded": recorded}
+
+
+def _make_run(
+    store: LocalStore, recipe: Recipe, plan: RunPlan, drift: DriftReport, document: dict[str, Any], folder: Path
+) -> None:
+    """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
+    factors: Factors = weigh_rows(store, recipe, plan, folder)
+    if missing := untrainable(recipe, factors, drift.alerts):
+        verdict = hold_without_training(folder, missing, bootstrap=plan.champion is None)
+    else:
+        train_challenger(store, recipe, plan, factors, folder)
+        evaluate_models(store, recipe, plan, folder)
+        serving = check_serving(store, recipe, plan, folder)
+        verdict = judge_challenger(store, recipe, plan, folder, [serving])
+    write_document(folder, document, plan, drift, factors, verdict)
+    write_report(store, recipe, plan, folder)
+
+
+def _scheduled_day(settings: Settings) -> date:
+    """The day before the time for which this run was scheduled, in the schedule's time zone."""
+    scheduled = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
+    return scheduled.astimezone(settings.zone).date() - timedelta(days=1)

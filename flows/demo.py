@@ -1,0 +1,40 @@
+"""The demonstrations: a few simulated weeks, or the Open Bandit sample, and the daily flow over the last days."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from tasks.simulate import simulate
+
+from flows.daily import daily
+from models.days import day_range
+from models.recipe import load_recipe
+from models.world import World
+from tasks.land import land_file
+from tasks.open_bandit import BANDIT_DAYS, extract_sample
+
+DEMO_START = date(2026, 3, 2)
+DEMO_DAYS = 24
+DEMO_RUN_DAYS = 3
+DEMO_ROWS_PER_DAY = 25_000
+
+
+def run_demo(recipe: Path, folder: Path) -> list[dict[str, Any]]:
+    """Simulate some weeks below `folder` and run the daily flow for the last days; returns the runs' documents."""
+    landing = folder / "landing"
+    if not landing.exists():
+        simulate(World(seed=7, rows_per_day=DEMO_ROWS_PER_DAY), DEMO_START, DEMO_DAYS, folder)
+    last = DEMO_START + timedelta(days=DEMO_DAYS - 1)
+    days = day_range(last - timedelta(days=DEMO_RUN_DAYS - 1), last)
+    return [daily(day, recipe, str(folder / "root"), str(landing)) for day in days]
+
+
+def run_open_bandit(recipe: Path, folder: Path, wheel: Path) -> list[dict[str, Any]]:
+    """Land the Open Bandit sample by day below `folder` and run the daily flow for each day that has a window."""
+    landing = folder / "landing"
+    if not landing.exists():
+        for file in extract_sample(wheel, folder / "sample"):
+            land_file(file, load_recipe(recipe), landing)
+    return [daily(day, recipe, str(folder / "root"), str(landing)) for day in BANDIT_DAYS[1:]]

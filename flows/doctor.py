@@ -1,0 +1,96 @@
+"""`doctor`: is everything there that a night's run needs? Each check says what to mend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+from flows.settings import QUIET, Settings
+from models.errors import CtrRetrainError
+from models.recipe import Recipe
+from tasks.registry import claim_root
+
+MIN_FREE_GIB = 5
+
+
+def examine(settings: Settings, recipe: Recipe) -> list[dict[str, Any]]:
+    """Every check, passed or not, with words."""
+    return [
+        _python(),
+        _check("recipe", passed=True, words=f"{settings.recipe}: name {recipe.name}, digest {recipe.digest}"),
+        _root(settings, recipe),
+        _landing(settings),
+        _disk(settings),
+        _device(),
+        _server(),
+        _telemetry(),
+    ]
+
+
+def _check(name: str, *, passed: bool, words: str) -> dict[str, Any]:
+    return {"name": name, "passed": passed, "words": words}
+
+
+def _python() -> dict[str, Any]:
+    version = sys.version.split()[0]
+    return _check("python", passed=(3, 11) <= sys.version_info < (3, 14), words=f"{version}; expected 3.11 to 3.13")
+
+
+def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
+    try:
+        claim_root(settings.store, recipe.name)
+        with settings.store.writing(f"probe/{uuid.uuid4().hex}", {}) as folder:
+            (folder / "probe").write_text("written by doctor", encoding="utf-8")
+        shutil.rmtree(Path(settings.store.root) / "probe", ignore_errors=True)
+    except CtrRetrainError as error:
+        return _check("root", passed=False, words=str(error))
+    return _check("root", passed=True, words=f"{settings.store.root} can be written and serves {recipe.name}")
+
+
+def _landing(settings: Settings) -> dict[str, Any]:
+    days = sorted(path.name for path in settings.landing_zone.glob("impressions/dt=*"))
+    if not days:
+        return _check(
+            "landing", passed=False, words=f"{settings.landing_zone}: expected impressions/dt=…; set --landing"
+        )
+    return _check("landing", passed=True, words=f"{settings.landing_zone}: {days[0]} to {days[-1]}, {len(days)} days")
+
+
+def _disk(settings: Settings) -> dict[str, Any]:
+    free = shutil.disk_usage(_nearest(Path(settings.store.root))).free / 2**30
+    words = f"{free:.1f} GiB free; expected {MIN_FREE_GIB} or more"
+    return _check("disk", passed=free >= MIN_FREE_GIB, words=words)
+
+
+def _device() -> dict[str, Any]:
+    from models.training import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    return _check("device", passed=True, words=f"training will use {prepare_device()}")
+
+
+def _server() -> dict[str, Any]:
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return _check("prefect", passed=True, words="no PREFECT_API_URL: a server is started when one is needed")
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the user's own server
+            return _check("prefect", passed=True, words=f"{url} answers")
+    except (urllib.error.URLError, TimeoutError) as error:
+        return _check("prefect", passed=False, words=f"{url}: expected an answer, received: {error}")
+
+
+def _telemetry() -> dict[str, Any]:
+    loud = [name for name, value in QUIET.items() if os.environ.get(name) != value and "ANALYTICS" in name]
+    words = "telemetry is off" if not loud else f"telemetry was turned on by {', '.join(loud)}"
+    return _check("telemetry", passed=True, words=words)
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself or the nearest folder above that exists."""
+    return path if path.exists() else _nearest(path.parent)

@@ -1,0 +1,85 @@
+"""`serve`: the daily flow on a cron schedule, with a Prefect server of its own where none is set."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from models.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.settings import Settings
+
+DEPLOYMENT = "nightly"
+STARTUP_SECONDS = 120
+
+
+def serve_daily(settings: Settings) -> None:
+    """Register the daily flow and run it when it is due, until stopped. One run at a time; a second one waits."""
+    with _server(settings.store.root):
+        from prefect.schedules import Cron  # noqa: PLC0415
+
+        from flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
+
+        daily.serve(
+            name=DEPLOYMENT,
+            schedules=[Cron(settings.cron, timezone=settings.timezone)],
+            parameters={
+                "recipe": str(settings.recipe.absolute()),
+                "root": settings.store.root,
+                "landing": str(settings.landing_zone),
+            },
+            limit=1,  # of this process; a limit on the server can outlive a crash and block every later night
+            pause_on_shutdown=False,
+            print_starting_message=False,
+        )
+
+
+@contextmanager
+def _server(root: str) -> Iterator[None]:
+    """A Prefect server on this machine, unless PREFECT_API_URL names one; its database lies under the root."""
+    if os.environ.get("PREFECT_API_URL"):
+        yield
+        return
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    home = f"{root}/prefect"
+    os.makedirs(home, exist_ok=True)  # noqa: PTH103
+    os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": home}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=sys.stderr)  # noqa: S603 - our own interpreter
+    try:
+        _wait(f"{url}/health", process)
+        sys.stderr.write(f"Prefect server: {url.removesuffix('/api')}\n")
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.3)
+    msg = f"Prefect server: expected it to answer within {STARTUP_SECONDS} s, received nothing. Set PREFECT_API_URL."
+    raise StorageError(msg)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

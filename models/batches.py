@@ -1,0 +1,126 @@
+"""The stream of training batches, read from memory-mapped arrays that may be larger than memory.
+
+Rows on disk stand in time's order. A batch is made of runs of neighbouring rows picked at random, which the disk reads
+at full speed, and permuted; weights and offsets are computed as the batch is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from models.errors import DataRejectedError
+
+if TYPE_CHECKING:
+    from models.weights import Factors
+
+RUN_ROWS = 64  # short enough that a batch of 2,048 mixes 32 places
+READERS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """Encoded rows with their labels, as arrays or open memory maps.
+
+    ids: (n, fields) int32. numeric: (n, numbers) float32. label: (n,) uint8. day_index: (n,) int16, positions in the
+    factors' days. confidence: (n,) float32, or None where each row counts fully.
+    """
+
+    ids: npt.NDArray[np.int32]
+    numeric: npt.NDArray[np.float32]
+    label: npt.NDArray[np.uint8]
+    day_index: npt.NDArray[np.int16]
+    confidence: npt.NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse no rows, and arrays of different lengths."""
+        arrays = (self.ids, self.numeric, self.label, self.day_index, self.confidence)
+        lengths = [len(array) for array in arrays if array is not None]
+        if len(set(lengths)) != 1 or not lengths[0]:
+            msg = f"training rows: expected arrays of one length of at least 1, received lengths {lengths}."
+            raise DataRejectedError(msg)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.label)
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """One epoch of batches: ({ids, numeric, offset}, label, sample_weight), the last one perhaps shorter.
+
+    offset and label: (batch, 1) float32. sample_weight: (batch,) float32.
+    """
+
+    dataset: Any  # tf.data.Dataset
+    count: int
+    rows: int
+    batch_rows: int
+
+
+def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: int) -> Batches:
+    """One epoch over the rows, each exactly once, in an order that the seed decides."""
+    order = BatchOrder(len(rows), batch_rows, seed)
+
+    def read(number: int) -> tuple[npt.NDArray[Any], ...]:
+        index = order.rows_of(int(number))
+        day, label = rows.day_index[index], rows.label[index]
+        confidence = None if rows.confidence is None else rows.confidence[index]
+        return (
+            rows.ids[index],
+            rows.numeric[index],
+            factors.offset(day, confidence)[:, None],
+            label.astype(np.float32)[:, None],
+            factors.weight(day, label, confidence),
+        )
+
+    def as_tensors(number: Any) -> tuple[dict[str, Any], Any, Any]:
+        ids, numeric, offset, label, weight = tf.numpy_function(
+            read, [number], (tf.int32, tf.float32, tf.float32, tf.float32, tf.float32), stateful=False
+        )
+        ids.set_shape((None, rows.ids.shape[1]))
+        numeric.set_shape((None, rows.numeric.shape[1]))
+        offset.set_shape((None, 1))
+        label.set_shape((None, 1))
+        weight.set_shape((None,))
+        return {"ids": ids, "numeric": numeric, "offset": offset}, label, weight
+
+    numbers = tf.data.Dataset.range(order.batches)
+    dataset = numbers.map(as_tensors, num_parallel_calls=READERS, deterministic=True).prefetch(READERS)
+    return Batches(dataset, order.batches, len(rows), batch_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchOrder:
+    """Which rows make which batch: runs of RUN_ROWS rows in random order, then a permutation within the batch.
+
+    The shorter run at the end of the data, where there is one, always comes last.
+    """
+
+    rows: int
+    batch_rows: int
+    seed: int
+
+    @cached_property
+    def runs(self) -> npt.NDArray[np.int64]:
+        """Numbers of the runs, in the order in which they are read."""
+        full, rest = divmod(self.rows, RUN_ROWS)
+        shuffled = np.random.default_rng(self.seed).permutation(full)
+        return np.append(shuffled, full) if rest else shuffled
+
+    @property
+    def batches(self) -> int:
+        """How many batches there are."""
+        return -(-self.rows // self.batch_rows)
+
+    def rows_of(self, batch: int) -> npt.NDArray[np.int64]:
+        """Row numbers of one batch, (batch_rows,), fewer in the last batch."""
+        first = batch * self.batch_rows
+        place = np.arange(first, min(first + self.batch_rows, self.rows))
+        index = self.runs[place // RUN_ROWS] * RUN_ROWS + place % RUN_ROWS
+        return np.random.default_rng((self.seed, batch)).permutation(index)

@@ -1,0 +1,258 @@
+"""Impressions as numbers: hashed ids and raw numeric values, offline from Arrow and in the served graph alike.
+
+A *field* is a categorical feature, an hour or a weekday. All fields share one fused embedding table: field k owns the
+rows from its offset on, and its first row stands for a missing value. Numbers stay raw; the network itself transforms
+and standardises them, so that training and serving can't differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from models.errors import DataRejectedError, UsageError
+from models.recipe import Feature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MISSING_TIME = -(2**63)  # the int64 that stands for "no time" in the served graph
+HOUR_MICROSECONDS = 3_600_000_000
+HOUR_ROWS = 1 + 24
+WEEKDAY_ROWS = 1 + 7
+EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday counts 0 here and 1 in the feature
+ROWS_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """ids: (n, fields) int32, rows of the fused table. numeric: (n, numbers) float32, raw, NaN where missing."""
+
+    ids: npt.NDArray[np.int32]
+    numeric: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NumericState:
+    """What standardises the numeric features, in the recipe's order: log transform or not, mean and scale after it."""
+
+    log: tuple[bool, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+def fields(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Features that take a column of `ids`, in the recipe's order."""
+    return tuple(feature for feature in features if feature.kind != "numeric")
+
+
+def numbers(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Features that take a column of `numeric`, in the recipe's order."""
+    return tuple(feature for feature in features if feature.kind == "numeric")
+
+
+def field_offsets(features: tuple[Feature, ...]) -> tuple[int, ...]:
+    """First row of each field in the fused table, and after them the table's number of rows.
+
+    Raises UsageError where the table would have more rows than an int32 can name.
+    """
+    sizes = {"hour": HOUR_ROWS, "weekday": WEEKDAY_ROWS}
+    offsets = [0]
+    for feature in fields(features):
+        offsets.append(offsets[-1] + sizes.get(feature.kind, feature.buckets))
+    if offsets[-1] > ROWS_LIMIT:
+        msg = f"features: expected at most {ROWS_LIMIT} buckets in all, received {offsets[-1]}. Lower buckets."
+        raise UsageError(msg)
+    return tuple(offsets)
+
+
+def raw_columns(features: tuple[Feature, ...]) -> dict[str, str]:
+    """Columns that the served graph reads, and as what: "string", "float32", or "int64" (µs since the epoch).
+
+    Raises UsageError where one column is wanted as two of these.
+    """
+    dtypes = {"categorical": "string", "numeric": "float32", "hour": "int64", "weekday": "int64"}
+    columns: dict[str, str] = {}
+    for feature in features:
+        dtype = dtypes[feature.kind]
+        if columns.setdefault(feature.source, dtype) != dtype:
+            msg = f"feature {feature.name!r}: expected one kind a column, received two for column {feature.source!r}."
+            raise UsageError(msg)
+    return columns
+
+
+def encode(table: pa.Table, features: tuple[Feature, ...]) -> Encoded:
+    """Ids and raw numbers of a table's rows. An absent column is missing in each row; other columns don't matter.
+
+    Raises DataRejectedError where a column can't be read as its feature's kind, UsageError for impossible features.
+    """
+    encoded = Encoded(
+        np.empty((len(table), len(fields(features))), np.int32),
+        np.empty((len(table), len(numbers(features))), np.float32),
+    )
+    for field, (feature, offset) in enumerate(zip(fields(features), field_offsets(features), strict=False)):
+        column = column_of(table, feature.source)
+        if feature.kind == "categorical":
+            encoded.ids[:, field] = offset + _categorical_rows(column, feature)
+        else:
+            times = as_times(column, feature.source)
+            encoded.ids[:, field] = offset + np.where(times == MISSING_TIME, 0, 1 + _clock(times, feature.kind))
+    for position, feature in enumerate(numbers(features)):
+        encoded.numeric[:, position] = as_numbers(column_of(table, feature.source), feature.source)
+    return encoded
+
+
+def column_of(table: pa.Table, name: str) -> pa.Array:
+    """One column as one array, all null where the table has none of that name."""
+    if name not in table.column_names:
+        return pa.nulls(len(table))
+    column = table.column(name)
+    return (column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column).combine_chunks()
+
+
+def as_texts(column: pa.Array, name: str) -> npt.NDArray[np.object_]:
+    """Values as bytes, (n,): b"" where missing; numbers, times and booleans as Arrow writes them."""
+    column = _decoded(column)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    if not _is_text(column) and not pa.types.is_binary(column.type) and not pa.types.is_large_binary(column.type):
+        column = _cast(column, pa.string(), name, "values that can be written as text")
+    return np.asarray(column.cast(pa.large_binary()).fill_null(b"").to_numpy(zero_copy_only=False), object)
+
+
+def as_numbers(column: pa.Array, name: str) -> npt.NDArray[np.float32]:
+    """Values as float32, (n,): NaN where missing or an empty text."""
+    column = _decoded(column)
+    if _is_text(column):
+        column = pc.if_else(pc.equal(column, ""), None, column)
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    values = _cast(column, pa.float64(), name, "numbers").to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which standardising clips
+        return np.asarray(values).astype(np.float32)
+
+
+def as_times(column: pa.Array, name: str) -> npt.NDArray[np.int64]:
+    """Times as int64 µs since the epoch, (n,): MISSING_TIME where missing.
+
+    Times and texts without a zone are UTC; integers are µs since the epoch already.
+    """
+    column = _decoded(column)
+    if _is_text(column):
+        try:
+            column = column.cast(pa.timestamp("us", "UTC"))
+        except pa.ArrowInvalid:
+            column = _cast(column, pa.timestamp("us"), name, "ISO 8601 times, all with a zone or all without")
+    elif not pa.types.is_integer(column.type):
+        column = _cast(column, pa.timestamp("us"), name, "times")
+    values = _cast(column, pa.int64(), name, "times").fill_null(MISSING_TIME)
+    return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _is_text(column: pa.Array) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(column.type) for is_kind in kinds)
+
+
+def _cast(column: pa.Array, dtype: pa.DataType, name: str, expected: str) -> pa.Array:
+    """The column as another type, rounding where it must; raises DataRejectedError where that is impossible."""
+    try:
+        return pc.cast(column, dtype, safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        msg = f"column {name!r}: expected {expected}, received {column.type}: {error}. Correct the column's type."
+        raise DataRejectedError(msg) from error
+
+
+def _categorical_rows(column: pa.Array, feature: Feature) -> npt.NDArray[np.int64]:
+    """Row within the field of each value, (n,); each distinct value is hashed once."""
+    if not pa.types.is_dictionary(column.type):
+        if pa.types.is_nested(column.type):
+            column = _cast(column, pa.string(), feature.source, "single values")
+        column = column.dictionary_encode()
+    row_of_code = _hashed_rows(as_texts(column.dictionary, feature.source), feature.buckets).numpy()
+    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(np.append(row_of_code, 0)[codes])  # a null has code -1: the 0 at the end
+
+
+def _hashed_rows(texts: Any, buckets: int) -> Any:
+    """Row within a field of `buckets` rows: 0 for "", else 1 + FarmHash fingerprint64 modulo (buckets − 1)."""
+    row = 1 + tf.strings.to_hash_bucket_fast(texts, buckets - 1)
+    return tf.where(tf.equal(texts, ""), tf.zeros_like(row), row)
+
+
+def _clock(microseconds: Any, kind: str) -> Any:
+    """Hour of the day (0 to 23) or day of the week (Monday 0), UTC; of NumPy arrays and tensors alike."""
+    hours = microseconds // HOUR_MICROSECONDS
+    return hours % 24 if kind == "hour" else (hours // 24 + EPOCH_WEEKDAY) % 7
+
+
+def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple[Feature, ...]) -> NumericState:
+    """Mean and standard deviation of the transformed numbers, over chunks of raw rows (n, numbers).
+
+    Values that aren't finite are left out; a feature without values gets mean 0, one that never varies scale 1.
+    Chunks are merged by Chan, Golub and LeVeque (1983), equation 2.1.
+    """
+    log = tuple(feature.transform == "log" for feature in numbers(features))
+    count, mean, squares = np.zeros(len(log)), np.zeros(len(log)), np.zeros(len(log))
+    for chunk in chunks:
+        raw = chunk.astype(np.float64)
+        values = np.where(log, np.sign(raw) * np.log1p(np.abs(raw)), raw)
+        finite = np.isfinite(values)
+        n = finite.sum(0)
+        chunk_mean = np.where(finite, values, 0).sum(0) / np.maximum(n, 1)
+        deviation = np.where(finite, values - chunk_mean, 0)
+        share = n / np.maximum(count + n, 1)
+        squares += (deviation**2).sum(0) + (chunk_mean - mean) ** 2 * count * share
+        mean += (chunk_mean - mean) * share
+        count += n
+    scale = np.sqrt(squares / np.maximum(count, 1))
+    scale[scale <= 1e-6 * np.maximum(1, np.abs(mean))] = 1.0
+    return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()))
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class FeatureEncoder(keras.layers.Layer):  # type: ignore[misc]
+    """`encode` as part of the served graph: raw columns, each (n,), → ids (n, fields) and raw numbers (n, numbers).
+
+    Columns have the types that `raw_columns` says; missing are "", NaN and MISSING_TIME.
+    """
+
+    def __init__(self, features: list[dict[str, Any]], **options: Any) -> None:
+        """Take the recipe's features as Keras saves them."""
+        super().__init__(**options)
+        self.features = tuple(Feature.model_validate(dict(feature)) for feature in features)
+
+    def call(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Ids and raw numbers."""
+        offsets = field_offsets(self.features)
+        ids = [
+            tf.cast(offset + self._row(columns[feature.source], feature), tf.int32)
+            for feature, offset in zip(fields(self.features), offsets, strict=False)
+        ]
+        numeric = [columns[feature.source] for feature in numbers(self.features)]
+        rows = tf.shape(next(iter(columns.values())))[0]
+        return {
+            "ids": tf.stack(ids, axis=1) if ids else tf.zeros((rows, 0), tf.int32),
+            "numeric": tf.stack(numeric, axis=1) if numeric else tf.zeros((rows, 0), tf.float32),
+        }
+
+    def _row(self, column: Any, feature: Feature) -> Any:
+        """Row within the field, (n,) int64."""
+        if feature.kind == "categorical":
+            return _hashed_rows(column, feature.buckets)
+        return tf.where(tf.equal(column, MISSING_TIME), tf.zeros_like(column), 1 + _clock(column, feature.kind))
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {**super().get_config(), "features": [feature.model_dump() for feature in self.features]}

@@ -1,0 +1,190 @@
+"""The networks: functions from embedded ids and standardised numbers to a logit, and the Keras model around them.
+
+All fields share one fused table of embedding_dim + 1 columns: the latent vector of a value, and last its linear weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from models.features import field_offsets, fields, numbers
+from models.optimizer import EMBEDDING_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from models.features import NumericState
+    from models.recipe import Recipe, Training
+
+    # (embedded ids (batch, fields, dim + 1), numbers (batch, 2 · numbers), recipe, seeds, bias) → logit (batch, 1)
+    Network = Callable[[Any, Any, Training, Iterator[int], float], Any]
+
+EMBEDDING_SPREAD = 0.01  # of the initial embeddings, uniform around 0
+CLIP = 10.0  # standard deviations
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
+    """Raw numbers (batch, numbers) → (batch, 2 · numbers): standardised and clipped, then a flag each for "missing".
+
+    log: sign(x) · ln(1 + |x|) before standardising. A missing value counts as the mean.
+    """
+
+    def __init__(self, state: dict[str, Any], **options: Any) -> None:
+        """Take a NumericState as a dictionary, which Keras can save."""
+        super().__init__(**options)
+        self.state = state
+
+    def call(self, raw: Any) -> Any:
+        """The standardised numbers and flags."""
+        log, mean, scale = (tf.constant(self.state[name], tf.float32) for name in ("log", "mean", "scale"))
+        missing = tf.math.is_nan(raw)
+        values = tf.where(log > 0, tf.sign(raw) * tf.math.log1p(tf.abs(raw)), raw)
+        standardized = tf.clip_by_value((values - mean) / scale, -CLIP, CLIP)
+        return tf.concat([tf.where(missing, 0.0, standardized), tf.cast(missing, tf.float32)], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {**super().get_config(), "state": dict(self.state)}
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class FusedEmbedding(keras.layers.Layer):  # type: ignore[misc]
+    """Rows of one table for the ids of all fields: (batch, fields) → (batch, fields, width).
+
+    Read by tf.nn.embedding_lookup on the variable itself: keras.layers.Embedding reads the whole table, which
+    TensorFlow then copies at every sparse update.
+    """
+
+    def __init__(self, rows: int, width: int, seed: int, **options: Any) -> None:
+        """Take the table's shape and the seed of its initial values."""
+        super().__init__(**options)
+        self.rows, self.width, self.seed = rows, width, seed
+        spread = keras.initializers.RandomUniform(-EMBEDDING_SPREAD, EMBEDDING_SPREAD, seed=seed)
+        self.table = self.add_weight(shape=(rows, width), initializer=spread, name=EMBEDDING_TABLE, autocast=False)
+
+    def call(self, ids: Any) -> Any:
+        """Embedded ids."""
+        return tf.nn.embedding_lookup(self.table.value, ids)
+
+    def compute_output_shape(self, ids_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(batch, fields, width)."""
+        return (*ids_shape, self.width)
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {**super().get_config(), "rows": self.rows, "width": self.width, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class CrossLayer(keras.layers.Layer):  # type: ignore[misc]
+    """x₀ ⊙ (W xₗ + b) + xₗ of [x₀, xₗ], each (batch, width): DCN-V2's cross layer (Wang et al. 2021, equation 1)."""
+
+    def __init__(self, seed: int, **options: Any) -> None:
+        """Take the seed of the initial W."""
+        super().__init__(**options)
+        self.seed = seed
+
+    def build(self, shapes: list[tuple[int, ...]]) -> None:
+        """W: (width, width), b: (width,)."""
+        width = shapes[0][-1]
+        self.kernel = self.add_weight(
+            shape=(width, width), initializer=keras.initializers.GlorotUniform(self.seed), name="kernel"
+        )
+        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+
+    def call(self, inputs: list[Any]) -> Any:
+        """The crossed features."""
+        first, current = inputs
+        return first * (ops.matmul(current, self.kernel) + self.bias) + current
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {**super().get_config(), "seed": self.seed}
+
+
+def logistic_regression(embedded: Any, numeric: Any, _training: Training, seeds: Iterator[int], bias: float) -> Any:
+    """A weight a value, a weight a number, and the bias."""
+    return linear_terms(embedded) + _dense(1, seeds, bias)(numeric)
+
+
+def deepfm(embedded: Any, numeric: Any, training: Training, seeds: Iterator[int], bias: float) -> Any:
+    """Linear terms, pairwise products and a perceptron over the same embeddings (Guo et al. 2017, equation 1)."""
+    deep = _perceptron(_flattened(embedded, numeric), training.hidden_units, seeds)
+    output = _dense(1, seeds, bias)(ops.concatenate([deep, numeric], axis=1))
+    return linear_terms(embedded) + pairwise_products(embedded) + output
+
+
+def dcn_v2(embedded: Any, numeric: Any, training: Training, seeds: Iterator[int], bias: float) -> Any:
+    """Cross layers beside a perceptron (Wang et al. 2021, the parallel structure), and the linear terms."""
+    flat = _flattened(embedded, numeric)
+    crossed = flat
+    for _ in range(training.cross_layers):
+        crossed = CrossLayer(next(seeds))([flat, crossed])
+    deep = _perceptron(flat, training.hidden_units, seeds)
+    return linear_terms(embedded) + _dense(1, seeds, bias)(ops.concatenate([crossed, deep], axis=1))
+
+
+NETWORKS: dict[str, Network] = {
+    "logistic_regression": logistic_regression,
+    "deepfm": deepfm,
+    "dcn_v2": dcn_v2,
+}
+
+
+def linear_terms(embedded: Any) -> Any:
+    """Sum over the fields of the last column: (batch, fields, dim + 1) → (batch, 1)."""
+    return ops.sum(embedded, axis=1)[:, -1:]
+
+
+def pairwise_products(embedded: Any) -> Any:
+    """Σ over pairs of fields of ⟨vᵢ, vⱼ⟩ = ½ Σ_d ((Σᵢ v_id)² − Σᵢ v_id²) (Rendle 2010, lemma 3.1): → (batch, 1).
+
+    The last column, which holds the linear weights, takes no part.
+    """
+    pairs = ops.square(ops.sum(embedded, axis=1)) - ops.sum(ops.square(embedded), axis=1)  # (batch, dim + 1)
+    return 0.5 * ops.sum(pairs[:, :-1], axis=1, keepdims=True)
+
+
+def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: float, seed: int) -> keras.Model:
+    """The untrained network: {ids (n, fields) int32, numeric (n, numbers) float32 raw} → logit (n, 1).
+
+    Its output bias starts at the base log-odds, so that heavy weights needn't move it there.
+    """
+    training = recipe.training
+    width = 1 if training.network == "logistic_regression" else training.embedding_dim + 1
+    ids = keras.Input((len(fields(recipe.features)),), dtype="int32", name="ids")
+    numeric = keras.Input((len(numbers(recipe.features)),), dtype="float32", name="numeric")
+    seeds = count(seed * 1000)
+    rows = max(1, field_offsets(recipe.features)[-1])
+    embedded = FusedEmbedding(rows, width, next(seeds), name="embedding")(ids)
+    standardized = StandardizedNumbers(asdict(numeric_state), name="standardized_numbers")(numeric)
+    logit = NETWORKS[training.network](embedded, standardized, training, seeds, base_log_odds)
+    return keras.Model({"ids": ids, "numeric": numeric}, logit, name=training.network)
+
+
+def _flattened(embedded: Any, numeric: Any) -> Any:
+    """(batch, fields · (dim + 1) + numbers). The linear column goes in too: cutting it off would copy all the rest."""
+    width = embedded.shape[1] * embedded.shape[2]
+    return ops.concatenate([ops.reshape(embedded, (-1, width)), numeric], axis=1)
+
+
+def _perceptron(inputs: Any, hidden_units: tuple[int, ...], seeds: Iterator[int]) -> Any:
+    for units in hidden_units:
+        inputs = _dense(units, seeds, activation="relu")(inputs)
+    return inputs
+
+
+def _dense(units: int, seeds: Iterator[int], bias: float = 0.0, activation: str | None = None) -> Any:
+    return keras.layers.Dense(
+        units,
+        activation=activation,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        bias_initializer=keras.initializers.Constant(bias),
+    )

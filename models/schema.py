@@ -1,0 +1,81 @@
+"""Our columns of impressions and outcomes, their types, and the reasons for which a row is quarantined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from models.recipe import Recipe
+
+Kind = Literal["text", "number", "time", "label"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of our columns: its name, the name in the landed files, and what it holds."""
+
+    name: str
+    source: str
+    kind: Kind
+    required: bool
+
+
+def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
+    """Columns of a clean impression beside `event_id`: the contract's, then what features and validation read."""
+    mapped = recipe.landing.columns
+    columns = [Column("ts", mapped.ts, "time", required=True)]
+    if not recipe.landing.channel_constant:
+        columns.append(Column("channel", mapped.channel, "text", required=True))
+    for name, kind in CONTRACT.items():
+        source = getattr(mapped, name)
+        if source:
+            columns.append(Column(name, source, kind, required=name in ("user_id", "campaign_id", "label")))
+    known = {column.name for column in columns} | {"channel", "event_id"}
+    for feature in recipe.features:
+        if feature.source not in known:
+            columns.append(
+                Column(
+                    feature.source, feature.source, "number" if feature.kind == "numeric" else "text", required=False
+                )
+            )
+            known.add(feature.source)
+    for source in (*recipe.validation.max_null_share, *recipe.validation.value_sets):
+        if source not in known:
+            columns.append(Column(source, source, "text", required=False))
+            known.add(source)
+    return tuple(columns)
+
+
+OUTCOME_COLUMNS = (
+    Column("event_id", "event_id", "text", required=True),
+    Column("ts", "ts", "time", required=True),
+    Column("kind", "kind", "text", required=True),
+)
+
+CONTRACT: dict[str, Kind] = {
+    "user_id": "text",
+    "campaign_id": "text",
+    "value": "number",
+    "confidence": "number",
+    "propensity": "number",
+    "explore": "text",
+    "served_probability": "number",
+    "model_version": "text",
+    "label": "label",
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the rows that came in: received = kept + duplicates + quarantined."""
+
+    received: int
+    kept: int
+    duplicates: int
+    quarantined: int
+
+    @property
+    def conserved(self) -> bool:
+        """Whether no row was lost or made up."""
+        return self.received == self.kept + self.duplicates + self.quarantined

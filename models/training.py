@@ -1,0 +1,148 @@
+"""One epoch of weighted training: σ(f + offset) against the label, through Keras' compile and fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from models.errors import UsageError
+from models.optimizer import RowWiseAdagradAdam
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from models.batches import Batches
+    from models.recipe import Training
+
+    Progress = Callable[[int, int], None]  # rows done, rows in all
+
+STEPS_PER_EXECUTION = 8
+WARM_UP_SHARE = 0.05  # of the steps
+FINAL_RATE_SHARE = 0.01  # a rate that doesn't fall leaves the intercept wandering by several per cent
+SMOOTHING = 0.9  # of the loss shown
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training took; history: (rows seen, weighted loss smoothed exponentially)."""
+
+    rows: int
+    seconds: float
+    rows_per_second: float
+    device: str
+    history: tuple[tuple[int, float], ...]
+
+
+def train(
+    network: keras.Model, batches: Batches, training: Training, progress: Progress | None = None
+) -> TrainingResult:
+    """Train the network in place for one epoch; the same network, batches and recipe give the same weights on a CPU.
+
+    Raises UsageError, naming the batches, where the loss is no longer a number.
+    """
+    device = prepare_device()
+    model = _training_model(network)
+    model.compile(
+        optimizer=_optimizer(network, batches.count, training),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        weighted_metrics=[],
+        steps_per_execution=min(STEPS_PER_EXECUTION, batches.count),
+        jit_compile=False,  # XLA's matrix products are slower on a CPU, and the table's update isn't compilable
+    )
+    watch = _Watch(batches, progress)
+    started = perf_counter()
+    model.fit(batches.dataset, shuffle=False, verbose=0, callbacks=[watch])
+    seconds = perf_counter() - started
+    return TrainingResult(batches.rows, seconds, batches.rows / seconds, device, tuple(watch.history))
+
+
+def predict_logits(
+    network: keras.Model,
+    ids: npt.NDArray[np.int32],
+    numeric: npt.NDArray[np.float32],
+    batch_rows: int = 16_384,
+) -> npt.NDArray[np.float32]:
+    """Logits without weights, offset or calibration, (n,)."""
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def forward(ids: Any, numeric: Any) -> Any:
+        return network({"ids": ids, "numeric": numeric}, training=False)[:, 0]
+
+    logits = np.empty(len(ids), np.float32)
+    for first in range(0, len(ids), batch_rows):
+        part = slice(first, first + batch_rows)
+        logits[part] = forward(tf.constant(ids[part]), tf.constant(numeric[part])).numpy()
+    return logits
+
+
+def prepare_device() -> str:
+    """Let a GPU's memory grow as needed, and name what trains: "cpu", or "gpu:0" and its name.
+
+    Growth can be set only before TensorFlow first uses the GPU: call this before building a network.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "cpu"
+    if not tf.config.list_logical_devices("GPU"):
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, enable=True)
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "")
+    return f"gpu:0 {name}".strip()
+
+
+def _training_model(network: keras.Model) -> keras.Model:
+    """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1)."""
+    inputs = {
+        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in network.input.items()
+    }
+    offset = keras.Input((1,), dtype="float32", name="offset")
+    return keras.Model({**inputs, "offset": offset}, network(inputs) + offset)
+
+
+def _optimizer(network: keras.Model, steps: int, training: Training) -> RowWiseAdagradAdam:
+    """Warm-up to the recipe's rates, then a cosine's half wave down to nearly nothing."""
+    warm_up = int(steps * WARM_UP_SHARE)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=training.learning_rate / 10 if warm_up else training.learning_rate,
+        decay_steps=max(1, steps - warm_up),
+        alpha=FINAL_RATE_SHARE,
+        warmup_target=training.learning_rate if warm_up else None,
+        warmup_steps=warm_up,
+    )
+    ratio = training.embedding_learning_rate / training.learning_rate
+    return RowWiseAdagradAdam(schedule, ratio, ids_per_row=max(1, network.input["ids"].shape[1]))
+
+
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the loss, reports progress, stops at a loss that isn't finite; called every STEPS_PER_EXECUTION steps."""
+
+    def __init__(self, batches: Batches, progress: Progress | None) -> None:
+        super().__init__()
+        self.history: list[tuple[int, float]] = []
+        self._batches = batches
+        self._progress = progress
+        self._first = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """`batch`: the last one of those just run."""
+        loss = float(logs["loss"])
+        if not isfinite(loss):
+            msg = (
+                f"training: expected a finite loss, received {loss} in batches {self._first} to {batch} of "
+                f"{self._batches.count}. Lower training.learning_rate and training.embedding_learning_rate."
+            )
+            raise UsageError(msg)
+        smoothed = SMOOTHING * self.history[-1][1] + (1 - SMOOTHING) * loss if self.history else loss
+        rows = min((batch + 1) * self._batches.batch_rows, self._batches.rows)
+        self.history.append((rows, smoothed))
+        self._first = batch + 1
+        self.model.reset_metrics()  # the next loss is of the next batches alone
+        if self._progress:
+            self._progress(rows, self._batches.rows)

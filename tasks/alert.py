@@ -1,0 +1,55 @@
+"""Tell people: an alert as a Prefect event, and to a webhook where one is set. A webhook that fails stops no run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from datetime import date
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from models.drift import Alert
+from tasks import layout
+from tasks.store import Store
+
+EVENT = "ctr-retrain.alert"
+TIMEOUT_SECONDS = 10
+ATTEMPTS = 3
+
+log = logging.getLogger(__name__)
+
+
+@task(cache_policy=NO_CACHE)
+def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: date, webhook_url: str) -> bool:
+    """Emit each alert as an event and post all in one JSON document to the webhook, once a day for equal alerts.
+
+    Returns whether anything was sent now.
+    """
+    documents = [alert.to_json() for alert in alerts]
+    told = store.read_ref(layout.alerted_ref(day))
+    if not alerts or (told and told.value["alerts"] == documents):
+        return False
+    for document in documents:
+        resource = {"prefect.resource.id": f"ctr-retrain.{recipe_name}.{document['channel']}"}
+        emit_event(EVENT, resource, payload={**document, "date": str(day)})
+        log.warning("alert: %s", document["cause"])
+    if webhook_url:
+        _post(webhook_url, json.dumps({"recipe": recipe_name, "date": str(day), "alerts": documents}).encode())
+    store.swap_ref(layout.alerted_ref(day), {"alerts": documents}, told)
+    return True
+
+
+def _post(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the user's own URL
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+                return
+        except (urllib.error.URLError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            log.warning("webhook did not take the alert (attempt %d of %d): %s", attempt, ATTEMPTS, reason)

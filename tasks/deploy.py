@@ -1,0 +1,131 @@
+"""Stage 9, deploy: prove that the artifact serves from a fresh process, publish it, swing the champion's ref."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.errors import UsageError
+from models.recipe import Recipe
+from models.verdict import Check
+from tasks import duck, layout
+from tasks.champion import Tenure, read_champions, take_over
+from tasks.evaluate import SCORES_FILE
+from tasks.plan import RunPlan
+from tasks.slices import validation_rows
+from tasks.store import Store
+from tasks.train import BUNDLE_FILE, CHALLENGER, SERVING
+
+SAMPLE_ROWS = 1000
+TOLERANCE = 1e-6
+SERVING_TIMEOUT_SECONDS = 300
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@task(cache_policy=NO_CACHE)
+def check_serving(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Check:
+    """Whether a fresh process that has only the bundle answers a sample of V with the evaluation's numbers.
+
+    The sample holds unseen and missing values beside real rows; those must be answered with a probability too.
+    """
+    sample = folder / "serving_sample.parquet"
+    scores = folder / "serving_scores.parquet"
+    query = f"SELECT * FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
+    with duck.connect(folder) as connection:
+        rows = connection.execute(query).to_arrow_table()
+    pq.write_table(pa.concat_tables([rows, _strange_rows(rows)]), sample)
+    command = [sys.executable, "-m", "tasks.score", str(folder / CHALLENGER / SERVING), str(sample), str(scores)]
+    try:
+        finished = subprocess.run(  # noqa: S603 - our own module
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SERVING_TIMEOUT_SECONDS,
+        )
+        if finished.returncode != 0:
+            words = f"Serving from a fresh process: expected probabilities, received an error: {finished.stderr[-500:]}"
+            return Check("serving", None, TOLERANCE, passed=False, words=words)
+        served = pq.read_table(scores)["probability"].to_numpy()
+    except subprocess.TimeoutExpired:
+        words = f"Serving from a fresh process: expected an answer within {SERVING_TIMEOUT_SECONDS} s, received none."
+        return Check("serving", None, TOLERANCE, passed=False, words=words)
+    finally:
+        sample.unlink(missing_ok=True)
+    scores.unlink()
+    evaluated = pq.read_table(folder / SCORES_FILE, columns=["challenger"])["challenger"].to_numpy()[: len(rows)]
+    strange = served[len(rows) :]
+    difference = float(np.abs(served[: len(rows)] - evaluated).max())
+    answered = bool(((strange > 0) & (strange < 1)).all())
+    words = (
+        f"Serving from a fresh process: expected the evaluation's numbers to {TOLERANCE:g} on {len(rows):,} rows and "
+        "an answer to unseen and missing values, received a largest difference of "
+        f"{difference:.2g} and {'an answer' if answered else 'no answer'}."
+    )
+    return Check("serving", difference, TOLERANCE, passed=difference <= TOLERANCE and answered, words=words)
+
+
+@task(cache_policy=NO_CACHE)
+def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: datetime) -> str | None:
+    """Publish the run's challenger as a model and make it the champion; returns why not where it may not.
+
+    action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. Doing it twice
+    does nothing the second time. Raises UsageError where the run has no challenger.
+    """
+    run = store.open(layout.run_object(run_id))
+    if run is None or not (run / CHALLENGER).is_dir():
+        msg = f"model {run_id}: expected a run with a trained challenger, received none. See `ctr-retrain models`."
+        raise UsageError(msg)
+    description = json.loads((run / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
+    path = layout.model_object(run_id)
+    if store.open(path) is None:
+        meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
+        meta |= {"recipe_digest": description["recipe_digest"], "code": description["code"]}
+        with store.writing(path, meta) as folder:
+            shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True)
+    tenure = Tenure(run_id, description["day"], description["data_through"], action, reason, now.isoformat())
+    return take_over(store, tenure)
+
+
+def served_model(store: Store, version: str) -> tuple[str, Path]:
+    """A version and its SavedModel's folder; an empty version means the champion.
+
+    A run's challenger can be scored with too, whatever its verdict was. Raises UsageError where there is none.
+    """
+    current = read_champions(store).current
+    wanted = version or (current.version if current else "")
+    bundle = store.open(layout.model_object(wanted)) if wanted else None
+    run = store.open(layout.run_object(wanted)) if wanted else None
+    folder = bundle or (run / CHALLENGER if run else None)
+    if folder is None or not (folder / SERVING).is_dir():
+        what = wanted or "champion"
+        msg = f"model {what}: expected a bundle under {store.root}, received none. See `ctr-retrain models`."
+        raise UsageError(msg)
+    return wanted, folder / SERVING
+
+
+def _strange_rows(rows: pa.Table) -> pa.Table:
+    """Three rows of the table's schema: all missing, unseen texts, and extreme numbers."""
+    strange = []
+    for text, number in ((None, None), ("never seen before", None), ("", 1e30)):
+        values: dict[str, str | float | None] = {}
+        for field in rows.schema:
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                values[field.name] = text
+            elif pa.types.is_floating(field.type):
+                values[field.name] = number
+            else:
+                values[field.name] = None
+        strange.append(values)
+    return pa.Table.from_pylist(strange, schema=rows.schema)

@@ -1,0 +1,118 @@
+"""The run's document, run.json: what `daily --json` answers and what report, `explain` and `status` read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.verdict import Verdict
+from models.weights import Factors
+from tasks.drift import DriftReport
+from tasks.evaluate import EVALUATION_FILE
+from tasks.ingest import IngestedDay
+from tasks.plan import RunPlan
+from tasks.store import Store
+from tasks.train import TRAINING_FILE
+from tasks.validate import ValidatedDay
+
+RUN_FILE = "run.json"
+DRIFT_FILE = "drift.json"
+PACKAGES = ("ctr-retrain", "tensorflow", "keras", "duckdb", "prefect", "great-expectations", "pyarrow", "numpy")
+
+
+def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftReport) -> dict[str, Any]:
+    """The part that is known before anything is trained; all that a rejected day has."""
+    return {
+        "date": str(ingested.day),
+        "run_id": None,
+        "days": {"train": [], "calibrate": [], "validate": []},
+        "ingest": {
+            "impressions": asdict(ingested.impressions),
+            "outcomes": asdict(ingested.outcomes),
+            "unreadable": ingested.unreadable,
+        },
+        "validation": validated.to_json(),
+        "alerts": [alert.to_json() for alert in drift.alerts],
+        "weights": None,
+        "training": None,
+        "metrics": {"challenger": None, "champion": None},
+        "verdict": None,
+        "champion": None,
+        "report": None,
+    }
+
+
+@task(cache_policy=NO_CACHE)
+def write_document(
+    folder: Path, document: dict[str, Any], plan: RunPlan, drift: DriftReport, factors: Factors | None, verdict: Verdict
+) -> dict[str, Any]:
+    """Complete the day's document with what the run made, write run.json and drift.json into the run's folder."""
+    document = {
+        **document,
+        **plan.to_json(),
+        "date": str(plan.day),
+        "verdict": verdict.to_json(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+    if factors is not None:
+        document["weights"] = {
+            "rows": factors.rows,
+            "effective_sample_size": factors.effective_sample_size,
+            "effective_positives": factors.effective_positives,
+            "class_weight": list(factors.class_weight),
+            "class_shares": list(factors.class_shares),
+            "days": {str(day): share for day, share in zip(factors.days, factors.day_shares, strict=True)},
+        }
+    if (folder / TRAINING_FILE).exists():
+        trained = _read(folder / TRAINING_FILE)
+        document["training"] = {
+            **{key: trained["training"][key] for key in ("rows", "seconds", "rows_per_second", "device")},
+            "calibration": trained["calibration"],
+        }
+        figures = _read(folder / EVALUATION_FILE)
+        document["metrics"] = {
+            "challenger": figures["metrics"]["challenger"],
+            "champion": figures["metrics"].get("champion"),
+            "constant": figures["metrics"].get("constant"),
+        }
+    _write(folder / RUN_FILE, document)
+    _write(folder / DRIFT_FILE, _drift_json(drift))
+    return document
+
+
+def load_document(store: Store, path: str) -> dict[str, Any]:
+    """The document of a recorded run, with the paths where it lies."""
+    folder = store.open(path)
+    assert folder is not None
+    return {**_read(folder / RUN_FILE), "report": str(folder / "report.html")}
+
+
+def _drift_json(drift: DriftReport) -> dict[str, Any]:
+    history = {
+        name: [{"day": str(r.day), "positives": r.positives, "rows": r.rows} for r in ratios]
+        for name, ratios in drift.history.items()
+    }
+    return {"results": [asdict(result) for result in drift.results], "history": history}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, default=_as_text), encoding="utf-8")
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, date):
+        return str(value)
+    msg = f"run document: expected JSON values, received {type(value).__name__}"
+    raise TypeError(msg)

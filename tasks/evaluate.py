@@ -1,0 +1,132 @@
+"""Stage 7, evaluate: challenger and champion score the same later, unweighted rows of V through their served graphs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.bundle import Scorer
+from models.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
+from models.metrics import measure, reliability
+from models.recipe import Recipe
+from models.verdict import JudgedRows
+from tasks import duck, layout
+from tasks.plan import RunPlan
+from tasks.slices import validation_rows
+from tasks.store import Store, read_manifest
+from tasks.train import CHALLENGER, SERVING
+from tasks.weigh import constant_rates
+
+EVALUATION_FILE = "evaluation.json"
+SCORES_FILE = "scores.parquet"
+BATCH_ROWS = 200_000
+CURVE_POINTS = 60
+
+
+@task(cache_policy=NO_CACHE)
+def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
+    """Write scores.parquet (a row an impression of V) and evaluation.json into the run's folder."""
+    scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
+    champion = fair_champion(store, plan)
+    if champion is not None:
+        scorers["champion"] = Scorer(champion / SERVING)
+    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
+    query = (
+        f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id"
+    )
+    with duck.connect(folder) as connection:
+        batches = connection.execute(query).to_arrow_reader(BATCH_ROWS)
+        scored = pa.Table.from_batches(_score(batches, scorers, recipe))
+    pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
+    judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
+    evaluation = _figures(judged, recipe)
+    (folder / EVALUATION_FILE).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+
+
+def fair_champion(store: Store, plan: RunPlan) -> Path | None:
+    """The champion's bundle, None where there is none or where it has seen rows of V."""
+    if plan.champion is None:
+        return None
+    folder = store.open(layout.model_object(plan.champion.version))
+    if folder is None or unfairness(store, plan):
+        return None
+    return folder
+
+
+def unfairness(store: Store, plan: RunPlan) -> str | None:
+    """Why the champion can't be scored on V, None where it can or where there is none."""
+    if plan.champion is None:
+        return None
+    folder = store.open(layout.model_object(plan.champion.version))
+    if folder is None:
+        return f"expected its bundle under {layout.MODELS}/, received none"
+    seen: str = read_manifest(folder)["data_through"]
+    first = str(plan.validate[0].day)
+    return None if seen < first else f"expected data through a day before {first}, received {seen}: it has seen V"
+
+
+def judged_rows(scored: pa.Table, constant_rate: dict[str, float] | None) -> JudgedRows:
+    """The scored rows as the gate reads them."""
+    column = {name: scored[name].to_numpy(zero_copy_only=False) for name in scored.column_names}
+    return JudgedRows(
+        label=column["label"],
+        challenger=column["challenger"],
+        champion=column.get("champion"),
+        channel=column["channel"],
+        user_bucket=column["user_bucket"],
+        campaign=np.unique(column["campaign"].astype(str), return_inverse=True)[1],
+        day=column["day_index"],
+        constant_rate=constant_rate,
+    )
+
+
+def _score(batches: Any, scorers: dict[str, Scorer], recipe: Recipe) -> Iterator[pa.RecordBatch]:
+    """Each batch of raw rows with the probability that each model gives."""
+    value = ["value"] if recipe.landing.columns.value else []
+    for batch in batches:
+        table = pa.table(batch)
+        kept = ["event_id", "label", "channel", "user_bucket", "day_index", *value]
+        scores = {name: pa.array(scorer.score(table)) for name, scorer in scorers.items()}
+        columns = {name: table[name].combine_chunks() for name in kept} | {
+            "campaign": table["_campaign"].combine_chunks()
+        }
+        yield pa.RecordBatch.from_pydict(columns | scores)
+
+
+def _figures(rows: JudgedRows, recipe: Recipe) -> dict[str, Any]:
+    """Everything that the report shows of both models."""
+    costs = {name: channel.cost for name, channel in recipe.channels.items()}
+    baseline = rows.baseline()
+    models = {"challenger": rows.challenger}
+    if rows.champion is not None:
+        models["champion"] = rows.champion
+    elif rows.constant_rate is not None:
+        models["constant"] = baseline
+    figures: dict[str, Any] = {
+        "metrics": {name: measure(rows.label, p, rows.channel, costs).to_json() for name, p in models.items()},
+        "reliability": {name: [asdict(b) for b in reliability(rows.label, p)] for name, p in models.items()},
+        "send_all_per_1000": cost_per_1000(send_all_costs(rows.label, rows.channel, costs)),
+        "send_none_per_1000": cost_per_1000(send_none_costs(rows.label, rows.channel, costs)),
+        "cost_curves": {},
+    }
+    for name, cost in costs.items():
+        own = rows.channel == name
+        if not own.any():
+            continue
+        points = threshold(cost) * np.geomspace(1 / 20, 20, CURVE_POINTS)
+        points = points[points < 1]
+        figures["cost_curves"][name] = {
+            "threshold": threshold(cost),
+            "thresholds": points.tolist(),
+            **{m: cost_curve(rows.label[own], p[own], cost, points).tolist() for m, p in models.items()},
+        }
+    return figures

@@ -1,0 +1,70 @@
+"""Stage 8, gate: the verdict on the challenger, written as data, before anything is put into service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.drift import Alert
+from models.recipe import Recipe
+from models.verdict import Check, Verdict, judge
+from models.weights import Factors
+from tasks import layout
+from tasks.evaluate import SCORES_FILE, judged_rows, unfairness
+from tasks.plan import RunPlan
+from tasks.store import Store, read_manifest
+from tasks.weigh import constant_rates
+
+VERDICT_FILE = "verdict.json"
+
+
+@task(cache_policy=NO_CACHE)
+def judge_challenger(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, known: Sequence[Check]) -> Verdict:
+    """Judge by the recipe's gate and write verdict.json; `known` are checks that earlier stages made."""
+    checks = list(known)
+    if why := unfairness(store, plan):
+        assert plan.champion is not None
+        words = f"Champion {plan.champion.version} on the validation days: {why}."
+        checks.append(Check("champion_unseen_rows", None, None, passed=False, words=words, kind="evidence"))
+    rates = constant_rates(folder) if plan.champion is None else None
+    rows = judged_rows(pq.read_table(folder / SCORES_FILE), rates)
+    verdict = judge(rows, recipe, same_recipe=_same_recipe(store, plan), known=checks)
+    return write_verdict(folder, verdict)
+
+
+def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Check | None:
+    """The failed check for which nothing should be trained today, or None."""
+    floor, received = recipe.training.min_positives, factors.effective_positives
+    if received < floor:
+        words = (
+            f"Effective positives after recency on the training days: expected at least {floor:,}, "
+            f"received {received:,.1f}. Wait for more days, or raise weights.half_life_days."
+        )
+        return Check("training_positives", received, floor, passed=False, words=words, kind="evidence")
+    if recipe.drift.holds_training and alerts:
+        words = f"Positive ratio: expected no alert (drift.holds_training), received: {alerts[0].cause}"
+        return Check("drift", alerts[0].received, alerts[0].expected, passed=False, words=words, kind="evidence")
+    return None
+
+
+def hold_without_training(folder: Path, check: Check, *, bootstrap: bool) -> Verdict:
+    """The verdict of a run in which nothing was trained, for the reason that the failed check gives."""
+    verdict = Verdict("hold", bootstrap, (check,), f"Held, nothing was trained. {check.words}")
+    return write_verdict(folder, verdict)
+
+
+def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
+    """Write verdict.json into the run's folder."""
+    (folder / VERDICT_FILE).write_text(json.dumps(verdict.to_json(), indent=1), encoding="utf-8")
+    return verdict
+
+
+def _same_recipe(store: Store, plan: RunPlan) -> bool:
+    """Whether this run merely refreshes the champion: equal recipes."""
+    folder = store.open(layout.model_object(plan.champion.version)) if plan.champion else None
+    return folder is not None and read_manifest(folder)["recipe_digest"] == plan.recipe_digest

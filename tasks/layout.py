@@ -1,0 +1,60 @@
+"""Every path under the root, and nothing else. DESIGN's storage table in code."""
+
+from __future__ import annotations
+
+from datetime import date
+
+CHAMPION_REF = "champion"
+RUNS = "runs"
+MODELS = "models"
+RUN_LIST_PAGE = "index.html"
+
+
+def day_object(landing_day: date, identity: str) -> str:
+    """What landed on a day: impressions, outcomes, quarantine, profile."""
+    return f"days/{landing_day}/{identity}"
+
+
+def day_ref(landing_day: date) -> str:
+    """Names the current object of a landing day."""
+    return f"days/{landing_day}"
+
+
+def label_object(event_day: date, key: str) -> str:
+    """Impressions of an event day with their labels."""
+    return f"labels/{event_day}/{key}"
+
+
+def validation_object(day: date, key: str) -> str:
+    """The expectations that were evaluated over a day, with data docs."""
+    return f"validations/{day}/{key}"
+
+
+def accepted_ref(day: date) -> str:
+    """Whether a day may enter training, and why."""
+    return f"accepted/{day}"
+
+
+def alerted_ref(day: date) -> str:
+    """The alerts of a day that people were told of."""
+    return f"alerted/{day}"
+
+
+def name_ref() -> str:
+    """The recipe name that this root serves."""
+    return "recipe-name"
+
+
+def run_object(run_id: str) -> str:
+    """All that a run made."""
+    return f"{RUNS}/{run_id}"
+
+
+def run_ref(day: date) -> str:
+    """The runs that were made for a day, newest last."""
+    return f"runs/{day}"
+
+
+def model_object(version: str) -> str:
+    """A bundle in service, or once in service."""
+    return f"{MODELS}/{version}"

@@ -1,0 +1,54 @@
+"""Open Bandit's sample out of its wheel: 60,000 real recommendations of a fashion shop over seven days of 2019.
+
+Saito et al. 2021, "Open Bandit Dataset and Pipeline". The wheel holds a CSV file for each logging policy (random,
+bts) and campaign (all, men, women); the campaigns have affinity columns of different number. Policy and campaign are
+known only from the path, so they become columns here, and item numbers, which each campaign counts anew, get their
+campaign's name before them.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+from models.days import day_range
+from models.errors import UsageError
+
+POLICIES = ("random", "bts")
+CAMPAIGNS = ("all", "men", "women")
+BANDIT_DAYS = day_range(date(2019, 11, 24), date(2019, 11, 30))
+
+
+def extract_sample(wheel: Path, folder: Path) -> list[Path]:
+    """Write POLICY-CAMPAIGN.csv.gz for each of the six files; raises UsageError where the wheel holds no such data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for policy in POLICIES:
+                for campaign in CAMPAIGNS:
+                    with archive.open(f"obp/dataset/obd/{policy}/{campaign}/{campaign}.csv") as source:
+                        files.append(_add_columns(source, policy, campaign, folder / f"{policy}-{campaign}.csv.gz"))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        msg = f"{wheel}: expected the wheel of obp 0.4.1 with Open Bandit's sample, received: {error}"
+        raise UsageError(msg) from error
+    return files
+
+
+def _add_columns(source: IO[bytes], policy: str, campaign: str, target: Path) -> Path:
+    rows = csv.DictReader(io.TextIOWrapper(source, encoding="utf-8", newline=""))
+    names = [name for name in rows.fieldnames or [] if name]
+    with gzip.open(target, "wt", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["policy", "campaign", *names])
+        writer.writeheader()
+        for row in rows:
+            values = {name: row[name] for name in names}
+            writer.writerow(
+                {**values, "policy": policy, "campaign": campaign, "item_id": f"{campaign}-{row['item_id']}"}
+            )
+    return target

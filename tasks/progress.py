@@ -1,0 +1,48 @@
+"""How far a long piece of work has come: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 15
+
+Report = Callable[[int, int], None]  # done, in all
+
+
+@contextlib.contextmanager
+def progress_of(what: str, unit: str) -> Iterator[Report]:
+    """A function to be called with (done, in all) as often as one likes."""
+    if not sys.stderr.isatty():
+        yield _line_writer(what, unit)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"{unit}, {{task.speed:,.0f}}/s" if unit == "rows" else unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=10) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _line_writer(what: str, unit: str) -> Report:
+    started = last = monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES or (done == total and last != started):
+            last = now
+            left = (now - started) / max(done, 1) * (total - done)
+            sys.stderr.write(f"{what}: {done:,} of {total:,} {unit}, {left:.0f} s left\n")
+
+    return report

@@ -1,0 +1,115 @@
+"""What was done under a root, for people and for the flows: runs by day, models, and whom the root serves."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from models.errors import DataRejectedError, UsageError
+from tasks import layout
+from tasks.champion import read_champions
+from tasks.document import load_document
+from tasks.plan import RunPlan
+from tasks.store import LocalStore, Store
+
+
+def claim_root(store: LocalStore, recipe_name: str) -> None:
+    """Make sure that the root serves this recipe alone, and sweep what writers that died left aside.
+
+    Raises UsageError where it serves another.
+    """
+    ref = store.read_ref(layout.name_ref())
+    if ref is None:
+        store.swap_ref(layout.name_ref(), {"current": recipe_name}, None)
+    elif ref.value["current"] != recipe_name:
+        msg = (
+            f"root {store.root}: expected recipe name {ref.value['current']!r}, whose runs it holds, "
+            f"received {recipe_name!r}. Use another --root for another recipe."
+        )
+        raise UsageError(msg)
+    store.sweep()
+
+
+def record_run(store: Store, plan: RunPlan) -> None:
+    """Name the run as its day's newest."""
+    name = layout.run_ref(plan.day)
+    ref = store.read_ref(name)
+    history = ref.value["history"] if ref else []
+    if not history or history[-1] != plan.run_id:
+        store.swap_ref(name, {"current": plan.run_id, "history": [*history, plan.run_id]}, ref)
+
+
+def recorded_day(store: Store, day: date) -> str | None:
+    """The newest run that was made for a day."""
+    ref = store.read_ref(layout.run_ref(day))
+    return str(ref.value["current"]) if ref else None
+
+
+def current_champion(store: Store) -> str | None:
+    """The version in service."""
+    current = read_champions(store).current
+    return current.version if current else None
+
+
+def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
+    """The document of a run by its id or its day; raises DataRejectedError where there is none."""
+    try:
+        run_id = recorded_day(store, date.fromisoformat(run_or_day))
+    except ValueError:
+        run_id = run_or_day
+    if run_id is None or store.open(layout.run_object(run_id)) is None:
+        msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
+        raise DataRejectedError(msg)
+    return load_document(store, layout.run_object(run_id))
+
+
+def list_models(store: Store) -> list[dict[str, Any]]:
+    """Every run's challenger, newest first: its verdict, and where it stands with the champion."""
+    champions = read_champions(store)
+    current = champions.current.version if champions.current else None
+    rows = []
+    for path in reversed(store.list_objects(layout.RUNS)):
+        document = load_document(store, path)
+        if document["training"] is None:
+            continue
+        run_id = document["run_id"]
+        states = {True: "champion"} if run_id == current else {run_id in champions.barred: "barred"}
+        served = any(tenure.version == run_id for tenure in champions.tenures)
+        rows.append(
+            {
+                "version": run_id,
+                "date": document["date"],
+                "data_through": document["data_through"],
+                "decision": document["verdict"]["decision"],
+                "state": states.get(True, "served before" if served else "never served"),
+                "cost_per_1000": document["metrics"]["challenger"]["cost_per_1000"],
+            }
+        )
+    return rows
+
+
+def describe_status(store: Store) -> dict[str, Any]:
+    """The root at a glance: champion, newest landing day, days that wait for somebody, newest runs."""
+    name = store.read_ref(layout.name_ref())
+    champion = read_champions(store).current
+    rejected = []
+    for ref_name in store.list_refs("accepted"):
+        ref = store.read_ref(ref_name)
+        if ref and not ref.value["accepted"]:
+            rejected.append({"date": ref_name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"]})
+    landed = store.list_refs("days")
+    days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs("runs")][-7:]
+    runs = [find_run(store, day) for day in reversed(days)]
+    return {
+        "root": store.root,
+        "recipe": name.value["current"] if name else None,
+        "champion": champion.version if champion else None,
+        "champion_data_through": champion.data_through if champion else None,
+        "newest_day": landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None,
+        "rejected_days": rejected,
+        "runs": [
+            {key: run[key] for key in ("date", "run_id", "alerts", "report")}
+            | {"decision": run["verdict"]["decision"], "reason": run["verdict"]["reason"]}
+            for run in runs
+        ],
+    }

@@ -1,0 +1,53 @@
+"""Which labelled rows go where: training, calibration, validation. One query each, for the stages that read them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tasks import duck
+from tasks.label import label_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from models.recipe import Recipe
+    from tasks.label import LabelledDay
+    from tasks.plan import RunPlan
+    from tasks.store import Store
+
+USER_BUCKETS = 256
+
+
+def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows of T without those kept for calibration, with `day_index`, the position of their day in plan.train."""
+    return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE NOT kept_out"
+
+
+def calibration_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows of C: a share of users within the newest days of T, by a hash salted with the cut."""
+    return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE kept_out"
+
+
+def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none)."""
+    bucket = f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
+    return _union(store, plan.validate, lambda _: bucket)
+
+
+def _train_days(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    threshold = round(recipe.training.calibration_share * 10_000)
+    kept_out = f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000 < {threshold} AS kept_out"
+    return _union(store, plan.train, lambda day: kept_out if day in plan.days.calibrate else "false AS kept_out")
+
+
+def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:
+    days = tuple(days)
+    return " UNION ALL ".join(
+        f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM {duck.parquet(file)}"
+        for index, (day, file) in enumerate(zip(days, label_files(store, days), strict=True))
+    )
+
+
+def _unit(recipe: Recipe) -> str:
+    return "user_id" if recipe.landing.columns.user_id else "event_id"

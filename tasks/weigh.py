@@ -1,0 +1,64 @@
+"""Stage 5, weigh: count the training rows by day, label and confidence, and make the run's few factors from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.recipe import Recipe
+from models.weights import ClassMass, Factors, compute_factors
+from tasks import duck
+from tasks.plan import RunPlan
+from tasks.slices import training_rows
+from tasks.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+WEIGHTS_FILE = "weights.json"
+
+
+@task(cache_policy=NO_CACHE)
+def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Factors:
+    """Write weights.json into the run's folder; weights themselves are never stored a row each."""
+    confidence = "confidence" if recipe.landing.columns.confidence else "1.0"
+    query = (
+        f"SELECT day_index, label, coalesce({confidence}, 1.0) AS confidence, channel, count(*) AS rows "
+        f"FROM ({training_rows(store, plan, recipe)}) GROUP BY ALL ORDER BY ALL"
+    )
+    with duck.connect(folder) as connection:
+        counted = connection.execute(query).to_arrow_table()
+    columns: dict[str, npt.NDArray[np.generic]] = {name: counted[name].to_numpy() for name in counted.column_names}
+    mass = ClassMass(
+        columns["day_index"].astype("int64"),
+        columns["label"].astype("int64"),
+        columns["confidence"].astype("float64"),
+        columns["rows"].astype("int64"),
+    )
+    days = tuple(day.day for day in plan.train)
+    factors = compute_factors(days, plan.data_through, mass, recipe.weights)
+    totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
+    text = json.dumps({**factors.to_json(), "constant_rate": _rates(totals)}, indent=1)
+    (folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
+    return factors
+
+
+def constant_rates(folder: Path) -> dict[str, float]:
+    """The positive ratio of each channel on T: what a model without features would answer."""
+    rates: dict[str, float] = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))["constant_rate"]
+    return rates
+
+
+def _rates(totals: list[dict[str, int]]) -> dict[str, float]:
+    rows: dict[str, int] = {}
+    positives: dict[str, int] = {}
+    for total in totals:
+        channel = str(total["channel"])
+        rows[channel] = rows.get(channel, 0) + total["rows_sum"]
+        positives[channel] = positives.get(channel, 0) + total["rows_sum"] * total["label"]
+    return {channel: positives[channel] / rows[channel] for channel in sorted(rows)}
