@@ -6,6 +6,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+# isort: off
+import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imported
+
+# isort: on
 from prefect import flow
 
 from flows.daily import daily

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
 import traceback
 from datetime import UTC, date, datetime
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import click
 import typer
 
-from flows import printing
+from flows import printing, quiet
 from models.errors import CtrRetrainError, UsageError
 
 app = typer.Typer(
@@ -43,18 +44,22 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 
 @app.callback()
 def options(
+    context: typer.Context,
     recipe: Annotated[Path | None, typer.Option(help="What to train and how to judge it: a TOML file.")] = None,
     root: Annotated[str | None, typer.Option(help="Where objects and refs are kept.")] = None,
     landing: Annotated[str | None, typer.Option(help="Where raw events land.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")] = False,
 ) -> None:
     """Take the global options."""
+    if context.invoked_subcommand != "serve":  # whose log is all that a night leaves behind
+        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     _Options.recipe, _Options.root, _Options.landing, _Options.json = recipe, root, landing, as_json
 
 
 @app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/demo")) -> None:
     """Simulate some weeks, run the last days, show the verdicts."""
+    quiet.import_tensorflow()
     from flows.demo import run_demo  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/demo.toml")
@@ -67,6 +72,7 @@ def demo_open_bandit(
     folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/open_bandit"),
 ) -> None:
     """Land Open Bandit's real sample, run its days, show the verdicts."""
+    quiet.import_tensorflow()
     from flows.demo import run_open_bandit  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/open_bandit.toml")
@@ -82,9 +88,8 @@ def simulate_days(
     seed: int = 7,
 ) -> None:
     """Write simulated ad and push events."""
-    from tasks.simulate import simulate  # noqa: PLC0415
-
     from models.world import World  # noqa: PLC0415
+    from tasks.simulate import simulate  # noqa: PLC0415
 
     simulate(World(seed=seed, rows_per_day=rows_per_day), _day(start, "--start"), days, out)
     _answer({"landing": str(out / "landing"), "truth": str(out / "truth"), "days": days}, printing.pairs)
@@ -151,6 +156,7 @@ def daily(
     force: Annotated[bool, typer.Option(help="Make the run anew, even from the same inputs.")] = False,
 ) -> None:
     """Run all stages for one day."""
+    quiet.import_tensorflow()
     from flows.daily import daily as flow  # noqa: PLC0415
 
     settings, _ = _configured()
@@ -165,6 +171,7 @@ def backfill(
     shadow: Annotated[bool, typer.Option(help="Put nothing into service.")] = False,
 ) -> None:
     """Run past days in order; finished ones are skipped, and the champion never goes back in time."""
+    quiet.import_tensorflow()
     from flows.backfill import backfill as flow  # noqa: PLC0415
 
     settings, _ = _configured()
@@ -192,16 +199,17 @@ def serve(
 @app.command()
 def score(
     source: Annotated[Path, typer.Option("--input", help="Raw impressions: Parquet, CSV or JSON lines.")],
-    target: Annotated[Path, typer.Option("--output", help="The same rows with `probability`: Parquet or CSV.")],
+    target: Annotated[Path, typer.Option("--output", help="The same rows with `probability`: .csv or Parquet.")],
     model: Annotated[str, typer.Option(help="A version; default: the champion.")] = "",
 ) -> None:
     """Score a file with a model in service."""
+    quiet.import_tensorflow()
     from tasks.deploy import served_model  # noqa: PLC0415
     from tasks.score import score_file  # noqa: PLC0415
 
     settings, _ = _configured()
-    version, serving = served_model(settings.store, model)
-    rows = score_file(serving, source, target)
+    version, bundle = served_model(settings.store, model)
+    rows = score_file(bundle, source, target)
     _answer({"model": version, "rows": rows, "output": str(target)}, printing.pairs)
 
 
@@ -232,6 +240,7 @@ def explain(run_or_date: str) -> None:
 @app.command()
 def promote(version: str, reason: Reason) -> None:
     """Put a model into service by hand, against the gate's verdict or after a rollback."""
+    quiet.import_tensorflow()
     from tasks.deploy import deploy_challenger  # noqa: PLC0415
 
     settings, _ = _configured()
@@ -252,6 +261,7 @@ def rollback(reason: Reason) -> None:
 @app.command()
 def doctor() -> None:
     """Check this machine, the settings and the root; say what to mend."""
+    quiet.import_tensorflow()
     from flows.doctor import examine  # noqa: PLC0415
 
     settings, recipe = _configured()

@@ -6,11 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+# isort: off
+import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imported
+
 # isort: on
 from prefect import flow, runtime
-from tasks.report import write_report, write_run_list
 
-# isort: off - first, since it turns telemetry off before Prefect reads the environment
 from flows.settings import Settings, load_settings
 from models.recipe import Recipe, load_recipe
 from models.weights import Factors
@@ -20,10 +21,11 @@ from tasks.deploy import check_serving, deploy_challenger
 from tasks.document import day_document, load_document, write_document
 from tasks.drift import DriftReport, detect_drift
 from tasks.evaluate import evaluate_models
-from tasks.gate import hold_without_training, judge_challenger, untrainable
+from tasks.gate import judge_challenger, judge_without_challenger, untrainable
 from tasks.ingest import ingest_day
 from tasks.plan import RunPlan, catch_up, plan_run
 from tasks.registry import claim_root, current_champion, record_run
+from tasks.report import write_report, write_run_list
 from tasks.store import LocalStore
 from tasks.train import train_challenger
 from tasks.validate import rejection_error, validate_day
@@ -56,6 +58,7 @@ def daily(
     send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url.get_secret_value())
     document = day_document(ingested, validated, drift)
     if not validated.accepted:
+        write_run_list(store, current_champion(store))
         raise rejection_error(validated, settings.landing_zone, document)
 
     plan = plan_run(store, rules, day, problems, forced_at=now if force else None)
@@ -79,10 +82,10 @@ def _make_run(
 ) -> None:
     """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
     factors: Factors = weigh_rows(store, recipe, plan, folder)
-    if missing := untrainable(recipe, factors, drift.alerts):
-        verdict = hold_without_training(folder, missing, bootstrap=plan.champion is None)
+    failure = untrainable(recipe, factors, drift.alerts) or train_challenger(store, recipe, plan, factors, folder)
+    if failure:
+        verdict = judge_without_challenger(folder, failure, bootstrap=plan.champion is None)
     else:
-        train_challenger(store, recipe, plan, factors, folder)
         evaluate_models(store, recipe, plan, folder)
         serving = check_serving(store, recipe, plan, folder)
         verdict = judge_challenger(store, recipe, plan, folder, [serving])

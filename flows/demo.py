@@ -6,14 +6,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.simulate import simulate
-
 from flows.daily import daily
 from models.days import day_range
 from models.recipe import load_recipe
 from models.world import World
 from tasks.land import land_file
 from tasks.open_bandit import BANDIT_DAYS, extract_sample
+from tasks.simulate import simulate
 
 DEMO_START = date(2026, 3, 2)
 DEMO_DAYS = 24

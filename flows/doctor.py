@@ -11,7 +11,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from flows.settings import QUIET, Settings
+from flows.quiet import QUIET
+from flows.settings import Settings
 from models.errors import CtrRetrainError
 from models.recipe import Recipe
 from tasks.registry import claim_root
@@ -69,7 +70,7 @@ def _disk(settings: Settings) -> dict[str, Any]:
 
 
 def _device() -> dict[str, Any]:
-    from models.training import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from models.device import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     return _check("device", passed=True, words=f"training will use {prepare_device()}")
 

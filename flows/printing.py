@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -36,7 +37,7 @@ def run(document: dict[str, Any]) -> None:
     console = _console()
     again = " (recorded before)" if document.get("recorded") else ""
     console.print(f"\n{document['date']}  {_verdict(verdict)}{again}\n{escape(verdict['reason'])}")
-    checks = Table("check", "", "in words")
+    checks = Table("check", "", "in words", box=SIMPLE_HEAD)
     for check in verdict["checks"]:
         checks.add_row(check["name"], "[green]✓[/green]" if check["passed"] else "[red]✗[/red]", escape(check["words"]))
     console.print(checks)

@@ -1,30 +1,18 @@
-"""Where things are: taken from the environment (CTR_RETRAIN_…) and the command line. What to train is in the recipe.
-
-Importing this module turns off what phones home, before any library can: they read the environment when imported.
-"""
+"""Where things are: taken from the environment (CTR_RETRAIN_…) and the command line. What to train is in the recipe."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import UsageError
 from tasks.store import LocalStore
-
-QUIET = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "GX_ANALYTICS_ENABLED": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-}
-for _name, _value in QUIET.items():
-    os.environ.setdefault(_name, _value)
 
 
 class Settings(BaseSettings):
@@ -36,15 +24,33 @@ class Settings(BaseSettings):
     root: str = "var/root"
     landing: str = "var/landing"
     webhook_url: SecretStr = SecretStr("")
-    cron: str = Field("0 4 * * *", min_length=9)
+    cron: str = "0 4 * * *"
     timezone: str = "UTC"
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _has_a_scheme(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not url.get_secret_value().startswith(("http://", "https://")):
+            msg = "an address that begins with https:// or http://, or nothing"
+            raise ValueError(msg)
+        return url
+
+    @field_validator("cron")
+    @classmethod
+    def _has_five_fields(cls, cron: str) -> str:
+        if not re.fullmatch(r"([\w*/,#-]+ ){4}[\w*/,#-]+", cron):
+            msg = "a cron expression of five fields such as 0 4 * * *"
+            raise ValueError(msg)
+        return cron
 
     @field_validator("timezone")
     @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in available_timezones():
+    def _is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             msg = "a time zone such as Europe/Berlin"
-            raise ValueError(msg)
+            raise ValueError(msg) from error
         return name
 
     @property
@@ -65,16 +71,23 @@ class Settings(BaseSettings):
 
 def load_settings(**given: str | Path | None) -> Settings:
     """The settings; what is given here counts before the environment. Raises UsageError naming the setting."""
+    prefix = "CTR_RETRAIN_"
+    known = {prefix + name.upper() for name in Settings.model_fields}
+    if unknown := sorted(name for name in os.environ if name.startswith(prefix) and name not in known):
+        msg = f"settings: {unknown[0]}: expected one of {', '.join(sorted(known))}. Check its spelling or unset it."
+        raise UsageError(msg)
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [
-            f"CTR_RETRAIN_{'.'.join(map(str, problem['loc'])).upper()}: expected "
-            f"{problem['msg'].removeprefix('Value error, ')}, received {problem['input']!r}"
-            for problem in error.errors()
-        ]
-        msg = "settings: " + "; ".join(lines)
-        raise UsageError(msg) from error
+        msg = "settings: " + "; ".join(_explain(problem) for problem in error.errors())
+        raise UsageError(msg) from None  # the cause would show the webhook's secret
+
+
+def _explain(problem: ErrorDetails) -> str:
+    name = ".".join(map(str, problem["loc"]))
+    received = "one that is kept secret" if name == "webhook_url" else repr(problem["input"])
+    expected = problem["msg"].removeprefix("Value error, ")
+    return f"CTR_RETRAIN_{name.upper()}: expected {expected}, received {received}"
 
 
 def _local(url: str, what: str) -> Path:
@@ -82,4 +95,4 @@ def _local(url: str, what: str) -> Path:
     if "://" in url and not url.startswith("file://"):
         msg = f"--{what}: expected a local folder, received {url}. Only local disks are supported so far."
         raise UsageError(msg)
-    return Path(url.removeprefix("file://")).absolute()
+    return Path(url.removeprefix("file://")).expanduser().absolute()

@@ -5,6 +5,10 @@ A TensorFlow SavedModel that needs none of this code to run, and the scorer that
 
 from __future__ import annotations
 
+import json
+import re
+from keyword import iskeyword
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,18 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.calibration import Calibration
+from models.calibration import LOGIT_LIMIT, Calibration
+from models.device import prepare_device
 from models.errors import StorageError
 from models.features import FeatureEncoder, as_numbers, as_texts, as_times, column_of, raw_columns
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
     import pyarrow as pa
 
     from models.recipe import Recipe
 
 SCORING_ROWS = 32_768
+COLUMNS_FILE = Path("assets.extra", "columns.json")  # where TensorFlow leaves room for files of others
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")
@@ -43,7 +49,7 @@ class CalibrationLayer(keras.layers.Layer):  # type: ignore[misc]
         piece = tf.reshape(tf.searchsorted(knots, tf.reshape(logit, [-1]), side="right"), tf.shape(logit))
         knot = tf.maximum(piece - 1, 0)
         line = tf.gather(values, knot) + tf.gather(slopes, piece) * (logit - tf.gather(knots, knot))
-        return tf.cast(tf.sigmoid(line), tf.float32)
+        return tf.cast(tf.sigmoid(tf.clip_by_value(line, -LOGIT_LIMIT, LOGIT_LIMIT)), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         """All that the constructor takes."""
@@ -51,29 +57,56 @@ class CalibrationLayer(keras.layers.Layer):  # type: ignore[misc]
 
 
 def serving_model(network: keras.Model, recipe: Recipe, calibration: Calibration) -> keras.Model:
-    """Raw columns of the recipe's features, each (n,), → {"probability": (n,) float32}."""
-    columns = {name: keras.Input((), dtype=dtype, name=name) for name, dtype in raw_columns(recipe.features).items()}
+    """Raw columns of the recipe's features, each (n,), → {"probability": (n,) float32}.
+
+    Its inputs have the columns' names as `signature_names` writes them.
+    """
+    dtypes = raw_columns(recipe.features)
+    names = signature_names(dtypes)
+    inputs = {names[column]: keras.Input((), dtype=dtype, name=names[column]) for column, dtype in dtypes.items()}
     features = [feature.model_dump() for feature in recipe.features]
-    encoded = FeatureEncoder(features, name="features")(columns)
+    encoded = FeatureEncoder(features, name="features")({column: inputs[names[column]] for column in dtypes})
     probability = CalibrationLayer(calibration.to_json(), name="calibration")(network(encoded))
-    return keras.Model(columns, {"probability": keras.ops.squeeze(probability, axis=1)}, name="serving")
+    return keras.Model(inputs, {"probability": keras.ops.squeeze(probability, axis=1)}, name="serving")
+
+
+def signature_names(columns: Iterable[str]) -> dict[str, str]:
+    """What the signature calls each column: its own name where TensorFlow takes it, else a different one like it."""
+    names: dict[str, str] = {}
+    for column in columns:
+        name = column
+        if not re.fullmatch(r"[A-Za-z]\w*", column, re.ASCII) or iskeyword(column) or column == "self":
+            name = "column_" + re.sub(r"\W", "_", column, flags=re.ASCII)
+        while name in names.values():
+            name += "_"
+        names[column] = name
+    return names
 
 
 def save_serving(model: keras.Model, path: Path) -> None:
-    """Write the served model as a SavedModel folder with the signature "serving_default"."""
+    """Write the served model as a SavedModel folder: signature "serving_default", and COLUMNS_FILE.
+
+    That file maps the signature's names to the columns'.
+    """
     model.export(path, verbose=False)
+    names = signature_names(raw_columns(model.get_layer("features").features))
+    file = path / COLUMNS_FILE
+    file.parent.mkdir()
+    file.write_text(json.dumps({name: column for column, name in names.items()}, indent=1), encoding="utf-8")
 
 
 class Scorer:
     """A SavedModel that answers Arrow tables."""
 
     def __init__(self, path: Path) -> None:
-        """Load the model; raises StorageError where the folder holds none."""
+        """Load the model; raises StorageError where the folder holds none that `save_serving` wrote."""
+        prepare_device()
         try:
             self._model = tf.saved_model.load(str(path))  # kept: the signature holds it by a weak reference only
             self._answer = self._model.signatures["serving_default"]
-        except (OSError, KeyError) as error:
-            msg = f"model {path}: expected a SavedModel with the signature serving_default, received: {error}."
+            self._columns: dict[str, str] = json.loads((path / COLUMNS_FILE).read_text(encoding="utf-8"))
+        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+            msg = f"model {path}: expected a complete SavedModel of this software, received: {error}."
             raise StorageError(msg) from error
         specs = self._answer.structured_input_signature[1]
         self._casts = {name: _CASTS[spec.dtype] for name, spec in specs.items()}
@@ -81,7 +114,7 @@ class Scorer:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that the model reads."""
-        return tuple(self._casts)
+        return tuple(self._columns[name] for name in self._casts)
 
     def score(self, table: pa.Table, batch_rows: int = SCORING_ROWS) -> npt.NDArray[np.float64]:
         """Probabilities, (n,). A column that is absent or null is answered as missing; other columns don't matter.
@@ -91,9 +124,13 @@ class Scorer:
         probability = np.empty(len(table))
         for first in range(0, len(table), batch_rows):
             part = table.slice(first, batch_rows)
-            inputs = {name: tf.constant(cast(column_of(part, name), name)) for name, cast in self._casts.items()}
+            inputs = {name: self._input(part, name) for name in self._casts}
             probability[first : first + len(part)] = self._answer(**inputs)["probability"].numpy()
         return probability
+
+    def _input(self, table: pa.Table, name: str) -> Any:
+        column = self._columns[name]
+        return tf.constant(self._casts[name](column_of(table, column), column))
 
 
 _CASTS: dict[Any, Any] = {tf.string: as_texts, tf.float32: as_numbers, tf.int64: as_times}

@@ -1,7 +1,7 @@
 """Calibration on rows kept out of training: from the network's logit to a probability that can be taken at its word.
 
 Every method is a line of straight pieces on the logit scale, so that the served layer and NumPy share one formula,
-ranks are kept, and no probability is 0 or 1.
+ranks are kept, and no probability is 0 or 1: beyond ±LOGIT_LIMIT all are alike.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PLATT_POSITIVES = 200  # fewer: intercept alone
 ISOTONIC_POSITIVES = 5000
 BLOCK_POSITIVES = 50  # positives, and negatives, behind each knot of the isotonic curve
 KNOT_DISTANCE = 0.01  # on the logit scale
+LOGIT_LIMIT = 15.0  # a float32 can still tell σ(15) from 1
 NEWTON_STEPS = 100
 TOLERANCE = 1e-10
 
@@ -48,8 +49,8 @@ class Calibration:
         return (self.slope, *inner.tolist(), self.slope)
 
     def apply(self, logit: Floats) -> npt.NDArray[np.float64]:
-        """Probabilities of logits, same shape."""
-        return _sigmoid(self.line(logit))
+        """Probabilities of logits, same shape; no number where the logit is none."""
+        return _sigmoid(np.clip(self.line(logit), -LOGIT_LIMIT, LOGIT_LIMIT))
 
     def line(self, logit: Floats) -> npt.NDArray[np.float64]:
         """Calibrated logits, same shape."""
@@ -97,21 +98,26 @@ def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
 
 
 def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
-    """1 / (1 + exp(−x)), without overflow."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
+    """1 / (1 + exp(−x)), without overflow; no number for no number."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
 
 
 def _intercept(logit: Floats, positives: float) -> float:
-    """The b with Σ σ(logit + b) = positives, by Newton's method.
+    """The b with Σ σ(logit + b) = positives, by Newton's method within a bracket that each step narrows.
 
-    Steps are held to 1: the sum's slope changes by at most a factor e over that distance, so that no step overshoots
-    into a cycle.
+    Shifted so far that the largest logit is at the log-odds of all rows, the sum is too small, and likewise too large.
     """
-    intercept = 0.0
+    log_odds = log(positives / (len(logit) - positives))
+    low, high = log_odds - float(logit.max()), log_odds - float(logit.min())
+    intercept = (low + high) / 2
     for _ in range(NEWTON_STEPS):
         probability = _sigmoid(logit + intercept)
         gap = positives - float(probability.sum())
-        step = float(np.clip(gap / max(float((probability * (1 - probability)).sum()), 1e-300), -1, 1))
+        low, high = (intercept, high) if gap > 0 else (low, intercept)
+        slope = float((probability * (1 - probability)).sum())
+        newton = intercept + gap / slope if slope > 0 else np.inf
+        step = (newton if low <= newton <= high else (low + high) / 2) - intercept
         intercept += step
         if abs(step) < TOLERANCE:
             break
@@ -121,12 +127,15 @@ def _intercept(logit: Floats, positives: float) -> float:
 def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
     """Slope and intercept of σ(slope · logit + intercept) (Platt 1999, with its targets short of 0 and 1).
 
-    Newton's method with halved steps until the loss falls, after Lin, Lin and Weng (2007).
+    Newton's method with halved steps until the loss falls, after Lin, Lin and Weng (2007). Slope 0 where all logits
+    are alike.
     """
     positives = label.sum()
     negatives = len(label) - positives
+    if np.ptp(logit) < TOLERANCE:
+        return 0.0, 0.0
     target = np.where(label > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    center, spread = logit.mean(), logit.std() or 1.0
+    center, spread = logit.mean(), logit.std()
     design = np.stack([(logit - center) / spread, np.ones_like(logit)], axis=1)  # (n, 2)
 
     def loss(beta: Floats) -> float:

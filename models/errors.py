@@ -3,6 +3,7 @@
 CtrRetrainError
 ├── UsageError          exit 2  wrong use or configuration: a recipe, a setting, an argument
 ├── DataRejectedError   exit 3  the data can't be used: nothing landed, unreadable, failed validation
+├── TrainingDivergedError       the loss is no number any more; the daily flow makes a rejection of it
 ├── StorageError        exit 4  storage or a service failed: disk full, read-only, broken object
 └── BusyError           exit 5  someone else holds, or has just changed, what this run needs
 
@@ -23,6 +24,7 @@ class CtrRetrainError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, **details: Any) -> None:
+        """Take the message, and values for `--json`."""
         super().__init__(message)
         self.details = details
 
@@ -37,6 +39,10 @@ class DataRejectedError(CtrRetrainError):
     """The day's data can't be used."""
 
     exit_code = 3
+
+
+class TrainingDivergedError(CtrRetrainError):
+    """The loss is no number any more."""
 
 
 class StorageError(CtrRetrainError):

@@ -118,34 +118,41 @@ def column_of(table: pa.Table, name: str) -> pa.Array:
 
 
 def as_texts(column: pa.Array, name: str) -> npt.NDArray[np.object_]:
-    """Values as bytes, (n,): b"" where missing; numbers, times and booleans as Arrow writes them."""
-    column = _decoded(column)
+    """Values as bytes, (n,): b"" where missing; floats as DuckDB writes them at ingest, other types as Arrow does."""
+    column = _plain(column)
     if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    if not _is_text(column) and not pa.types.is_binary(column.type) and not pa.types.is_large_binary(column.type):
+        return _float_texts(column)
+    if not (_is_text(column) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         column = _cast(column, pa.string(), name, "values that can be written as text")
     return np.asarray(column.cast(pa.large_binary()).fill_null(b"").to_numpy(zero_copy_only=False), object)
 
 
+def _float_texts(column: pa.Array) -> npt.NDArray[np.object_]:
+    """The shortest texts that read back as the same floats, 1.0 with its ".0" (Arrow drops it); NaN is missing."""
+    values = column.to_numpy(zero_copy_only=False)
+    return np.array([b"" if np.isnan(value) else str(value).encode() for value in values], object)
+
+
 def as_numbers(column: pa.Array, name: str) -> npt.NDArray[np.float32]:
-    """Values as float32, (n,): NaN where missing or an empty text."""
-    column = _decoded(column)
+    """Values as float32, (n,): NaN where missing, infinite or a blank text."""
+    column = _plain(column)
     if _is_text(column):
-        column = pc.if_else(pc.equal(column, ""), None, column)
+        column = _without_blanks(column)
     elif pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    values = _cast(column, pa.float64(), name, "numbers").to_numpy(zero_copy_only=False)
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, which standardising clips
-        return np.asarray(values).astype(np.float32)
+    values = np.asarray(_cast(column, pa.float64(), name, "numbers").to_numpy(zero_copy_only=False))
+    with np.errstate(over="ignore"):  # finite but beyond float32 becomes infinite, which standardising clips
+        return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
 
 
 def as_times(column: pa.Array, name: str) -> npt.NDArray[np.int64]:
-    """Times as int64 µs since the epoch, (n,): MISSING_TIME where missing.
+    """Times as int64 µs since the epoch, (n,): MISSING_TIME where missing or a blank text.
 
     Times and texts without a zone are UTC; integers are µs since the epoch already.
     """
-    column = _decoded(column)
+    column = _plain(column)
     if _is_text(column):
+        column = _without_blanks(column)
         try:
             column = column.cast(pa.timestamp("us", "UTC"))
         except pa.ArrowInvalid:
@@ -156,13 +163,21 @@ def as_times(column: pa.Array, name: str) -> npt.NDArray[np.int64]:
     return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
-def _decoded(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+def _plain(column: pa.Array) -> pa.Array:
+    """The column without a dictionary or views, which many of Arrow's functions don't take."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def _is_text(column: pa.Array) -> bool:
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return any(is_kind(column.type) for is_kind in kinds)
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _without_blanks(column: pa.Array) -> pa.Array:
+    """Texts without space around them, null where nothing is left."""
+    texts = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(texts, ""), None, texts)
 
 
 def _cast(column: pa.Array, dtype: pa.DataType, name: str, expected: str) -> pa.Array:
@@ -217,7 +232,7 @@ def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple
         mean += (chunk_mean - mean) * share
         count += n
     scale = np.sqrt(squares / np.maximum(count, 1))
-    scale[scale <= 1e-6 * np.maximum(1, np.abs(mean))] = 1.0
+    scale[scale <= np.maximum(1e-6 * np.abs(mean), 1e-30)] = 1.0
     return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()))
 
 

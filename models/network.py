@@ -172,6 +172,8 @@ def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: fl
 def _flattened(embedded: Any, numeric: Any) -> Any:
     """(batch, fields · (dim + 1) + numbers). The linear column goes in too: cutting it off would copy all the rest."""
     width = embedded.shape[1] * embedded.shape[2]
+    if not width:
+        return numeric  # a recipe without ids; nothing can't be reshaped to rows of width 0
     return ops.concatenate([ops.reshape(embedded, (-1, width)), numeric], axis=1)
 
 

@@ -11,29 +11,49 @@ import tomllib
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from pydantic_core import ErrorDetails
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] >= bounds[1]:
+        msg = "expected the lower bound first"
+        raise ValueError(msg)
+    return bounds
+
+
+def _readable_time(time: str) -> str:
+    if time not in TIMES and "%" not in time:
+        msg = f"expected {', '.join(TIMES)} or a strptime format"
+        raise ValueError(msg)
+    return time
+
+
+TIMES = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Bounds = tuple[float, float]
+Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Section(BaseModel):
     """A part of the recipe: immutable, and no key that it doesn't know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Columns(Section):
     """Our name of a column = yours. An empty string: your files have none."""
 
-    ts: str = "ts"
+    ts: Annotated[str, Field(min_length=1)] = "ts"
     user_id: str = "user_id"
     channel: str = "channel"
     campaign_id: str = "campaign_id"
@@ -49,11 +69,13 @@ class Columns(Section):
 class Landing(Section):
     """How landed files are read."""
 
-    time: str = "iso"  # iso, epoch_s, epoch_ms, epoch_us, or a strptime format
+    time: Annotated[str, AfterValidator(_readable_time)] = (
+        "iso"  # iso, epoch_s, epoch_ms, epoch_us, or a strptime format
+    )
     late_days: Annotated[int, Field(ge=0, le=30)] = 1
     grace_days: Annotated[int, Field(ge=0, le=30)] = 0
     event_id_from: Literal["columns", "file_row"] = "columns"
-    event_id_columns: tuple[str, ...] = ("event_id",)
+    event_id_columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("event_id",)
     channel_constant: str = ""
     columns: Columns = Columns()
 
@@ -83,7 +105,7 @@ class Channel(Section):
     positive_kind: str = "click"
     attribution_window_hours: Annotated[float, Field(ge=0, le=24 * 60)] = 24
     gated: bool = True
-    positive_ratio: Bounds  # as seen by the end of the same day; outside, the day is rejected
+    positive_ratio: ShareBounds  # as seen by the end of the same day; outside, the day is rejected
     cost: Cost
 
 
@@ -185,22 +207,31 @@ class Recipe(Section):
         if len(set(names)) != len(names):
             msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
             raise ValueError(msg)
-        by_source: dict[str, set[str]] = {}
-        for feature in self.features:
-            by_source.setdefault(feature.source, set()).add(feature.kind)
-        if mixed := [s for s, kinds in by_source.items() if {"categorical", "numeric"} <= kinds]:
-            msg = f"features: expected one kind a column, received categorical and numeric for {mixed}"
-            raise ValueError(msg)
-        if leaks := [c for c in by_source if c in NOT_FEATURES]:
-            msg = f"features: {leaks} is known only after or outside the decision and can't be a feature"
-            raise ValueError(msg)
-        if self.landing.channel_constant and set(self.channels) != {self.landing.channel_constant}:
-            msg = f"channels: expected only {self.landing.channel_constant!r} (landing.channel_constant)"
-            raise ValueError(msg)
-        if not any(channel.gated for channel in self.channels.values()):
-            msg = "channels: expected at least one with gated = true"
-            raise ValueError(msg)
+        for mistake in (*self._feature_mistakes(), *self._channel_mistakes()):
+            raise ValueError(mistake)
         return self
+
+    def _feature_mistakes(self) -> Iterator[str]:
+        kinds: dict[str, set[str]] = {}
+        for feature in self.features:
+            kinds.setdefault(feature.source, set()).add(feature.kind)
+        if mixed := [source for source, found in kinds.items() if {"categorical", "numeric"} <= found]:
+            yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
+        mapped = {getattr(self.landing.columns, name) for name in NOT_FEATURES & Columns.model_fields.keys()}
+        if leaks := [source for source in kinds if source in NOT_FEATURES | mapped]:
+            yield f"features: {leaks} is known only after or outside the decision and can't be a feature"
+        clocks = {source for source, found in kinds.items() if found & {"hour", "weekday"}}
+        if strange := sorted(clocks - {"ts"}) or sorted(kinds.get("ts", set()) - {"hour", "weekday"}):
+            yield f"features: expected hour and weekday of ts, and nothing else of it, received {strange}"
+
+    def _channel_mistakes(self) -> Iterator[str]:
+        constant = self.landing.channel_constant
+        if constant and set(self.channels) != {constant}:
+            yield f"channels: expected only {constant!r} (landing.channel_constant), received {sorted(self.channels)}"
+        if not constant and not self.landing.columns.channel:
+            yield "landing: expected columns.channel or channel_constant, received neither"
+        if not any(channel.gated for channel in self.channels.values()):
+            yield "channels: expected at least one with gated = true"
 
     @property
     def inline_label(self) -> bool:
@@ -223,7 +254,9 @@ class Recipe(Section):
 
 
 # Known only after the decision (or only to the logger), so never an input of the model.
-NOT_FEATURES = frozenset({"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence"})
+NOT_FEATURES = frozenset(
+    {"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence"}
+)
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -239,22 +272,28 @@ def load_recipe(path: Path) -> Recipe:
         msg = f"recipe {path}: expected TOML, received: {error}"
         raise UsageError(msg) from error
     try:
-        return Recipe.model_validate(raw)
+        # By way of JSON, where pydantic's strict mode takes arrays for tuples: "14" is no number of days.
+        return Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
+        lines = list(dict.fromkeys(_explain(problem) for problem in error.errors()))
         msg = f"recipe {path}: " + "; ".join(lines)
         raise UsageError(msg, recipe_errors=lines) from error
 
 
-def _explain(problem: object) -> str:
+def _explain(problem: ErrorDetails) -> str:
     """One mistake of a recipe as `key: expected …, received …`."""
-    assert isinstance(problem, dict)
-    key = ".".join(str(part) for part in problem["loc"]) or "recipe"
+    # Parts such as dict[str,float] or [key] name a branch of pydantic's, not a key of the recipe.
+    key = ".".join(str(part) for part in problem["loc"] if "[" not in str(part)) or "recipe"
     if problem["type"] == "extra_forbidden":
         return f"{key}: expected no such key, received {problem['input']!r}. Check its spelling or remove it"
     if problem["type"] == "missing":
         return f"{key}: expected a value, received nothing. Add the key"
     if problem["type"] == "value_error":
-        return f"{key}: {problem['ctx']['error']}"
+        message = str(problem["ctx"]["error"])
+        return (
+            f"{key}: {message}"
+            if isinstance(problem["input"], dict)
+            else f"{key}: {message}, received {problem['input']!r}"
+        )
     expected = problem["msg"].removeprefix("Input should be ")
     return f"{key}: expected {expected}, received {problem['input']!r}"

@@ -47,6 +47,15 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
+    """Columns to look for in landed impressions: those of a clean one and those that make its `event_id`."""
+    columns = impression_columns(recipe)
+    if recipe.landing.event_id_from == "file_row":
+        return columns
+    ids = tuple(Column("event_id", source, "text", required=True) for source in recipe.landing.event_id_columns)
+    return (*ids, *columns)
+
+
 OUTCOME_COLUMNS = (
     Column("event_id", "event_id", "text", required=True),
     Column("ts", "ts", "time", required=True),

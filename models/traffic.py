@@ -27,8 +27,8 @@ CATEGORIES = (
 DEVICES = ("android", "ios", "web")
 USERS = 20_000
 BOTS = 3  # users with an id like any other, whom nobody but a bot flood sends anything
-BOT_SERIAL = 5_000_000  # where the serials of a flood begin
 
+CHANNELS = ("ad", "push")
 AD_SHARE = 0.7
 HOURLY_VOLUME = {  # relative, of the hours 0 to 23 UTC
     "ad": 1 + 0.7 * np.cos(2 * np.pi * (np.arange(24) - 19) / 24),
@@ -161,11 +161,13 @@ def draw_traffic(rng: np.random.Generator, users: Users, campaigns: Campaigns, r
     )
 
 
-def draw_bot_traffic(rng: np.random.Generator, users: Users, campaigns: Campaigns, rows: int) -> Traffic:
-    """`rows` ads of one day, shown to the bots by the campaign with the largest budget; serials above all others."""
+def draw_bot_traffic(
+    rng: np.random.Generator, users: Users, campaigns: Campaigns, rows: int, *, first_serial: int
+) -> Traffic:
+    """`rows` ads of one day, shown to the bots by the campaign with the largest budget."""
     return replace(
         draw_traffic(rng, users, campaigns, rows),
-        serial=BOT_SERIAL + np.arange(rows),
+        serial=first_serial + np.arange(rows),
         push=np.zeros(rows, dtype=bool),
         user=USERS + rng.integers(BOTS, size=rows),
         campaign=np.full(rows, campaigns.budget.argmax()),
@@ -218,4 +220,4 @@ def _draw_times(rng: np.random.Generator, channel: str, rows: int) -> NDArray[np
 def _draw_weighted(rng: np.random.Generator, weight: NDArray[np.float64], rows: int) -> NDArray[np.int64]:
     """Indices with probability in proportion to `weight`, by inversion of the distribution function."""
     cumulative = np.cumsum(weight)
-    return np.searchsorted(cumulative, rng.random(rows) * cumulative[-1], side="right").astype(np.int64)
+    return np.asarray(np.searchsorted(cumulative, rng.random(rows) * cumulative[-1], side="right"), np.int64)

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.errors import UsageError
+from models.device import prepare_device
+from models.errors import TrainingDivergedError
 from models.optimizer import RowWiseAdagradAdam
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def train(
 ) -> TrainingResult:
     """Train the network in place for one epoch; the same network, batches and recipe give the same weights on a CPU.
 
-    Raises UsageError, naming the batches, where the loss is no longer a number.
+    Raises TrainingDivergedError, naming the batches, where the loss is no longer a number.
     """
     device = prepare_device()
     model = _training_model(network)
@@ -80,21 +81,6 @@ def predict_logits(
         part = slice(first, first + batch_rows)
         logits[part] = forward(tf.constant(ids[part]), tf.constant(numeric[part])).numpy()
     return logits
-
-
-def prepare_device() -> str:
-    """Let a GPU's memory grow as needed, and name what trains: "cpu", or "gpu:0" and its name.
-
-    Growth can be set only before TensorFlow first uses the GPU: call this before building a network.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "cpu"
-    if not tf.config.list_logical_devices("GPU"):
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, enable=True)
-    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "")
-    return f"gpu:0 {name}".strip()
 
 
 def _training_model(network: keras.Model) -> keras.Model:
@@ -133,12 +119,13 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """`batch`: the last one of those just run."""
         loss = float(logs["loss"])
+        batch = min(batch, self._batches.count - 1)  # Keras counts as if the last execution were a full one
         if not isfinite(loss):
             msg = (
-                f"training: expected a finite loss, received {loss} in batches {self._first} to {batch} of "
+                f"training: expected a finite loss, received {loss} in batches {self._first + 1} to {batch + 1} of "
                 f"{self._batches.count}. Lower training.learning_rate and training.embedding_learning_rate."
             )
-            raise UsageError(msg)
+            raise TrainingDivergedError(msg)
         smoothed = SMOOTHING * self.history[-1][1] + (1 - SMOOTHING) * loss if self.history else loss
         rows = min((batch + 1) * self._batches.batch_rows, self._batches.rows)
         self.history.append((rows, smoothed))

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.floating[Any]]
 
-LEAST_RECENCY = 1e-100  # smaller ones would underflow to weights of zero
-# Confidence must not tell the label. By features alone it may differ a little between the classes; refused are a ratio
-# of the classes' mean confidence beyond 1.25 that is also beyond 4 standard errors.
+MAX_HALF_LIVES = 100  # 2**-100: much smaller ones would be float32 weights of zero
+# Confidence must not tell the label. By features alone it may differ a little between the classes; refused is a ratio
+# of the classes' mean confidence beyond 1.25 that is also beyond 4 standard errors, once there is enough to see it.
 MAX_CONFIDENCE_RATIO = 1.25
 MIN_CONFIDENCE_Z = 4.0
+MIN_CONFIDENCE_ROWS = 30  # of each class
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,8 @@ class Factors:
     """All that makes a row's weight, and what the weights amount to over the training rows.
 
     days and recency: one each per day of T. class_weight: of labels 0 and 1. cap: infinite where there is none.
-    base_log_odds: of a positive under recency and confidence alone, for the network's output bias.
+    base_log_odds: of a positive in the world that the network learns, for its output bias: under recency and
+    confidence alone where there is an offset, else under the whole weights.
     """
 
     days: tuple[date, ...]
@@ -102,23 +104,28 @@ class Factors:
 def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights: Weights) -> Factors:
     """The factors of a run from its days, its newest day `cut` (age 0) and the counts of its rows.
 
-    Raises UsageError where the half-life is far too short for the days, DataRejectedError where there is no row, or
-    where confidence lies outside (0, 1] or depends on the label.
+    No positives is no error: both classes weigh 1, and effective_positives is 0. Raises UsageError where the half-life
+    is far too short for the days, DataRejectedError where there is no row or no negative, or where confidence lies
+    outside (0, 1] or depends on the label.
     """
     _check_mass(mass)
-    recency = np.exp2([-(cut - day).days / weights.half_life_days for day in days])
-    if recency.min() < LEAST_RECENCY:
+    _check_confidence(mass)
+    half_lives = np.array([(cut - day).days for day in days]) / weights.half_life_days
+    if half_lives.max() > MAX_HALF_LIVES:
+        least = (cut - min(days)).days / MAX_HALF_LIVES
         msg = (
-            f"weights.half_life_days: expected at least {(cut - min(days)).days / 332:.2g} for {len(days)} days of "
-            f"training, received {weights.half_life_days}: the oldest rows would weigh nothing. Raise it."
+            f"weights.half_life_days: expected at least {least:.2g} for {len(days)} days of training, received "
+            f"{weights.half_life_days}: the oldest rows would weigh nothing. Raise it."
         )
         raise UsageError(msg)
+    recency = np.exp2(-half_lives)
     shared = recency[mass.day_index] * mass.confidence  # (m,)
     class_mass = np.bincount(mass.label, shared * mass.rows, minlength=2).astype(np.float64)
     class_weight = _class_weights(class_mass, weights)
     cap = weights.cap or np.inf
     raw = np.minimum(shared * np.array(class_weight)[mass.label], cap)
     total, rows = float(raw @ mass.rows), int(mass.rows.sum())
+    weighted_mass = np.bincount(mass.label, raw * mass.rows, minlength=2).astype(np.float64)
     positive = mass.label == 1
     return Factors(
         days=days,
@@ -127,12 +134,12 @@ def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights:
         cap=cap,
         scale=rows / total,
         use_offset=weights.offset,
-        base_log_odds=log((class_mass[1] + 0.5) / (class_mass[0] + 0.5)),
+        base_log_odds=_log_odds(class_mass if weights.offset else weighted_mass),
         rows=rows,
         effective_sample_size=kish_sample_size(raw, mass.rows),
         effective_positives=kish_sample_size(recency[mass.day_index][positive], mass.rows[positive]),
         day_shares=tuple((np.bincount(mass.day_index, raw * mass.rows, minlength=len(days)) / total).tolist()),
-        class_shares=tuple((np.bincount(mass.label, raw * mass.rows, minlength=2) / total).tolist()),
+        class_shares=tuple((weighted_mass / total).tolist()),
     )
 
 
@@ -159,34 +166,39 @@ def _class_weights(class_mass: Floats, weights: Weights) -> tuple[float, float]:
     return float(negative), float(positive)
 
 
+def _log_odds(class_mass: Floats) -> float:
+    """Of a positive, finite even where there is none."""
+    return log((class_mass[1] + 0.5) / (class_mass[0] + 0.5))
+
+
 def _check_mass(mass: ClassMass) -> None:
-    if not mass.rows.sum():
+    rows = int(mass.rows.sum())
+    if not rows:
         msg = (
             "training rows: expected at least one, received none. Check which days were accepted, or widen the window."
         )
         raise DataRejectedError(msg)
+    if rows == mass.rows[mass.label == 1].sum():
+        msg = f"training rows: expected negatives too, received {rows} positives only. Check how labels are made."
+        raise DataRejectedError(msg)
+
+
+def _check_confidence(mass: ClassMass) -> None:
     low, high = float(mass.confidence.min()), float(mass.confidence.max())
     if not (low > 0 and high <= 1):  # also where it is not a number
         msg = f"confidence: expected values in (0, 1], received {low} to {high}. Correct the column, or don't map it."
         raise DataRejectedError(msg)
-    means, errors = zip(*(_mean_confidence(mass, label) for label in (0, 1)), strict=True)
-    ratio = means[1] / means[0]
-    spread = float(np.hypot(*errors))
-    if abs(log(ratio)) > log(MAX_CONFIDENCE_RATIO) and abs(means[1] - means[0]) > MIN_CONFIDENCE_Z * spread:
+    rows = np.bincount(mass.label, mass.rows, minlength=2)
+    if rows.min() < MIN_CONFIDENCE_ROWS:
+        return
+    negative, positive = np.bincount(mass.label, mass.confidence * mass.rows, minlength=2) / rows
+    mean = float(mass.confidence @ mass.rows) / rows.sum()
+    variance = float((mass.confidence - mean) ** 2 @ mass.rows) / rows.sum()  # of both classes, as if they were alike
+    error = (variance * (1 / rows).sum()) ** 0.5
+    large = abs(log(positive / negative)) > log(MAX_CONFIDENCE_RATIO)
+    if large and abs(positive - negative) > MIN_CONFIDENCE_Z * error:
         msg = (
-            f"confidence: expected not to depend on the label, received a mean of {means[1]:.3g} for positives and "
-            f"{means[0]:.3g} for negatives, which no offset could invert. Correct the column, or don't map it."
+            f"confidence: expected not to depend on the label, received a mean of {positive:.3g} for positives and "
+            f"{negative:.3g} for negatives, which no offset could invert. Correct the column, or don't map it."
         )
         raise DataRejectedError(msg)
-
-
-def _mean_confidence(mass: ClassMass, label: int) -> tuple[float, float]:
-    """Mean confidence of one class's rows, and its standard error; (1, infinite) where there are none."""
-    chosen = mass.label == label
-    rows, confidence = mass.rows[chosen], mass.confidence[chosen].astype(np.float64)
-    count = int(rows.sum())
-    if not count:
-        return 1.0, float("inf")
-    mean = float(confidence @ rows) / count
-    variance = float((confidence - mean) ** 2 @ rows) / count
-    return mean, (variance / count) ** 0.5

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import UsageError
+from models.incidents import BotFlood, BrokenClickLogger, Incident, RegimeChange
 from models.traffic import (
     CATEGORIES,
     HOUR_US,
@@ -64,7 +65,7 @@ NOISE_SD = 0.5
 DEVICE_EFFECT = np.array([0.05, 0.25, -0.35])  # android, ios, web
 WEEKDAY_EFFECT = np.array([-0.05, -0.05, -0.03, 0.0, 0.03, 0.06, 0.04])  # Monday to Sunday
 HOUR_EFFECT = 0.4 * np.cos(2 * np.pi * (np.arange(24) - 20) / 24)  # evenings are best
-INTERCEPT_SHIFT = 0.36  # from the log-odds of the base CTR to those at all effects zero
+INTERCEPT_SHIFT = {"ad": 0.30, "push": 0.20}  # from the log-odds of the asked CTR to those at all effects zero
 
 # Delays in hours: (share, scale) of two exponentials, cut off at the attribution window.
 CLICK_DELAY = {"ad": ((0.8, 0.1), (0.2, 7.0)), "push": ((0.45, 1.0), (0.55, 16.0))}
@@ -76,40 +77,12 @@ DISMISS_HOURS = 1.0
 
 
 @dataclass(frozen=True)
-class BrokenClickLogger:
-    """The clicks on one channel's impressions of these days (both included) are lost at this share."""
-
-    channel: str
-    first_day: date
-    last_day: date
-    lost_share: float
-
-
-@dataclass(frozen=True)
-class BotFlood:
-    """On these days (both included) this share of all impressions goes to bots, which never click."""
-
-    first_day: date
-    last_day: date
-    share: float
-
-
-@dataclass(frozen=True)
-class RegimeChange:
-    """From this day on, segments, categories and campaigns have other effects and tastes."""
-
-    day: date
-
-
-Incident = BrokenClickLogger | BotFlood | RegimeChange
-
-
-@dataclass(frozen=True)
 class World:
     """What there is to simulate; two equal worlds give equal days.
 
-    rows_per_day: mean over the week, bots not counted. ad_ctr, push_ctr: clicks per impression, about.
-    Raises UsageError for an unknown name, a seed below 0 or fewer than one row a day.
+    rows_per_day: mean over the week, bots not counted. ad_ctr, push_ctr: clicks per impression over all days and seeds,
+    within a few per cent; one seed's campaigns and segments make it up to a fifth more or less.
+    Raises UsageError for an unknown name, a seed below 0, fewer than one row a day, and a ratio of 0 or 1.
     """
 
     seed: int = 1
@@ -128,6 +101,12 @@ class World:
             msg = (
                 "simulated world: expected seed >= 0 and rows_per_day >= 1, "
                 f"received {self.seed} and {self.rows_per_day}"
+            )
+            raise UsageError(msg)
+        if not (0 < self.ad_ctr < 1 and 0 < self.push_ctr < 1):
+            msg = (
+                "simulated world: expected ad_ctr and push_ctr between 0 and 1, "
+                f"received {self.ad_ctr} and {self.push_ctr}"
             )
             raise UsageError(msg)
 
@@ -169,18 +148,22 @@ def simulate_day(world: World, day: date) -> WorldDay:
     )
     for index, incident in enumerate(world.incidents):
         key = (day.toordinal(), index)
-        if isinstance(incident, BrokenClickLogger) and incident.first_day <= day <= incident.last_day:
-            simulated = _lose_clicks(simulated, incident, random_stream(world.seed, Stream.LOST_CLICKS, *key))
-        if isinstance(incident, BotFlood) and incident.first_day <= day <= incident.last_day:
-            bot_rows = round(rows * incident.share / (1 - incident.share))
-            bots = draw_bot_traffic(random_stream(world.seed, Stream.BOTS, *key), users, campaigns, bot_rows)
+        if isinstance(incident, BrokenClickLogger) and incident.covers(day):
+            rng = random_stream(world.seed, Stream.LOST_CLICKS, *key)
+            simulated = replace(simulated, outcomes=incident.spare(impressions, simulated.outcomes, rng))
+        if isinstance(incident, BotFlood) and incident.covers(day):
+            rng = random_stream(world.seed, Stream.BOTS, *key)
+            bots = draw_bot_traffic(
+                rng, users, campaigns, incident.rows(rows), first_serial=simulated.impressions.num_rows
+            )
             simulated = _add_bots(simulated, impressions_table(bots, users, campaigns, day))
     return simulated
 
 
 def _click_log_odds(world: World, day: date, traffic: Traffic, users: Users, campaigns: Campaigns) -> Floats:
     """ℓ, the part of the log-odds that the columns determine, shape (impressions,)."""
-    ad, push = (np.log(ctr / (1 - ctr)) + INTERCEPT_SHIFT for ctr in (world.ad_ctr, world.push_ctr))
+    ad = np.log(world.ad_ctr / (1 - world.ad_ctr)) + INTERCEPT_SHIFT["ad"]
+    push = np.log(world.push_ctr / (1 - world.push_ctr)) + INTERCEPT_SHIFT["push"]
     user_campaign = _user_campaign_effect(world, day, users, campaigns)[traffic.user, traffic.campaign]
     tiredness = 1 - np.exp(-campaign_age_days(traffic, campaigns, day) / 12)
     fatigue = 1 - np.exp(-np.maximum(traffic.recent_sends - 2, 0) / 4)
@@ -263,14 +246,6 @@ def _draw_delays(rng: np.random.Generator, channel: str, rows: int) -> Floats:
     scale = np.where(rng.random(rows) < quick_share, quick_hours, slow_hours)
     within = -np.expm1(-ATTRIBUTION_WINDOW_HOURS[channel] / scale)
     return np.asarray(-scale * np.log1p(-rng.random(rows) * within))
-
-
-def _lose_clicks(simulated: WorldDay, incident: BrokenClickLogger, rng: np.random.Generator) -> WorldDay:
-    impressions, outcomes = simulated.impressions, simulated.outcomes
-    ids = impressions["event_id"].filter(pc.equal(impressions["channel"], incident.channel))
-    of_channel = pc.and_(pc.equal(outcomes["kind"], "click"), pc.is_in(outcomes["event_id"], ids))
-    lost = pa.array(rng.random(outcomes.num_rows) < incident.lost_share)
-    return replace(simulated, outcomes=outcomes.filter(pc.invert(pc.and_(of_channel, lost))))
 
 
 def _add_bots(simulated: WorldDay, bots: pa.Table) -> WorldDay:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import urllib.error
+import time
 import urllib.request
 from collections.abc import Sequence
 from datetime import date
+from http.client import HTTPException
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -20,6 +21,7 @@ from tasks.store import Store
 EVENT = "ctr-retrain.alert"
 TIMEOUT_SECONDS = 10
 ATTEMPTS = 3
+SECONDS_BETWEEN_ATTEMPTS = 1
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: date, webhook_url: str) -> bool:
     """Emit each alert as an event and post all in one JSON document to the webhook, once a day for equal alerts.
 
-    Returns whether anything was sent now.
+    Returns whether people were told now; where the webhook took nothing, the day's next run tries again.
     """
     documents = [alert.to_json() for alert in alerts]
     told = store.read_ref(layout.alerted_ref(day))
@@ -37,19 +39,23 @@ def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: da
     for document in documents:
         resource = {"prefect.resource.id": f"ctr-retrain.{recipe_name}.{document['channel']}"}
         emit_event(EVENT, resource, payload={**document, "date": str(day)})
-        log.warning("alert: %s", document["cause"])
-    if webhook_url:
-        _post(webhook_url, json.dumps({"recipe": recipe_name, "date": str(day), "alerts": documents}).encode())
+        log.warning("alert on %s, channel %s: %s", day, document["channel"], document["cause"])
+    body = json.dumps({"recipe": recipe_name, "date": str(day), "alerts": documents}).encode()
+    if webhook_url and not _post(webhook_url, body):
+        return False
     store.swap_ref(layout.alerted_ref(day), {"alerts": documents}, told)
     return True
 
 
-def _post(url: str, body: bytes) -> None:
+def _post(url: str, body: bytes) -> bool:
+    """Whether the webhook took the document. The URL may hold a secret and is not logged."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the user's own URL
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
-                return
-        except (urllib.error.URLError, TimeoutError) as error:
+                return True
+        except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
             reason = getattr(error, "reason", error)
             log.warning("webhook did not take the alert (attempt %d of %d): %s", attempt, ATTEMPTS, reason)
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+    return False

@@ -49,6 +49,13 @@ class Champions:
         earlier = [t for t in self.tenures if t.run_day < str(day) and t.version not in self.barred]
         return earlier[-1] if earlier else None
 
+    def settles(self, candidate: Tenure) -> bool:
+        """Whether the candidate has had what it asks for already."""
+        if self.current and self.current.version == candidate.version:
+            return True
+        served = any(t.version == candidate.version and t.action == "promote" for t in self.tenures)
+        return candidate.action == "promote" and served and candidate.version not in self.barred
+
     def refuses(self, candidate: Tenure) -> str | None:
         """Why a version may not take over by the gate, or None where it may: the champion never goes back in time."""
         if candidate.version in self.barred:
@@ -70,12 +77,13 @@ def read_champions(store: Store) -> Champions:
 
 
 def take_over(store: Store, candidate: Tenure) -> str | None:
-    """Put a version into service; returns why not where it may not. In service already: nothing to do.
+    """Put a version into service; returns why not where it may not.
 
+    Nothing is to be done for the version in service, nor for one that the gate had promoted and a newer one followed.
     Raises BusyError where another run changed the champion meanwhile.
     """
     champions = read_champions(store)
-    if any(t.version == candidate.version and t.action == candidate.action for t in champions.tenures):
+    if champions.settles(candidate):
         return None
     if candidate.action == "promote" and (refusal := champions.refuses(candidate)):
         return refusal

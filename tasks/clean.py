@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from models.schema import OUTCOME_COLUMNS, Column
 from tasks import duck
 from tasks.landing import ROW, LandedFile
@@ -26,8 +24,8 @@ def clean_impressions(files: list[LandedFile], recipe: Recipe, columns: tuple[Co
             parts = [f"{_source(file, source)}::VARCHAR" for source in landing.event_id_columns]
             event_id = " || '-' || ".join(parts)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
-        mapped = [f"{_typed(file, column, landing.time)} AS {duck.name(column.name)}" for column in columns]
-        raw = [f"{_source(file, column.source)} AS {duck.name('_raw_' + column.name)}" for column in columns]
+        mapped = [f"{typed(file, column, landing.time)} AS {duck.name(column.name)}" for column in columns]
+        raw = [f"{_source(file, column.source)}::VARCHAR AS {duck.name('_raw_' + column.name)}" for column in columns]
         selects.append(_select_from(file, [f"{event_id} AS event_id", *channel, *mapped, *raw]))
     known = ", ".join(duck.text(name) for name in recipe.channels)
     rules = [
@@ -52,8 +50,8 @@ def clean_outcomes(files: list[LandedFile], recipe: Recipe, day: date) -> str:
     """The same for outcomes; with no file, the query answers no row."""
     selects = []
     for file in files:
-        mapped = [f"{_typed(file, c, recipe.landing.time)} AS {duck.name(c.name)}" for c in OUTCOME_COLUMNS]
-        raw = [f"{_source(file, c.source)} AS {duck.name('_raw_' + c.name)}" for c in OUTCOME_COLUMNS]
+        mapped = [f"{typed(file, c, recipe.landing.time)} AS {duck.name(c.name)}" for c in OUTCOME_COLUMNS]
+        raw = [f"{_source(file, c.source)}::VARCHAR AS {duck.name('_raw_' + c.name)}" for c in OUTCOME_COLUMNS]
         selects.append(_select_from(file, [*mapped, *raw]))
     if not selects:
         texts = ("event_id", "kind", "_raw_event_id", "_raw_ts", "_raw_kind", "_file", "_raw")
@@ -76,12 +74,9 @@ def _time_rules(day: date) -> list[tuple[str, str]]:
 
 
 def _select_from(file: LandedFile, expressions: list[str]) -> str:
-    packed = ", ".join(f"{duck.name(name)} := {duck.name(name)}" for name in file.columns if name != ROW)
+    packed = ", ".join(f"{duck.name(name)} := {duck.name(name)}" for name in file.columns)
     origin = [f"{duck.text(file.name)} AS _file", f"{ROW} AS _row", f"to_json(struct_pack({packed})) AS _raw"]
-    source = f"read_parquet({duck.text(file.parquet)}, file_row_number=true, hive_partitioning=false)"
-    if ROW in pq.read_schema(file.parquet).names:  # staged: its own numbering
-        source = f"read_parquet({duck.text(file.parquet)}, hive_partitioning=false)"
-    return f"SELECT {', '.join([*expressions, *origin])} FROM {source}"
+    return f"SELECT {', '.join([*expressions, *origin])} FROM {file.table}"
 
 
 def _with_reason(selects: list[str], rules: list[tuple[str, str]], names: list[str]) -> str:
@@ -101,7 +96,7 @@ def _is_missing(raw: str, *, nan: bool = False) -> str:
     return blank + (f" OR lower({raw}::VARCHAR) = 'nan')" if nan else ")")
 
 
-def _typed(file: LandedFile, column: Column, time: str) -> str:
+def typed(file: LandedFile, column: Column, time: str) -> str:
     """The landed column as our type; what can't be read is null, and the reason follows from that."""
     source = _source(file, column.source)
     if source == "NULL":

@@ -20,11 +20,10 @@ from models.recipe import Recipe
 from models.verdict import Check
 from tasks import duck, layout
 from tasks.champion import Tenure, read_champions, take_over
-from tasks.evaluate import SCORES_FILE
+from tasks.layout import BUNDLE_FILE, CHALLENGER, SCORES_FILE
 from tasks.plan import RunPlan
 from tasks.slices import validation_rows
 from tasks.store import Store
-from tasks.train import BUNDLE_FILE, CHALLENGER, SERVING
 
 SAMPLE_ROWS = 1000
 TOLERANCE = 1e-6
@@ -42,9 +41,9 @@ def check_serving(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> 
     scores = folder / "serving_scores.parquet"
     query = f"SELECT * FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
     with duck.connect(folder) as connection:
-        rows = connection.execute(query).to_arrow_table()
+        rows = connection.sql(query).to_arrow_table()
     pq.write_table(pa.concat_tables([rows, _strange_rows(rows)]), sample)
-    command = [sys.executable, "-m", "tasks.score", str(folder / CHALLENGER / SERVING), str(sample), str(scores)]
+    command = [sys.executable, "-m", "tasks.score", str(folder / CHALLENGER), str(sample), str(scores)]
     try:
         finished = subprocess.run(  # noqa: S603 - our own module
             command,
@@ -55,7 +54,7 @@ def check_serving(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> 
             timeout=SERVING_TIMEOUT_SECONDS,
         )
         if finished.returncode != 0:
-            words = f"Serving from a fresh process: expected probabilities, received an error: {finished.stderr[-500:]}"
+            words = f"Serving from a fresh process: expected probabilities, received: {_last_line(finished.stderr)}"
             return Check("serving", None, TOLERANCE, passed=False, words=words)
         served = pq.read_table(scores)["probability"].to_numpy()
     except subprocess.TimeoutExpired:
@@ -99,7 +98,7 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
 
 
 def served_model(store: Store, version: str) -> tuple[str, Path]:
-    """A version and its SavedModel's folder; an empty version means the champion.
+    """A version and its bundle's folder; an empty version means the champion.
 
     A run's challenger can be scored with too, whatever its verdict was. Raises UsageError where there is none.
     """
@@ -108,11 +107,15 @@ def served_model(store: Store, version: str) -> tuple[str, Path]:
     bundle = store.open(layout.model_object(wanted)) if wanted else None
     run = store.open(layout.run_object(wanted)) if wanted else None
     folder = bundle or (run / CHALLENGER if run else None)
-    if folder is None or not (folder / SERVING).is_dir():
+    if folder is None or not folder.is_dir():
         what = wanted or "champion"
         msg = f"model {what}: expected a bundle under {store.root}, received none. See `ctr-retrain models`."
         raise UsageError(msg)
-    return wanted, folder / SERVING
+    return wanted, folder
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "no word of why")
 
 
 def _strange_rows(rows: pa.Table) -> pa.Table:

@@ -15,15 +15,12 @@ from prefect.cache_policies import NO_CACHE
 from models.verdict import Verdict
 from models.weights import Factors
 from tasks.drift import DriftReport
-from tasks.evaluate import EVALUATION_FILE
 from tasks.ingest import IngestedDay
+from tasks.layout import DRIFT_FILE, EVALUATION_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
 from tasks.plan import RunPlan
 from tasks.store import Store
-from tasks.train import TRAINING_FILE
 from tasks.validate import ValidatedDay
 
-RUN_FILE = "run.json"
-DRIFT_FILE = "drift.json"
 PACKAGES = ("ctr-retrain", "tensorflow", "keras", "duckdb", "prefect", "great-expectations", "pyarrow", "numpy")
 
 
@@ -91,7 +88,7 @@ def load_document(store: Store, path: str) -> dict[str, Any]:
     """The document of a recorded run, with the paths where it lies."""
     folder = store.open(path)
     assert folder is not None
-    return {**_read(folder / RUN_FILE), "report": str(folder / "report.html")}
+    return {**_read(folder / RUN_FILE), "report": str(folder / REPORT_FILE)}
 
 
 def _drift_json(drift: DriftReport) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEMORY_LIMIT = "1GB"
+_GLOB = re.compile(r"([*?[])")
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -45,14 +47,19 @@ def text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def path(file: Path) -> str:
+    """A path as a SQL string literal in which *, ? and [ stand for themselves."""
+    return text(_unglobbed(file))
+
+
 def name(identifier: str) -> str:
     """A quoted SQL identifier."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
 def parquet(path: Path) -> str:
-    """Parquet files as a table of a query."""
-    return f"read_parquet({text(path)}, hive_partitioning=false)"
+    """Parquet files as a table of a query; * in the last part of the path stands for many."""
+    return f"read_parquet({text(_unglobbed(path.parent) + '/' + path.name)}, hive_partitioning=false)"
 
 
 def copy_to(path: Path, query: str) -> str:
@@ -62,5 +69,9 @@ def copy_to(path: Path, query: str) -> str:
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     """The single number that a query answers; null counts as 0."""
-    row = connection.execute(query).fetchone()
-    return int(row[0] or 0) if row else 0
+    rows = connection.execute(query).fetchall()  # all: a result left open blocks the connection
+    return int(rows[0][0] or 0) if rows else 0
+
+
+def _unglobbed(file: Path) -> str:
+    return _GLOB.sub(r"[\1]", str(file))

@@ -20,14 +20,12 @@ from models.metrics import measure, reliability
 from models.recipe import Recipe
 from models.verdict import JudgedRows
 from tasks import duck, layout
+from tasks.layout import CHALLENGER, EVALUATION_FILE, SCORES_FILE, SERVING
 from tasks.plan import RunPlan
 from tasks.slices import validation_rows
 from tasks.store import Store, read_manifest
-from tasks.train import CHALLENGER, SERVING
 from tasks.weigh import constant_rates
 
-EVALUATION_FILE = "evaluation.json"
-SCORES_FILE = "scores.parquet"
 BATCH_ROWS = 200_000
 CURVE_POINTS = 60
 
@@ -44,7 +42,7 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -
         f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id"
     )
     with duck.connect(folder) as connection:
-        batches = connection.execute(query).to_arrow_reader(BATCH_ROWS)
+        batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         scored = pa.Table.from_batches(_score(batches, scorers, recipe))
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)

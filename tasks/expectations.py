@@ -27,7 +27,8 @@ def run_expectations(
     import great_expectations.expectations as gxe  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    for chatty in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     context.add_data_docs_site(site_name="docs", site_config=_docs_site(docs))

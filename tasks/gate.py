@@ -12,15 +12,14 @@ from prefect.cache_policies import NO_CACHE
 
 from models.drift import Alert
 from models.recipe import Recipe
-from models.verdict import Check, Verdict, judge
+from models.verdict import FAILED, Check, Verdict, judge
 from models.weights import Factors
 from tasks import layout
-from tasks.evaluate import SCORES_FILE, judged_rows, unfairness
+from tasks.evaluate import judged_rows, unfairness
+from tasks.layout import SCORES_FILE, VERDICT_FILE
 from tasks.plan import RunPlan
 from tasks.store import Store, read_manifest
 from tasks.weigh import constant_rates
-
-VERDICT_FILE = "verdict.json"
 
 
 @task(cache_policy=NO_CACHE)
@@ -52,10 +51,11 @@ def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Ch
     return None
 
 
-def hold_without_training(folder: Path, check: Check, *, bootstrap: bool) -> Verdict:
-    """The verdict of a run in which nothing was trained, for the reason that the failed check gives."""
-    verdict = Verdict("hold", bootstrap, (check,), f"Held, nothing was trained. {check.words}")
-    return write_verdict(folder, verdict)
+def judge_without_challenger(folder: Path, check: Check, *, bootstrap: bool) -> Verdict:
+    """The verdict of a run that ended before there was a challenger, for the reason that the failed check gives."""
+    decision = FAILED[check.kind]
+    opening = "Rejected. No model came out of training" if decision == "reject" else "Held, nothing was trained"
+    return write_verdict(folder, Verdict(decision, bootstrap, (check,), f"{opening}. {check.words}"))
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> Verdict:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import task
@@ -19,15 +20,17 @@ from prefect.cache_policies import NO_CACHE
 
 from models.errors import DataRejectedError, StorageError
 from models.recipe import Recipe
-from models.schema import OUTCOME_COLUMNS, Counts, impression_columns
+from models.schema import OUTCOME_COLUMNS, Column, Counts, impression_columns, landed_columns
 from tasks import duck, layout
 from tasks.attribution import labelled
 from tasks.clean import clean_impressions, clean_outcomes
-from tasks.landing import LandedFile, fingerprint, landed_files, read_day
+from tasks.landing import LandedFile, damaged_files, fingerprint, landed_files, read_day
 from tasks.store import Store, digest_of
 
 if TYPE_CHECKING:
-    import duckdb
+    from collections.abc import Callable
+
+SCRATCH = "scratch"  # below a day's object while it is written
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class IngestedDay:
     path: str
     impressions: Counts
     outcomes: Counts
-    unreadable: dict[str, str]
+    unreadable: dict[str, str]  # file name → what is wrong with it
+    unknown_columns: tuple[str, ...]  # that landed with the impressions and that the recipe doesn't name
 
     @property
     def identity(self) -> str:
@@ -61,11 +65,11 @@ def ingest_day(store: Store, landing: Path, recipe: Recipe, day: date, now: date
         )
         raise DataRejectedError(msg)
     landed = {"impressions": fingerprint(impression_files), "outcomes": fingerprint(outcome_files)}
-    columns = impression_columns(recipe)
-    identity = digest_of([landed, recipe.landing.model_dump(mode="json"), [repr(c) for c in columns], _labels(recipe)])
+    identity = digest_of([landed, _definition(recipe)])
     path = layout.day_object(day, identity)
     if store.open(path) is None:
-        with store.writing(path, {"day": day, "landed": landed, "recipe": recipe.name}) as folder:
+        meta = {"day": day, "landed": landed, "recipe": recipe.name, "recipe_digest": recipe.digest}
+        with store.writing(path, meta) as folder:
             _fill(folder, recipe, day, impression_files, outcome_files)
     _point_at(store, day, identity, now)
     return load_ingested_day(store, day)
@@ -79,9 +83,8 @@ def load_ingested_day(store: Store, day: date) -> IngestedDay:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return IngestedDay(
-        day, path, Counts(**summary["impressions"]), Counts(**summary["outcomes"]), summary["unreadable"]
-    )
+    impressions, outcomes = Counts(**summary["impressions"]), Counts(**summary["outcomes"])
+    return IngestedDay(day, path, impressions, outcomes, summary["unreadable"], tuple(summary["unknown_columns"]))
 
 
 def current_day_object(store: Store, day: date) -> str | None:
@@ -90,9 +93,12 @@ def current_day_object(store: Store, day: date) -> str | None:
     return layout.day_object(day, ref.value["current"]) if ref else None
 
 
-def _labels(recipe: Recipe) -> dict[str, Any]:
-    """What the profile's positives depend on."""
-    return {name: [c.positive_kind, c.attribution_window_hours] for name, c in recipe.channels.items()}
+def _definition(recipe: Recipe) -> list[Any]:
+    """All that a day's object depends on beside the landed files."""
+    labels = {name: [c.positive_kind, c.attribution_window_hours] for name, c in recipe.channels.items()}
+    profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
+    columns = [repr(column) for column in impression_columns(recipe)]
+    return [recipe.landing.model_dump(mode="json"), columns, labels, profiled]
 
 
 def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
@@ -105,56 +111,86 @@ def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
 
 def _fill(folder: Path, recipe: Recipe, day: date, impression_files: list[Path], outcome_files: list[Path]) -> None:
     """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile.parquet, summary.json."""
-    staging = folder / "raw"
-    for name in ("impressions", "outcomes", "quarantine", "raw"):
+    for name in ("impressions", "outcomes", "quarantine", SCRATCH):
         (folder / name).mkdir()
-    columns = impression_columns(recipe)
-    with duck.connect(staging) as connection:
-        files, unreadable = read_day(connection, impression_files, columns, staging)
-        stream = _Stream("impressions", files, clean_impressions(files, recipe, columns, day), "event_id", "")
-        impressions = _split(connection, stream, folder)
-        if not impressions.kept:
-            raise _nothing_usable(connection, folder, day, impressions)
-        files, more_unreadable = read_day(connection, outcome_files, OUTCOME_COLUMNS, staging)
-        stream = _Stream("outcomes", files, clean_outcomes(files, recipe, day), "event_id, kind", ", kind")
-        outcomes = _split(connection, stream, folder)
+
+    def impressions_query(files: list[LandedFile]) -> str:
+        return clean_impressions(files, recipe, impression_columns(recipe), day)
+
+    def outcomes_query(files: list[LandedFile]) -> str:
+        return clean_outcomes(files, recipe, day)
+
+    with duck.connect(folder / SCRATCH) as connection:
+        stream = _Stream("impressions", impression_files, landed_columns(recipe), impressions_query, "event_id")
+        impressions = _take_in(connection, stream, folder)
+        if not impressions.counts.kept:
+            raise _nothing_usable(connection, folder, day, impressions.counts)
+        stream = _Stream("outcomes", outcome_files, OUTCOME_COLUMNS, outcomes_query, "event_id, kind")
+        outcomes = _take_in(connection, stream, folder)
         connection.execute(duck.copy_to(folder / "profile.parquet", _profile(folder, recipe)))
         connection.execute(duck.copy_to(folder / "values.parquet", _values(folder, recipe)))
-    shutil.rmtree(staging)
+    shutil.rmtree(folder / SCRATCH)
     summary = {
-        "impressions": asdict(impressions),
-        "outcomes": asdict(outcomes),
-        "unreadable": {file.name: file.reason for file in [*unreadable, *more_unreadable]},
+        "impressions": asdict(impressions.counts),
+        "outcomes": asdict(outcomes.counts),
+        "unreadable": impressions.unreadable | outcomes.unreadable,
+        "unknown_columns": sorted(impressions.columns - {column.source for column in landed_columns(recipe)}),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class _Stream:
-    """One of the two streams on its way in. `rows` is a query that answers our columns, `_reason` and its origin."""
+    """One of the two streams on its way in. `query` makes of its files our columns, `_reason` and each row's origin."""
 
     name: str
-    files: list[LandedFile]
-    rows: str
+    paths: list[Path]
+    wanted: tuple[Column, ...]
+    query: Callable[[list[LandedFile]], str]
     key: str
-    hash_suffix: str
 
 
-def _split(connection: duckdb.DuckDBPyConnection, stream: _Stream, folder: Path) -> Counts:
+@dataclass(frozen=True)
+class _TakenIn:
+    """What came in by one stream; unreadable files by `stream/name`, with what is wrong."""
+
+    counts: Counts
+    unreadable: dict[str, str]
+    columns: set[str]
+
+
+def _take_in(connection: duckdb.DuckDBPyConnection, stream: _Stream, folder: Path) -> _TakenIn:
+    files, unreadable = read_day(connection, stream.paths, stream.wanted, folder / SCRATCH)
+    reasons = {file.name: file.reason for file in unreadable}
+    try:
+        counts = _split(connection, stream, files, folder)
+    except duckdb.Error:
+        damaged = damaged_files(connection, files)
+        files = [file for file in files if file.name not in damaged]
+        reasons |= damaged
+        if not damaged:
+            raise
+        if not files:
+            msg = f"{stream.paths[0].parent}: expected at least one readable file, received damaged ones: {damaged}"
+            raise DataRejectedError(msg, unreadable=damaged) from None
+        counts = _split(connection, stream, files, folder)
+    columns = {name for file in files for name in file.columns}
+    return _TakenIn(counts, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
+
+
+def _split(connection: duckdb.DuckDBPyConnection, stream: _Stream, files: list[LandedFile], folder: Path) -> Counts:
     """Send each row of a stream to one of three places; raises StorageError where they don't add up.
 
     Duplicates cost two passes: hashes of keys that occur more than once, then a sort of those rows alone; all others
     stream through. A hash collision merely sends a row to the sorted side.
     """
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW rows_in AS {stream.rows}")
-    quarantined = _quarantine(connection, stream, folder)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW rows_in AS {stream.query(files)}")
+    quarantined = _quarantine(connection, stream.name, files, folder)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT hash(event_id{stream.hash_suffix}) AS h "
+        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT hash({stream.key}) AS h "
         "FROM rows_in WHERE _reason IS NULL GROUP BY h HAVING count(*) > 1"
     )
-    candidates = (
-        f"FROM rows_in WHERE _reason IS NULL AND hash(event_id{stream.hash_suffix}) IN (SELECT h FROM repeated)"
-    )
+    candidates = f"FROM rows_in WHERE _reason IS NULL AND hash({stream.key}) IN (SELECT h FROM repeated)"
     duplicates = duck.scalar(
         connection, f"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n {candidates} GROUP BY {stream.key})"
     )
@@ -163,12 +199,12 @@ def _split(connection: duckdb.DuckDBPyConnection, stream: _Stream, folder: Path)
         duck.copy_to(
             folder / stream.name / "part.parquet",
             f"SELECT * EXCLUDE (_reason, _file, _row, _raw) FROM rows_in WHERE _reason IS NULL "
-            f"AND hash(event_id{stream.hash_suffix}) NOT IN (SELECT h FROM repeated) "
+            f"AND hash({stream.key}) NOT IN (SELECT h FROM repeated) "
             f"UNION ALL SELECT * EXCLUDE (_reason, _file, _row, _raw) {candidates} "
             f"QUALIFY row_number() OVER (PARTITION BY {stream.key} ORDER BY ts, _file, _row) = 1",
         ),
     )
-    received = sum(file.rows + len(file.malformed) for file in stream.files)
+    received = sum(file.rows + len(file.malformed) for file in files)
     counts = Counts(received, kept, duplicates, quarantined)
     if not counts.conserved:
         msg = f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts}; please report it"
@@ -176,24 +212,27 @@ def _split(connection: duckdb.DuckDBPyConnection, stream: _Stream, folder: Path)
     return counts
 
 
-def _quarantine(connection: duckdb.DuckDBPyConnection, stream: _Stream, folder: Path) -> int:
-    """Write the stream's unusable rows and malformed lines with file, row, reason and their beginning."""
+def _quarantine(connection: duckdb.DuckDBPyConnection, stream: str, files: list[LandedFile], folder: Path) -> int:
+    """Write the stream's unusable rows and malformed lines with file, row, reason and their beginning.
+
+    `row` counts from 1 among the file's rows; a CSV header and blank lines are none.
+    """
     typed = duck.scalar(
         connection,
         duck.copy_to(
-            folder / "quarantine" / f"{stream.name}.parquet",
+            folder / "quarantine" / f"{stream}.parquet",
             "SELECT _file AS file, _row + 1 AS row, _reason AS reason, left(_raw::VARCHAR, 2000) AS raw "
             "FROM rows_in WHERE _reason IS NOT NULL",
         ),
     )
     lines = [
-        {"file": file.name, "row": row.line, "reason": row.reason, "raw": row.raw}
-        for file in stream.files
+        {"file": file.name, "row": row.row, "reason": row.reason, "raw": row.raw}
+        for file in files
         for row in file.malformed
     ]
     if lines:
         schema = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
-        pq.write_table(pa.Table.from_pylist(lines, schema), folder / "quarantine" / f"{stream.name}-malformed.parquet")
+        pq.write_table(pa.Table.from_pylist(lines, schema), folder / "quarantine" / f"{stream}-malformed.parquet")
     return typed + len(lines)
 
 
@@ -217,11 +256,11 @@ def _values(folder: Path, recipe: Recipe) -> str:
     """Distinct values of the columns for which the recipe names a value set: (column, value, rows)."""
     impressions = duck.parquet(folder / "impressions" / "part.parquet")
     selects = [
-        f"SELECT {duck.text(column)} AS name, {duck.name(column)} AS value, count(*) AS rows FROM {impressions} "
-        f"WHERE {duck.name(column)} IS NOT NULL GROUP BY ALL"
+        f"SELECT {duck.text(column)} AS name, {duck.name(column)}::VARCHAR AS value, count(*) AS rows "
+        f"FROM {impressions} WHERE {duck.name(column)} IS NOT NULL GROUP BY ALL"
         for column in recipe.validation.value_sets
-    ] or ["SELECT NULL::VARCHAR AS name, NULL::VARCHAR AS value, 0 AS rows LIMIT 0"]
-    return " UNION ALL ".join(selects) + " ORDER BY ALL"
+    ] or ["SELECT ''::VARCHAR AS name, ''::VARCHAR AS value, 0::BIGINT AS rows WHERE false"]
+    return f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY name, value"
 
 
 def _nothing_usable(

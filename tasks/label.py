@@ -7,6 +7,7 @@ each day, and an old `as_of` gives the same content again.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -81,26 +82,35 @@ def _fill(
     folder: Path, impressions: dict[date, Path], outcomes: dict[date, Path], recipe: Recipe, event_day: date
 ) -> None:
     """Write part.parquet (our columns and `label`) and summary.json into `folder`."""
-    with duck.connect(folder) as connection:
-        connection.execute(f"CREATE TEMP VIEW landed AS {_union(impressions, 'impressions')}")
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    with duck.connect(scratch) as connection:
+        connection.execute(f"CREATE TEMP VIEW impressions AS {_impressions(impressions, event_day)}")
         if outcomes:
-            connection.execute(f"CREATE TEMP VIEW outcomes AS {_union(outcomes, 'outcomes')}")
-        # An event that landed again on a later day counts once; the earliest landing wins.
-        once = "" if len(impressions) == 1 else "QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY _landed) = 1"
-        connection.execute(
-            "CREATE TEMP VIEW impressions AS SELECT * EXCLUDE (_landed) FROM landed "
-            f"WHERE ts >= TIMESTAMP '{event_day}' AND ts < TIMESTAMP '{event_day}' + INTERVAL 1 DAY {once}"
-        )
+            parts = [f"SELECT * FROM {_part(landed, 'outcomes')}" for landed in outcomes.values()]
+            connection.execute(f"CREATE TEMP VIEW outcomes AS {' UNION ALL BY NAME '.join(parts)}")
         query = f"{labelled('impressions', 'outcomes', recipe)} ORDER BY ts, event_id"
         rows = duck.scalar(connection, duck.copy_to(folder / "part.parquet", query))
         positives = duck.scalar(connection, f"SELECT sum(label) FROM {duck.parquet(folder / 'part.parquet')}")
+    shutil.rmtree(scratch)
     summary = {"rows": rows, "positives": positives}
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
 
 
-def _union(folders: dict[date, Path], stream: str) -> str:
-    """The rows of a stream over landing days, each with the day on which it landed."""
-    return " UNION ALL BY NAME ".join(
-        f"SELECT *, DATE '{day}' AS _landed FROM {duck.parquet(folder / stream / 'part.parquet')}"
-        for day, folder in folders.items()
-    )
+def _impressions(landings: dict[date, Path], event_day: date) -> str:
+    """The event day's impressions over its landing days; an event that landed before, with whatever time, is left out.
+
+    Each landing holds an event once and later ones hold few of the day, so this costs no sort of the whole day.
+    """
+    within = f"ts >= TIMESTAMP '{event_day}' AND ts < TIMESTAMP '{event_day}' + INTERVAL 1 DAY"
+    selects, earlier = [], ""
+    for _, landed in sorted(landings.items()):
+        part = _part(landed, "impressions")
+        unseen = f" ANTI JOIN ({earlier}) USING (event_id)" if earlier else ""
+        selects.append(f"SELECT * FROM (SELECT * FROM {part} WHERE {within}){unseen}")
+        earlier += f"{' UNION ALL ' if earlier else ''}SELECT event_id FROM {part}"
+    return " UNION ALL BY NAME ".join(selects)
+
+
+def _part(landed: Path, stream: str) -> str:
+    return duck.parquet(landed / stream / "part.parquet")

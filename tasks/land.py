@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 
-from models.errors import DataRejectedError
+from models.errors import DataRejectedError, StorageError
 from models.recipe import Recipe
-from models.schema import impression_columns
+from models.schema import landed_columns
 from tasks import duck
 from tasks.clean import as_time
-from tasks.landing import ROW, UnreadableFile, read_file
+from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
 
 
 @dataclass(frozen=True)
@@ -24,50 +28,83 @@ class LandedDays:
 
 
 def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
-    """Write LANDING/impressions/dt=L/STEM.parquet for each day of the file, columns as they are, in the file's order.
+    """Write LANDING/impressions/dt=L/NAME.parquet for each day of the file, columns as they are, in the file's order.
 
     Rows without a readable time, and lines that hold no row, land on the first day, where ingest quarantines them.
-    Landing a file again replaces what it had landed. Raises DataRejectedError where the file or its time column can't
-    be read.
+    Landing a file of the same name again replaces all that it had landed. Raises DataRejectedError where the file or
+    its time column can't be read, StorageError where the landing zone can't be written.
     """
-    columns = impression_columns(recipe)
-    stem = source.name.split(".", maxsplit=1)[0]
-    with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
-        file = read_file(connection, source, columns, Path(scratch))
-        if isinstance(file, UnreadableFile):
-            msg = f"land {source}: expected a readable file, received: {file.reason}"
-            raise DataRejectedError(msg)
-        ts = recipe.landing.columns.ts
-        if ts not in file.columns:
-            msg = f"land {source}: expected the time column {ts!r}, received {', '.join(file.columns)}. Map it in the recipe."
-            raise DataRejectedError(msg)
-        rows = duck.parquet(file.parquet)
-        time = as_time(duck.name(ts), file.columns[ts], recipe.landing.time)
-        connection.execute(
-            f"CREATE TEMP TABLE days AS SELECT ({time})::DATE AS day, count(*) AS n FROM {rows} GROUP BY 1"
-        )
-        counts = connection.execute("SELECT day, n FROM days WHERE day IS NOT NULL ORDER BY day").fetchall()
-        if not counts:
-            msg = f"land {source}: expected times like landing.time = {recipe.landing.time!r}, received none that is."
-            raise DataRejectedError(msg)
-        hidden = f"* EXCLUDE ({ROW})" if file.parquet != source else "*"
-        order = f" ORDER BY {ROW}" if file.parquet != source else ""
-        for number, (day, _) in enumerate(counts):
-            unreadable = f" OR ({time}) IS NULL" if number == 0 else ""
-            query = f"SELECT {hidden} FROM {rows} WHERE ({time})::DATE = DATE '{day}'{unreadable}{order}"
-            _write_whole(connection, query, landing / "impressions" / f"dt={day}" / f"{stem}.parquet")
-    if file.malformed:
-        text = "".join(row.raw.replace("\n", " ") + "\n" for row in file.malformed)
-        (landing / "impressions" / f"dt={counts[0][0]}" / f"{stem}-malformed.jsonl").write_text(text, encoding="utf-8")
-    return LandedDays({str(day): n for day, n in counts}, len(file.malformed))
-
-
-def _write_whole(connection: duck.Connection, query: str, target: Path) -> None:
-    """Write a query's rows so that readers of the landing zone see the whole file or none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{uuid.uuid4().hex}.parquet")
+    impressions, name = landing / "impressions", source.name.removesuffix(".parquet")
+    ends = (".parquet", ".malformed.jsonl")
+    stale = {path for end in ends for path in impressions.glob(f"dt=*/{glob.escape(name)}{end}")}
     try:
-        connection.execute(duck.copy_to(aside, query))
+        with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
+            file, day = _read(connection, source, recipe, Path(scratch))
+            rows = _rows_by_day(connection, file, day, source, recipe)
+            for landed_day in rows:
+                query = _query(file, f"coalesce({day}, DATE '{min(rows)}') = DATE '{landed_day}'")
+                target = impressions / f"dt={landed_day}" / f"{name}.parquet"
+                _write_whole(target, partial(_copy, connection, query))
+                stale.discard(target)
+            if file.malformed:
+                text = "".join(f"{' '.join(row.raw.splitlines())}\n" for row in file.malformed)
+                target = impressions / f"dt={min(rows)}" / f"{name}.malformed.jsonl"
+                _write_whole(target, lambda aside: aside.write_text(text, encoding="utf-8"))
+                stale.discard(target)
+        for path in stale:
+            path.unlink()
+    except OSError as error:
+        msg = f"land {source}: expected a writable {landing} with room, received: {error}. Mend the disk, land again."
+        raise StorageError(msg) from error
+    return LandedDays({str(landed_day): n for landed_day, n in rows.items()}, len(file.malformed))
+
+
+def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Path) -> tuple[LandedFile, str]:
+    """The file, and the SQL of a row's day, null where its time can't be read."""
+    file = read_file(connection, source, landed_columns(recipe), scratch)
+    if isinstance(file, UnreadableFile):
+        msg = f"land {source}: expected a readable file, received: {file.reason}"
+        raise DataRejectedError(msg)
+    ts = recipe.landing.columns.ts
+    if ts not in file.columns:
+        found = ", ".join(file.columns)
+        msg = f"land {source}: expected the time column {ts!r}, received {found}. Map it in the recipe."
+        raise DataRejectedError(msg)
+    time = as_time(duck.name(ts), file.columns[ts], recipe.landing.time)
+    return file, f"(CASE WHEN isfinite({time}) THEN ({time})::DATE END)"
+
+
+def _rows_by_day(
+    connection: duck.Connection, file: LandedFile, day: str, source: Path, recipe: Recipe
+) -> dict[date, int]:
+    """Rows that land on each day, in order of days; those without a readable time count on the first."""
+    counted = connection.execute(
+        f"SELECT {day} AS day, count(*) FROM {file.table} GROUP BY ALL ORDER BY day"
+    ).fetchall()
+    rows: dict[date, int] = {day: n for day, n in counted if day is not None}
+    if not rows:
+        msg = f"land {source}: expected times like landing.time = {recipe.landing.time!r}, received none that is."
+        raise DataRejectedError(msg)
+    rows[min(rows)] += sum(n for day, n in counted if day is None)
+    return rows
+
+
+def _query(file: LandedFile, condition: str) -> str:
+    """Some of the file's rows with the columns that it really has, in its order."""
+    columns = ", ".join(duck.name(column) for column in file.columns)
+    return f"SELECT {columns} FROM {file.table} WHERE {condition} ORDER BY {ROW}"
+
+
+def _copy(connection: duck.Connection, query: str, target: Path) -> None:
+    connection.execute(duck.copy_to(target, query))
+
+
+def _write_whole(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a file so that readers of the landing zone see all of it or nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
+    try:
+        write(aside)
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)

@@ -8,39 +8,30 @@ truncated gzip stream, no Parquet) is one unreadable file beside the rows of the
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
-import io
-import json
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.errors import DataRejectedError, UsageError
+from models.errors import DataRejectedError, StorageError, UsageError
 from tasks import duck
+from tasks.lines import MalformedRow, Rows, open_text, parse_csv, parse_json_lines, read_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import date
 
     from models.schema import Column
 
 ROW = "file_row_number"  # 0-based among the file's rows; DuckDB's own name of a Parquet row's number
+STAGED = "staged"  # folder of Parquet written here, which holds ROW as a column of its own
 SLOW_PATH_ROWS = 50_000  # rows of one batch on the slow path
-
-
-@dataclass(frozen=True)
-class MalformedRow:
-    """A line that holds no row: its 1-based number, why, and its beginning."""
-
-    line: int
-    reason: str
-    raw: str
+TEXT_FORMATS = {".csv", ".tsv", ".jsonl", ".ndjson", ".json"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,12 @@ class LandedFile:
     columns: dict[str, str]  # name → DuckDB type
     rows: int
     malformed: list[MalformedRow] = field(default_factory=list)
+
+    @property
+    def table(self) -> str:
+        """The rows as a table of a query, each with its number in the column ROW."""
+        numbering = "" if self.parquet.parent.name == STAGED else ", file_row_number=true"
+        return f"read_parquet({duck.path(self.parquet)}{numbering}, hive_partitioning=false)"
 
 
 @dataclass(frozen=True)
@@ -75,26 +72,53 @@ def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
     """Name and SHA-256 of each file: what makes two landings equal."""
     found = []
     for path in paths:
-        with path.open("rb") as file:
-            found.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
+        try:
+            with path.open("rb") as file:
+                found.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
+        except OSError as error:
+            msg = f"landed file {path}: expected to read it, received: {error.strerror}. Mend its disk or its mode."
+            raise StorageError(msg) from error
     return found
 
 
 def read_file(
     connection: duckdb.DuckDBPyConnection, path: Path, wanted: tuple[Column, ...], staging: Path
 ) -> LandedFile | UnreadableFile:
-    """One landed file, staged; `wanted` names the columns to look for in JSON lines."""
-    target = staging / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.parquet"
+    """One landed file, staged below `staging`; `wanted` names the columns to look for in JSON lines.
+
+    Raises StorageError where the file is whole and staging it failed: a full disk must not look like a bad file.
+    """
+    target = staging / STAGED / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.parquet"
+    target.parent.mkdir(exist_ok=True)
     try:
+        if path.suffix == ".zst":
+            read_whole(path)  # DuckDB takes a truncated zstd stream for a short file
         if ".parquet" in path.suffixes:
             return _read_parquet(connection, path)
         if {".csv", ".tsv"} & set(path.suffixes):
             return _read_csv(connection, path, target)
-        if {".jsonl", ".ndjson", ".json"} & set(path.suffixes):
+        if TEXT_FORMATS & set(path.suffixes):
             return _read_json_lines(connection, path, wanted, target)
-    except (duckdb.IOException, duckdb.InvalidInputException, OSError, EOFError, zlib.error, UnicodeError) as error:
-        return UnreadableFile(path.name, str(error).split("\n", maxsplit=1)[0])
+    except (duckdb.Error, OSError, EOFError, zlib.error, UnicodeError) as error:
+        return UnreadableFile(path.name, _damage(path, error))
     return UnreadableFile(path.name, "expected .parquet, .jsonl or .csv, with .gz, .zst or nothing behind it")
+
+
+def _damage(path: Path, error: Exception) -> str:
+    """What is wrong with a file that could not be staged; raises StorageError where nothing is."""
+    first_line = str(error).split("\n", maxsplit=1)[0]
+    if ".parquet" not in path.suffixes and TEXT_FORMATS & set(path.suffixes):
+        try:
+            read_whole(path)
+        except (OSError, EOFError, zlib.error) as damage:
+            return str(damage)
+        if isinstance(error, (duckdb.IOException, OSError)):
+            msg = (
+                f"staging {path}: expected a disk with room, received: {first_line}. "
+                "Nothing was published; free space or mend the disk and run again."
+            )
+            raise StorageError(msg) from error
+    return first_line
 
 
 def read_day(
@@ -108,7 +132,7 @@ def read_day(
     unreadable: list[UnreadableFile] = []
     for path in paths:
         landed = read_file(connection, path, wanted, staging)
-        if isinstance(landed, LandedFile) and (missing := _missing_columns(connection, landed, wanted)):
+        if isinstance(landed, LandedFile) and (missing := _missing_columns(landed, wanted)):
             landed = UnreadableFile(
                 path.name, f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
             )
@@ -126,54 +150,66 @@ def read_day(
     return files, unreadable
 
 
-def _missing_columns(
-    connection: duckdb.DuckDBPyConnection, landed: LandedFile, wanted: tuple[Column, ...]
-) -> list[str]:
-    required = [column.source for column in wanted if column.required]
-    missing = [source for source in required if source not in landed.columns]
-    present = [source for source in required if source in landed.columns]
-    if missing or not landed.rows or not present:
-        return missing
-    # JSON lines name their keys anew in each row: a key that no row has is a missing column.
-    counts = ", ".join(f"count({duck.name(source)})" for source in present)
-    row = connection.execute(f"SELECT {counts} FROM read_parquet({duck.text(landed.parquet)})").fetchone()
-    return [source for source, n in zip(present, row or (), strict=True) if n == 0]
+def damaged_files(connection: duckdb.DuckDBPyConnection, files: list[LandedFile]) -> dict[str, str]:
+    """Parquet files whose footer can be read and whose rows can't, with what is wrong. Reads everything."""
+    damaged = {}
+    for file in files:
+        try:
+            connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM {file.table}").fetchall()
+        except duckdb.Error as error:
+            damaged[file.name] = str(error).split("\n", maxsplit=1)[0]
+    return damaged
+
+
+def _missing_columns(landed: LandedFile, wanted: tuple[Column, ...]) -> list[str]:
+    return [column.source for column in wanted if column.required and column.source not in landed.columns]
 
 
 def _read_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> LandedFile:
-    source = f"read_parquet({duck.text(path)}, hive_partitioning=false)"
-    columns = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
-    return LandedFile(path.name, path, columns, duck.scalar(connection, f"SELECT count(*) FROM {source}"))
+    file = LandedFile(path.name, path, {}, 0)
+    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {file.table}").fetchall()
+    rows = duck.scalar(connection, f"SELECT count(*) FROM {file.table}")
+    return LandedFile(path.name, path, {row[0]: row[1] for row in described}, rows)
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, target: Path) -> LandedFile:
     delimiter = "\t" if ".tsv" in path.suffixes else ","
-    with _open_text(path) as lines:
-        header = next(csv.reader(lines, delimiter=delimiter), [])
-    names = _distinct_names(header)
-    types = "{" + ", ".join(f"{duck.text(name)}: 'VARCHAR'" for name in names) + "}"
+    with open_text(path) as lines:
+        names = _distinct_names(next(csv.reader(lines, delimiter=delimiter), ["no_header"]))
     source = (
-        f"read_csv({duck.text(path)}, auto_detect=false, header=true, columns={types}, "
+        f"read_csv({duck.path(path)}, auto_detect=false, header=true, columns={_all_text(names)}, "
         f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
     )
     try:
         return _stage(connection, path, source, names, target)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
-        with _open_text(path) as lines:
-            return _stage_rows(path, _parse_csv(lines, names, delimiter), names, target)
+        with open_text(path) as lines:
+            return _stage_rows(path, parse_csv(lines, names, delimiter), names, target)
 
 
 def _read_json_lines(
     connection: duckdb.DuckDBPyConnection, path: Path, wanted: tuple[Column, ...], target: Path
 ) -> LandedFile:
-    names = sorted({column.source for column in wanted} | _json_keys(path))
-    types = "{" + ", ".join(f"{duck.text(name)}: 'VARCHAR'" for name in names) + "}"
-    source = f"read_json({duck.text(path)}, format='newline_delimited', columns={types}, hive_partitioning=false)"
+    names = _json_names(path, wanted)
+    source = (
+        f"read_json({duck.path(path)}, format='newline_delimited', columns={_all_text(names)}, hive_partitioning=false)"
+    )
     try:
-        return _stage(connection, path, source, names, target)
+        landed = _stage(connection, path, source, names, target)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
-        with _open_text(path) as lines:
-            return _stage_rows(path, _parse_json_lines(lines), names, target)
+        with open_text(path) as lines:
+            landed = _stage_rows(path, parse_json_lines(lines), names, target)
+    if not landed.rows:
+        return landed
+    # JSON lines name their keys anew in each row: a key that no row has is a missing column.
+    counts = ", ".join(f"count({duck.name(name)})" for name in names)
+    found = connection.execute(f"SELECT {counts} FROM {landed.table}").fetchone() or ()
+    columns = {name: "VARCHAR" for name, n in zip(names, found, strict=True) if n}
+    return LandedFile(landed.name, landed.parquet, columns, landed.rows, landed.malformed)
+
+
+def _all_text(names: list[str]) -> str:
+    return "{" + ", ".join(f"{duck.text(name)}: 'VARCHAR'" for name in names) + "}"
 
 
 def _stage(
@@ -185,15 +221,13 @@ def _stage(
     return LandedFile(path.name, target, dict.fromkeys(names, "VARCHAR"), rows)
 
 
-def _stage_rows(
-    path: Path, rows: Iterator[dict[str, str | None] | MalformedRow], names: list[str], target: Path
-) -> LandedFile:
+def _stage_rows(path: Path, rows: Rows, names: list[str], target: Path) -> LandedFile:
     """Slow path: rows parsed one by one, the malformed ones kept apart."""
     schema = pa.schema([(name, pa.string()) for name in names] + [(ROW, pa.int64())])
     malformed: list[MalformedRow] = []
     batch: list[dict[str, Any]] = []
+    count = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        count = 0
         for position, row in enumerate(rows):
             if isinstance(row, MalformedRow):
                 malformed.append(row)
@@ -207,67 +241,37 @@ def _stage_rows(
     return LandedFile(path.name, target, dict.fromkeys(names, "VARCHAR"), count, malformed)
 
 
-def _parse_json_lines(lines: IO[str]) -> Iterator[dict[str, str | None] | MalformedRow]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            yield MalformedRow(number, f"malformed_json: {error}", line[:2000].rstrip("\n"))
-            continue
-        if isinstance(value, dict):
-            yield {key: _as_text(item) for key, item in value.items()}
-        else:
-            yield MalformedRow(number, "malformed_json: expected an object", line[:2000].rstrip("\n"))
+def _json_names(path: Path, wanted: tuple[Column, ...]) -> list[str]:
+    """The wanted columns and the keys of a file's first rows: enough to report columns that the recipe doesn't know.
 
-
-def _parse_csv(lines: IO[str], names: list[str], delimiter: str) -> Iterator[dict[str, str | None] | MalformedRow]:
-    reader = csv.reader(lines, delimiter=delimiter)
-    next(reader, None)
-    while True:
-        line = reader.line_num + 1
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield MalformedRow(line, f"malformed_csv: {error}", "")
-            continue
-        if len(values) == len(names):
-            yield {name: value or None for name, value in zip(names, values, strict=True)}
-        elif values:
-            reason = f"malformed_csv: expected {len(names)} fields, received {len(values)}"
-            yield MalformedRow(line, reason, delimiter.join(values)[:2000])
-
-
-def _as_text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)
-
-
-def _json_keys(path: Path) -> set[str]:
-    """The keys of a file's first rows: enough to report columns that the recipe doesn't know."""
-    keys: set[str] = set()
-    with _open_text(path) as lines:
-        for row, _ in zip(_parse_json_lines(lines), range(100), strict=False):
+    DuckDB's names don't tell case: of two keys that differ in case alone the wanted one, or the first, is read.
+    """
+    keys = [column.source for column in wanted]
+    with open_text(path) as lines:
+        for row, _ in zip(parse_json_lines(lines), range(100), strict=False):
             if isinstance(row, dict):
-                keys |= row.keys()
-    return keys
+                keys += row.keys()
+    names: dict[str, str] = {}
+    for key in keys:
+        if key and key.lower() != ROW and _is_text(key):
+            names.setdefault(key.lower(), key)
+    return list(names.values())
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _distinct_names(header: list[str]) -> list[str]:
     """Column names of a CSV header; one without a name, or with another's, is called after its position."""
     names: list[str] = []
+    seen = {ROW}
     for position, name in enumerate(part.strip() for part in header):
-        names.append(name if name and name not in names else f"column{position}")
+        known = name and _is_text(name) and name.lower() not in seen
+        names.append(name if known else f"column{position}")
+        seen.add(names[-1].lower())
     return names
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="")
-    if path.suffix == ".zst":
-        return io.TextIOWrapper(pa.input_stream(str(path), compression="zstd"), "utf-8", "replace", newline="")
-    return path.open("r", encoding="utf-8", errors="replace", newline="")

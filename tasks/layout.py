@@ -9,6 +9,21 @@ RUNS = "runs"
 MODELS = "models"
 RUN_LIST_PAGE = "index.html"
 
+# Below a run.
+RUN_FILE = "run.json"
+WEIGHTS_FILE = "weights.json"
+TRAINING_FILE = "training.json"
+SCORES_FILE = "scores.parquet"
+EVALUATION_FILE = "evaluation.json"
+VERDICT_FILE = "verdict.json"
+DRIFT_FILE = "drift.json"
+REPORT_FILE = "report.html"
+CHALLENGER = "challenger"  # the bundle
+
+# Below a bundle.
+SERVING = "serving"  # the SavedModel
+BUNDLE_FILE = "bundle.json"
+
 
 def day_object(landing_day: date, identity: str) -> str:
     """What landed on a day: impressions, outcomes, quarantine, profile."""

@@ -17,27 +17,42 @@ from pathlib import Path
 from typing import IO
 
 from models.days import day_range
-from models.errors import UsageError
+from models.errors import StorageError, UsageError
 
 POLICIES = ("random", "bts")
 CAMPAIGNS = ("all", "men", "women")
+_SAMPLE = {(p, c): f"obp/dataset/obd/{p}/{c}/{c}.csv" for p in POLICIES for c in CAMPAIGNS}
 BANDIT_DAYS = day_range(date(2019, 11, 24), date(2019, 11, 30))
 
 
 def extract_sample(wheel: Path, folder: Path) -> list[Path]:
-    """Write POLICY-CAMPAIGN.csv.gz for each of the six files; raises UsageError where the wheel holds no such data."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write POLICY-CAMPAIGN.csv.gz for each of the six files.
+
+    Raises UsageError where the wheel holds no such data, StorageError where the folder can't be written.
+    """
+    if reason := _why_unusable(wheel):
+        msg = f"{wheel}: expected the wheel of obp 0.4.1 with Open Bandit's sample, received: {reason}"
+        raise UsageError(msg)
     files = []
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(wheel) as archive:
-            for policy in POLICIES:
-                for campaign in CAMPAIGNS:
-                    with archive.open(f"obp/dataset/obd/{policy}/{campaign}/{campaign}.csv") as source:
-                        files.append(_add_columns(source, policy, campaign, folder / f"{policy}-{campaign}.csv.gz"))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        msg = f"{wheel}: expected the wheel of obp 0.4.1 with Open Bandit's sample, received: {error}"
-        raise UsageError(msg) from error
+            for (policy, campaign), name in _SAMPLE.items():
+                with archive.open(name) as source:
+                    files.append(_add_columns(source, policy, campaign, folder / f"{policy}-{campaign}.csv.gz"))
+    except OSError as error:
+        msg = f"{folder}: expected a writable folder with room, received: {error}. Mend the disk, then extract again."
+        raise StorageError(msg) from error
     return files
+
+
+def _why_unusable(wheel: Path) -> str:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            missing = set(_SAMPLE.values()) - set(archive.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        return str(error)
+    return f"one without {', '.join(sorted(missing))}" if missing else ""
 
 
 def _add_columns(source: IO[bytes], policy: str, campaign: str, target: Path) -> Path:

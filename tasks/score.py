@@ -2,55 +2,111 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
 
 from models.bundle import Scorer
-from models.errors import CtrRetrainError, DataRejectedError, StorageError
+from models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
+from models.recipe import Recipe
+from models.schema import impression_columns
+from tasks import duck
+from tasks.clean import typed
+from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
+from tasks.layout import BUNDLE_FILE, SERVING
+from tasks.progress import progress_of
 
 BATCH_ROWS = 200_000
+PROBABILITY = "probability"
 
 
-def score_file(serving: Path, source: Path, target: Path) -> int:
-    """Write the source's rows with a column `probability` as Parquet or CSV; returns how many.
+def score_file(bundle: Path, source: Path, target: Path) -> int:
+    """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
 
+    Columns are found under the landed names of the bundle's recipe, or else under ours, and read as ingest reads them.
     Columns that the file lacks, nulls and unseen values are answered. Raises DataRejectedError for a file that can't
-    be read, StorageError where the target can't be written; a target appears whole or not at all.
+    be read whole, StorageError where the target can't be written; a target appears whole or not at all.
     """
-    table = _read(source)
-    scorer = Scorer(serving)
+    description = json.loads((bundle / BUNDLE_FILE).read_text(encoding="utf-8"))
+    recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
+    with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
+        file = _read(connection, source, recipe, Path(scratch))
+        inputs = _inputs(file, recipe, scorer.columns)
+        selects = [f"{expression} AS {duck.name(f'_model_{name}')}" for name, expression in inputs.items()]
+        rows = f"SELECT * EXCLUDE ({ROW}), "
+        order = f" ORDER BY {ROW}" if file.parquet != source else ""
+        query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
+        _write(connection.sql(query).to_arrow_reader(BATCH_ROWS), scorer, file.rows, target)
+    return file.rows
+
+
+def _read(connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, scratch: Path) -> LandedFile:
+    if not source.is_file():
+        msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
+        raise UsageError(msg)
+    file = read_file(connection, source, impression_columns(recipe), scratch)
+    if isinstance(file, UnreadableFile):
+        msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {file.reason}"
+        raise DataRejectedError(msg)
+    if file.malformed:
+        first = file.malformed[0]
+        msg = (
+            f"scoring {source}: expected rows throughout, received {len(file.malformed)} malformed lines, the first in "
+            f"row {first.row}: {first.reason}. Mend or remove them; nothing was written."
+        )
+        raise DataRejectedError(msg)
+    if PROBABILITY in file.columns:
+        msg = f"scoring {source}: expected no column {PROBABILITY!r}, which scoring adds, received one. Rename it."
+        raise DataRejectedError(msg)
+    return file
+
+
+def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...]) -> dict[str, str]:
+    """The served graph's columns as SQL expressions over the file's; those that the file lacks are left out."""
+    found = {}
+    for column in impression_columns(recipe):
+        source = column.source if column.source in file.columns else column.name
+        if column.name in wanted and source in file.columns:
+            found[column.name] = typed(file, replace(column, source=source), recipe.landing.time)
+    if recipe.landing.channel_constant and "channel" in wanted:
+        found["channel"] = duck.text(recipe.landing.channel_constant)
+    return found
+
+
+def _write(batches: pa.RecordBatchReader, scorer: Scorer, rows: int, target: Path) -> None:
     aside = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        scored = table.append_column("probability", pa.array(scorer.score(table)))
-        if target.suffix == ".csv":
-            pyarrow.csv.write_csv(scored, aside)
-        else:
-            pq.write_table(scored, aside, compression="zstd")
+        kept = [field for field in batches.schema if not field.name.startswith("_model_")]
+        schema = pa.schema([*kept, pa.field(PROBABILITY, pa.float64())])
+        with _open(aside, target.suffix, schema) as writer, progress_of("scoring", "rows") as progress:
+            done = 0
+            for batch in batches:
+                table = pa.table(batch)
+                inputs = [name for name in table.column_names if name.startswith("_model_")]
+                given = table.select(inputs).rename_columns([name.removeprefix("_model_") for name in inputs])
+                answered = table.drop_columns(inputs).append_column(PROBABILITY, pa.array(scorer.score(given)))
+                writer.write_table(answered.cast(schema))
+                done += len(table)
+                progress(done, rows)
         aside.replace(target)
     except OSError as error:
         msg = f"scores to {target}: expected a writable disk with room, received: {error}. Nothing was written."
         raise StorageError(msg) from error
     finally:
         aside.unlink(missing_ok=True)
-    return len(table)
 
 
-def _read(source: Path) -> pa.Table:
-    try:
-        if ".csv" in source.suffixes:
-            return pyarrow.csv.read_csv(source)
-        if {".jsonl", ".json", ".ndjson"} & set(source.suffixes):
-            return pyarrow.json.read_json(source)
-        return pq.read_table(source)
-    except (OSError, pa.ArrowInvalid) as error:
-        msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {error}"
-        raise DataRejectedError(msg) from error
+def _open(path: Path, suffix: str, schema: pa.Schema) -> Any:
+    return pyarrow.csv.CSVWriter(path, schema) if suffix == ".csv" else pq.ParquetWriter(path, schema)
 
 
 if __name__ == "__main__":

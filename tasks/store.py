@@ -93,7 +93,11 @@ class LocalStore:
             return None
         except OSError as error:
             raise self._failed("read the ref", name, error) from error
-        return Ref(json.loads(text), hashlib.sha256(text).hexdigest())
+        try:
+            return Ref(json.loads(text), hashlib.sha256(text).hexdigest())
+        except ValueError as error:
+            msg = f"ref {name} in {self.root}: expected JSON, received {text[:80]!r}. Restore the file from a backup."
+            raise StorageError(msg) from error
 
     def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
         """Compare and swap, right between processes: of any number of racers on one version exactly one wins."""
@@ -126,20 +130,13 @@ class LocalStore:
         An object that is there already is left alone: equal paths mean equal content.
         Raises StorageError where the disk is full, read-only or gone; nothing half-written is visible then.
         """
-        staging = self._root / "staging" / uuid.uuid4().hex
         try:
-            staging.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(staging.with_suffix(".lock")):
-                staging.mkdir()
+            with self._staging_folder() as staging:
                 yield staging
                 _write_manifest(staging, meta)
                 self._move_into_place(staging, self._root / path)
         except OSError as error:
             raise self._failed("write", path, error) from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                staging.with_suffix(".lock").unlink()
 
     def open(self, path: str) -> Path | None:
         """The object's own folder, or None where the object doesn't exist."""
@@ -153,26 +150,41 @@ class LocalStore:
 
     def sweep(self) -> int:
         """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
-        abandoned = [lock for lock in (self._root / "staging").glob("*.lock") if not _is_locked(lock)]
-        for lock in abandoned:
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
-        return len(abandoned)
+        return sum(_remove_unless_locked(folder) for folder in (self._root / "staging").glob("*"))
+
+    @contextlib.contextmanager
+    def _staging_folder(self) -> Iterator[Path]:
+        """A locked folder aside, removed on leaving; the lock is on the folder itself, so none is left without one."""
+        staging = self._root / "staging" / uuid.uuid4().hex
+        staging.mkdir(parents=True)
+        with _locked(staging):
+            if staging.is_dir():
+                try:
+                    yield staging
+                finally:
+                    shutil.rmtree(staging, ignore_errors=True)
+                return
+        with self._staging_folder() as another:  # a sweep came between the first folder and its lock
+            yield another
 
     def _move_into_place(self, staging: Path, target: Path) -> None:
+        """Rename, which shows the object whole; a whole one that is there stays, and litter without manifest goes."""
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             staging.rename(target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if not (target / MANIFEST).is_file():
+                target.rename(self._root / "staging" / uuid.uuid4().hex)
+                staging.rename(target)
         _sync(target.parent)
 
     def _ref_path(self, name: str) -> Path:
         return self._root / "refs" / f"{name}.json"
 
     def _failed(self, action: str, what: str, error: OSError) -> StorageError:
-        reason = error.strerror or str(error)
+        reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         msg = (
             f"could not {action} {what} under {self.root}: expected a writable disk with room, received: {reason}. "
             "Nothing was published; free space or mend the disk and run again."
@@ -188,7 +200,9 @@ def _write_manifest(folder: Path, meta: dict[str, Any]) -> None:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
             os.fsync(opened.fileno())
         files.append({"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest})
-    text = json.dumps({"files": files, **meta}, indent=1, sort_keys=True, default=str)
+    for inner in (path for path in folder.rglob("*") if path.is_dir()):
+        _sync(inner)
+    text = json.dumps({**meta, "files": files}, indent=1, sort_keys=True, default=str)
     _write_durably(folder / MANIFEST, text.encode())
 
 
@@ -216,17 +230,25 @@ def _sync(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _is_locked(path: Path) -> bool:
+    """Hold the kernel's lock on a folder or a file, which goes with its holder."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        with path.open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_unless_locked(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # its writer has just finished
         return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
-        return True
-    return False
+        return False
+    finally:
+        os.close(descriptor)
+    return True

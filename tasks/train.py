@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,55 +21,49 @@ from prefect.cache_policies import NO_CACHE
 from models.batches import TrainingRows, make_batches
 from models.bundle import save_serving, serving_model
 from models.calibration import Calibration, fit_calibration
+from models.device import prepare_device
+from models.errors import TrainingDivergedError
 from models.features import encode, fields, fit_numeric_state, numbers, raw_columns
 from models.network import build_network
 from models.recipe import Recipe
-from models.training import TrainingResult, predict_logits, train
+from models.training import predict_logits, train
+from models.verdict import Check
 from models.weights import Factors
 from tasks import duck
+from tasks.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINING_FILE
 from tasks.plan import RunPlan
 from tasks.progress import progress_of
 from tasks.slices import calibration_rows, training_rows
 from tasks.store import Store
 
-CHALLENGER = "challenger"
-SERVING = "serving"
-BUNDLE_FILE = "bundle.json"
-TRAINING_FILE = "training.json"
 BATCH_ROWS = 200_000
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TrainedChallenger:
-    """What training took, and how the challenger was calibrated."""
-
-    training: TrainingResult
-    calibration: Calibration
-
-
 @task(cache_policy=NO_CACHE)
-def train_challenger(
-    store: Store,
-    recipe: Recipe,
-    plan: RunPlan,
-    factors: Factors,
-    folder: Path,
-) -> TrainedChallenger:
-    """Write challenger/ (the bundle) and training.json into the run's folder."""
+def train_challenger(store: Store, recipe: Recipe, plan: RunPlan, factors: Factors, folder: Path) -> Check | None:
+    """Write challenger/ (the bundle) and training.json into the run's folder.
+
+    Returns None, or the failed check that says why there is no challenger: its training diverged.
+    """
     scratch = folder / "encoded"
     scratch.mkdir()
+    prepare_device()  # before the first hash is computed, or a GPU takes all of its memory
     keras.utils.set_random_seed(recipe.training.seed)
-    with duck.connect(scratch) as connection:
-        rows = _encode(connection, training_rows(store, plan, recipe), factors.rows, recipe, scratch)
-        state = fit_numeric_state(_chunks(rows.numeric), recipe.features)
-        network = build_network(recipe, state, factors.base_log_odds, recipe.training.seed)
-        batches = make_batches(rows, factors, recipe.training.batch_rows, recipe.training.seed)
-        with progress_of("training", "rows") as progress:
-            result = train(network, batches, recipe.training, progress)
-        calibration = _calibrate(connection, calibration_rows(store, plan, recipe), network, recipe)
-    shutil.rmtree(scratch)
+    try:
+        with duck.connect(scratch) as connection:
+            rows = _encode(connection, training_rows(store, plan, recipe), factors.rows, recipe, scratch)
+            state = fit_numeric_state(_chunks(rows.numeric), recipe.features)
+            network = build_network(recipe, state, factors.base_log_odds, recipe.training.seed)
+            batches = make_batches(rows, factors, recipe.training.batch_rows, recipe.training.seed)
+            with progress_of("training", "rows") as progress:
+                result = train(network, batches, recipe.training, progress)
+            calibration = _calibrate(connection, calibration_rows(store, plan, recipe), network, recipe)
+    except TrainingDivergedError as diverged:
+        return Check("training", None, None, passed=False, words=str(diverged))
+    finally:
+        shutil.rmtree(scratch)
     log.info("trained on %d rows at %.0f rows/s on %s", result.rows, result.rows_per_second, result.device)
     bundle = folder / CHALLENGER
     save_serving(serving_model(network, recipe, calibration), bundle / SERVING)
@@ -80,11 +74,13 @@ def train_challenger(
         "calibration": calibration.to_json(),
         "columns": raw_columns(recipe.features),
     }
-    (bundle / BUNDLE_FILE).write_text(json.dumps(description, indent=1), encoding="utf-8")
-    (folder / TRAINING_FILE).write_text(
-        json.dumps({"training": asdict(result), "calibration": calibration.to_json()}, indent=1), encoding="utf-8"
-    )
-    return TrainedChallenger(result, calibration)
+    _write_json(bundle / BUNDLE_FILE, description)
+    _write_json(folder / TRAINING_FILE, {"training": asdict(result), "calibration": calibration.to_json()})
+    return None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _encode(
@@ -100,7 +96,7 @@ def _encode(
     label, day_index = open_map("label", np.uint8), open_map("day_index", np.int16)
     confidence = open_map("confidence", np.float32) if recipe.landing.columns.confidence else None
     first = 0
-    for batch in connection.execute(query).to_arrow_reader(BATCH_ROWS):
+    for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
         table = pa.table(batch)
         part = slice(first, first + len(table))
         encoded = encode(table, recipe.features)
@@ -117,11 +113,21 @@ def _chunks(numeric: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32
 
 
 def _calibrate(connection: duckdb.DuckDBPyConnection, query: str, network: keras.Model, recipe: Recipe) -> Calibration:
-    """Fit the calibration layer on C, rows that training never saw."""
+    """Fit the calibration layer on C, rows that training never saw.
+
+    Raises TrainingDivergedError where the network answers them with no number.
+    """
     logits, labels = [np.empty(0, np.float32)], [np.empty(0, np.int8)]
-    for batch in connection.execute(query).to_arrow_reader(BATCH_ROWS):
+    for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
         table = pa.table(batch)
         encoded = encode(table, recipe.features)
         logits.append(predict_logits(network, encoded.ids, encoded.numeric))
         labels.append(table["label"].to_numpy())
-    return fit_calibration(np.concatenate(logits), np.concatenate(labels))
+    logit = np.concatenate(logits)
+    if unusable := int((~np.isfinite(logit)).sum()):
+        msg = (
+            f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "
+            "Lower training.learning_rate and training.embedding_learning_rate."
+        )
+        raise TrainingDivergedError(msg)
+    return fit_calibration(logit, np.concatenate(labels))

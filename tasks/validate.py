@@ -48,7 +48,7 @@ class ValidatedDay:
     @property
     def passed(self) -> bool:
         """Whether every expectation was met, whoever accepted the day."""
-        return all(finding.passed for finding in self.findings)
+        return bool(self.findings) and all(finding.passed for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """As `daily --json` shows it."""
@@ -91,10 +91,10 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
 
 
 def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) -> ValidatedDay:
-    """Accept a rejected day by hand; raises DataRejectedError where the day was never validated."""
+    """Accept a day by hand; raises DataRejectedError where its current data was never validated."""
     ref = store.read_ref(layout.accepted_ref(day))
-    if ref is None:
-        msg = f"accept {day}: expected a validated day, received one that never was. Run `validate --date {day}` first."
+    if ref is None or load_validated_day(store, day) is None:
+        msg = f"accept {day}: expected its data to be validated, received none that is. Run `validate --date {day}`."
         raise DataRejectedError(msg)
     value = ref.value
     _decide(store, day, value["day_object"], value["validation"], accepted=True, by=who, reason=reason, now=now)
@@ -163,8 +163,10 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
         name = f"values[{column}]"
         received = sorted(set(values[values["name"] == column]["value"]))
         strange = [value for value in received if value not in allowed]
-        words = ", ".join(strange[:5]) or "only these"
-        findings.append(Finding(name, f"one of {', '.join(allowed)}", words, passed.get(name, False)))
+        words = ", ".join(strange[:5]) or ("only these" if received else "nothing")
+        # An empty batch passes in Great Expectations; here no value at all is a failure, as for every other figure.
+        met = passed.get(name, False) and bool(received)
+        findings.append(Finding(name, f"one of {', '.join(allowed)}", words, met))
     if len(passed) != len(findings):
         missing = sorted({finding.name for finding in findings} - passed.keys())
         msg = (

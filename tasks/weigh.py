@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from models.recipe import Recipe
 from models.weights import ClassMass, Factors, compute_factors
 from tasks import duck
+from tasks.layout import WEIGHTS_FILE
 from tasks.plan import RunPlan
 from tasks.slices import training_rows
 from tasks.store import Store
@@ -19,8 +20,6 @@ from tasks.store import Store
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-WEIGHTS_FILE = "weights.json"
 
 
 @task(cache_policy=NO_CACHE)
@@ -32,7 +31,7 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
         f"FROM ({training_rows(store, plan, recipe)}) GROUP BY ALL ORDER BY ALL"
     )
     with duck.connect(folder) as connection:
-        counted = connection.execute(query).to_arrow_table()
+        counted = connection.sql(query).to_arrow_table()
     columns: dict[str, npt.NDArray[np.generic]] = {name: counted[name].to_numpy() for name in counted.column_names}
     mass = ClassMass(
         columns["day_index"].astype("int64"),

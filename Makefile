@@ -1,0 +1,43 @@
+# On a machine with an NVIDIA GPU: make demo LOCK=requirements-gpu.lock (CUDA's libraries come from PyPI).
+# Each target does all that it needs, from a fresh checkout on: Debian's base, Python 3.11 to 3.13 and make.
+
+LOCK = requirements.lock
+COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
+    --no-emit-index-url --no-annotate --no-header --quiet
+
+.PHONY: help demo demo-open-bandit test lint lock clean
+
+help:
+	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
+	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
+	@echo "make test              lint, types, tests"
+	@echo "make lock              choose versions anew and write the lock files"
+	@echo "make clean             remove .venv and var/"
+
+demo: .venv/installed
+	.venv/bin/ctr-retrain demo
+
+demo-open-bandit: .venv/installed
+	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    --dest var/open_bandit -r infra/open_bandit.txt
+	.venv/bin/ctr-retrain demo-open-bandit --wheel var/open_bandit/obp-0.4.1-py3-none-any.whl
+
+test: lint
+	infra/browser.sh
+	.venv/bin/python -m pytest
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+lock: .venv/installed
+	$(COMPILE) --extra dev --output-file requirements.lock
+	cp requirements.lock requirements-gpu.lock
+	$(subst --upgrade,,$(COMPILE)) --extra dev --extra gpu --output-file requirements-gpu.lock
+
+clean:
+	rm -rf .venv var
+
+.venv/installed: $(LOCK) pyproject.toml infra/install.sh
+	infra/install.sh $(LOCK)

@@ -1,0 +1,272 @@
+"""Stage 10, report: one run's page, whole and readable without a network, and the list page over all runs.
+
+All figures come from what the earlier stages wrote; nothing is judged here. What a page looks like is in `templates/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models import charts
+from models.comparison import compare, opponent_of, send_everything_or_nothing
+from models.drift import DayRatio, detect
+from models.errors import StorageError
+from models.figures import fixed, number, percent, signed
+from models.metrics import ReliabilityBin
+from models.recipe import Recipe
+from tasks import duck, layout
+from tasks.ingest import current_day_object
+from tasks.layout import DRIFT_FILE, EVALUATION_FILE, RUN_FILE, TRAINING_FILE
+from tasks.plan import RunPlan
+from tasks.store import LocalStore, Store
+from tasks.validate import Finding, load_validated_day
+
+REPORT_FILE = "report.html"
+TEMPLATES = Path(__file__).parent / "templates"
+WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
+QUARANTINE_REASONS = 12  # shown; there are hardly more
+
+
+@dataclass(frozen=True)
+class PlannedDay:
+    """One day between the window's first and the run's own: what it did in this run, and why."""
+
+    day: date
+    role: str  # train, calibrate, validate, excluded, waiting
+    words: str
+    rows: int | None = None
+    positives: int | None = None
+
+
+@task(cache_policy=NO_CACHE)
+def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
+    """Write report.html into the run's folder from what the run wrote there; also where nothing was trained."""
+    run, drift = _read(folder / RUN_FILE), _read(folder / DRIFT_FILE)
+    evaluation = _read(folder / EVALUATION_FILE) if (folder / EVALUATION_FILE).exists() else None
+    training = _read(folder / TRAINING_FILE) if (folder / TRAINING_FILE).exists() else None
+    findings, docs = _findings(store, plan.day)
+    page = _render(
+        "report.html.j2",
+        run=run,
+        verdict=run["verdict"],
+        plan=plan,
+        recipe=recipe,
+        recipe_json=recipe.model_dump_json(indent=2),
+        opponent=opponent_of(evaluation) if evaluation else None,
+        compared=compare(evaluation, recipe) if evaluation else [],
+        reliability=_reliability(evaluation) if evaluation else None,
+        cost_curves=_cost_curves(evaluation, recipe) if evaluation else {},
+        ratios=_ratios(drift["history"], recipe),
+        drift=drift["results"],
+        weight=_weight(run["weights"], plan, recipe) if run["weights"] else None,
+        loss=charts.loss_chart(training["training"]["history"]) if training else None,
+        training=training,
+        calendar=planned_days(plan),
+        quarantine=_quarantine(store, plan.day, folder),
+        findings=findings,
+        docs=docs,
+    )
+    (folder / REPORT_FILE).write_text(page, encoding="utf-8")
+
+
+def write_run_list(store: LocalStore, champion: str | None) -> None:
+    """Write the list page over all runs, newest first, into the root; readers see the old page or the new one.
+
+    Raises StorageError where the disk is full or can't be written.
+    """
+    runs = list_runs(store)
+    name = store.read_ref(layout.name_ref())
+    page = _render(
+        "runs.html.j2",
+        recipe_name=name.value["current"] if name else None,
+        runs=runs,
+        champion=champion,
+        rejected=_rejected_days(store),
+        chart=_trend(runs[::-1]),
+    )
+    _replace(Path(store.root) / layout.RUN_LIST_PAGE, page)
+
+
+def planned_days(plan: RunPlan) -> list[PlannedDay]:
+    """What each day did in the run, oldest first."""
+    final = plan.days.maturity_days
+    labelled = {day.day: day for day in (*plan.train, *plan.validate)}
+    result = []
+    for day in plan.days.all_days:
+        if str(day) in plan.excluded:
+            result.append(PlannedDay(day, "excluded", plan.excluded[str(day)]))
+        elif day not in labelled:
+            words = f"labels are final at the end of {day + timedelta(days=final)}"
+            result.append(PlannedDay(day, "waiting", words))
+        else:
+            rows, positives = labelled[day].rows, labelled[day].positives
+            role, words = "train", "trains"
+            if day in plan.days.validate:
+                role, words = "validate", "judges both models"
+            elif day in plan.days.calibrate:
+                role, words = "calibrate", "trains; a share of its users is kept for calibration"
+            result.append(PlannedDay(day, role, words, rows, positives))
+    return result
+
+
+def list_runs(store: Store) -> list[dict[str, Any]]:
+    """The documents of all runs, newest day first; of one day's runs the newest first."""
+    order = {}
+    for name in store.list_refs(layout.RUNS):
+        ref = store.read_ref(name)
+        order.update({run_id: place for place, run_id in enumerate(ref.value["history"] if ref else [])})
+    folders = [store.open(path) for path in store.list_objects(layout.RUNS)]
+    runs = [_read(folder / RUN_FILE) for folder in folders if folder is not None]
+    return sorted(runs, key=lambda run: (run["date"], order.get(run["run_id"], -1)), reverse=True)
+
+
+def _rejected_days(store: Store) -> list[dict[str, str]]:
+    """Days whose data was rejected and that nobody accepted, newest first: they have no run."""
+    found = []
+    for name in reversed(store.list_refs("accepted")):
+        ref = store.read_ref(name)
+        if ref and not ref.value["accepted"]:
+            docs = f"{ref.value['validation']}/data_docs/index.html"
+            found.append({"date": name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"], "docs": docs})
+    return found
+
+
+def _findings(store: Store, day: date) -> tuple[tuple[Finding, ...], str | None]:
+    """The expectations that were evaluated over the day, and their data docs as seen from the run's folder."""
+    validated = load_validated_day(store, day)
+    if validated is None:
+        return (), None
+    return validated.findings, f"../../{validated.path}/data_docs/index.html"
+
+
+def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
+    """Why rows that landed on the day can't be used: stream, reason, rows and one example each."""
+    path = current_day_object(store, day)
+    folder = store.open(path) if path else None
+    found: list[dict[str, Any]] = []
+    if folder is None:
+        return found
+    with duck.connect(scratch) as connection:
+        for stream in ("impressions", "outcomes"):
+            files = duck.parquet(folder / "quarantine" / f"{stream}*.parquet")
+            rows = connection.sql(
+                "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(reason, (file, row)), "
+                "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160) "
+                f"FROM {files} GROUP BY kind ORDER BY 2 DESC, 1 LIMIT {QUARANTINE_REASONS}"
+            ).fetchall()
+            names = ("kind", "rows", "reason", "file", "row", "raw")
+            found += [{"stream": stream, **dict(zip(names, row, strict=True))} for row in rows]
+    return found
+
+
+def _names(evaluation: dict[str, Any]) -> dict[str, str]:
+    """The models that were scored and what charts call them, the challenger first."""
+    words = {"challenger": "challenger", "champion": "champion", "constant": "constant rate"}
+    return {name: word for name, word in words.items() if name in evaluation["metrics"]}
+
+
+def _reliability(evaluation: dict[str, Any]) -> str:
+    bins = evaluation["reliability"]
+    return charts.reliability_chart(
+        {word: [ReliabilityBin(**b) for b in bins[name]] for name, word in _names(evaluation).items()}
+    )
+
+
+def _cost_curves(evaluation: dict[str, Any], recipe: Recipe) -> dict[str, str]:
+    """One chart a channel that has rows."""
+    names, metrics = _names(evaluation), evaluation["metrics"]
+    result = {}
+    for channel, curve in evaluation["cost_curves"].items():
+        block = metrics["challenger"]["by_channel"][channel]
+        send_all, send_none = send_everything_or_nothing(block, recipe, channel)
+        assert send_all is not None  # a channel with a curve has rows
+        assert send_none is not None
+        at = {word: metrics[name]["by_channel"][channel]["cost_per_1000"] for name, word in names.items()}
+        curves = {word: curve[name] for name, word in names.items()}
+        drawn = charts.CostCurve(curve["thresholds"], curves, curve["threshold"], at, send_all, send_none)
+        result[channel] = charts.cost_chart(channel, drawn)
+    return result
+
+
+def _ratios(history: dict[str, list[dict[str, Any]]], recipe: Recipe) -> dict[str, str]:
+    """One chart a channel; each day's band comes from the days shown before it."""
+    result = {}
+    for channel, rows in history.items():
+        ratios = [DayRatio(date.fromisoformat(row["day"]), row["positives"], row["rows"]) for row in rows]
+        compared = [detect(channel, ratio, ratios[:i], recipe.drift) for i, ratio in enumerate(ratios)]
+        days = [
+            charts.RatioDay(ratio.day, r.received, r.low, r.high, r.alert)
+            for ratio, r in zip(ratios, compared, strict=True)
+        ]
+        result[channel] = charts.ratio_chart(channel, days)
+    return result
+
+
+def _weight(weights: dict[str, Any], plan: RunPlan, recipe: Recipe) -> str:
+    ages = [(plan.data_through - date.fromisoformat(day)).days for day in weights["days"]]
+    recency = [2.0 ** (-age / recipe.weights.half_life_days) for age in ages]
+    return charts.weight_chart(ages, list(weights["days"].values()), recency)
+
+
+def _trend(runs: list[dict[str, Any]]) -> str | None:
+    """Costs of the runs, oldest first, where at least one is known."""
+    days = [date.fromisoformat(run["date"]) for run in runs]
+    costs = {name: [_cost(run["metrics"], name) for run in runs] for name in ("challenger", "champion")}
+    return charts.trend_chart(days, costs) if any(c is not None for c in costs["challenger"]) else None
+
+
+def _cost(metrics: dict[str, Any], name: str) -> float | None:
+    block = metrics.get(name)
+    return block["cost_per_1000"] if block else None
+
+
+def _render(template: str, **contents: Any) -> str:
+    """A page from a template; every value that goes in is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=_shown, count=lambda n: f"{n:,}", signed=signed, fixed=fixed)
+    return environment.get_template(template).render(words=WORDS, **contents)
+
+
+def _shown(value: float | list[float] | None) -> str:
+    """A check's value or bound."""
+    if value is None:
+        return "–"
+    return " to ".join(map(number, value)) if isinstance(value, list) else number(value)
+
+
+def _replace(target: Path, page: str) -> None:
+    """Write beside the target, then rename over it."""
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_text(page, encoding="utf-8")
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        msg = (
+            f"could not write {target}: expected a writable disk with room, received: {error.strerror or error}. "
+            "The runs themselves are whole; the next run writes the list again."
+        )
+        raise StorageError(msg) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

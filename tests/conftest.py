@@ -1,0 +1,146 @@
+"""Fixtures that several test files share. What phones home is turned off before anything is imported."""
+
+import csv
+import gzip
+import io
+import json
+import warnings
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import flows.quiet  # noqa: F401 - before Prefect and its like, which read the environment when imported
+from models.recipe import Recipe
+from tasks.store import LocalStore
+
+pytest_plugins = ["tests.small_world"]
+
+TINY = {
+    "name": "tiny",
+    "channels": {
+        "ad": {
+            "attribution_window_hours": 24,
+            "positive_ratio": [0.0, 1.0],
+            "cost": {"true_positive": -1, "false_positive": 0.02},
+        },
+        "push": {
+            "attribution_window_hours": 72,
+            "positive_ratio": [0.0, 1.0],
+            "cost": {"true_positive": -1, "false_positive": 0.02},
+        },
+    },
+    "features": [
+        {"name": "user_id", "kind": "categorical", "buckets": 64},
+        {"name": "device", "kind": "categorical", "buckets": 8},
+        {"name": "bid", "kind": "numeric"},
+        {"name": "hour", "kind": "hour"},
+    ],
+    "validation": {
+        "min_rows": 1,
+        "min_hours": 1,
+        "max_hours_since_last_event": 24,
+        "max_quarantined_share": 1,
+        "max_duplicate_share": 1,
+        "max_unreadable_files": 100,
+    },
+    "gate": {"max_cost_delta_per_1000": 1, "max_channel_cost_delta_per_1000": 1},
+}
+
+
+@pytest.fixture
+def day():
+    return date(2026, 3, 2)
+
+
+@pytest.fixture
+def now():
+    return datetime(2026, 3, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def tiny_recipe():
+    """A recipe of ads and push with four features and hygiene that lets nearly everything pass.
+
+    Changes come by section and are merged in; None takes a key away.
+    """
+
+    def make(**changes):
+        return Recipe.model_validate(_merged(TINY, changes))
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "root")
+
+
+@pytest.fixture
+def landing(tmp_path):
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def land_rows(landing):
+    """Write rows, dicts of texts, below a landing day; the file's name says format and compression."""
+
+    def write(stream, day, rows, name="part.jsonl"):
+        path = landing / stream / f"dt={day}" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_compressed(_encoded(rows, name), name))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def great_expectations():
+    """Great Expectations, imported once a session: five seconds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations.expectations  # noqa: PLC0415
+    return great_expectations
+
+
+@pytest.fixture(scope="session")
+def prefect_server():
+    """One Prefect server for the whole session, for flows; tasks run through `.fn()` without it."""
+    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+def _merged(base, changes):
+    if not isinstance(base, dict) or not isinstance(changes, dict):
+        return changes
+    merged = {key: _merged(base.get(key), changes[key]) if key in changes else base[key] for key in {**base, **changes}}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _encoded(rows, name):
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO(newline="")
+    if ".csv" in name:
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    elif ".parquet" in name:
+        data = io.BytesIO()
+        pq.write_table(pa.table({key: pa.array([row.get(key) for row in rows], pa.string()) for key in names}), data)
+        return data.getvalue()
+    else:
+        text.writelines(json.dumps(row) + "\n" for row in rows)
+    return text.getvalue().encode()
+
+
+def _compressed(content, name):
+    if name.endswith(".gz"):
+        return gzip.compress(content)
+    if name.endswith(".zst"):
+        return pa.compress(content, codec="zstd", asbytes=True)
+    return content

@@ -1,0 +1,138 @@
+"""A world and a recipe small enough that a whole daily run takes seconds; for tests of flows and the command line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from models.world import World
+from tasks.simulate import simulate
+
+REPOSITORY = Path(__file__).parent.parent
+FIRST_DAY, DAYS = date(2026, 3, 2), 8
+RUN_DAY, NEXT_DAY, LAST_DAY = date(2026, 3, 7), date(2026, 3, 8), date(2026, 3, 9)
+
+RECIPE = """
+name = "small"
+[channels.ad]
+attribution_window_hours = 24
+positive_ratio = [0.005, 0.2]
+cost = { true_positive = -0.95, false_positive = 0.05 }
+[channels.push]
+attribution_window_hours = 24
+positive_ratio = [0.003, 0.2]
+cost = { true_positive = -0.96, false_positive = 0.04 }
+[[features]]
+name = "segment"
+kind = "categorical"
+buckets = 64
+[[features]]
+name = "category"
+kind = "categorical"
+buckets = 64
+[[features]]
+name = "position"
+kind = "categorical"
+buckets = 16
+[[features]]
+name = "hour"
+kind = "hour"
+[[features]]
+name = "recent_sends"
+kind = "numeric"
+transform = "log"
+[training]
+window_days = 3
+calibration_days = 2
+network = "logistic_regression"
+embedding_dim = 2
+batch_rows = 128
+learning_rate = 0.02
+embedding_learning_rate = 0.2
+min_positives = 50
+[weights]
+half_life_days = 3
+[validation]
+min_rows = 1000
+[drift]
+min_history_days = 3
+min_effect = 0.4
+[gate]
+max_cost_delta_per_1000 = 15
+max_channel_cost_delta_per_1000 = 40
+max_log_loss_delta = 0.02
+calibration_ratio = [0.5, 2.0]
+min_rows = 1000
+min_positives = 50
+bootstrap_draws = 400
+"""
+
+
+def write_recipe(folder, **changes):
+    """The small recipe as a file; each change names a line's key and its new value, or None to leave the line out."""
+    lines = []
+    for line in RECIPE.splitlines():
+        key = line.split(" = ")[0]
+        value = changes.get(key, ...)
+        lines += [line] if value is ... else [] if value is None else [f"{key} = {json.dumps(value)}"]
+    path = folder / "small.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def command(*arguments, **environment):
+    """Run the command line in a process of its own; answers its exit status, stdout, stderr and parsed JSON."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    document = json.loads(finished.stdout) if "--json" in arguments else None
+    return SimpleNamespace(
+        status=finished.returncode, stdout=finished.stdout, stderr=finished.stderr, document=document
+    )
+
+
+def clean_environment():
+    """This process's environment without what names a Prefect server, so that a command starts its own."""
+    import os  # noqa: PLC0415
+
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CTR_RETRAIN_"))}
+
+
+@pytest.fixture(scope="session")
+def small_landing(tmp_path_factory):
+    """Eight simulated days, about 4,000 impressions each; click ratios of 5 to 6 %, so that small days suffice."""
+    folder = tmp_path_factory.mktemp("world")
+    simulate(World(seed=3, rows_per_day=4000, ad_ctr=0.06, push_ctr=0.05), FIRST_DAY, DAYS, folder)
+    return folder / "landing"
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory):
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+@pytest.fixture(scope="session")
+def first_run(prefect_server, great_expectations, small_landing, recipe_file, tmp_path_factory):
+    """The first daily run: its document, and the root that it left behind."""
+    from flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    root = tmp_path_factory.mktemp("first") / "root"
+    document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
+    return SimpleNamespace(document=document, root=root)
+
+
+@pytest.fixture
+def root(first_run, tmp_path):
+    """A copy of the root after the first run, to do with as one likes."""
+    return shutil.copytree(first_run.root, tmp_path / "root")

@@ -1,0 +1,106 @@
+import json
+import threading
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from models.drift import Alert
+from tasks.alert import send_alerts
+from tasks.store import LocalStore
+
+DAY = date(2026, 3, 10)
+ALERT = Alert("positive_ratio", "critical", "push", (0.008, 0.021), 0.002, "The odds of a positive fell by 80 %.")
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's other end: keeps what it is sent, and first refuses `refusals` times."""
+
+    def __init__(self, refusals=0):
+        self.received, self.refusals = [], refusals
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/hook?token=s3cret"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        refused = self.server.refusals > 0
+        self.server.refusals -= refused
+        if not refused:
+            self.server.received.append((self.headers["Content-Type"], json.loads(body)))
+        self.send_response(503 if refused else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What would go to the Prefect server; a flow's test sees the event arrive at a real one."""
+    emitted = []
+    monkeypatch.setattr("tasks.alert.emit_event", lambda *args, **kwargs: emitted.append((args, kwargs)))
+    return emitted
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "root")
+
+
+def test_the_webhook_gets_channel_expected_and_received(store, receiver, events):
+    assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    ((content_type, document),) = receiver.received
+    assert content_type == "application/json"
+    assert document == {"recipe": "demo", "date": "2026-03-10", "alerts": [ALERT.to_json()]}
+    assert document["alerts"][0]["channel"] == "push"
+    assert document["alerts"][0]["expected"] == [0.008, 0.021]
+    assert document["alerts"][0]["received"] == 0.002
+
+
+def test_the_same_alert_is_sent_once_a_day(store, receiver, events):
+    assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    assert not send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    assert len(receiver.received) == len(events) == 1
+
+
+def test_no_alert_sends_nothing(store, receiver, events):
+    assert not send_alerts.fn(store, [], "demo", DAY, receiver.url)
+    assert receiver.received == events == []
+
+
+def test_each_alert_is_an_event_of_its_channel(store, events):
+    send_alerts.fn(store, [ALERT], "demo", DAY, "")
+    ((arguments, options),) = events
+    assert arguments == ("ctr-retrain.alert", {"prefect.resource.id": "ctr-retrain.demo.push"})
+    assert options["payload"]["received"] == 0.002
+
+
+def test_a_webhook_that_fails_once_is_tried_again(store, events):
+    with Receiver(refusals=1) as receiver:
+        assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+        assert len(receiver.received) == 1
+        receiver.shutdown()
+
+
+def test_a_webhook_that_is_down_stops_nothing_is_named_without_its_token_and_is_told_by_the_next_run(
+    store, receiver, events, caplog
+):
+    down = "http://127.0.0.1:9/hook?token=s3cret"
+    assert not send_alerts.fn(store, [ALERT], "demo", DAY, down)
+    assert "webhook" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    assert len(receiver.received) == 1

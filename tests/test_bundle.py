@@ -1,0 +1,193 @@
+"""Rules of the served model."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from models.bundle import Scorer, save_serving, serving_model, signature_names
+from models.calibration import Calibration
+from models.errors import DataRejectedError, StorageError
+from models.features import NumericState, encode
+from models.network import build_network
+from models.recipe import Channel, Cost, Feature, Gate, Recipe, Training
+from models.training import predict_logits
+
+FEATURES = (
+    Feature(name="user_id", kind="categorical", buckets=500),
+    Feature(name="device", kind="categorical", buckets=8),
+    Feature(name="affinity", kind="categorical", column="user-item affinity.0", buckets=8),
+    Feature(name="hour", kind="hour"),
+    Feature(name="age", kind="numeric"),
+    Feature(name="bid", kind="numeric", transform="log"),
+)
+# Bent, and steep enough that the tiny differences of an untrained network show.
+CALIBRATION = Calibration("isotonic", 100_000, 6000, knots=(-3.3, -3.0, -2.7), values=(-9.0, -3.0, -1.0))
+
+# All that another program needs: TensorFlow, and nothing of this code.
+FOREIGN_SCORER = """
+import sys, pyarrow.parquet as pq, tensorflow as tf
+answer = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+columns = pq.read_table(sys.argv[2]).to_pydict()
+dtypes = {name: spec.dtype for name, spec in answer.structured_input_signature[1].items()}
+inputs = {name: tf.constant(columns[name], dtype) for name, dtype in dtypes.items()}
+print(*[float(p) for p in answer(**inputs)["probability"].numpy()])
+"""
+
+
+def impressions(n=200):
+    rng = np.random.default_rng(2)
+    return pa.table(
+        {
+            "user_id": [f"u{number}" for number in rng.integers(0, 90, n)],
+            "device": rng.choice(["ios", "android"], n),
+            "user-item affinity.0": rng.integers(0, 5, n),
+            "ts": pa.array(rng.integers(0, 10**15, n), pa.timestamp("us", "UTC")),
+            "age": rng.normal(40, 10, n),
+            "bid": rng.exponential(2, n),
+            "note": ["not a feature"] * n,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return Recipe(
+        name="small",
+        channels={"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))},
+        features=FEATURES,
+        training=Training(embedding_dim=4, hidden_units=(16,)),
+        gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def network(recipe):
+    return build_network(recipe, NumericState((False, True), (40.0, 1.0), (10.0, 0.5)), -3.0, 7)
+
+
+@pytest.fixture(scope="module")
+def served(recipe, network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bundle") / "serving"
+    save_serving(serving_model(network, recipe, CALIBRATION), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scorer(served):
+    return Scorer(served)
+
+
+def test_served_probabilities_are_the_calibrated_logits(recipe, network, scorer):
+    table = impressions()
+    encoded = encode(table, recipe.features)
+    expected = CALIBRATION.apply(predict_logits(network, encoded.ids, encoded.numeric))
+    served = scorer.score(table)
+    assert np.abs(served - expected).max() < 1e-6
+    assert served.std() > 1e-3
+
+
+def test_a_fresh_process_without_this_code_gives_the_same_numbers(served, scorer, tmp_path):
+    table = impressions(50)
+    plain = table.set_column(table.column_names.index("ts"), "ts", table["ts"].cast(pa.int64()))
+    plain = plain.set_column(2, "column_user_item_affinity_0", plain["user-item affinity.0"].cast(pa.string()))
+    pq.write_table(plain, tmp_path / "rows.parquet")
+    finished = subprocess.run(
+        [sys.executable, "-c", FOREIGN_SCORER, str(served), str(tmp_path / "rows.parquet")],
+        cwd=tmp_path,  # where models/ can't be imported from
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    foreign = np.array([float(number) for number in finished.stdout.split()])
+    assert np.abs(foreign - scorer.score(table)).max() < 1e-6
+
+
+def test_scores_do_not_depend_on_how_rows_are_batched(scorer):
+    table = impressions()
+    assert np.abs(scorer.score(table, batch_rows=17) - scorer.score(table)).max() < 1e-6
+
+
+def test_unseen_missing_and_absent_values_are_answered(scorer):
+    strange = pa.table(
+        {
+            "user_id": [None, "", "never seen before", "日本", "x" * 192],
+            "device": pa.nulls(5),
+            "age": [None, float("nan"), float("inf"), 1e300, -1e300],
+        }
+    )
+    probability = scorer.score(strange)
+    assert np.isfinite(probability).all()
+    assert ((probability > 0) & (probability < 1)).all()
+    assert probability[0] == probability[1]  # nothing known of either
+
+
+def test_an_absent_column_counts_as_a_missing_value(scorer):
+    table = impressions()
+    for name in scorer.columns:
+        position = table.column_names.index(name)
+        nulls = table.set_column(position, name, pa.nulls(len(table), table.schema.field(name).type))
+        assert np.array_equal(scorer.score(table.drop_columns(name)), scorer.score(nulls))
+        assert not np.array_equal(scorer.score(nulls), scorer.score(table))  # the column is really read
+
+
+def test_other_columns_and_their_order_do_not_matter(scorer):
+    table = impressions()
+    turned = table.select(list(reversed(table.column_names))).drop_columns("note")
+    assert np.array_equal(scorer.score(turned), scorer.score(table))
+
+
+def test_the_scorer_names_the_columns_as_the_user_does(scorer):
+    assert sorted(scorer.columns) == ["age", "bid", "device", "ts", "user-item affinity.0", "user_id"]
+
+
+def test_a_table_without_rows_has_no_scores(scorer):
+    assert scorer.score(impressions(0)).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("age", ["forty"], "column 'age': expected numbers, received string"),
+        ("ts", [1.5], "column 'ts': expected times, received double"),
+        ("user_id", [[1, 2]], "column 'user_id': expected values that can be written as text, received list"),
+    ],
+)
+def test_a_column_of_a_wrong_type_is_refused_by_name(scorer, name, values, words):
+    with pytest.raises(DataRejectedError, match=words):
+        scorer.score(pa.table({name: values}))
+
+
+def test_a_folder_without_a_whole_model_is_refused(served, tmp_path):
+    with pytest.raises(StorageError, match="expected a complete SavedModel of this software"):
+        Scorer(tmp_path / "nothing")
+    broken = tmp_path / "broken"
+    for file in served.rglob("*"):
+        if file.is_file() and "variables.data" not in file.name:
+            copy = broken / file.relative_to(served)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    with pytest.raises(StorageError, match="expected a complete SavedModel of this software"):
+        Scorer(broken)
+
+
+def test_the_signature_keeps_names_that_tensorflow_takes_and_makes_others_unique():
+    assert signature_names(["user_id", "a.b", "a b", "größe", "self", "class", "7d", "column_a_b"]) == {
+        "user_id": "user_id",
+        "a.b": "column_a_b",
+        "a b": "column_a_b_",
+        "größe": "column_gr__e",
+        "self": "column_self",
+        "class": "column_class",
+        "7d": "column_7d",
+        "column_a_b": "column_a_b__",
+    }
+
+
+def test_the_signature_answers_probabilities_alone(served):
+    answer = tf.saved_model.load(str(served)).signatures["serving_default"]
+    assert answer.structured_outputs.keys() == {"probability"}

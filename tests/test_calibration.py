@@ -1,0 +1,164 @@
+"""Rules of calibration."""
+
+import json
+from math import log
+
+import numpy as np
+import pytest
+
+from models.bundle import CalibrationLayer
+from models.calibration import Calibration, fit_calibration
+from models.errors import DataRejectedError
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def rows_with(positives, *, negatives_each=9, seed=1):
+    """Logits of which positives' are 1 higher on average, exactly so many positives."""
+    rng = np.random.default_rng(seed)
+    label = np.repeat([1, 0], [positives, positives * negatives_each])
+    return rng.normal(label - 1.0, 1).astype(np.float32), label
+
+
+@pytest.mark.parametrize(
+    ("positives", "method"),
+    [(1, "intercept"), (199, "intercept"), (200, "platt"), (4999, "platt"), (5000, "isotonic")],
+)
+def test_the_method_is_as_rich_as_the_positives_allow(positives, method):
+    calibration = fit_calibration(*rows_with(positives))
+    assert calibration.method == method
+    assert (calibration.rows, calibration.positives) == (10 * positives, positives)
+
+
+@pytest.mark.parametrize("positives", [50, 6000])
+def test_intercept_and_isotonic_make_the_sums_agree_on_their_rows(positives):
+    logit, label = rows_with(positives)
+    assert fit_calibration(logit, label).apply(logit).sum() == pytest.approx(positives, rel=1e-8)
+
+
+def test_intercept_of_equal_logits_by_hand():
+    calibration = fit_calibration(np.full(10, 2.0), np.repeat([1, 0], [1, 9]))
+    assert calibration.values == pytest.approx((log(1 / 9) - 2,))
+    assert calibration.apply(np.array([2.0, 3.0])) == pytest.approx([0.1, sigmoid(log(1 / 9) + 1)])
+
+
+def test_intercept_is_found_however_far_it_is():
+    logit, label = rows_with(100)
+    for shift in (-400.0, 400.0):
+        calibration = fit_calibration(logit.astype(float) + shift, label)
+        assert calibration.values[0] + shift == pytest.approx(fit_calibration(logit, label).values[0], abs=1e-6)
+    assert np.isfinite(fit_calibration(np.where(label, 1e6, -1e6), label).values[0])
+
+
+def test_platt_recovers_slope_and_intercept():
+    rng = np.random.default_rng(4)
+    logit = rng.normal(-2, 1.5, 20_000)
+    label = rng.random(20_000) < sigmoid(0.7 * logit - 0.4)
+    calibration = fit_calibration(logit, label)
+    assert calibration.method == "platt"
+    assert calibration.slope == pytest.approx(0.7, abs=0.06)  # standard errors 0.02 and 0.05
+    assert calibration.values[0] == pytest.approx(-0.4, abs=0.15)
+
+
+def test_isotonic_recovers_a_bend_that_platt_cannot():
+    rng = np.random.default_rng(5)
+    logit = rng.normal(-2, 1.5, 200_000)
+
+    def truth(x):
+        return np.where(x < -2, 0.3 * x - 1.4, 1.2 * x + 0.4)
+
+    calibration = fit_calibration(logit, rng.random(len(logit)) < sigmoid(truth(logit)))
+    grid = np.linspace(-4, 1, 11)
+    assert calibration.method == "isotonic"
+    assert np.abs(calibration.line(grid) - truth(grid)).max() < 0.3
+
+
+@pytest.mark.parametrize("positives", [20, 1000, 6000])
+def test_ranks_are_kept(positives):
+    calibration = fit_calibration(*rows_with(positives))
+    grid = np.linspace(-12, 10, 2001)
+    assert (np.diff(calibration.line(grid)) > 0).all()
+    assert (np.diff(calibration.apply(grid)) >= 0).all()
+
+
+def test_every_knot_of_the_isotonic_curve_has_evidence_behind_it():
+    logit, label = rows_with(6000)
+    calibration = fit_calibration(logit, label)
+    assert 10 < len(calibration.knots) <= 6000 / 50
+    assert np.diff(calibration.knots).min() >= 0.01
+
+
+def test_a_curve_goes_straight_between_its_knots_and_with_its_slope_beyond():
+    curve = Calibration("isotonic", 0, 0, knots=(0.0, 2.0), values=(1.0, 5.0))
+    assert curve.line(np.array([-1.0, 0.0, 1.0, 2.0, 4.0])).tolist() == [0, 1, 3, 5, 7]
+    assert curve.slopes == (1, 2, 1)
+
+
+@pytest.mark.parametrize("label", [[], [0, 0, 0], [1, 1]])
+def test_one_class_alone_fits_nothing(label):
+    calibration = fit_calibration(np.zeros(len(label)), np.array(label))
+    assert calibration.method == "identity"
+    assert calibration.line(np.array([-3.0, 0.5])).tolist() == [-3, 0.5]
+
+
+@pytest.mark.parametrize("positives", [300, 6000])
+def test_equal_logits_get_the_positive_ratio(positives):
+    label = np.repeat([1, 0], [positives, 9 * positives])
+    calibration = fit_calibration(np.full(len(label), np.float32(-3.3)), label)
+    assert calibration.apply(np.array([np.float32(-3.3)]))[0] == pytest.approx(0.1)
+    assert calibration.apply(np.array([-3.2]))[0] < 0.12  # no step off a cliff
+
+
+def test_a_ranking_worse_than_chance_is_not_turned_around():
+    logit, label = rows_with(300)
+    calibration = fit_calibration(-logit, label)
+    assert (calibration.method, calibration.slope) == ("intercept", 1)
+    backwards = fit_calibration(*[part * sign for part, sign in zip(rows_with(6000), (-1, 1), strict=True)])
+    assert (backwards.method, len(backwards.knots)) == ("isotonic", 1)  # the flat curve, with slope 1
+
+
+@pytest.mark.parametrize("positives", [300, 6000])
+def test_classes_that_a_logit_separates_get_finite_values(positives):
+    label = np.repeat([1, 0], positives)
+    calibration = fit_calibration(np.where(label, 2.0, -2.0), label)
+    low, high = calibration.apply(np.array([-2.0, 2.0]))
+    assert 0 < low <= high < 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_logits_that_are_no_numbers_are_refused(bad):
+    with pytest.raises(DataRejectedError, match="expected finite logits, received 1 of 3 that aren't"):
+        fit_calibration(np.array([0.0, bad, 1.0]), np.array([0, 1, 0]))
+
+
+def test_no_probability_is_0_or_1():
+    extreme = np.array([-1e30, -100.0, 100.0, 1e30], np.float32)
+    identity = Calibration("identity", 0, 0)
+    for probability in (identity.apply(extreme), CalibrationLayer(identity.to_json())(extreme[:, None]).numpy()):
+        assert (probability > 0).all()
+        assert (probability < 1).all()
+
+
+def test_a_logit_that_is_no_number_is_answered_with_none():
+    identity = Calibration("identity", 0, 0)
+    assert np.isnan(identity.apply(np.array([np.nan]))[0])
+    assert np.isnan(CalibrationLayer(identity.to_json())(np.array([[np.nan]], np.float32)).numpy()[0, 0])
+
+
+@pytest.mark.parametrize("positives", [0, 20, 1000, 6000])
+def test_the_served_layer_is_the_numpy_formula(positives):
+    logit, label = rows_with(max(positives, 1))
+    calibration = fit_calibration(logit, label * (positives > 0))
+    wide = np.concatenate([logit, np.float32([-40, -15, 0, 15, 40])])
+    layer = CalibrationLayer(calibration.to_json())
+    assert np.abs(layer(wide[:, None]).numpy()[:, 0] - calibration.apply(wide)).max() < 1e-6
+    again = CalibrationLayer.from_config(layer.get_config())
+    assert np.array_equal(again(wide[:, None]).numpy(), layer(wide[:, None]).numpy())
+
+
+@pytest.mark.parametrize("positives", [20, 1000, 6000])
+def test_a_calibration_comes_back_from_json_as_it_was(positives):
+    calibration = fit_calibration(*rows_with(positives))
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json(), allow_nan=False))) == calibration

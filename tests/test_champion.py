@@ -1,0 +1,132 @@
+import multiprocessing
+from datetime import UTC, date, datetime
+
+import pytest
+
+from models.errors import BusyError, UsageError
+from tasks.champion import Tenure, read_champions, roll_back, take_over
+from tasks.store import LocalStore
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def tenure(version, run_day, data_through, action="promote"):
+    return Tenure(version, run_day, data_through, action, "why", NOW.isoformat())
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "root")
+
+
+def in_service(store):
+    current = read_champions(store).current
+    return current and current.version
+
+
+def test_the_first_model_takes_over_from_nobody(store):
+    assert take_over(store, tenure("a", "2026-03-10", "2026-03-06")) is None
+    assert in_service(store) == "a"
+
+
+def test_a_newer_model_takes_over_and_the_history_keeps_both(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    assert [t.version for t in read_champions(store).tenures] == ["a", "b"]
+
+
+def test_a_backfilled_model_never_takes_over_from_a_newer_one(store):
+    take_over(store, tenure("new", "2026-03-11", "2026-03-07"))
+    refusal = take_over(store, tenure("old", "2026-03-05", "2026-03-01"))
+    assert "expected data through 2026-03-07 and run day 2026-03-11 or later, received 2026-03-01" in refusal
+    assert in_service(store) == "new"
+
+
+def test_an_override_by_hand_may_go_back_in_time(store):
+    take_over(store, tenure("new", "2026-03-11", "2026-03-07"))
+    assert take_over(store, tenure("old", "2026-03-05", "2026-03-01", action="override")) is None
+    assert in_service(store) == "old"
+
+
+def test_promoting_twice_changes_nothing(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    before = read_champions(store).ref.version
+    assert take_over(store, tenure("a", "2026-03-10", "2026-03-06")) is None
+    assert read_champions(store).ref.version == before
+
+
+def test_the_champion_for_a_day_is_the_last_promotion_of_an_earlier_run_day(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    champions = read_champions(store)
+    assert champions.before(date(2026, 3, 12)).version == "b"
+    assert champions.before(date(2026, 3, 11)).version == "a"
+    assert champions.before(date(2026, 3, 10)) is None
+
+
+def test_a_rollback_brings_the_predecessor_back_and_bars_the_champion(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    barred, again = roll_back(store, "clicks fell", NOW)
+    assert (barred.version, again.version, in_service(store)) == ("b", "a", "a")
+    assert "barred" in take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    assert in_service(store) == "a"
+
+
+def test_after_a_rollback_the_next_night_takes_over_from_the_model_brought_back(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    roll_back(store, "clicks fell", NOW)
+    assert read_champions(store).before(date(2026, 3, 12)).version == "a"
+    assert take_over(store, tenure("c", "2026-03-12", "2026-03-08")) is None
+    assert in_service(store) == "c"
+
+
+def test_an_override_brings_a_version_back_as_often_as_it_is_asked_for(store):
+    for version, run_day in (("a", "2026-03-10"), ("b", "2026-03-11"), ("a", "2026-03-10"), ("b", "2026-03-11")):
+        take_over(store, tenure(version, run_day, "2026-03-06", action="override"))
+        assert in_service(store) == version
+
+
+def test_a_second_run_of_a_promoted_day_takes_nothing_back(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    assert take_over(store, tenure("a", "2026-03-10", "2026-03-06")) is None
+    assert in_service(store) == "b"
+
+
+def test_an_override_lifts_the_bar(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    roll_back(store, "clicks fell", NOW)
+    assert take_over(store, tenure("b", "2026-03-11", "2026-03-07", action="override")) is None
+    assert in_service(store) == "b"
+
+
+def test_there_is_nothing_to_roll_back_to_behind_the_first_model(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    with pytest.raises(UsageError, match="expected an earlier champion to go back to"):
+        roll_back(store, "why", NOW)
+
+
+def _promote(root, version, barrier, results):
+    barrier.wait()
+    try:
+        results.put((version, take_over(LocalStore(root), tenure(version, "2026-03-11", "2026-03-07"))))
+    except BusyError:
+        results.put((version, "busy"))
+
+
+def test_of_racing_promotions_none_is_lost_and_none_is_half_done(store):
+    """Each of four processes either takes over on top of the others' history, or is told that it was too late."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(4), context.Queue()
+    racers = [context.Process(target=_promote, args=(store._root, v, barrier, results)) for v in "abcd"]
+    for racer in racers:
+        racer.start()
+    outcomes = dict(results.get(timeout=60) for _ in racers)
+    for racer in racers:
+        racer.join()
+    winners = {version for version, outcome in outcomes.items() if outcome is None}
+    assert winners
+    assert {t.version for t in read_champions(store).tenures} == winners

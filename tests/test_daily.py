@@ -1,0 +1,220 @@
+import json
+import shutil
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.daily import daily
+from models.errors import DataRejectedError
+from tasks.champion import read_champions, roll_back
+from tasks.registry import current_champion
+from tasks.store import LocalStore
+from tasks.validate import accept_day
+from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
+
+METRICS = {
+    "rows",
+    "positives",
+    "auc",
+    "pr_auc",
+    "log_loss",
+    "normalized_entropy",
+    "calibration_ratio",
+    "cost_per_1000",
+    "threshold",
+    "by_channel",
+}
+
+
+def runs_under(root):
+    return LocalStore(root).list_objects("runs")
+
+
+def test_the_first_run_bootstraps_a_champion(first_run):
+    verdict = first_run.document["verdict"]
+    assert (verdict["decision"], verdict["bootstrap"]) == ("promote", True)
+    assert first_run.document["champion"] == first_run.document["run_id"]
+    assert first_run.document["metrics"]["champion"] is None
+
+
+def test_the_document_has_every_key_of_the_contract(first_run):
+    document = first_run.document
+    assert document["date"] == "2026-03-07"
+    assert document["days"] == {
+        "train": ["2026-03-03", "2026-03-04", "2026-03-05"],
+        "calibrate": ["2026-03-04", "2026-03-05"],
+        "validate": ["2026-03-06"],
+    }
+    for stream in ("impressions", "outcomes"):
+        counts = document["ingest"][stream]
+        assert counts["received"] == counts["kept"] + counts["duplicates"] + counts["quarantined"] > 0
+    assert document["validation"]["passed"] is True
+    assert document["validation"]["failed"] == document["alerts"] == []
+    assert document["weights"].keys() >= {"rows", "effective_sample_size", "class_weight", "days"}
+    assert document["training"].keys() >= {"rows", "rows_per_second", "device"}
+    assert document["metrics"]["challenger"].keys() >= METRICS
+    assert document["metrics"]["challenger"]["by_channel"].keys() == {"ad", "push"}
+    for check in document["verdict"]["checks"]:
+        assert check.keys() == {"name", "value", "bound", "passed", "words"}
+    json.dumps(document)
+
+
+def test_the_run_keeps_what_it_was_made_of(first_run):
+    manifest = json.loads(
+        (first_run.root / "runs" / first_run.document["run_id"] / "manifest.json").read_text(encoding="utf-8")
+    )
+    assert (manifest["train_through"], manifest["labels_as_of"]) == ("2026-03-05", "2026-03-07")
+    assert manifest["data_through"] == "2026-03-05"
+    assert len(manifest["labels"]) == 4
+    assert {file["path"] for file in manifest["files"]} >= {
+        "run.json",
+        "verdict.json",
+        "evaluation.json",
+        "report.html",
+        "challenger/bundle.json",
+        "challenger/serving/saved_model.pb",
+    }
+
+
+def test_a_second_run_for_the_same_day_returns_the_recorded_verdict_and_trains_nothing(
+    root, small_landing, recipe_file, monkeypatch
+):
+    monkeypatch.setattr("flows.daily.train_challenger", None)  # calling it would fail
+    document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
+    assert document["recorded"] is True
+    assert len(runs_under(root)) == 1
+    assert document["champion"] == document["run_id"]
+
+
+def test_force_makes_a_run_of_its_own_against_the_same_champion(root, small_landing, recipe_file, first_run):
+    document = daily(RUN_DAY, recipe_file, str(root), str(small_landing), force=True)
+    assert document["recorded"] is False
+    assert len(runs_under(root)) == 2
+    assert document["verdict"]["bootstrap"] is True  # as before, though there is a champion by now
+    assert document["metrics"]["challenger"]["rows"] == first_run.document["metrics"]["challenger"]["rows"]
+
+
+def test_the_next_day_is_judged_against_the_champion_on_identical_rows(root, small_landing, recipe_file, first_run):
+    document = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
+    challenger, champion = document["metrics"]["challenger"], document["metrics"]["champion"]
+    assert document["verdict"]["bootstrap"] is False
+    assert (challenger["rows"], challenger["positives"]) == (champion["rows"], champion["positives"])
+    assert challenger["threshold"] == champion["threshold"]
+    again = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))  # never against itself
+    assert again["recorded"] is True
+    assert again["metrics"]["champion"] == champion
+
+
+def test_in_the_shadow_nothing_is_put_into_service(small_landing, recipe_file, tmp_path, prefect_server):
+    document = daily(RUN_DAY, recipe_file, str(tmp_path / "root"), str(small_landing), shadow=True)
+    assert document["verdict"]["decision"] == "promote"
+    assert document["champion"] is None
+    assert current_champion(LocalStore(tmp_path / "root")) is None
+
+
+def test_a_run_for_an_older_day_never_takes_over(root, small_landing, recipe_file, first_run):
+    earlier = RUN_DAY - timedelta(days=1)
+    document = daily(earlier, recipe_file, str(root), str(small_landing))
+    assert document["verdict"]["bootstrap"] is True  # there was no champion before that day
+    assert document["champion"] == first_run.document["run_id"]
+    if document["verdict"]["decision"] == "promote":
+        assert "is newer" in document["not_deployed"]
+
+
+def test_a_rolled_back_model_stays_barred_when_its_day_runs_again(root, small_landing, recipe_file):
+    store = LocalStore(root)
+    first = current_champion(store)
+    second = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
+    if second["champion"] == first:
+        pytest.fail(f"expected the second day to be promoted: {second['verdict']}")
+    roll_back(store, "clicks fell", read_time())
+    document = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
+    assert document["champion"] == first
+    assert "barred" in document["not_deployed"]
+
+
+def test_a_rejected_day_enters_no_window_until_it_is_accepted_by_hand(small_landing, tmp_path, prefect_server):
+    strict = write_recipe(tmp_path, min_rows=4000)  # the gate's floor has the same name, so both days' rows are asked
+    root = tmp_path / "root"
+    with pytest.raises(DataRejectedError, match=r"ctr-retrain accept --date") as rejected:
+        daily(FIRST_DAY, strict, str(root), str(small_landing))
+    document = rejected.value.details["document"]
+    assert document["validation"]["passed"] is False
+    assert {"name", "expected", "received"} == document["validation"]["failed"][0].keys()
+    accept_day(LocalStore(root), FIRST_DAY, "a quiet Monday", "ann", read_time())
+    with pytest.raises(DataRejectedError, match="expected at least one accepted day to train on"):
+        daily(FIRST_DAY, strict, str(root), str(small_landing))
+
+
+def test_a_day_without_accepted_days_in_its_window_is_refused_with_reasons(small_landing, recipe_file, tmp_path):
+    with pytest.raises(DataRejectedError, match=r"to train on from 2026-02-26 to 2026-02-28") as refused:
+        daily(FIRST_DAY, recipe_file, str(tmp_path / "root"), str(small_landing))
+    assert "nothing landed on 2026-02-28" in str(refused.value)
+
+
+def test_too_few_positives_hold_and_train_nothing(root, small_landing, tmp_path):
+    greedy = write_recipe(tmp_path, min_positives=100_000)
+    document = daily(NEXT_DAY, greedy, str(root), str(small_landing))
+    assert document["verdict"]["decision"] == "hold"
+    assert document["training"] is None
+    assert "Effective positives" in document["verdict"]["reason"]
+    assert (root / "runs" / document["run_id"] / "report.html").exists()
+
+
+def test_a_day_that_no_file_landed_for_changes_nothing(root, small_landing, recipe_file):
+    before = read_champions(LocalStore(root)).ref
+    with pytest.raises(DataRejectedError, match=r"nothing landed on 2026-04-01: expected files under"):
+        daily(LAST_DAY.replace(month=4, day=1), recipe_file, str(root), str(small_landing))
+    assert read_champions(LocalStore(root)).ref == before
+
+
+def test_a_missed_night_is_made_good_by_the_next_run(root, small_landing, recipe_file):
+    document = daily(LAST_DAY, recipe_file, str(root), str(small_landing))  # the day before was never run
+    assert document["days"]["validate"] == ["2026-03-08"]
+    assert document["excluded"] == {}
+
+
+def test_scores_of_the_validation_day_agree_with_the_labels_that_were_judged(first_run):
+    run = first_run.root / "runs" / first_run.document["run_id"]
+    scores = pq.read_table(run / "scores.parquet").to_pandas()
+    challenger = first_run.document["metrics"]["challenger"]
+    assert len(scores) == challenger["rows"]
+    assert scores["label"].sum() == challenger["positives"]
+    assert scores["challenger"].sum() / scores["label"].sum() == pytest.approx(challenger["calibration_ratio"])
+
+
+def test_a_root_serves_one_recipe_name(root, small_landing, tmp_path):
+    other = write_recipe(tmp_path, name="other")
+    with pytest.raises(Exception, match="expected recipe name 'small', whose runs it holds, received 'other'"):
+        daily(RUN_DAY, other, str(root), str(small_landing))
+
+
+def test_a_run_dies_before_it_is_whole_and_leaves_nothing_that_a_reader_could_see(root, small_landing, recipe_file, monkeypatch):
+    def crash(*_):
+        msg = "power cut"
+        raise KeyboardInterrupt(msg)
+
+    monkeypatch.setattr("flows.daily.write_report", crash)
+    before = runs_under(root), read_champions(LocalStore(root)).ref
+    with pytest.raises(KeyboardInterrupt):
+        daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
+    assert (runs_under(root), read_champions(LocalStore(root)).ref) == before
+    assert not list((root / "staging").iterdir())
+
+
+def test_a_run_that_died_between_its_object_and_the_champion_is_finished_by_the_next(root, small_landing, recipe_file):
+    store = LocalStore(root)
+    document = daily(NEXT_DAY, recipe_file, str(root), str(small_landing), shadow=True)  # judged, not deployed
+    if document["verdict"]["decision"] != "promote":
+        pytest.fail(f"expected a promotion, received {document['verdict']}")
+    shutil.rmtree(root / "refs" / "runs", ignore_errors=True)
+    finished = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
+    assert finished["recorded"] is True
+    assert finished["champion"] == current_champion(store) == document["run_id"]
+
+
+def read_time():
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    return datetime(2026, 3, 10, tzinfo=UTC)

@@ -1,0 +1,256 @@
+"""Rules of ingest: what came in is kept, a duplicate, or quarantined with a reason; nothing else happens to a row."""
+
+import gzip
+import json
+from collections import Counter
+from dataclasses import asdict
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import DataRejectedError, StorageError, UsageError
+from models.schema import Counts
+from tasks.ingest import current_day_object, ingest_day, load_ingested_day
+from tasks.store import LocalStore
+
+FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
+
+
+def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
+    row = {"event_id": event_id, "ts": ts, "user_id": "u1", "channel": "ad", "campaign_id": "c1"}
+    return {**row, "device": "ios", "bid": "0.5", **changes}
+
+
+def outcome(event_id, ts="2026-03-02T11:00:00Z", kind="click"):
+    return {"event_id": event_id, "ts": ts, "kind": kind}
+
+
+# 18 rows: 8 distinct good events, of which one came three times and one twice; the others are bad, each in its way.
+DIRTY = [
+    impression("good-1"),
+    impression("good-2", ts="2026-03-02T23:59:59.999999Z"),
+    impression("good-3", ts="2026-03-02T00:00:00+00:00", bid=""),
+    impression("late", ts="2026-03-01T23:30:00Z"),
+    impression("zone", ts="2026-03-02T01:00:00+01:00"),
+    impression("nan", bid="NaN"),
+    impression("twice", ts="2026-03-02T12:00:01Z", device="web"),
+    impression("twice", ts="2026-03-02T12:00:00Z", device="ios"),
+    impression("thrice"),
+    impression("thrice"),
+    impression("thrice"),
+    impression(""),
+    impression("no-time", ts=""),
+    impression("bad-time", ts="yesterday"),
+    impression("future", ts="2026-03-03T00:00:00Z"),
+    impression("old", ts="2026-02-28T23:59:59Z"),
+    impression("no-channel", channel=""),
+    impression("mail", channel="mail"),
+    impression("nobody", user_id=""),
+    impression("bad-bid", bid="much"),
+]
+REASONS = {
+    "event_id_missing": 1,
+    "ts_missing": 1,
+    "ts_unreadable": 1,
+    "ts_in_future": 1,
+    "ts_too_old": 1,
+    "channel_missing": 1,
+    "channel_unknown": 1,
+    "user_id_missing": 1,
+    "bid_wrong_type": 1,
+}
+DIRTY_OUTCOMES = [
+    outcome("good-1"),
+    outcome("good-1", ts="2026-03-02T10:30:00Z"),
+    outcome("good-1", kind="dismissal"),
+    outcome("never-seen"),
+    outcome(""),
+    outcome("good-2", kind=""),
+    outcome("good-2", ts="2026-03-03T00:00:01Z"),
+    outcome("good-2", ts="soon"),
+]
+
+
+def ingest(store, landing, recipe, day, now):
+    return ingest_day.fn(store, landing, recipe, day, now)
+
+
+def rows_of(store, day, name):
+    folder = store.open(current_day_object(store, day))
+    return pq.read_table(folder / name).to_pylist()
+
+
+def quarantined(store, day):
+    folder = store.open(current_day_object(store, day))
+    files = sorted((folder / "quarantine").glob("*.parquet"))
+    return [{"stream": file.stem.split("-")[0], **row} for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_dirty_rows_are_conserved_and_mean_the_same_in_every_format(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    land_rows("impressions", day, DIRTY, name)
+    land_rows("outcomes", day, DIRTY_OUTCOMES, name)
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=20, kept=8, duplicates=3, quarantined=9)
+    assert found.outcomes == Counts(received=8, kept=3, duplicates=1, quarantined=4)
+    assert found.unreadable == {}
+    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions/part.parquet")}
+    assert kept.keys() == {"good-1", "good-2", "good-3", "late", "zone", "nan", "twice", "thrice"}
+    assert kept["twice"]["device"] == "ios"  # the earlier time wins
+    assert kept["zone"]["ts"].isoformat() == "2026-03-02T00:00:00"
+    assert [kept[event]["bid"] for event in ("good-1", "good-3", "nan")] == [0.5, None, None]
+    clicks = [
+        row["ts"].isoformat() for row in rows_of(store, day, "outcomes/part.parquet") if row["event_id"] == "good-1"
+    ]
+    assert sorted(clicks) == ["2026-03-02T10:30:00", "2026-03-02T11:00:00"]  # the click's earliest, and the dismissal
+    bad = quarantined(store, day)
+    assert Counter(row["reason"] for row in bad if row["stream"] == "impressions") == REASONS
+    assert all(row["file"] == name and row["reason"] and row["raw"] for row in bad)
+    for row in bad:  # the number leads back to the row that landed
+        landed = (DIRTY if row["stream"] == "impressions" else DIRTY_OUTCOMES)[row["row"] - 1]
+        assert {key: value or "" for key, value in json.loads(row["raw"]).items()} == landed
+
+
+def test_duplicates_are_counted_over_all_files_of_the_day(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("a"), impression("b"), impression("a")], "1.csv")
+    land_rows("impressions", day, [impression("a"), impression("c")], "2.jsonl.gz")
+    land_rows("impressions", day, [impression("b")], "3.parquet")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=6, kept=3, duplicates=3, quarantined=0)
+
+
+def test_late_impressions_are_kept_for_their_own_event_day(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("on-time"), impression("late", ts="2026-03-01T23:00:00Z")])
+    ingest(store, landing, tiny_recipe(), day, now)
+    profile = rows_of(store, day, "profile.parquet")
+    assert [(str(row["event_day"]), row["hour"], row["rows"]) for row in profile] == [
+        ("2026-03-01", 23, 1),
+        ("2026-03-02", 10, 1),
+    ]
+
+
+def test_profile_counts_positives_within_the_window_as_seen_by_the_days_end(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    land_rows("impressions", day, [impression("a"), impression("b"), impression("c", channel="push", device="")])
+    land_rows("outcomes", day, [outcome("a"), outcome("b", kind="dismissal"), outcome("c")])
+    ingest(store, landing, tiny_recipe(validation={"max_null_share": {"device": 0.5}}), day, now)
+    found = [
+        (row["channel"], row["rows"], row["positives"], row["nulls_device"])
+        for row in rows_of(store, day, "profile.parquet")
+    ]
+    assert found == [("ad", 2, 1, 0), ("push", 1, 1, 1)]
+
+
+# --- days
+
+
+def test_no_landing_folder_for_the_day_is_rejected_data(store, landing, tiny_recipe, day, now):
+    with pytest.raises(
+        DataRejectedError, match=rf"nothing landed on {day}: expected files under .*/impressions/dt={day}"
+    ) as caught:
+        ingest(store, landing, tiny_recipe(), day, now)
+    assert caught.value.exit_code == 3
+
+
+def test_landing_zone_that_is_not_there_is_wrong_use(store, landing, tiny_recipe, day, now):
+    with pytest.raises(UsageError, match=r"expected a folder, received none\. Set --landing"):
+        ingest(store, landing / "elsewhere", tiny_recipe(), day, now)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_empty_day_is_rejected_data(store, landing, land_rows, tiny_recipe, day, now, name):
+    path = land_rows("impressions", day, [], name)
+    if ".csv" in name:
+        header = ",".join(impression("a")) + "\n"
+        path.write_bytes(
+            {"gz": gzip.compress(header.encode()), "zst": pa.compress(header.encode(), "zstd", asbytes=True)}.get(
+                name[6:], header.encode()
+            )
+        )
+    if name == "a.parquet":
+        pq.write_table(pa.table({key: pa.array([], pa.string()) for key in impression("a")}), path)
+    with pytest.raises(DataRejectedError, match="are empty: expected rows, received files without any"):
+        ingest(store, landing, tiny_recipe(), day, now)
+    assert store.read_ref(f"days/{day}") is None
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.txt", "a.jsonl.bz2"])
+def test_file_of_no_bytes_or_no_known_format_is_unreadable(store, landing, land_rows, tiny_recipe, day, now, name):
+    land_rows("impressions", day, [], name).write_bytes(b"")
+    with pytest.raises(DataRejectedError):
+        ingest(store, landing, tiny_recipe(), day, now)
+
+
+def test_files_that_begin_with_a_dot_or_an_underscore_did_not_land(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("a")], ".part.jsonl")
+    land_rows("impressions", day, [], "_SUCCESS")
+    with pytest.raises(DataRejectedError, match="nothing landed"):
+        ingest(store, landing, tiny_recipe(), day, now)
+
+
+def test_same_files_again_are_recognised_and_nothing_changes(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, DIRTY)
+    first = ingest(store, landing, tiny_recipe(), day, now)
+    ref = store.read_ref(f"days/{day}")
+    manifest = (store.open(first.path) / "manifest.json").stat()
+    assert ingest(store, landing, tiny_recipe(), day, now + timedelta(days=1)) == first
+    assert store.read_ref(f"days/{day}") == ref
+    assert (store.open(first.path) / "manifest.json").stat() == manifest
+
+
+def test_new_file_or_another_reading_makes_a_new_object_and_keeps_the_old_one(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    land_rows("impressions", day, [impression("a")])
+    first = ingest(store, landing, tiny_recipe(), day, now)
+    land_rows("impressions", day, [impression("b")], "more.csv")
+    second = ingest(store, landing, tiny_recipe(), day, now)
+    assert [first.impressions.kept, second.impressions.kept] == [1, 2]
+    assert store.open(first.path) is not None
+    assert [entry["current"] for entry in store.read_ref(f"days/{day}").value["history"]] == [
+        first.identity,
+        second.identity,
+    ]
+    # What validation reads of the profile is part of the reading; its bounds are not.
+    watched = ingest(store, landing, tiny_recipe(validation={"max_null_share": {"device": 0.5}}), day, now)
+    assert watched.identity != second.identity
+    assert ingest(store, landing, tiny_recipe(validation={"max_null_share": {"device": 0.9}}), day, now) == watched
+
+
+def test_published_day_holds_its_data_and_no_scratch(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, DIRTY, "a.csv.gz")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    names = {file["path"] for file in json.loads((store.open(found.path) / "manifest.json").read_text())["files"]}
+    assert names == {
+        "impressions/part.parquet",
+        "outcomes/part.parquet",
+        "quarantine/impressions.parquet",
+        "quarantine/outcomes.parquet",
+        "profile.parquet",
+        "values.parquet",
+        "summary.json",
+    }
+
+
+def test_disk_that_cannot_be_written_is_a_storage_error(landing, land_rows, tiny_recipe, day, now, tmp_path):
+    land_rows("impressions", day, [impression("a")])
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(StorageError) as caught:
+        ingest(LocalStore(tmp_path / "file"), landing, tiny_recipe(), day, now)
+    assert caught.value.exit_code == 4
+
+
+def test_day_that_was_not_ingested_says_so(store, day):
+    with pytest.raises(DataRejectedError, match="was not ingested"):
+        load_ingested_day(store, day)
+
+
+def test_conservation_needs_every_row():
+    assert Counts(3, 1, 1, 1).conserved
+    assert not Counts(4, 1, 1, 1).conserved
+    assert asdict(Counts(3, 1, 1, 1))["received"] == 3

@@ -1,0 +1,230 @@
+"""Rules of labels: an outcome within the window that had landed makes a positive, and an old day can be replayed."""
+
+import json
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import DataRejectedError
+from models.labels import impression_landings, label_definition, outcome_landings
+from tasks.ingest import ingest_day
+from tasks.label import label_day, label_files
+from tasks.store import read_manifest
+
+
+@pytest.fixture
+def ingest(store, landing, land_rows, now):
+    """Land impressions and outcomes on a day and ingest it; a time may be left out."""
+
+    def run(recipe, day, impressions, outcomes=()):
+        rows = [
+            {"event_id": event, "ts": ts, "user_id": "u", "channel": channel, "campaign_id": "c"}
+            for event, channel, ts in impressions
+        ]
+        land_rows("impressions", day, rows)
+        found = [{"event_id": event, "kind": kind, "ts": ts} for event, kind, ts in outcomes]
+        if found:
+            land_rows("outcomes", day, found)
+        return ingest_day.fn(store, landing, recipe, day, now)
+
+    return run
+
+
+def labels(store, recipe, event_day, as_of):
+    labelled = label_day.fn(store, recipe, event_day, as_of)
+    rows = pq.read_table(store.open(labelled.path) / "part.parquet").to_pylist()
+    assert labelled.rows == len(rows)
+    assert labelled.positives == sum(row["label"] for row in rows)
+    return labelled, {row["event_id"]: row["label"] for row in rows}
+
+
+def test_window_counts_from_the_impression_with_both_ends_included(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe()
+    ten = "2026-03-02T10:00:00Z"
+    events = ["at once", "edge", "over", "before", "other kind", "nothing"]
+    ingest(
+        recipe,
+        day,
+        [(event, "ad", ten) for event in events] + [("push late", "push", ten), ("push over", "push", ten)],
+        [
+            ("at once", "click", ten),
+            ("before", "click", "2026-03-02T09:59:59.999999Z"),
+            ("other kind", "dismissal", ten),
+        ],
+    )
+    filler = [("filler", "ad", "{}T10:00:00Z")]
+    ingest(
+        recipe,
+        day + timedelta(days=1),
+        [(event, channel, ts.format(day + timedelta(days=1))) for event, channel, ts in filler],
+        [("edge", "click", "2026-03-03T10:00:00Z"), ("over", "click", "2026-03-03T10:00:00.000001Z")],
+    )
+    ingest(
+        recipe,
+        day + timedelta(days=3),
+        [("filler", "ad", f"{day + timedelta(days=3)}T10:00:00Z")],
+        [("push late", "click", "2026-03-05T10:00:00Z"), ("push over", "click", "2026-03-05T10:00:00.000001Z")],
+    )
+    _, found = labels(store, recipe, day, day + timedelta(days=3))
+    assert found == {
+        "at once": 1,
+        "edge": 1,
+        "over": 0,
+        "before": 0,
+        "other kind": 0,
+        "nothing": 0,
+        "push late": 1,
+        "push over": 0,
+    }
+
+
+def test_kind_that_counts_is_the_channels_own(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe(channels={"push": {"positive_kind": "open"}})
+    ten, eleven = "2026-03-02T10:00:00Z", "2026-03-02T11:00:00Z"
+    events = [("ad", "ad", ten), ("push", "push", ten), ("pushed", "push", ten)]
+    ingest(recipe, day, events, [("ad", "open", eleven), ("push", "click", eleven), ("pushed", "open", eleven)])
+    assert labels(store, recipe, day, day)[1] == {"ad": 0, "push": 0, "pushed": 1}
+
+
+def test_outcomes_that_come_twice_or_for_nobody_make_no_row(store, ingest, tiny_recipe, day):
+    recipe, later = tiny_recipe(), day + timedelta(days=1)
+    click = ("a", "click", "2026-03-02T11:00:00Z")
+    ingest(
+        recipe, day, [("a", "ad", "2026-03-02T10:00:00Z")], [click, click, ("unknown", "click", "2026-03-02T11:00:00Z")]
+    )
+    ingest(recipe, later, [("b", "ad", f"{later}T10:00:00Z")], [click, ("a", "dismissal", "2026-03-02T12:00:00Z")])
+    assert labels(store, recipe, day, later)[1] == {"a": 1}
+
+
+def test_earliest_outcome_of_a_kind_decides_in_one_file_or_over_two_days(store, ingest, tiny_recipe, day):
+    recipe, later = tiny_recipe(), day + timedelta(days=1)
+    early, right = "2026-03-02T09:00:00Z", "2026-03-02T11:00:00Z"
+    impressions = [("one file", "ad", "2026-03-02T10:00:00Z"), ("two days", "ad", "2026-03-02T10:00:00Z")]
+    ingest(
+        recipe,
+        day,
+        impressions,
+        [("one file", "click", early), ("one file", "click", right), ("two days", "click", right)],
+    )
+    ingest(recipe, later, [("b", "ad", f"{later}T10:00:00Z")], [("two days", "click", early)])
+    assert labels(store, recipe, day, later)[1] == {"one file": 0, "two days": 0}
+
+
+def test_outcome_that_landed_late_changes_the_labels_of_a_young_day_alone(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe()
+    days = [day + timedelta(days=number) for number in range(6)]
+    ingest(recipe, days[0], [("a", "ad", "2026-03-02T10:00:00Z"), ("b", "push", "2026-03-02T10:00:00Z")])
+    young, found = labels(store, recipe, days[0], days[0])
+    assert found == {"a": 0, "b": 0}
+    for number, later in enumerate(days[1:]):
+        clicks = [("a", "click", "2026-03-02T12:00:00Z")] if number == 0 else []
+        ingest(recipe, later, [(f"filler {later}", "ad", f"{later}T10:00:00Z")], clicks)
+    next_day, found = labels(store, recipe, days[0], days[1])
+    assert found == {"a": 1, "b": 0}
+    assert next_day.path != young.path
+    # 72 hours, so the three days after may bring outcomes; then the day is mature and is computed once.
+    paths = [labels(store, recipe, days[0], as_of)[0].path for as_of in days]
+    assert len(set(paths)) == 4
+    assert paths[3] == paths[4] == paths[5]
+    written = (store.open(paths[3]) / "manifest.json").stat()
+    labels(store, recipe, days[0], days[5])
+    assert (store.open(paths[3]) / "manifest.json").stat() == written
+
+
+def test_old_day_replayed_gives_the_same_object_and_the_same_content(store, ingest, tiny_recipe, day):
+    recipe, later = tiny_recipe(), day + timedelta(days=1)
+    ingest(recipe, day, [("b", "ad", "2026-03-02T10:00:00Z"), ("a", "ad", "2026-03-02T10:00:00Z")])
+    first, _ = labels(store, recipe, day, day)
+    content = read_manifest(store.open(first.path))["files"]
+    ingest(recipe, later, [("c", "ad", f"{later}T10:00:00Z")], [("a", "click", "2026-03-02T12:00:00Z")])
+    assert labels(store, recipe, day, later)[1] == {"a": 1, "b": 0}
+    folder = store.open(first.path)
+    (folder / "manifest.json").unlink()  # as if it had been collected: made anew, byte by byte
+    again, found = labels(store, recipe, day, day)
+    assert again == first
+    assert found == {"a": 0, "b": 0}
+    assert read_manifest(store.open(first.path))["files"] == content
+
+
+def test_impression_that_landed_late_is_labelled_on_its_own_day(store, ingest, tiny_recipe, day):
+    recipe, later = tiny_recipe(), day + timedelta(days=1)
+    ingest(recipe, day, [("a", "ad", "2026-03-02T10:00:00Z")])
+    ingest(
+        recipe,
+        later,
+        [("late", "ad", "2026-03-02T23:00:00Z"), ("next", "ad", f"{later}T00:00:00Z")],
+        [("late", "click", f"{later}T01:00:00Z")],
+    )
+    assert labels(store, recipe, day, day)[1] == {"a": 0}
+    assert labels(store, recipe, day, later)[1] == {"a": 0, "late": 1}
+    assert labels(store, recipe, later, later)[1] == {"next": 0}
+
+
+def test_event_that_lands_on_two_days_counts_once_and_the_earliest_landing_wins(store, ingest, tiny_recipe, day):
+    recipe, later = tiny_recipe(landing={"late_days": 2}), day + timedelta(days=1)
+    last = later + timedelta(days=1)
+    ingest(recipe, day, [("a", "ad", "2026-03-02T10:00:00Z"), ("moved", "ad", "2026-03-01T23:00:00Z")])
+    ingest(recipe, later, [("a", "push", "2026-03-02T11:00:00Z"), ("moved", "ad", "2026-03-02T12:00:00Z")])
+    ingest(recipe, last, [("a", "push", "2026-03-02T11:00:00Z"), ("b", "ad", "2026-03-02T12:00:00Z")])
+    labelled, found = labels(store, recipe, day, last)
+    assert found == {"a": 0, "b": 0}  # `moved` belongs to the day before, as its first landing says
+    channels = pq.read_table(store.open(labelled.path) / "part.parquet")["channel"].to_pylist()
+    assert channels == ["ad", "ad"]
+
+
+def test_rows_stand_in_order_of_time_then_of_event(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe()
+    ingest(
+        recipe, day, [(event, "ad", f"2026-03-02T{hour}:00:00Z") for event, hour in (("z", 10), ("b", 11), ("a", 11))]
+    )
+    labelled, _ = labels(store, recipe, day, day)
+    assert pq.read_table(store.open(labelled.path) / "part.parquet")["event_id"].to_pylist() == ["z", "a", "b"]
+    assert label_files(store, [labelled]) == [store.open(labelled.path) / "part.parquet"]
+    assert {file.name for file in store.open(labelled.path).iterdir()} == {
+        "manifest.json",
+        "part.parquet",
+        "summary.json",
+    }
+
+
+def test_inline_label_is_taken_as_it_stands_and_is_final_at_once(store, landing, land_rows, tiny_recipe, day, now):
+    recipe = tiny_recipe(landing={"columns": {"label": "clicked"}})
+    row = {"ts": "2026-03-02T10:00:00Z", "user_id": "u", "channel": "ad", "campaign_id": "c"}
+    land_rows("impressions", day, [{**row, "event_id": "a", "clicked": "1"}, {**row, "event_id": "b", "clicked": "0"}])
+    land_rows("outcomes", day, [{"event_id": "b", "ts": "2026-03-02T10:00:01Z", "kind": "click"}])
+    ingest_day.fn(store, landing, recipe, day, now)
+    first, found = labels(store, recipe, day, day)
+    assert found == {"a": 1, "b": 0}
+    assert labels(store, recipe, day, day + timedelta(days=9))[0] == first
+
+
+def test_label_definition_is_part_of_the_objects_name(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe()
+    ingest(recipe, day, [("a", "ad", "2026-03-02T10:00:00Z")], [("a", "click", "2026-03-02T13:00:00Z")])
+    shorter = tiny_recipe(channels={"ad": {"attribution_window_hours": 2}})
+    assert labels(store, recipe, day, day)[1] == {"a": 1}
+    assert labels(store, shorter, day, day)[1] == {"a": 0}
+    assert label_definition(recipe) != label_definition(shorter)
+
+
+def test_manifest_names_the_landed_days_that_went_in(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe()
+    landed = ingest(recipe, day, [("a", "ad", "2026-03-02T10:00:00Z")])
+    manifest = read_manifest(store.open(labels(store, recipe, day, day)[0].path))
+    assert manifest["inputs"] == [landed.path]
+    assert json.dumps(manifest["event_day"]) == f'"{day}"'
+
+
+def test_day_that_was_not_ingested_has_no_labels(store, tiny_recipe, day):
+    with pytest.raises(DataRejectedError, match=rf"expected the day to be ingested.*ingest --date {day}"):
+        label_day.fn(store, tiny_recipe(), day, day)
+
+
+def test_landings_that_may_hold_a_days_events_end_with_the_run(tiny_recipe, day):
+    recipe = tiny_recipe(landing={"late_days": 2, "grace_days": 1})
+    assert impression_landings(day, day, recipe) == (day,)
+    assert len(impression_landings(day, day + timedelta(days=30), recipe)) == 1 + 2
+    assert outcome_landings(day, day + timedelta(days=2), recipe)[-1] == day + timedelta(days=2)
+    assert len(outcome_landings(day, day + timedelta(days=30), recipe)) == 1 + 3 + 1  # 72 hours and a day of grace
+    assert outcome_landings(day, day, tiny_recipe(landing={"columns": {"label": "x"}})) == ()

@@ -1,0 +1,169 @@
+"""Rules of landed columns: yours become ours by the recipe, and what is missing or of another type is named."""
+
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import DataRejectedError
+from models.schema import Counts
+from tasks.ingest import current_day_object, ingest_day, load_ingested_day
+
+FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
+
+
+def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
+    row = {"event_id": event_id, "ts": ts, "user_id": "u1", "channel": "ad", "campaign_id": "c1"}
+    return {**row, "device": "ios", "bid": "0.5", **changes}
+
+
+def ingest(store, landing, recipe, day, now):
+    return ingest_day.fn(store, landing, recipe, day, now)
+
+
+def rows_of(store, day, name):
+    folder = store.open(current_day_object(store, day))
+    return pq.read_table(folder / name).to_pylist()
+
+
+def quarantined(store, day):
+    folder = store.open(current_day_object(store, day))
+    files = sorted((folder / "quarantine").glob("*.parquet"))
+    return [{"stream": file.stem.split("-")[0], **row} for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def without(key, *events):
+    return [{name: value for name, value in impression(event).items() if name != key} for event in events]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("column", ["ts", "event_id", "user_id"])
+def test_missing_column_is_named_beside_those_that_came(store, landing, land_rows, tiny_recipe, day, now, name, column):
+    land_rows("impressions", day, without(column, "a", "b"), name)
+    with pytest.raises(DataRejectedError, match=rf"column missing: expected {column}, received ") as caught:
+        ingest(store, landing, tiny_recipe(), day, now)
+    assert caught.value.exit_code == 3
+    assert column not in str(caught.value).split("received ")[-1].split(".")[0].split(", ")
+    assert "[landing.columns]" in str(caught.value)
+
+
+def test_file_that_misses_a_required_column_stands_beside_the_rows_of_the_others(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    land_rows("impressions", day, [impression("a")], "good.jsonl")
+    land_rows("impressions", day, without("user_id", "b"), "bad.csv")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions.kept == 1
+    assert found.unreadable["impressions/bad.csv"].startswith("column missing: expected user_id, received event_id, ts")
+
+
+def test_optional_column_that_a_file_lacks_is_null_there(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("a")], "1.jsonl")
+    land_rows("impressions", day, without("bid", "b"), "2.csv")
+    ingest(store, landing, tiny_recipe(), day, now)
+    assert {row["event_id"]: row["bid"] for row in rows_of(store, day, "impressions/part.parquet")} == {
+        "a": 0.5,
+        "b": None,
+    }
+
+
+def test_column_of_the_wrong_type_rejects_the_day_and_says_which(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("a", bid="high"), impression("b", bid="low")])
+    with pytest.raises(
+        DataRejectedError, match=r"received none of 2; most often bid_wrong_type \(2 rows, such as"
+    ) as caught:
+        ingest(store, landing, tiny_recipe(), day, now)
+    assert caught.value.exit_code == 3
+    assert caught.value.details == {"reason": "bid_wrong_type"}
+
+
+def test_files_of_one_day_may_type_a_column_differently(store, landing, land_rows, tiny_recipe, day, now):
+    folder = land_rows("impressions", day, [impression("text")], "1.jsonl").parent
+    for number, (event, ts, bid) in enumerate(
+        [("typed", pa.array([day], pa.date32()), 1), ("naive", pa.array([1772445600000000], pa.timestamp("us")), 0.25)]
+    ):
+        table = pa.table(
+            {"event_id": [event], "ts": ts, "user_id": [7], "channel": ["ad"], "campaign_id": ["c"], "bid": [bid]}
+        )
+        pq.write_table(table, folder / f"{number}.parquet")
+    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 3
+    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions/part.parquet")}
+    assert [kept["typed"]["bid"], kept["naive"]["bid"], kept["naive"]["user_id"]] == [1.0, 0.25, "7"]
+    assert kept["naive"]["ts"].isoformat() == "2026-03-02T10:00:00"
+
+
+def test_unknown_columns_are_reported_and_no_error(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [{**impression("a"), "zodiac": "leo", "Device": "x"}], "1.jsonl")
+    land_rows("impressions", day, [{**impression("b"), "weather": "rain"}], "2.csv")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions.kept == 2
+    assert found.unknown_columns == ("weather", "zodiac")
+    assert load_ingested_day(store, day) == found
+
+
+@pytest.mark.parametrize(
+    ("time", "written"),
+    [
+        ("epoch_s", "1772445600.25"),
+        ("epoch_ms", "1772445600250"),
+        ("epoch_us", "1772445600250000"),
+        ("%d.%m.%Y %H:%M:%S.%f", "02.03.2026 10:00:00.250"),
+        ("iso", "2026-03-02 12:00:00.25+02:00"),
+        ("iso", "2026-03-02T10:00:00.250"),
+    ],
+)
+def test_time_is_read_as_the_recipe_says(store, landing, land_rows, tiny_recipe, day, now, time, written):
+    far = ["1e300", "-1e300", "infinity", "9223372036854775807"]
+    rows = [impression("a", ts=written), *(impression(f"far{i}", ts=ts) for i, ts in enumerate(far))]
+    land_rows("impressions", day, rows)
+    found = ingest(store, landing, tiny_recipe(landing={"time": time}), day, now)
+    assert found.impressions == Counts(received=5, kept=1, duplicates=0, quarantined=4)
+    (kept,) = rows_of(store, day, "impressions/part.parquet")
+    assert kept["ts"].isoformat() == "2026-03-02T10:00:00.250000"
+
+
+def test_inline_label_constant_channel_and_event_id_from_the_row(store, landing, land_rows, tiny_recipe, day, now):
+    recipe = tiny_recipe(
+        landing={
+            "event_id_from": "file_row",
+            "channel_constant": "push",
+            "columns": {"label": "clicked", "user_id": "", "channel": "", "campaign_id": ""},
+        },
+        features=[{"name": "device", "kind": "categorical"}],
+        channels={"ad": None},
+    )
+    rows = [{"ts": "2026-03-02T10:00:00Z", "clicked": label} for label in ("1", "0", "2", "", "yes", "1.0")]
+    land_rows("impressions", day, rows, "it's.jsonl")
+    assert ingest(store, landing, recipe, day, now).impressions == Counts(6, 3, 0, 3)
+    kept = rows_of(store, day, "impressions/part.parquet")
+    assert [
+        (row["event_id"], row["channel"], row["label"]) for row in sorted(kept, key=lambda row: row["event_id"])
+    ] == [
+        (f"{day}/it's.jsonl:0", "push", 1),
+        (f"{day}/it's.jsonl:1", "push", 0),
+        (f"{day}/it's.jsonl:5", "push", 1),
+    ]
+    assert Counter(row["reason"] for row in quarantined(store, day)) == {"label_missing": 1, "label_wrong_type": 2}
+
+
+HOSTILE = ["'; DROP TABLE x; --", 'quo"te', "ü 🙂", "[1]*?", "{a,b}", "a\\b", "%s {0}", "../up"]
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "parquet"])
+def test_hostile_names_and_values_are_names_and_values(store, landing, land_rows, tiny_recipe, day, now, name):
+    feature = {"name": "device", "kind": "categorical", "column": HOSTILE[0]}
+    recipe = tiny_recipe(
+        features=[feature], validation={"value_sets": {HOSTILE[0]: HOSTILE}, "max_null_share": {HOSTILE[1]: 1}}
+    )
+    rows = [
+        {**impression(f"{text}{i}", user_id=text), **dict.fromkeys(HOSTILE, text)} for i, text in enumerate(HOSTILE)
+    ]
+    for number, text in enumerate(HOSTILE):
+        land_rows("impressions", day, [rows[number]], f"part {text.replace('/', '_').replace(chr(92), '_')}.{name}")
+    found = ingest(store, landing, recipe, day, now)
+    assert found.unreadable == {}
+    assert found.impressions == Counts(received=8, kept=8, duplicates=0, quarantined=0)
+    kept = rows_of(store, day, "impressions/part.parquet")
+    assert {row["user_id"] for row in kept} == {row[HOSTILE[0]] for row in kept} == set(HOSTILE)
+    assert {row["value"] for row in rows_of(store, day, "values.parquet")} == set(HOSTILE)

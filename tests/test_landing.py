@@ -1,0 +1,152 @@
+"""Rules of landed files: what can be read is, and what can't is told with its file, its row and the reason."""
+
+import gzip
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import DataRejectedError, StorageError
+from models.schema import Counts
+from tasks import landing as landing_module
+from tasks.ingest import current_day_object, ingest_day
+
+
+def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
+    row = {"event_id": event_id, "ts": ts, "user_id": "u1", "channel": "ad", "campaign_id": "c1"}
+    return {**row, "device": "ios", "bid": "0.5", **changes}
+
+
+def ingest(store, landing, recipe, day, now):
+    return ingest_day.fn(store, landing, recipe, day, now)
+
+
+def rows_of(store, day, name):
+    folder = store.open(current_day_object(store, day))
+    return pq.read_table(folder / name).to_pylist()
+
+
+def quarantined(store, day):
+    folder = store.open(current_day_object(store, day))
+    files = sorted((folder / "quarantine").glob("*.parquet"))
+    return [{"stream": file.stem.split("-")[0], **row} for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def test_truncated_gzip_is_one_unreadable_file_beside_the_rows_of_the_others(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    land_rows("impressions", day, [impression("a"), impression("b")], "good.jsonl.gz")
+    for name in ("half.jsonl.gz", "half.csv.gz", "half.jsonl.zst", "half.csv.zst", "half.parquet"):
+        path = land_rows("impressions", day, [impression(f"x{i}") for i in range(2000)], name)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=2, kept=2, duplicates=0, quarantined=0)
+    assert sorted(found.unreadable) == [
+        f"impressions/half.{end}" for end in ("csv.gz", "csv.zst", "jsonl.gz", "jsonl.zst", "parquet")
+    ]
+    assert "ended before the end-of-stream" in found.unreadable["impressions/half.jsonl.gz"]
+    assert "Truncated" in found.unreadable["impressions/half.csv.zst"]
+
+
+def test_parquet_file_whose_rows_are_damaged_is_unreadable_too(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("a")], "good.parquet")
+    path = land_rows("impressions", day, [impression(f"x{i}") for i in range(2000)], "bad.parquet")
+    content = bytearray(path.read_bytes())
+    content[4:2000] = b"\xff" * 1996  # the first pages; the footer stays
+    path.write_bytes(content)
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions.kept == 1
+    assert list(found.unreadable) == ["impressions/bad.parquet"]
+
+
+def test_day_whose_files_are_all_unreadable_is_rejected_and_publishes_nothing(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    path = land_rows("impressions", day, [impression("a")], "half.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(
+        DataRejectedError, match=r"at least one readable file, received 1 unreadable; half.jsonl.gz"
+    ) as caught:
+        ingest(store, landing, tiny_recipe(), day, now)
+    assert caught.value.exit_code == 3
+    assert store.read_ref(f"days/{day}") is None
+    assert store.list_objects(f"days/{day}") == []
+
+
+def test_malformed_line_among_good_ones_is_quarantined_with_its_row(store, landing, tiny_recipe, day, now):
+    path = landing / "impressions" / f"dt={day}" / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    lines = [
+        json.dumps(impression("a")),
+        '{"event_id": "b", "ts":',
+        "",
+        "[1, 2]",
+        "[" * 100_000,
+        json.dumps(impression("c")),
+    ]
+    bad_bytes = json.dumps(impression("d?")).encode().replace(b"?", b"\xff")
+    path.write_bytes("\n".join(lines).encode() + b"\n" + bad_bytes + b"\n")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=6, kept=2, duplicates=0, quarantined=4)
+    bad = quarantined(store, day)
+    assert [(row["row"], row["reason"].split(":")[0]) for row in bad] == [
+        (2, "malformed_json"),
+        (3, "malformed_json"),
+        (4, "malformed_json"),
+        (6, "malformed_encoding"),
+    ]
+    assert bad[0]["raw"] == '{"event_id": "b", "ts":'
+
+
+def test_rows_before_and_after_a_malformed_one_mean_what_they_mean_without_it(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    rows = [
+        {**impression("a"), "user_id": 1.50, "bid": 1e3},
+        {**impression("b"), "user_id": 12345678901234567890, "bid": None},
+    ]
+    land_rows("impressions", day, rows)
+    ingest(store, landing, tiny_recipe(), day, now)
+    fast = rows_of(store, day, "impressions/part.parquet")
+    with land_rows("impressions", day, rows).open("a") as file:
+        file.write("{broken\n")
+    assert ingest(store, landing, tiny_recipe(), day, now).impressions.quarantined == 1
+    assert rows_of(store, day, "impressions/part.parquet") == fast
+
+
+def test_csv_line_of_another_length_or_with_an_open_quote_takes_no_other_line_with_it(
+    store, landing, tiny_recipe, day, now
+):
+    path = landing / "impressions" / f"dt={day}" / "a.csv"
+    path.parent.mkdir(parents=True)
+    good = "{},2026-03-02T10:00:00Z,{},ad,c1,ios,0.5"
+    lines = [
+        "event_id,ts,user_id,channel,campaign_id,device,bid",
+        good.format("a", "u1"),
+        "b,2026-03-02T10:00:00Z",
+        good.format("c", '"two\nlines, one ""user"""'),
+        good.format("d", '"never closed'),
+        good.format("e", "u1") + ",more",
+        "",
+        good.format("f", "ü"),
+    ]
+    path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=6, kept=3, duplicates=0, quarantined=3)
+    kept = {row["event_id"]: row["user_id"] for row in rows_of(store, day, "impressions/part.parquet")}
+    assert kept == {"a": "u1", "c": 'two\nlines, one "user"', "f": "ü"}
+    assert [row["row"] for row in quarantined(store, day)] == [2, 4, 5]
+
+
+def test_gzip_files_that_were_joined_are_read_to_their_end(store, landing, land_rows, tiny_recipe, day, now):
+    path = land_rows("impressions", day, [impression("a")], "joined.jsonl.gz")
+    path.write_bytes(path.read_bytes() + gzip.compress(json.dumps(impression("b")).encode()))
+    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2
+
+
+def test_disk_that_fills_while_a_file_is_staged_does_not_make_the_file_unreadable(land_rows, day, tmp_path):
+    path = land_rows("impressions", day, [impression("a")], "a.jsonl")
+    no_room = OSError(28, "No space left on device")
+    with pytest.raises(StorageError, match=r"expected a disk with room, received: .*No space left") as caught:
+        landing_module._damage(path, no_room)
+    assert caught.value.exit_code == 4

@@ -1,0 +1,298 @@
+"""Rules of the report and of the list page, looked at in a real browser where what it makes of them matters."""
+
+import json
+import re
+import shutil
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from models.calibration import Calibration
+from models.days import plan_days
+from models.drift import DayRatio, detect
+from models.errors import StorageError
+from models.recipe import Recipe
+from models.training import TrainingResult
+from models.verdict import Check, JudgedRows, judge
+from models.weights import ClassMass, compute_factors
+from tasks import layout
+from tasks.champion import Tenure
+from tasks.document import day_document, write_document
+from tasks.drift import DriftReport
+from tasks.evaluate import _figures
+from tasks.gate import judge_without_challenger
+from tasks.ingest import ingest_day
+from tasks.label import LabelledDay
+from tasks.layout import EVALUATION_FILE, TRAINING_FILE
+from tasks.plan import RunPlan
+from tasks.registry import record_run
+from tasks.report import write_report, write_run_list
+from tasks.store import LocalStore
+from tasks.validate import load_validated_day
+from tests.browser import Page, in_browser
+
+DAY = date(2026, 3, 25)
+NOW = datetime(2026, 3, 26, 4, tzinfo=UTC)
+HOSTILE = "<script>document.body.textContent='broken into'</script>"
+CHAMPION = Tenure("2026-03-20-0123abcd", "2026-03-20", "2026-03-18", "promote", "it was better", NOW.isoformat())
+NOTHING_TRAINED = Check("training_positives", 3.0, 100, passed=False, words="Too few positives.", kind="evidence")
+RECIPE = Recipe.model_validate(
+    {
+        "name": "r",
+        "channels": {
+            name: {"positive_ratio": [0, 1], "cost": {"true_positive": -0.98, "false_positive": 0.02}}
+            for name in ("ad", "push")
+        },
+        "features": [{"name": "device", "kind": "categorical"}],
+        "training": {"window_days": 9, "min_positives": 1},
+        "gate": {
+            "max_cost_delta_per_1000": 50,
+            "max_channel_cost_delta_per_1000": 50,
+            "min_positives": 5,
+            "min_rows": 100,
+            "bootstrap_draws": 200,
+        },
+    }
+)
+
+
+def make_plan(store, day, champion, excluded):
+    days = plan_days(day, RECIPE)
+    labelled = [
+        LabelledDay(d, f"labels/{d}/k", 1000, 20) for d in (*days.train, *days.validate) if str(d) not in excluded
+    ]
+    train = tuple(d for d in labelled if d.day in days.train)
+    validate = tuple(d for d in labelled if d.day in days.validate)
+    return RunPlan(
+        day, f"{day}-{'champion' if champion else 'first'}", days, train, validate, excluded, champion, "d1", "c1"
+    )
+
+
+def land(landing, day):
+    """One good impression a channel, one broken, under hostile names."""
+    folder = landing / "impressions" / f"dt={day}"
+    folder.mkdir(parents=True)
+    rows = [
+        {"event_id": f"e{i}", "ts": ts, "user_id": "u", "channel": channel, "campaign_id": HOSTILE, "device": "ios"}
+        for i, (ts, channel) in enumerate(
+            [(f"{day}T10:00:00", "ad"), (f"{day}T11:00:00", "push"), ("2019-01-01T00:00:00", "ad")]
+        )
+    ]
+    (folder / "<img src=x onerror=document.title=1>.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcomes = landing / "outcomes" / f"dt={day}"
+    outcomes.mkdir(parents=True)
+    (outcomes / "o.jsonl").write_text(json.dumps({"event_id": "e0", "ts": f"{day}T10:05:00", "kind": "click"}) + "\n")
+
+
+def accept(store, day, day_object, *, accepted=True):
+    """What validation leaves behind, with one hostile finding."""
+    path = layout.validation_object(day, "key")
+    finding = {"name": "rows", "expected": "at least 1", "received": HOSTILE, "passed": accepted}
+    with store.writing(path, {}) as folder:
+        (folder / "findings.json").write_text(json.dumps([finding]))
+    decision = {"accepted": accepted, "by": "validation", "reason": "failed rows" if not accepted else "all met"}
+    store.swap_ref(
+        layout.accepted_ref(day), {**decision, "day_object": day_object, "validation": path, "history": []}, None
+    )
+
+
+def judged_rows(champion):
+    rng = np.random.default_rng(3)
+    probability = np.exp(rng.normal(-3.5, 1, 2000)).clip(0, 0.9)
+    return JudgedRows(
+        label=(rng.random(2000) < probability).astype(np.int8),
+        challenger=probability,
+        champion=probability[::-1].copy() if champion else None,
+        channel=np.where(np.arange(2000) % 3, "ad", "push"),
+        user_bucket=rng.integers(0, 256, 2000),
+        campaign=np.zeros(2000, int),
+        day=np.zeros(2000, int),
+        constant_rate=None if champion else {"ad": 0.04, "push": 0.04},
+    )
+
+
+def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=None, today=20):
+    """A whole run's object, each file by the code that writes it, without the minutes of training."""
+    store = LocalStore(root)
+    land(landing, day)
+    ingested = ingest_day.fn(store, landing, RECIPE, day, NOW)
+    accept(store, day, ingested.path)
+    plan = make_plan(store, day, champion, excluded or {})
+    history = tuple(DayRatio(day - timedelta(days=age), 20 + age % 3, 1000) for age in range(14, 0, -1))
+    shown = {name: (*history, DayRatio(day, today if name == "ad" else 20, 1000)) for name in RECIPE.channels}
+    drift = DriftReport(tuple(detect(n, ratios[-1], ratios[:-1], RECIPE.drift) for n, ratios in shown.items()), shown)
+    days = tuple(d.day for d in plan.train)
+    places = np.tile(np.arange(len(days)), 2)
+    mass = ClassMass(
+        places, places * 0 + np.repeat([0, 1], len(days)), np.ones(2 * len(days)), np.repeat([980, 20], len(days))
+    )
+    factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
+    with store.writing(layout.run_object(plan.run_id), plan.to_json()) as folder:
+        if trained:
+            history = ((4096, 0.4), (8192, 0.3))
+            training = {
+                "training": asdict(TrainingResult(9000, 1.5, 6000.0, "cpu", history)),
+                "calibration": Calibration("platt", 900, 250).to_json(),
+            }
+            (folder / TRAINING_FILE).write_text(json.dumps(training))
+            rows = judged_rows(champion)
+            (folder / EVALUATION_FILE).write_text(json.dumps(_figures(rows, RECIPE)))
+            verdict = judge(rows, RECIPE, same_recipe=True)
+        else:
+            verdict = judge_without_challenger(folder, NOTHING_TRAINED, bootstrap=champion is None)
+        validated = load_validated_day(store, day)
+        write_document.fn(folder, day_document(ingested, validated, drift), plan, drift, factors, verdict)
+        write_report.fn(store, RECIPE, plan, folder)
+    record_run(store, plan)
+    return root / layout.run_object(plan.run_id) / "report.html"
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, profile):
+    """A run with a champion, an alert and a day left out; the page as the browser has it, and its path."""
+    folder = tmp_path_factory.mktemp("report")
+    excluded = {"2026-03-18": f"rejected: {HOSTILE}"}
+    path = write_run(folder / "root", folder / "landing", champion=CHAMPION, excluded=excluded, today=0)
+    return in_browser(path, profile), path
+
+
+def test_the_verdict_and_its_reason_come_before_anything_else(report):
+    page, path = report
+    verdict = json.loads((path.parent / "run.json").read_text())["verdict"]
+    assert page.texts[0:3] == ["all runs", "of recipe r", "Run for 2026-03-25"]
+    assert re.search("Promoted|Held|Rejected", page.texts[3])
+    assert page.texts[4] == verdict["reason"]
+    assert page.texts[5] == "Check"
+
+
+def test_every_check_is_shown_in_words_with_whether_it_passed(report):
+    page, path = report
+    checks = json.loads((path.parent / "run.json").read_text())["verdict"]["checks"]
+    assert len(checks) > 5
+    assert all(check["words"] in page.text for check in checks)
+    assert page.text.count("✓ passed") == sum(check["passed"] for check in checks)
+
+
+def test_the_report_needs_no_network_and_no_script(report):
+    page, path = report
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object"} == set()
+    assert all(reference.startswith("../../") for reference in page.references())
+    assert len(text) < 400_000
+
+
+def test_hostile_names_of_campaigns_files_and_reasons_are_text(report):
+    page, _ = report
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert page.texts.count(HOSTILE) == 1  # the finding
+    assert f"rejected: {HOSTILE}" in page.text  # the day left out
+    assert any(text.startswith('{"event_id":"e2"') and HOSTILE in text for text in page.texts)  # the quarantined row
+    assert "<img src=x onerror=document.title=1>.jsonl" in page.text
+
+
+def test_alerts_and_what_came_in_are_shown(report):
+    page, _ = report
+    assert "1 alert on 2026-03-25" in page.text
+    assert "Not one positive came in" in page.text
+    assert page.count("g", "class", "point alert") == 2  # the day and the legend's sample
+    assert "impressions 3 2 0 1" in page.text
+    assert "ts too old" in page.text
+
+
+def test_both_models_are_set_side_by_side_by_channel_with_their_charts(report):
+    page, _ = report
+    assert page.count("tr", "class", "group") == 3  # all, ad, push
+    assert page.count("figure", "class", "cost") == 2
+    assert page.count("figure", "class", "ratio") == 2
+    for chart in ("reliability", "weight", "loss"):
+        assert page.count("figure", "id", chart) == 1
+    assert CHAMPION.version in page.text
+    assert "Constant rate" not in page.text
+
+
+def test_every_day_says_what_it_did(report):
+    page, _ = report
+    roles = [page.count("li", "class", role) for role in ("train", "calibrate", "validate", "excluded", "waiting")]
+    assert roles == [2, 6, 1, 1, 1]  # nine days of T of which one is left out, V, and D itself, a day from final labels
+
+
+def test_expectations_link_to_their_data_docs_by_a_relative_path(report):
+    page, _ = report
+    assert "../../validations/2026-03-25/key/data_docs/index.html" in page.references()
+    assert "1 evaluated, 1 met" in page.text
+
+
+def test_a_run_without_training_has_a_whole_report(tmp_path):
+    text = write_run(tmp_path / "root", tmp_path / "landing", trained=False).read_text(encoding="utf-8")
+    page = Page(text)
+    assert "Held, nothing was trained. Too few positives." in page.text
+    assert page.count("p", "id", "untrained") == 1
+    assert page.count("figure", "id", "weight") == 1
+    assert page.count("figure", "id", "loss") == page.count("figure", "class", "cost") == 0
+    assert text.rstrip().endswith("</html>")
+
+
+def test_without_a_champion_the_constant_rate_stands_beside_the_challenger(tmp_path):
+    page = Page(write_run(tmp_path / "root", tmp_path / "landing").read_text(encoding="utf-8"))
+    assert "Challenger and constant rate per channel" in page.texts
+    assert "No alerts on 2026-03-25." in page.texts
+
+
+def test_the_list_shows_all_runs_newest_first_marks_the_champion_and_links_to_reports(tmp_path, profile):
+    store = LocalStore(tmp_path / "root")
+    for age in (2, 0, 1):
+        write_run(tmp_path / "root", tmp_path / "landing", day=DAY - timedelta(days=age), trained=age == 1)
+    write_run_list(store, "2026-03-24-first")
+    page = in_browser(tmp_path / "root" / layout.RUN_LIST_PAGE, profile)
+    days = ["2026-03-25", "2026-03-24", "2026-03-23"]
+    assert page.references() == [f"runs/{day}-first/report.html" for day in days]
+    assert [text for text in page.texts if text in days] == days
+    assert all((tmp_path / "root" / reference).is_file() for reference in page.references())
+    champion = page.texts.index("★ champion")
+    assert page.texts.index("2026-03-24") < champion < page.texts.index("2026-03-23")
+    assert page.texts.count("★ champion") == 1
+    assert "Held, nothing was trained. Too few positives." in page.texts
+
+
+def test_of_two_runs_for_one_day_the_later_comes_first(tmp_path):
+    write_run(tmp_path / "root", tmp_path / "landing", trained=False)
+    store = LocalStore(tmp_path / "root")
+    again = make_plan(store, DAY, CHAMPION, {})  # its name sorts before the first one's
+    shutil.copytree(tmp_path / "root/runs/2026-03-25-first", tmp_path / "root/runs/2026-03-25-champion")
+    run = tmp_path / "root/runs/2026-03-25-champion/run.json"
+    run.write_text(run.read_text().replace("2026-03-25-first", "2026-03-25-champion"))
+    record_run(store, again)
+    write_run_list(store, None)
+    references = Page((tmp_path / "root" / layout.RUN_LIST_PAGE).read_text()).references()
+    assert references == ["runs/2026-03-25-champion/report.html", "runs/2026-03-25-first/report.html"]
+
+
+def test_the_list_names_days_whose_data_was_rejected(tmp_path):
+    store = LocalStore(tmp_path / "root")
+    accept(store, DAY, "days/2026-03-25/x", accepted=False)
+    write_run_list(store, None)
+    page = Page((tmp_path / "root" / layout.RUN_LIST_PAGE).read_text())
+    assert "failed rows" in page.text
+    assert page.references() == ["validations/2026-03-25/key/data_docs/index.html"]
+
+
+def test_an_empty_root_gets_a_list_that_says_so_and_nothing_is_left_beside_it(tmp_path):
+    write_run_list(LocalStore(tmp_path / "root"), None)
+    assert [path.name for path in (tmp_path / "root").iterdir()] == [layout.RUN_LIST_PAGE]
+    assert "No run yet." in Page((tmp_path / "root" / layout.RUN_LIST_PAGE).read_text()).text
+
+
+def test_a_list_that_cannot_be_written_is_a_storage_error(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / layout.RUN_LIST_PAGE).mkdir()
+    with pytest.raises(StorageError, match="could not write"):
+        write_run_list(LocalStore(tmp_path / "root"), None)
+    assert [path.name for path in (tmp_path / "root").iterdir()] == [layout.RUN_LIST_PAGE]

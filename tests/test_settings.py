@@ -1,0 +1,84 @@
+"""Rules of the settings: where things are, from the environment and the command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.settings import Settings, load_settings
+from models.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("CTR_RETRAIN_")]:
+        monkeypatch.delenv(name)
+
+
+def test_what_is_given_counts_before_the_environment_and_that_before_the_default(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_ROOT", "/from/environment")
+    monkeypatch.setenv("CTR_RETRAIN_LANDING", "/landing")
+    settings = load_settings(root="/given", landing=None)
+    assert settings.store.root == "/given"
+    assert settings.landing_zone == Path("/landing")
+    assert settings.cron == "0 4 * * *"
+
+
+def test_root_may_be_a_file_url_or_below_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert load_settings(root="file:///data/root").store.root == "/data/root"
+    assert load_settings(root="~/root").store.root == "/home/someone/root"
+
+
+def test_storage_that_is_not_there_yet_is_refused_by_name():
+    with pytest.raises(UsageError, match=r"--root: expected a local folder, received s3://bucket"):
+        _ = load_settings(root="s3://bucket").store
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TIMEZONE", "Mars/Base", "a time zone such as Europe/Berlin, received 'Mars/Base'"),
+        ("CRON", "daily", "a cron expression of five fields such as 0 4 * * *, received 'daily'"),
+        ("WEBHOOK_URL", "secret.example/key", "an address that begins with https:// or http://, or nothing"),
+    ],
+)
+def test_wrong_setting_is_named_with_what_was_expected_and_received(monkeypatch, name, value, expected):
+    monkeypatch.setenv(f"CTR_RETRAIN_{name}", value)
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert f"CTR_RETRAIN_{name}: expected {expected}" in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert caught.value.__cause__ is None
+
+
+def test_misspelt_setting_is_refused_and_the_right_ones_are_named(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_ROOTS", "/x")
+    with pytest.raises(UsageError, match=r"CTR_RETRAIN_ROOTS: expected one of .*CTR_RETRAIN_ROOT,"):
+        load_settings()
+
+
+def test_webhook_is_shown_nowhere(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "https://hooks.example/token")
+    assert "token" not in repr(load_settings())
+    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "ftp://hooks.example/token")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert "token" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().root = "/elsewhere"
+
+
+def test_telemetry_is_off_as_soon_as_the_flows_are_imported():
+    program = (
+        "import flows.quiet, os; print(*(os.environ[n] for n in "
+        "('PREFECT_SERVER_ANALYTICS_ENABLED', 'DO_NOT_TRACK', 'GX_ANALYTICS_ENABLED', 'MLFLOW_DISABLE_TELEMETRY')))"
+    )
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+    answered = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
+    assert answered.stdout.split() == ["false", "1", "false", "true"]

@@ -1,0 +1,203 @@
+"""Rules of objects and refs: whole or absent, and one winner of every race."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from models.errors import BusyError, StorageError
+from tasks.store import MANIFEST, digest_of, read_manifest
+
+PROJECT = Path(__file__).parent.parent
+
+
+def start(program, *arguments, prefix=()):
+    """A Python process of its own that runs `program` with the store module at hand."""
+    preamble = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom tasks.store import *\nfrom models.errors import *\n"
+    )
+    command = [*prefix, sys.executable, "-c", preamble + program, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+def wait_for(path):
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{path} did not appear")
+
+
+def everything_visible(root):
+    return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"}
+
+
+# --- objects
+
+
+def test_object_is_invisible_until_its_writer_is_done(store):
+    with store.writing("days/d/1", {"day": "d"}) as folder:
+        (folder / "rows").write_bytes(b"abc")
+        assert store.open("days/d/1") is None
+        assert store.list_objects("days/d") == []
+    assert store.open("days/d/1") is not None
+    assert store.list_objects("days/d") == ["days/d/1"]
+
+
+def test_manifest_tells_sizes_and_digests_of_all_files_beside_what_the_writer_says(store):
+    with store.writing("days/d/1", {"day": "d", "files": "not these"}) as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "rows").write_bytes(b"abc")
+        (folder / "empty").write_bytes(b"")
+    assert read_manifest(store.open("days/d/1")) == {
+        "day": "d",
+        "files": [
+            {"path": "empty", "bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()},
+            {"path": "inner/rows", "bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()},
+        ],
+    }
+
+
+def test_writer_that_fails_leaves_nothing(store):
+    def fail():
+        with store.writing("days/d/1", {}) as folder:
+            (folder / "rows").write_bytes(b"abc")
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        fail()
+    assert store.open("days/d/1") is None
+    assert everything_visible(Path(store.root)) == set()
+
+
+def test_object_that_is_there_stays_as_it_is(store):
+    for content in (b"first", b"second"):
+        with store.writing("days/d/1", {}) as folder:
+            (folder / "rows").write_bytes(content)
+    assert (store.open("days/d/1") / "rows").read_bytes() == b"first"
+    assert list((Path(store.root) / "staging").iterdir()) == []
+
+
+def test_folder_without_manifest_is_no_object_and_gives_way_to_one(store):
+    litter = Path(store.root) / "days/d/1"
+    litter.mkdir(parents=True)
+    (litter / "half").write_bytes(b"x")
+    assert store.open("days/d/1") is None
+    assert store.list_objects("days/d") == []
+    with store.writing("days/d/1", {}) as folder:
+        (folder / "rows").write_bytes(b"abc")
+    assert sorted(path.name for path in store.open("days/d/1").iterdir()) == [MANIFEST, "rows"]
+    assert store.sweep() == 1
+
+
+def test_writer_killed_midway_leaves_nothing_visible_and_the_sweep_removes_its_litter(store, tmp_path):
+    program = (
+        "with LocalStore(Path(sys.argv[1])).writing('days/d/1', {}) as folder:\n"
+        "    (folder / 'rows').write_bytes(b'x' * 1000)\n"
+        "    Path(sys.argv[2]).touch()\n"
+        "    time.sleep(60)\n"
+    )
+    process = start(program, store.root, tmp_path / "ready")
+    wait_for(tmp_path / "ready")
+    assert store.sweep() == 0  # at work: spared
+    assert [path.name for path in Path(store.root).glob("staging/*/rows")] == ["rows"]
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert store.open("days/d/1") is None
+    assert store.sweep() == 1
+    assert list((Path(store.root) / "staging").iterdir()) == []
+    assert store.sweep() == 0
+
+
+def test_writers_of_one_object_at_the_same_time_agree_on_one(store):
+    program = (
+        "with LocalStore(Path(sys.argv[1])).writing('days/d/1', {}) as folder:\n"
+        "    (folder / 'rows').write_text(sys.argv[2])\n"
+    )
+    for process in [start(program, store.root, number) for number in range(3)]:
+        finish(process)
+    (entry,) = read_manifest(store.open("days/d/1"))["files"]
+    content = (store.open("days/d/1") / "rows").read_bytes()
+    assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+# --- refs
+
+
+def test_ref_is_absent_then_what_was_swapped_in(store):
+    assert store.read_ref("days/2026-03-01") is None
+    first = store.swap_ref("days/2026-03-01", {"current": "a"}, None)
+    assert store.read_ref("days/2026-03-01") == first
+    second = store.swap_ref("days/2026-03-01", {"current": "b"}, first)
+    assert store.read_ref("days/2026-03-01") == second
+    assert store.list_refs("days") == ["days/2026-03-01"]
+    assert store.list_refs("nowhere") == []
+
+
+def test_swap_that_expects_another_version_changes_nothing(store):
+    first = store.swap_ref("champion", {"current": "a"}, None)
+    second = store.swap_ref("champion", {"current": "b"}, first)
+    for stale in (None, first):
+        with pytest.raises(BusyError, match="another run was faster") as caught:
+            store.swap_ref("champion", {"current": "c"}, stale)
+        assert caught.value.exit_code == 5
+    assert store.read_ref("champion") == second
+
+
+def test_of_eight_processes_that_swap_one_ref_exactly_one_wins(store, tmp_path):
+    expected = store.swap_ref("champion", {"current": "old"}, None)
+    program = (
+        "store = LocalStore(Path(sys.argv[1])); ref = store.read_ref('champion')\n"
+        "Path(sys.argv[2], sys.argv[3]).touch()\n"
+        "while len(list(Path(sys.argv[2]).iterdir())) < 8: time.sleep(0.001)\n"
+        "try:\n"
+        "    store.swap_ref('champion', {'current': sys.argv[3]}, ref); print('won')\n"
+        "except BusyError:\n"
+        "    print('busy')\n"
+    )
+    (tmp_path / "gate").mkdir()
+    racers = [start(program, store.root, tmp_path / "gate", number) for number in range(8)]
+    answers = [finish(process) for process in racers]
+    assert sorted(answers) == ["busy"] * 7 + ["won"]
+    ref = store.read_ref("champion")
+    assert ref.value["current"] == str(answers.index("won"))
+    assert ref.version != expected.version
+
+
+def test_no_swap_is_lost_among_processes_that_try_again(store):
+    program = (
+        "store = LocalStore(Path(sys.argv[1])); done = 0\n"
+        "while done < 25:\n"
+        "    ref = store.read_ref('counter')\n"
+        "    try:\n"
+        "        store.swap_ref('counter', {'n': (ref.value['n'] if ref else 0) + 1}, ref); done += 1\n"
+        "    except BusyError:\n"
+        "        pass\n"
+    )
+    for process in [start(program, store.root) for _ in range(3)]:
+        finish(process)
+    assert store.read_ref("counter").value == {"n": 75}
+
+
+def test_ref_that_holds_no_json_is_a_storage_error(store):
+    store.swap_ref("champion", {"current": "a"}, None)
+    (Path(store.root) / "refs" / "champion.json").write_text("{half", encoding="utf-8")
+    with pytest.raises(StorageError, match="expected JSON, received"):
+        store.read_ref("champion")
+
+
+def test_digest_of_values_does_not_depend_on_key_order():
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+    assert digest_of("x") == hashlib.sha256(json.dumps("x").encode()).hexdigest()[:16]

@@ -1,0 +1,276 @@
+"""Rules of validation: a day that fails one expectation trains nothing until somebody accepts it, and says who."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from models.errors import DataRejectedError
+from models.profile import expected_ranges
+from tasks import validate as validate_module
+from tasks.ingest import ingest_day
+from tasks.validate import ValidatedDay, accept_day, load_validated_day, rejection_error, validate_day
+
+pytestmark = pytest.mark.usefixtures("great_expectations")
+
+STRICT = {
+    "min_rows": 24,
+    "min_hours": 24,
+    "max_hours_since_last_event": 2,
+    "max_quarantined_share": 0.04,
+    "max_duplicate_share": 0.04,
+    "max_unreadable_files": 0,
+    "max_null_share": {"device": 0.1},
+    "value_sets": {"device": ["ios", "web"]},
+}
+CHANNELS = {"ad": {"positive_ratio": [0.1, 0.6]}, "push": {"positive_ratio": [0.1, 0.6]}}
+
+
+@pytest.fixture
+def strict(tiny_recipe):
+    return tiny_recipe(validation=STRICT, channels=CHANNELS)
+
+
+def good_day(day):
+    """One impression of each channel an hour, and a click on every fourth."""
+    impressions = [
+        {
+            "event_id": f"{channel}-{hour}",
+            "ts": f"{day}T{hour:02}:30:00Z",
+            "user_id": "u",
+            "channel": channel,
+            "campaign_id": "c",
+            "device": ("ios", "web")[hour % 2],
+        }
+        for hour in range(24)
+        for channel in ("ad", "push")
+    ]
+    clicks = [
+        {"event_id": row["event_id"], "ts": row["ts"], "kind": "click"}
+        for row in impressions
+        if row["event_id"].endswith(("-0", "-4", "-8", "-13", "-17", "-21"))
+    ]
+    return impressions, clicks
+
+
+@pytest.fixture
+def land_and_ingest(store, landing, land_rows, day, now):
+    def run(recipe, impressions, clicks):
+        land_rows("impressions", day, impressions)
+        land_rows("outcomes", day, clicks)
+        return ingest_day.fn(store, landing, recipe, day, now)
+
+    return run
+
+
+@pytest.fixture
+def validated(store, land_and_ingest, day, now):
+    """Ingest and validate a good day that was spoiled first."""
+
+    def run(recipe, spoil=lambda impressions, clicks: (impressions, clicks)):
+        land_and_ingest(recipe, *spoil(*good_day(day)))
+        return validate_day.fn(store, recipe, day, now)
+
+    return run
+
+
+def failed(found):
+    return {finding.name: finding.received for finding in found.findings if not finding.passed}
+
+
+def test_good_day_meets_every_expectation_and_they_were_really_evaluated(store, validated, strict):
+    found = validated(strict)
+    assert failed(found) == {}
+    assert found.accepted
+    assert found.by == "validation"
+    # Six figures of the day, one null share, a ratio a channel, one value set.
+    assert len(found.findings) == 6 + 1 + 2 + 1 == found.to_json()["evaluated"]
+    assert found.reason == "all 10 expectations met"
+
+
+def test_data_docs_are_written_beside_the_findings(store, validated, strict):
+    folder = store.open(validated(strict).path)
+    assert "Great Expectations" in (folder / "data_docs" / "index.html").read_text(encoding="utf-8")
+    pages = list((folder / "data_docs" / "validations").rglob("*.html"))
+    assert len(pages) == 2  # the profile's and the value set's
+    assert any("hours_covered" in page.read_text(encoding="utf-8") for page in pages)
+    assert len(json.loads((folder / "findings.json").read_text(encoding="utf-8"))) == 10
+
+
+def every_hour_but(hour):
+    return lambda rows, clicks: ([row for row in rows if f"T{hour:02}" not in row["ts"]], clicks)
+
+
+def with_devices(**devices):
+    return lambda rows, clicks: (
+        [{**row, "device": devices.get(row["event_id"], row["device"])} for row in rows],
+        clicks,
+    )
+
+
+SPOILED = {
+    "volume": (lambda rows, clicks: (rows[:20] + rows[-3:], clicks), {"rows": "23", "hours_covered": "12"}),
+    "an hour without events": (every_hour_but(7), {"hours_covered": "23"}),
+    "logger that stopped early": (
+        lambda rows, clicks: ([row for row in rows if row["ts"] < "2026-03-02T21:45"], clicks),
+        {"hours_covered": "22", "hours_since_last_event": "2.5"},
+    ),
+    "nulls": (
+        with_devices(**dict.fromkeys(["ad-1", "ad-2", "ad-3", "ad-4", "ad-5"], "")),
+        {"null_share[device]": "10.417%"},
+    ),
+    "value that is not among those allowed": (with_devices(**{"ad-3": "toaster"}), {"values[device]": "toaster"}),
+    "quarantined rows": (
+        lambda rows, clicks: (rows + [{**row, "event_id": "x", "channel": "mail"} for row in rows[:3]], clicks),
+        {"quarantined_share": "4.762%"},
+    ),
+    "duplicates": (lambda rows, clicks: (rows + rows[:3], clicks), {"duplicate_share": "4.762%"}),
+    "a channel without positives": (
+        lambda rows, clicks: (rows, [row for row in clicks if row["event_id"].startswith("ad")]),
+        {"positive_ratio[push]": "0.000%"},
+    ),
+    "a day without positives": (
+        lambda rows, clicks: (rows, []),
+        {"positive_ratio[ad]": "0.000%", "positive_ratio[push]": "0.000%"},
+    ),
+    "a channel with too many positives": (
+        lambda rows, clicks: (
+            rows,
+            [{"event_id": row["event_id"], "ts": row["ts"], "kind": "click"} for row in rows if row["channel"] == "ad"],
+        ),
+        {"positive_ratio[ad]": "100.000%", "positive_ratio[push]": "0.000%"},
+    ),
+    "a channel that is missing": (
+        lambda rows, clicks: ([row for row in rows if row["channel"] == "ad"], clicks),
+        {"positive_ratio[push]": "nothing"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_spoiled_day_fails_what_it_should_and_nothing_else(validated, strict, case):
+    spoil, expected = SPOILED[case]
+    found = validated(strict, spoil)
+    assert failed(found) == expected
+    assert not found.accepted
+    assert not found.passed
+    assert found.reason == f"failed {', '.join(name for name in failed(found))}"
+
+
+def test_column_without_any_value_fails_its_value_set_though_an_empty_batch_would_pass(validated, tiny_recipe):
+    recipe = tiny_recipe(validation={"value_sets": {"device": ["ios"]}})
+    found = validated(recipe, lambda rows, clicks: ([{**row, "device": ""} for row in rows], clicks))
+    assert failed(found) == {"values[device]": "nothing"}
+
+
+def test_unreadable_file_is_counted(store, landing, land_rows, validated, strict, day):
+    path = land_rows("impressions", day, [], "half.jsonl.gz")
+    path.write_bytes(b"\x1f\x8b")
+    assert failed(validated(strict)) == {"unreadable_files": "1"}
+
+
+def test_late_impressions_of_the_day_before_do_not_count_for_the_days_figures(validated, strict):
+    found = validated(
+        strict,
+        lambda rows, clicks: (
+            [{**row, "ts": row["ts"].replace("03-02", "03-01")} if "T07" in row["ts"] else row for row in rows],
+            clicks,
+        ),
+    )
+    assert failed(found) == {"hours_covered": "23"}
+
+
+def test_expectation_that_was_not_evaluated_rejects_the_day(store, land_and_ingest, strict, day, now, monkeypatch):
+    land_and_ingest(strict, *good_day(day))
+    real = validate_module.run_expectations
+
+    def loses_one(*arguments):
+        return {name: passed for name, passed in real(*arguments).items() if name != "hours_covered"}
+
+    monkeypatch.setattr(validate_module, "run_expectations", loses_one)
+    with pytest.raises(DataRejectedError, match=r"expected 10 results, received 9; missing \['hours_covered'\]"):
+        validate_day.fn(store, strict, day, now)
+    assert load_validated_day(store, day) is None
+
+
+def test_rejected_day_stays_rejected_until_it_is_accepted_by_hand(store, validated, strict, day, now):
+    validated(strict, SPOILED["nulls"][0])
+    accepted = accept_day(store, day, "the app stopped sending it", "ana", now)
+    assert accepted.accepted
+    assert not accepted.passed  # what failed is still told
+    assert (accepted.by, accepted.reason) == ("ana", "the app stopped sending it")
+    history = store.read_ref(f"accepted/{day}").value["history"]
+    assert [(entry["accepted"], entry["by"], entry["at"]) for entry in history] == [
+        (False, "validation", now.isoformat()),
+        (True, "ana", now.isoformat()),
+    ]
+
+
+def test_decision_by_hand_survives_validation_of_the_same_data(store, validated, strict, day, now):
+    validated(strict, SPOILED["nulls"][0])
+    accept_day(store, day, "known", "ana", now)
+    again = validate_day.fn(store, strict, day, now)
+    assert (again.accepted, again.by) == (True, "ana")
+    assert len(store.read_ref(f"accepted/{day}").value["history"]) == 2
+
+
+def test_decision_by_hand_does_not_survive_new_data(store, validated, land_and_ingest, strict, day, now):
+    validated(strict, SPOILED["nulls"][0])
+    accept_day(store, day, "known", "ana", now)
+    land_and_ingest(strict, *SPOILED["a day without positives"][0](*good_day(day)))
+    assert load_validated_day(store, day) is None
+    with pytest.raises(DataRejectedError, match=r"expected its data to be validated.*Run `validate"):
+        accept_day(store, day, "known", "ana", now)
+    again = validate_day.fn(store, strict, day, now)
+    assert (again.accepted, again.by) == (False, "validation")
+
+
+def test_other_bounds_judge_the_same_data_anew(validated, strict, tiny_recipe):
+    assert not validated(strict, SPOILED["nulls"][0]).accepted
+    assert validated(
+        tiny_recipe(validation={**STRICT, "max_null_share": {"device": 0.2}}, channels=CHANNELS), SPOILED["nulls"][0]
+    ).accepted
+
+
+def test_validating_twice_evaluates_once(store, validated, strict, day, now, monkeypatch):
+    first = validated(strict)
+    monkeypatch.setattr(validate_module, "run_expectations", lambda *arguments: pytest.fail("evaluated again"))
+    assert validate_day.fn(store, strict, day, now) == first
+
+
+def test_day_that_was_never_ingested_or_validated_can_be_neither_validated_nor_accepted(store, strict, day, now):
+    with pytest.raises(DataRejectedError, match="was not ingested"):
+        validate_day.fn(store, strict, day, now)
+    with pytest.raises(DataRejectedError, match="expected its data to be validated"):
+        accept_day(store, day, "because", "ana", now)
+
+
+def test_rejection_says_what_was_expected_and_received_and_what_to_do(store, validated, strict, landing, day):
+    error = rejection_error(validated(strict, SPOILED["nulls"][0]), landing, {"date": str(day)})
+    assert error.exit_code == 3
+    assert "null_share[device]: expected at most 10.000%, received 10.417%" in str(error)
+    assert f"ctr-retrain accept --date {day} --reason" in str(error)
+    assert error.details["document"] == {"date": str(day)}
+
+
+def test_findings_that_are_gone_do_not_pass(validated, strict):
+    assert not replace(validated(strict), findings=()).passed
+    assert ValidatedDay.passed.fget is not None
+
+
+def test_ranges_are_told_in_words(strict):
+    words = {expected.name: expected.words() for expected in expected_ranges(strict)}
+    assert words["rows"] == "at least 24"
+    assert words["quarantined_share"] == "at most 4.000%"
+    assert words["positive_ratio[ad]"] == "10.000% to 60.000%"
+
+
+def test_hostile_column_name_is_judged_and_documented(store, validated, tiny_recipe):
+    name = "../d'ev\"ice <b>; --"
+    recipe = tiny_recipe(
+        features=[{"name": "device", "kind": "categorical", "column": name}],
+        validation={"value_sets": {name: ["ios", "web"]}, "max_null_share": {name: 0.1}},
+    )
+    found = validated(recipe, lambda rows, clicks: ([{**row, name: row["device"]} for row in rows], clicks))
+    assert failed(found) == {}
+    assert len(found.findings) == 6 + 1 + 2 + 1
