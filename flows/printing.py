@@ -50,7 +50,8 @@ def run(document: dict[str, Any]) -> None:
 
 def demo(document: dict[str, Any]) -> None:
     """The days' verdicts in a short table, and the last report."""
-    table = Table("day", "verdict", "positives", "AUC", "calibration", "cost / 1,000", "against", "seconds of training")
+    table = Table("day", "verdict", "pos.", "AUC", "calibr.", "cost", "against", box=SIMPLE_HEAD)
+    table.caption = "cost: per 1,000 impressions, of the challenger and of what it was compared with"
     for entry in document["runs"]:
         table.add_row(*_demo_row(entry))
     console = _console()
@@ -96,10 +97,10 @@ def doctor(document: dict[str, Any]) -> None:
 def _demo_row(entry: dict[str, Any]) -> list[str]:
     """A demonstration's line; a day whose data was rejected has no verdict."""
     if "error" in entry:
-        return [entry["date"], "[red]data rejected[/red]", escape(entry["error"]), "", "", "", "", ""]
+        return [entry["date"], "[red]data rejected[/red]", "", "", "", "", escape(entry["error"])]
     challenger, other = entry["metrics"]["challenger"], entry["metrics"]["champion"]
     if challenger is None:
-        return [entry["date"], _verdict(entry["verdict"]), "", "", "", "", "", ""]
+        return [entry["date"], _verdict(entry["verdict"]), "", "", "", "", "nothing trained"]
     opponent = other or entry["metrics"]["constant"]
     return [
         entry["date"],
@@ -109,13 +110,12 @@ def _demo_row(entry: dict[str, Any]) -> list[str]:
         _figure(challenger["calibration_ratio"], "{:.2f}"),
         _figure(challenger["cost_per_1000"], "{:+.2f}"),
         _figure(opponent and opponent["cost_per_1000"], "{:+.2f}") + (" champion" if other else " constant rate"),
-        _figure(entry["training"]["seconds"], "{:.1f}"),
     ]
 
 
 def _verdict(verdict: dict[str, Any]) -> str:
     decision = verdict["decision"]
-    first = ", first model" if verdict.get("bootstrap") else ""
+    first = ", first" if verdict.get("bootstrap") else ""
     return f"[{COLORS[decision]}]{WORDS[decision]}[/]{first}"
 
 

@@ -138,6 +138,9 @@ class Training(Section):
     batch_rows: Annotated[int, Field(ge=1)] = 4096
     learning_rate: Positive = 0.002
     embedding_learning_rate: Positive = 0.05
+    embedding_initial_accumulator: Positive = (
+        0.1  # row-wise Adagrad's start: the larger, the gentler a row's first steps
+    )
     min_positives: Annotated[int, Field(ge=1)] = 100  # effective, after recency; fewer: nothing is trained
     seed: int = 7
 

@@ -72,7 +72,12 @@ def predict_logits(
 ) -> npt.NDArray[np.float32]:
     """Logits without weights, offset or calibration, (n,)."""
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[
+            tf.TensorSpec((None, ids.shape[1]), tf.int32),
+            tf.TensorSpec((None, numeric.shape[1]), tf.float32),
+        ]
+    )
     def forward(ids: Any, numeric: Any) -> Any:
         return network({"ids": ids, "numeric": numeric}, training=False)[:, 0]
 
@@ -103,7 +108,12 @@ def _optimizer(network: keras.Model, steps: int, training: Training) -> RowWiseA
         warmup_steps=warm_up,
     )
     ratio = training.embedding_learning_rate / training.learning_rate
-    return RowWiseAdagradAdam(schedule, ratio, ids_per_row=max(1, network.input["ids"].shape[1]))
+    return RowWiseAdagradAdam(
+        schedule,
+        ratio,
+        ids_per_row=max(1, network.input["ids"].shape[1]),
+        initial_accumulator=training.embedding_initial_accumulator,
+    )
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]

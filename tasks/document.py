@@ -34,6 +34,7 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
             "impressions": asdict(ingested.impressions),
             "outcomes": asdict(ingested.outcomes),
             "unreadable": ingested.unreadable,
+            "unknown_columns": list(ingested.unknown_columns),
         },
         "validation": validated.to_json(),
         "alerts": [alert.to_json() for alert in drift.alerts],

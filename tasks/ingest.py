@@ -10,7 +10,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.errors import DataRejectedError, StorageError
+from models.errors import BusyError, DataRejectedError, StorageError
 from models.recipe import Recipe
 from models.schema import OUTCOME_COLUMNS, Column, Counts, impression_columns, landed_columns
 from tasks import duck, layout
 from tasks.attribution import labelled
 from tasks.clean import clean_impressions, clean_outcomes
 from tasks.landing import LandedFile, damaged_files, fingerprint, landed_files, read_day
-from tasks.store import Store, digest_of
+from tasks.store import Store, digest_of, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def ingest_day(store: Store, landing: Path, recipe: Recipe, day: date, now: date
     identity = digest_of([landed, _definition(recipe)])
     path = layout.day_object(day, identity)
     if store.open(path) is None:
-        meta = {"day": day, "landed": landed, "recipe": recipe.name, "recipe_digest": recipe.digest}
+        meta = {"day": day, "landed": landed, "recipe_digest": recipe.digest, "definition": _definition(recipe)}
         with store.writing(path, meta) as folder:
             _fill(folder, recipe, day, impression_files, outcome_files)
     _point_at(store, day, identity, now)
@@ -93,12 +93,19 @@ def current_day_object(store: Store, day: date) -> str | None:
     return layout.day_object(day, ref.value["current"]) if ref else None
 
 
-def _definition(recipe: Recipe) -> list[Any]:
-    """All that a day's object depends on beside the landed files."""
+def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
+    """Whether the day was ingested, and as this recipe reads it: the same columns, times and labels."""
+    path = current_day_object(store, day)
+    folder = store.open(path) if path else None
+    return folder is not None and read_manifest(folder)["definition"] == _definition(recipe)
+
+
+def _definition(recipe: Recipe) -> str:
+    """Digest of all that a day's object depends on beside the landed files."""
     labels = {name: [c.positive_kind, c.attribution_window_hours] for name, c in recipe.channels.items()}
     profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
     columns = [repr(column) for column in impression_columns(recipe)]
-    return [recipe.landing.model_dump(mode="json"), columns, labels, profiled]
+    return digest_of([recipe.landing.model_dump(mode="json"), columns, labels, profiled])
 
 
 def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
@@ -106,7 +113,11 @@ def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
     if ref and ref.value["current"] == identity:
         return
     history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
-    store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
+    try:
+        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
+    except BusyError:  # another run was faster: with the same files there is nothing left to do
+        if current_day_object(store, day) != layout.day_object(day, identity):
+            raise
 
 
 def _fill(folder: Path, recipe: Recipe, day: date, impression_files: list[Path], outcome_files: list[Path]) -> None:

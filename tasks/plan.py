@@ -21,7 +21,7 @@ from models.days import DayPlan, plan_days
 from models.errors import DataRejectedError
 from models.recipe import Recipe
 from tasks.champion import Tenure, read_champions
-from tasks.ingest import current_day_object, ingest_day
+from tasks.ingest import ingest_day, ingested_by
 from tasks.label import LabelledDay, label_day
 from tasks.progress import progress_of
 from tasks.store import Store, digest_of
@@ -78,14 +78,15 @@ class RunPlan:
 def catch_up(store: Store, landing: Path, recipe: Recipe, day: date, now: datetime) -> dict[str, str]:
     """Ingest and validate the days before `day` that its run may read and that nobody has looked at yet.
 
-    Returns the days that could not be ingested, and why: a missed night is made good, a bad one is left out.
+    Days that another recipe read otherwise are ingested again. Returns the days that could not be ingested, and why: a
+    missed night is made good, a bad one is left out.
     """
     problems: dict[str, str] = {}
     earlier_days = plan_days(day, recipe).all_days[:-1]
     with progress_of("ingesting earlier days", "days") as progress:
         for number, earlier in enumerate(earlier_days, start=1):
             try:
-                if current_day_object(store, earlier) is None:
+                if not ingested_by(store, earlier, recipe):
                     ingest_day.fn(store, landing, recipe, earlier, now)
                 if load_validated_day(store, earlier) is None:
                     validate_day.fn(store, recipe, earlier, now)

@@ -17,8 +17,11 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow.parquet as pq
 
 from models.errors import BusyError, StorageError
 
@@ -199,11 +202,21 @@ def _write_manifest(folder: Path, meta: dict[str, Any]) -> None:
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
             os.fsync(opened.fileno())
-        files.append({"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest})
+        entry = {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest}
+        files.append(entry | _schema(file))
     for inner in (path for path in folder.rglob("*") if path.is_dir()):
         _sync(inner)
-    text = json.dumps({**meta, "files": files}, indent=1, sort_keys=True, default=str)
+    text = json.dumps(
+        {"code_version": version("ctr-retrain"), **meta, "files": files}, indent=1, sort_keys=True, default=str
+    )
     _write_durably(folder / MANIFEST, text.encode())
+
+
+def _schema(file: Path) -> dict[str, dict[str, str]]:
+    """Column types of a Parquet file."""
+    if file.suffix != ".parquet":
+        return {}
+    return {"schema": {field.name: str(field.type) for field in pq.read_schema(file)}}
 
 
 def _write_durably(path: Path, content: bytes) -> None:

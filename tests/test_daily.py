@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.daily import daily
-from models.errors import DataRejectedError
+from models.errors import DataRejectedError, UsageError
 from tasks.champion import read_champions, roll_back
 from tasks.registry import current_champion
 from tasks.store import LocalStore
@@ -185,12 +185,13 @@ def test_scores_of_the_validation_day_agree_with_the_labels_that_were_judged(fir
 
 
 def test_a_root_serves_one_recipe_name(root, small_landing, tmp_path):
-    other = write_recipe(tmp_path, name="other")
-    with pytest.raises(Exception, match="expected recipe name 'small', whose runs it holds, received 'other'"):
+    other = write_recipe(tmp_path)
+    other.write_text(other.read_text(encoding="utf-8").replace('"small"', '"other"'), encoding="utf-8")
+    with pytest.raises(UsageError, match="expected recipe name 'small', whose runs it holds, received 'other'"):
         daily(RUN_DAY, other, str(root), str(small_landing))
 
 
-def test_a_run_dies_before_it_is_whole_and_leaves_nothing_that_a_reader_could_see(root, small_landing, recipe_file, monkeypatch):
+def test_a_run_that_dies_half_way_leaves_nothing_that_a_reader_could_see(root, small_landing, recipe_file, monkeypatch):
     def crash(*_):
         msg = "power cut"
         raise KeyboardInterrupt(msg)

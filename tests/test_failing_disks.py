@@ -123,7 +123,7 @@ def test_full_disk_publishes_nothing(store, tmp_path):
         "with store.writing('days/d/1', {}) as folder: (folder / 'rows').write_bytes(b'abc')\n"
         "store.swap_ref('champion', {'current': '1'}, None)\n"
         + PUBLISH
-        + "print(store.list_objects('days/d'), store.read_ref('champion').value, os.listdir(Path(sys.argv[1]) / 'staging'))"
+        + "print(store.list_objects('days/d'), store.read_ref('champion').value, os.listdir(sys.argv[1] + '/staging'))"
     )
     first, second = finish(start(program, tmp_path / "small" / "root", prefix=prefix)).splitlines()
     assert first.startswith("4 could not write days/d/2")

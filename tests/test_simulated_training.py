@@ -4,8 +4,12 @@ Volume: 90,000 impressions a day, 14 days to train on and 3 to judge by, which l
 in the calibration ratios. Clicks are made more frequent than the world's default (5 and 4 % are asked for), which gets
 the positives for less time: about 48,000 to train on, 8,700 to calibrate on, 11,700 to judge by. Tried with the seeds 1
 to 8, all bounds held: 85 to 92 % of the way to the best AUC; calibration ratio 0.98 to 1.05 with the offset, 9.1 to
-10.7 without it, 0.955 to 1.04 with the calibration layer. Judged by a whole week instead, two seeds of eight (at 60,000
-a day) fell below 0.95: campaigns come and go, and a model is meant to be retrained every day.
+10.7 without it, 0.955 to 1.04 with the calibration layer.
+
+The days right after the training days are what a model that is retrained daily meets. Judged by a whole week instead
+(at 60,000 a day), two seeds of eight ended at 0.93 and 0.94 with the layer: the ratio falls by about 4 % from the first
+day to the week's mean, and the users kept out for calibration, of whom training saw half as many days, are predicted 1
+to 4 % higher, measured against the truth, than the others.
 """
 
 from dataclasses import dataclass, fields

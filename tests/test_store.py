@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,7 @@ def test_manifest_tells_sizes_and_digests_of_all_files_beside_what_the_writer_sa
         (folder / "inner" / "rows").write_bytes(b"abc")
         (folder / "empty").write_bytes(b"")
     assert read_manifest(store.open("days/d/1")) == {
+        "code_version": version("ctr-retrain"),
         "day": "d",
         "files": [
             {"path": "empty", "bytes": 0, "sha256": hashlib.sha256(b"").hexdigest()},
