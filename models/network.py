@@ -33,7 +33,8 @@ CLIP = 10.0  # standard deviations
 class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
     """Raw numbers (batch, numbers) → (batch, 2 · numbers): standardised and clipped, then a flag each for "missing".
 
-    log: sign(x) · ln(1 + |x|) before standardising. A missing value counts as the mean.
+    log: sign(x) · ln(1 + |x|) before standardising. A missing value counts as the mean. Without numbers, one column of
+    zeros: products of empty matrices make oneDNN abort the process.
     """
 
     def __init__(self, state: dict[str, Any], **options: Any) -> None:
@@ -43,6 +44,8 @@ class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, raw: Any) -> Any:
         """The standardised numbers and flags."""
+        if not self.state["mean"]:
+            return tf.zeros((tf.shape(raw)[0], 1))
         log, mean, scale = (tf.constant(self.state[name], tf.float32) for name in ("log", "mean", "scale"))
         missing = tf.math.is_nan(raw)
         values = tf.where(log > 0, tf.sign(raw) * tf.math.log1p(tf.abs(raw)), raw)

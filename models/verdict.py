@@ -20,6 +20,7 @@ import numpy as np
 
 from models.bootstrap import gather, ratio_interval, ratio_intervals
 from models.costs import decision_costs
+from models.flips import count_changed, find_flips, widen
 from models.metrics import log_losses
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.bootstrap import Cells, Interval
+    from models.flips import Flips
     from models.recipe import Cost, Gate, Recipe
 
 Decision = Literal["promote", "hold", "reject"]
@@ -211,17 +213,22 @@ def _comparisons(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *, refr
         _veto("log_loss_delta", f"Log loss per row {against}", log_loss, gate.max_log_loss_delta, digits=5),
     ]
     for name in gated:
+        own = rows.where(rows.channel == name)
         delta = ratio_interval(
-            _cells(rows.where(rows.channel == name), costs),
-            *ratios[-1],
-            draws=gate.bootstrap_draws,
-            confidence=gate.confidence,
-            seed=seed,
+            _cells(own, costs), *ratios[-1], draws=gate.bootstrap_draws, confidence=gate.confidence, seed=seed
         )
+        delta = widen(delta, _flips(own, costs), len(own.label), gate.confidence)
         what = f"Cost per 1,000 impressions of channel '{name}' {against}"
         limit = gate.max_channel_cost_delta_per_1000
         checks.append(_veto(f"cost_delta_per_1000.{name}", what, delta, limit, digits=2))
-    return [*checks, _cost_check(cost, gate, against, refresh=refresh)]
+    flips = _flips(rows, costs)
+    cost = widen(cost, flips, len(rows.label), gate.confidence)
+    changed = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(flips))
+    return [*checks, _cost_check(cost, gate, against, changed, refresh=refresh)]
+
+
+def _flips(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[Flips]:
+    return find_flips(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
 
 
 def _cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
@@ -257,12 +264,12 @@ def _veto(name: str, what: str, delta: Interval, limit: float, *, digits: int) -
     return Check(name, _number(delta), limit, delta.bounded and delta.low <= limit, words, _kind(delta, "harm"))
 
 
-def _cost_check(delta: Interval, gate: Gate, against: str, *, refresh: bool) -> Check:
+def _cost_check(delta: Interval, gate: Gate, against: str, changed: str, *, refresh: bool) -> Check:
     """A refresh of the champion's recipe must be non-inferior by the margin, anything else superior."""
     limit = gate.max_cost_delta_per_1000 if refresh else 0.0
     passed = delta.bounded and (delta.high <= limit if refresh else delta.high < limit)
     expected = f"at most {limit:+.2f}" if refresh else "below 0"
-    words = f"Cost per 1,000 impressions: expected {expected} {against}, received {_shown(delta, 2)}."
+    words = f"Cost per 1,000 impressions: expected {expected} {against}, received {_shown(delta, 2)}. {changed}"
     kind = _kind(delta, "harm" if delta.low > limit else "unproven")
     return Check("cost_delta_per_1000", _number(delta), limit, passed, words, kind)
 
@@ -285,7 +292,6 @@ def _shown(delta: Interval, digits: int) -> str:
 
 
 def _opponent(rows: JudgedRows) -> str:
-    """What the challenger is compared with, in words."""
     return "the constant rate per channel" if rows.bootstrap else "the champion"
 
 
