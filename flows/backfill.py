@@ -1,7 +1,5 @@
 """The backfill flow: past days by hand, one after the other, in order. Finished days are skipped by their refs."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal

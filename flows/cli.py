@@ -325,3 +325,7 @@ def _answer(document: dict[str, Any], show: Any) -> None:
 
 def _write_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    main()

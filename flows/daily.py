@@ -1,7 +1,6 @@
 """The daily flow: one day's events in, a judged model out. Read it from top to bottom."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: a scheduled run loads this file by its path, and Prefect then finds no names.
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any

@@ -1,0 +1,158 @@
+"""A click logger that loses 70 % of one day's push clicks: one alert, by three ways, once.
+
+Ten days of about 10,000 impressions, 3,000 of them pushes, of whose clicks some 110 are known by the end of the day:
+losing 70 % is some 7 standard errors, where an alert takes 4. No day trains a model, which saves the time.
+"""
+
+import json
+import shutil
+import threading
+import time
+from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+
+from flows.daily import daily
+from models.incidents import BrokenClickLogger
+from models.world import World
+from tasks.simulate import simulate
+from tests.small_world import RECIPE
+
+DAYS = 10
+FIRST_DAY = date(2026, 3, 2)
+BROKEN_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
+DAY_BEFORE = BROKEN_DAY - timedelta(days=1)
+RESOURCES = "ctr-retrain.broken-logger."
+SECONDS_FOR_EVENTS = 60  # the server writes events down in batches, every few seconds
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's other end, which keeps what it is sent."""
+
+    def __init__(self):
+        self.received = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def write_recipe(folder, change):
+    """The small recipe under a name of its own, whose window is so long that all ten days are read, and one change."""
+    own = [('"small"', '"broken-logger"'), ("window_days = 3", "window_days = 8")]
+    recipe = RECIPE
+    for old, new in (*own, change):
+        assert recipe.count(old) == 1
+        recipe = recipe.replace(old, new)
+    path = folder / "recipe.toml"
+    path.write_text(recipe, encoding="utf-8")
+    return path
+
+
+NOTHING_IS_TRAINED = ("min_positives = 50\n[weights]", "min_positives = 100000\n[weights]")
+ALERTS_HOLD_TRAINING = ("min_effect = 0.4", "min_effect = 0.4\nholds_training = true")
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("broken")
+    broken = BrokenClickLogger("push", BROKEN_DAY, BROKEN_DAY, lost_share=0.7)
+    world = World(seed=3, rows_per_day=10_000, ad_ctr=0.06, push_ctr=0.05, incidents=(broken,))
+    simulate(world, FIRST_DAY, DAYS, folder)
+    return str(folder / "landing")
+
+
+@pytest.fixture(scope="module")
+def runs(prefect_server, great_expectations, landing, tmp_path_factory):
+    """The day before, the broken day, and that once more: the documents, and what the webhook had by then."""
+    folder = tmp_path_factory.mktemp("runs")
+    recipe, root = write_recipe(folder, NOTHING_IS_TRAINED), folder / "root"
+    found = SimpleNamespace(root=root)
+    with Receiver() as receiver, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTR_RETRAIN_WEBHOOK_URL", f"http://127.0.0.1:{receiver.server_port}/hook")
+        for name, day in (("healthy", DAY_BEFORE), ("broken", BROKEN_DAY), ("again", BROKEN_DAY)):
+            document = daily(day, recipe, str(root), landing)
+            setattr(found, name, SimpleNamespace(document=document, received=list(receiver.received)))
+        receiver.shutdown()
+    return found
+
+
+def arrived(name):
+    """Events of this name about this recipe, at the session's Prefect server."""
+    wanted = EventFilter(event=EventNameFilter(name=[name]), resource=EventResourceFilter(id_prefix=[RESOURCES]))
+    with get_client(sync_client=True) as client:
+        return client.read_events(wanted, limit=50).events  # the server refuses more
+
+
+def wait_for(name):
+    """Events of this name, as soon as there is one."""
+    deadline = time.monotonic() + SECONDS_FOR_EVENTS
+    while not (events := arrived(name)):
+        assert time.monotonic() < deadline, f"expected an event {name} within {SECONDS_FOR_EVENTS} s, received none"
+        time.sleep(0.2)
+    return events
+
+
+def test_a_healthy_day_raises_no_alert(runs):
+    assert runs.healthy.document["alerts"] == []
+    assert runs.healthy.received == []
+
+
+def test_a_broken_click_logger_raises_one_alert_naming_channel_expected_and_received(runs):
+    (alert,) = runs.broken.document["alerts"]
+    low, high = alert["expected"]
+    assert (alert["name"], alert["level"], alert["channel"]) == ("positive_ratio", "warning", "push")
+    assert 0 < alert["received"] < low < high < 1
+    assert alert["received"] == pytest.approx(0.3 * 0.5 * (low + high), rel=0.5)
+    assert "fell by" in alert["cause"]
+    assert "outcome logger lost events" in alert["cause"]
+
+
+def test_an_alert_rejects_no_day_by_itself(runs):
+    assert runs.broken.document["validation"]["passed"] is True
+    assert runs.broken.document["verdict"]["reason"].startswith("Held, nothing was trained. Effective positives")
+
+
+def test_the_webhook_gets_the_alert_of_the_document(runs):
+    alerts = runs.broken.document["alerts"]
+    assert runs.broken.received == [{"recipe": "broken-logger", "date": str(BROKEN_DAY), "alerts": alerts}]
+
+
+def test_the_alert_arrives_at_the_prefect_server_as_an_event(runs):
+    (event,) = wait_for("ctr-retrain.alert")
+    (alert,) = runs.broken.document["alerts"]
+    assert event.resource.id == RESOURCES + "push"
+    assert event.payload == {**alert, "date": str(BROKEN_DAY)}
+
+
+def test_the_same_day_run_again_shows_the_alert_and_sends_nothing(runs):
+    assert runs.again.document["alerts"] == runs.broken.document["alerts"]
+    assert runs.again.received == runs.broken.received
+    emit_event("test.after-the-runs", {"prefect.resource.id": RESOURCES + "test"})
+    wait_for("test.after-the-runs")  # events arrive in the order in which they were sent
+    assert len(arrived("ctr-retrain.alert")) == 1
+
+
+def test_where_the_recipe_says_so_an_alert_holds_training_and_is_the_reason(runs, landing, tmp_path):
+    root = shutil.copytree(runs.root, tmp_path / "root")
+    document = daily(BROKEN_DAY, write_recipe(tmp_path, ALERTS_HOLD_TRAINING), str(root), landing)
+    (alert,) = document["alerts"]
+    assert document["verdict"]["decision"] == "hold"
+    assert document["verdict"]["reason"].startswith("Held, nothing was trained. Positive ratio")
+    assert alert["cause"] in document["verdict"]["reason"]
+    assert [check["name"] for check in document["verdict"]["checks"]] == ["drift"]
+    assert document["training"] is None
+    assert document["metrics"]["challenger"] is None
