@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import sys
-import traceback
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-import click
 import typer
 
 from flows import printing, quiet
-from models.errors import CtrRetrainError, UsageError
+from flows.answer import answer, run
+from models.errors import DataRejectedError, StorageError, UsageError
 
 app = typer.Typer(
     name="ctr-retrain",
     help="Retrain a CTR model every day, and put it in front of users only if it is worth money.",
     no_args_is_help=True,
     add_completion=False,
+    epilog="--recipe, --root, --landing and --json may stand before the command or behind it.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -33,13 +33,12 @@ class _Options:
     recipe: Path | None = None
     root: str | None = None
     landing: str | None = None
-    json: bool = False
 
 
 Date = Annotated[
     str, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; a run is for a day, never for today.")
 ]
-Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
 
 
 @app.callback()
@@ -48,22 +47,22 @@ def options(
     recipe: Annotated[Path | None, typer.Option(help="What to train and how to judge it: a TOML file.")] = None,
     root: Annotated[str | None, typer.Option(help="Where objects and refs are kept.")] = None,
     landing: Annotated[str | None, typer.Option(help="Where raw events land.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")] = False,
+    _json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")] = False,
 ) -> None:
     """Take the global options."""
     if context.invoked_subcommand != "serve":  # whose log is all that a night leaves behind
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    _Options.recipe, _Options.root, _Options.landing, _Options.json = recipe, root, landing, as_json
+    _Options.recipe, _Options.root, _Options.landing = recipe, root, landing
 
 
 @app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/demo")) -> None:
-    """Simulate some weeks, run the last days, show the verdicts."""
+    """Simulate some weeks and run the last days."""
     quiet.import_tensorflow()
     from flows.demo import run_demo  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/demo.toml")
-    _answer({"runs": run_demo(recipe, folder)}, printing.demo)
+    answer({"runs": run_demo(recipe, folder)}, printing.demo)
 
 
 @app.command(name="demo-open-bandit")
@@ -71,12 +70,12 @@ def demo_open_bandit(
     wheel: Annotated[Path, typer.Option(help="obp-0.4.1-….whl, as pip downloads it.")],
     folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/open_bandit"),
 ) -> None:
-    """Land Open Bandit's real sample, run its days, show the verdicts."""
+    """Land Open Bandit's real sample and run its days."""
     quiet.import_tensorflow()
     from flows.demo import run_open_bandit  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/open_bandit.toml")
-    _answer({"runs": run_open_bandit(recipe, folder, wheel)}, printing.demo)
+    answer({"runs": run_open_bandit(recipe, folder, wheel)}, printing.demo)
 
 
 @app.command(name="simulate")
@@ -92,52 +91,50 @@ def simulate_days(
     from tasks.simulate import simulate  # noqa: PLC0415
 
     simulate(World(seed=seed, rows_per_day=rows_per_day), _day(start, "--start"), days, out)
-    _answer({"landing": str(out / "landing"), "truth": str(out / "truth"), "days": days}, printing.pairs)
+    answer({"landing": str(out / "landing"), "truth": str(out / "truth"), "days": days}, printing.pairs)
 
 
 @app.command()
 def land(
     source: Annotated[Path, typer.Option("--from", help="A file that holds many days.")],
 ) -> None:
-    """Split one file of impressions into landing folders by day."""
+    """Split a file of many days into landing folders."""
     from tasks.land import land_file  # noqa: PLC0415
 
     settings, recipe = _configured()
     landed = land_file(source, recipe, settings.landing_zone)
-    _answer({"landing": str(settings.landing_zone), "rows": landed.rows, "malformed": landed.malformed}, printing.pairs)
+    document = {"landing": str(settings.landing_zone), "rows": landed.rows, "malformed": landed.malformed}
+    answer(document, printing.landed)
 
 
 @app.command()
 def ingest(day: Date) -> None:
-    """Read what landed on a day: keep, count duplicates, quarantine with a reason."""
+    """Read what landed on a day; quarantine what is broken."""
     from dataclasses import asdict  # noqa: PLC0415
 
     from tasks.ingest import ingest_day  # noqa: PLC0415
     from tasks.registry import claim_root  # noqa: PLC0415
 
-    settings, recipe = _configured()
+    wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
-    ingested = ingest_day.fn(settings.store, settings.landing_zone, recipe, _day(day), datetime.now(UTC))
-    _answer({"date": day, **asdict(ingested), "day": day}, printing.ingested)
+    ingested = asdict(ingest_day.fn(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC)))
+    answer({"date": str(ingested.pop("day")), **ingested}, printing.ingested)
 
 
 @app.command()
 def validate(day: Date) -> None:
-    """Judge an ingested day by the recipe's bounds; a day that fails is rejected."""
+    """Judge an ingested day by the recipe's bounds."""
     from tasks.registry import claim_root  # noqa: PLC0415
     from tasks.validate import rejection_error, validate_day  # noqa: PLC0415
 
-    settings, recipe = _configured()
+    wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
-    validated = validate_day.fn(settings.store, recipe, _day(day), datetime.now(UTC))
-    document = {
-        "date": day,
-        **validated.to_json(),
-        "data_docs": f"{settings.root}/{validated.path}/data_docs/index.html",
-    }
+    validated = validate_day.fn(settings.store, recipe, wanted, datetime.now(UTC))
+    data_docs = f"{settings.store.root}/{validated.path}/data_docs/index.html"
+    document = {"date": str(wanted), **validated.to_json(), "data_docs": data_docs}
     if not validated.accepted:
         raise rejection_error(validated, settings.landing_zone, document)
-    _answer(document, printing.pairs)
+    answer(document, printing.validated)
 
 
 @app.command()
@@ -145,9 +142,9 @@ def accept(day: Date, reason: Reason) -> None:
     """Accept a rejected day by hand."""
     from tasks.validate import accept_day  # noqa: PLC0415
 
-    settings, _ = _configured()
-    accepted = accept_day(settings.store, _day(day), reason, getpass.getuser(), datetime.now(UTC))
-    _answer({"date": day, **accepted.to_json(), "reason": accepted.reason}, printing.pairs)
+    wanted, why = _day(day), _given(reason)
+    accepted = accept_day(_settings().store, wanted, why, _user(), datetime.now(UTC))
+    answer({"date": str(wanted), **accepted.to_json(), "reason": accepted.reason}, printing.validated)
 
 
 @app.command()
@@ -156,11 +153,11 @@ def daily(
     force: Annotated[bool, typer.Option(help="Make the run anew, even from the same inputs.")] = False,
 ) -> None:
     """Run all stages for one day."""
+    wanted, (settings, _) = _day(day), _configured()
     quiet.import_tensorflow()
     from flows.daily import daily as flow  # noqa: PLC0415
 
-    settings, _ = _configured()
-    _answer(flow(_day(day), settings.recipe, settings.root, settings.landing, force=force), printing.run)
+    answer(flow(wanted, settings.recipe, settings.root, settings.landing, force=force), printing.run)
 
 
 @app.command()
@@ -170,16 +167,18 @@ def backfill(
     retrain: Annotated[Literal["last", "each", "none"], typer.Option(help="Which days train.")] = "last",
     shadow: Annotated[bool, typer.Option(help="Put nothing into service.")] = False,
 ) -> None:
-    """Run past days in order; finished ones are skipped, and the champion never goes back in time."""
+    """Run past days in order; finished ones are skipped."""
+    first, last, (settings, _) = _day(start, "--start"), _day(end, "--end"), _configured()
     quiet.import_tensorflow()
     from flows.backfill import backfill as flow  # noqa: PLC0415
 
-    settings, _ = _configured()
-    first, last = _day(start, "--start"), _day(end, "--end")
     document = flow(first, last, retrain, settings.recipe, settings.root, settings.landing, shadow=shadow)
-    _answer(document, printing.backfill)
-    if any(entry["outcome"] in ("rejected", "data rejected") for entry in document["days"]):
-        raise typer.Exit(3)
+    bad = [entry["date"] for entry in document["days"] if entry["outcome"] in ("rejected", "data rejected")]
+    msg = (
+        f"backfill: expected {len(document['days'])} days of usable data, received {len(bad)} that is not: "
+        f"{', '.join(bad)}. See `ctr-retrain status`; the other days are done."
+    )
+    answer(document, printing.backfill, DataRejectedError(msg, document=document) if bad else None)
 
 
 @app.command()
@@ -189,11 +188,9 @@ def serve(
 ) -> None:
     """Run the daily flow on a schedule until stopped."""
     from flows.schedule import serve_daily  # noqa: PLC0415
-    from flows.settings import load_settings  # noqa: PLC0415
 
     _configured()
-    given = {"recipe": _Options.recipe, "root": _Options.root, "landing": _Options.landing}
-    serve_daily(load_settings(**given, cron=cron, timezone=timezone))
+    serve_daily(_settings(cron=cron, timezone=timezone))
 
 
 @app.command()
@@ -207,10 +204,9 @@ def score(
     from tasks.deploy import served_model  # noqa: PLC0415
     from tasks.score import score_file  # noqa: PLC0415
 
-    settings, _ = _configured()
-    version, bundle = served_model(settings.store, model)
+    version, bundle = served_model(_settings().store, model)
     rows = score_file(bundle, source, target)
-    _answer({"model": version, "rows": rows, "output": str(target)}, printing.pairs)
+    answer({"model": version, "rows": rows, "output": str(target)}, printing.pairs)
 
 
 @app.command()
@@ -218,92 +214,73 @@ def models() -> None:
     """List all models with their verdicts."""
     from tasks.registry import list_models  # noqa: PLC0415
 
-    _answer({"models": list_models(_configured()[0].store)}, printing.models)
+    answer({"models": list_models(_settings().store)}, printing.models)
 
 
 @app.command()
 def status() -> None:
-    """Show champion, newest day, rejected days and newest runs."""
+    """Show champion, newest day, rejected days, runs."""
     from tasks.registry import describe_status  # noqa: PLC0415
 
-    _answer(describe_status(_configured()[0].store), printing.status)
+    answer(describe_status(_settings().store), printing.status)
 
 
 @app.command()
-def explain(run_or_date: str) -> None:
+def explain(run_or_date: Annotated[str, typer.Argument(metavar="RUN_OR_DATE")]) -> None:
     """Say why a run ended as it did."""
     from tasks.registry import find_run  # noqa: PLC0415
 
-    _answer(find_run(_configured()[0].store, run_or_date), printing.run)
+    answer(find_run(_settings().store, run_or_date), printing.run)
 
 
 @app.command()
-def promote(version: str, reason: Reason) -> None:
-    """Put a model into service by hand, against the gate's verdict or after a rollback."""
-    quiet.import_tensorflow()
+def promote(version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason) -> None:
+    """Put a model into service by hand, whatever its verdict."""
+    words = f"{_user()}: {_given(reason)}"
     from tasks.deploy import deploy_challenger  # noqa: PLC0415
 
-    settings, _ = _configured()
-    deploy_challenger.fn(settings.store, version, "override", f"{getpass.getuser()}: {reason}", datetime.now(UTC))
-    _answer({"champion": version, "reason": reason}, printing.pairs)
+    deploy_challenger.fn(_settings().store, version, "override", words, datetime.now(UTC))
+    answer({"champion": version, "reason": reason}, printing.pairs)
 
 
 @app.command()
 def rollback(reason: Reason) -> None:
-    """Bring the champion's predecessor back; the champion stays barred."""
+    """Bring the champion's predecessor back."""
     from tasks.champion import roll_back  # noqa: PLC0415
 
-    store = _configured()[0].store
-    barred, again = roll_back(store, f"{getpass.getuser()}: {reason}", datetime.now(UTC))
-    _answer({"champion": again.version, "barred": barred.version, "reason": reason}, printing.pairs)
+    barred, again = roll_back(_settings().store, f"{_user()}: {_given(reason)}", datetime.now(UTC))
+    answer({"champion": again.version, "barred": barred.version, "reason": reason}, printing.pairs)
 
 
 @app.command()
 def doctor() -> None:
-    """Check this machine, the settings and the root; say what to mend."""
+    """Check machine, settings and root; say what to mend."""
+    settings, recipe = _configured()
     quiet.import_tensorflow()
     from flows.doctor import examine  # noqa: PLC0415
 
-    settings, recipe = _configured()
-    findings = examine(settings, recipe)
-    _answer({"checks": findings}, printing.doctor)
-    if not all(finding["passed"] for finding in findings):
-        raise typer.Exit(4)
+    document = {"checks": examine(settings, recipe)}
+    failed = [check["name"] for check in document["checks"] if not check["passed"]]
+    msg = f"doctor: expected {len(document['checks'])} checks to pass, received failures of {', '.join(failed)}."
+    answer(document, printing.doctor, StorageError(msg, document=document) if failed else None)
 
 
-def main() -> None:
-    """Run the command line; errors become a message on stderr, a document with --json, and an exit status."""
-    try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except CtrRetrainError as error:
-        sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
-        details = dict(error.details)
-        _fail(error, error.exit_code, details.pop("document", {}), details)
-    except click.ClickException as error:
-        error.show()
-        _fail(error, error.exit_code)
-    except (click.Abort, KeyboardInterrupt) as error:
-        sys.stderr.write("\nstopped\n")
-        _fail(error, 130)
-    except Exception as error:  # noqa: BLE001 - a bug: shown whole, and still one JSON document
-        traceback.print_exc()
-        _fail(error, 1)
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its status."""
+    run(app, sys.argv[1:] if arguments is None else arguments)
 
 
-def _fail(error: BaseException, exit_code: int, document: Any = None, details: Any = None) -> NoReturn:
-    if "--json" in sys.argv:
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        failure = {"type": type(error).__name__, "message": message, "exit_code": exit_code, **(details or {})}
-        _write_json({**(document or {}), "error": failure})
-    sys.exit(exit_code)
+def _settings(**more: str | None) -> Any:
+    from flows.settings import load_settings  # noqa: PLC0415
+
+    return load_settings(recipe=_Options.recipe, root=_Options.root, landing=_Options.landing, **more)
 
 
 def _configured() -> tuple[Any, Any]:
     """Settings and recipe."""
-    from flows.settings import load_settings  # noqa: PLC0415
     from models.recipe import load_recipe  # noqa: PLC0415
 
-    settings = load_settings(recipe=_Options.recipe, root=_Options.root, landing=_Options.landing)
+    settings = _settings()
     return settings, load_recipe(settings.recipe)
 
 
@@ -315,16 +292,20 @@ def _day(text: str, option: str = "--date") -> date:
         raise UsageError(msg) from error
 
 
-def _answer(document: dict[str, Any], show: Any) -> None:
-    """Print the document as JSON, or for a person."""
-    if _Options.json:
-        _write_json(document)
-    else:
-        show(document)
+def _given(reason: str) -> str:
+    """The reason, which must say something: it is all that the history keeps of why."""
+    if not reason.strip():
+        msg = f"--reason: expected some words for the history, received {reason!r}"
+        raise UsageError(msg)
+    return reason
 
 
-def _write_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
+def _user() -> str:
+    """Who runs this; in a container the user often has a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import urllib.error
 import urllib.request
 import uuid
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from flows.quiet import QUIET
 from flows.settings import Settings
 from models.errors import CtrRetrainError
 from models.recipe import Recipe
-from tasks.registry import claim_root
+from tasks import layout
 
 MIN_FREE_GIB = 5
 
@@ -45,13 +45,16 @@ def _python() -> dict[str, Any]:
 
 def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
     try:
-        claim_root(settings.store, recipe.name)
+        name = settings.store.read_ref(layout.name_ref())
+        if name and name.value["current"] != recipe.name:
+            words = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
+            return _check("root", passed=False, words=words)
         with settings.store.writing(f"probe/{uuid.uuid4().hex}", {}) as folder:
             (folder / "probe").write_text("written by doctor", encoding="utf-8")
         shutil.rmtree(Path(settings.store.root) / "probe", ignore_errors=True)
     except CtrRetrainError as error:
         return _check("root", passed=False, words=str(error))
-    return _check("root", passed=True, words=f"{settings.store.root} can be written and serves {recipe.name}")
+    return _check("root", passed=True, words=f"{settings.store.root} can be written and takes {recipe.name!r}")
 
 
 def _landing(settings: Settings) -> dict[str, Any]:
@@ -82,8 +85,9 @@ def _server() -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the user's own server
             return _check("prefect", passed=True, words=f"{url} answers")
-    except (urllib.error.URLError, TimeoutError) as error:
-        return _check("prefect", passed=False, words=f"{url}: expected an answer, received: {error}")
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: no URL at all
+        words = f"PREFECT_API_URL {url}: expected an answer, received: {error}. Start that server or unset it."
+        return _check("prefect", passed=False, words=words)
 
 
 def _telemetry() -> dict[str, Any]:

@@ -15,20 +15,45 @@ WORDS = {"promote": "promoted", "hold": "held", "reject": "rejected"}
 
 def pairs(document: dict[str, Any]) -> None:
     """A document of plain values, a line each."""
-    table = Table(show_header=False, box=None)
+    width = max(len(name) for name in document) + 2
     for name, value in document.items():
-        table.add_row(name.replace("_", " "), escape(str(value)))
+        _line(f"{name.replace('_', ' '):{width}}{escape(str(value))}")
+
+
+def landed(document: dict[str, Any]) -> None:
+    """What one file became, by day."""
+    table = Table("day", "rows", box=SIMPLE_HEAD)
+    for day, rows in document["rows"].items():
+        table.add_row(day, f"{rows:,}")
     _console().print(table)
+    if document["malformed"]:
+        _line(f"[yellow]malformed[/yellow] {document['malformed']:,} lines landed too, for ingest to quarantine")
+    _line(f"landing {escape(document['landing'])}")
 
 
 def ingested(document: dict[str, Any]) -> None:
     """What came in on a day, and what became of it."""
-    table = Table("", "received", "kept", "duplicates", "quarantined", title=f"Landed on {document['date']}")
+    table = Table(document["date"], "received", "kept", "duplicates", "quarantined", box=SIMPLE_HEAD)
     for stream in ("impressions", "outcomes"):
         table.add_row(stream, *(f"{value:,}" for value in document[stream].values()))
     _console().print(table)
     for file, reason in document["unreadable"].items():
-        _console().print(f"[red]unreadable[/red] {escape(file)}: {escape(reason)}")
+        _line(f"[red]unreadable[/red] {escape(file)}: {escape(reason)}")
+
+
+def validated(document: dict[str, Any]) -> None:
+    """Whether a day may enter training, and what it failed."""
+    who = "" if document["accepted_by"] == "validation" else f" by {escape(document['accepted_by'])}"
+    why = f": {escape(document['reason'])}" if "reason" in document else ""
+    failed, evaluated = len(document["failed"]), document["evaluated"]
+    _line(
+        f"{document['date']}  [green]accepted[/green]{who}{why}; {evaluated - failed} of {evaluated} expectations met"
+    )
+    for finding in document["failed"]:
+        words = f"expected {finding['expected']}, received {finding['received']}"
+        _line(f"[red]✗[/red] {finding['name']}: {escape(words)}")
+    if "data_docs" in document:
+        _line(f"data docs {escape(document['data_docs'])}")
 
 
 def run(document: dict[str, Any]) -> None:
@@ -36,7 +61,8 @@ def run(document: dict[str, Any]) -> None:
     verdict = document["verdict"]
     console = _console()
     again = " (recorded before)" if document.get("recorded") else ""
-    console.print(f"\n{document['date']}  {_verdict(verdict)}{again}\n{escape(verdict['reason'])}")
+    first = ", first champion" if verdict["bootstrap"] else ""
+    console.print(f"{document['date']}  {_verdict(verdict)}{first}{again}\n{escape(verdict['reason'])}")
     checks = Table("check", "", "in words", box=SIMPLE_HEAD)
     for check in verdict["checks"]:
         checks.add_row(check["name"], "[green]✓[/green]" if check["passed"] else "[red]✗[/red]", escape(check["words"]))
@@ -45,7 +71,14 @@ def run(document: dict[str, Any]) -> None:
         console.print(f"[red]alert[/red] {escape(alert['cause'])}")
     if document.get("not_deployed"):
         console.print(f"[yellow]not put into service[/yellow]: {escape(document['not_deployed'])}")
-    console.print(f"run      {document['run_id']}\nchampion {document['champion']}\nreport   {document['report']}")
+    # A recorded document names the champion that the challenger met; `daily` names the one in service.
+    role = "champion" if "recorded" in document else "against "
+    for name, value in (
+        ("run     ", document["run_id"]),
+        (role, document["champion"]),
+        ("report  ", document["report"]),
+    ):
+        _line(f"{name} {escape(value or 'none')}")
 
 
 def demo(document: dict[str, Any]) -> None:
@@ -54,44 +87,50 @@ def demo(document: dict[str, Any]) -> None:
     table.caption = "cost: per 1,000 impressions, of the challenger and of what it was compared with"
     for entry in document["runs"]:
         table.add_row(*_demo_row(entry))
-    console = _console()
-    console.print(table)
-    console.print(f"report: {document['runs'][-1]['report']}")
+    _console().print(table)
+    if report := document["runs"][-1].get("report"):
+        _line(f"report: {escape(report)}")
 
 
 def backfill(document: dict[str, Any]) -> None:
     """What became of each day."""
-    table = Table("day", "outcome", "")
+    table = Table("day", "outcome", "", box=SIMPLE_HEAD)
     for entry in document["days"]:
-        table.add_row(entry["date"], entry["outcome"], escape(entry.get("run_id") or entry.get("reason") or ""))
+        outcome = _verdict({"decision": entry["outcome"]}) if entry["outcome"] in WORDS else entry["outcome"]
+        table.add_row(entry["date"], outcome, escape(entry.get("run_id") or entry.get("reason") or ""))
     _console().print(table)
 
 
 def models(document: dict[str, Any]) -> None:
     """All models, newest first."""
-    table = Table("version", "data through", "verdict", "state", "cost / 1,000")
+    if not document["models"]:
+        _line("no models yet")
+        return
+    table = Table("version", "data through", "verdict", "state", "cost / 1,000", box=SIMPLE_HEAD)
     for model in document["models"]:
         cost = _figure(model["cost_per_1000"], "{:+.2f}")
-        table.add_row(model["version"], model["data_through"], WORDS[model["decision"]], model["state"], cost)
+        table.add_row(model["version"], model["data_through"], _verdict(model), model["state"], cost)
     _console().print(table)
 
 
 def status(document: dict[str, Any]) -> None:
     """The root at a glance."""
-    console = _console()
     for name in ("root", "recipe", "champion", "champion_data_through", "newest_day"):
-        console.print(f"{name.replace('_', ' '):22}{escape(str(document[name]))}")
+        _line(f"{name.replace('_', ' '):22}{escape(document[name] or 'none')}")
     for day in document["rejected_days"]:
-        console.print(f"[red]rejected[/red] {day['date']}: {escape(day['reason'])}")
+        _line(f"{day['date']}  [red]data rejected[/red]  {escape(day['reason'])}")
+    runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)
     for entry in document["runs"]:
-        console.print(f"{entry['date']}  {_verdict(entry)}  {escape(entry['reason'])}")
+        runs.add_row(entry["date"], _verdict(entry), escape(entry["reason"]))
+    if document["runs"]:
+        _console().print(runs)
 
 
 def doctor(document: dict[str, Any]) -> None:
     """What was checked and what to mend."""
     for check in document["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
-        _console().print(f"{mark} {check['name']}: {escape(check['words'])}")
+        _line(f"{mark} {check['name']}: {escape(check['words'])}")
 
 
 def _demo_row(entry: dict[str, Any]) -> list[str]:
@@ -115,12 +154,16 @@ def _demo_row(entry: dict[str, Any]) -> list[str]:
 
 def _verdict(verdict: dict[str, Any]) -> str:
     decision = verdict["decision"]
-    first = ", first" if verdict.get("bootstrap") else ""
-    return f"[{COLORS[decision]}]{WORDS[decision]}[/]{first}"
+    return f"[{COLORS[decision]}]{WORDS[decision]}[/]"
 
 
 def _figure(value: float | None, pattern: str) -> str:
     return "-" if value is None else pattern.format(value)
+
+
+def _line(text: str) -> None:
+    """A line that nothing breaks or cuts off: it may end in a path."""
+    _console().print(text, soft_wrap=True)
 
 
 def _console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,7 @@ QUIET = {
 }
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each run has a model of its own: retracing is no news
 
 
 def import_tensorflow() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.figures import number, percent
+
 if TYPE_CHECKING:
     from models.recipe import Recipe
     from models.schema import Counts
@@ -97,4 +99,4 @@ def _total(table: pa.Table, column: str) -> int:
 
 
 def _number(name: str, value: float) -> str:
-    return f"{value:.3%}" if "share" in name or "ratio" in name else f"{value:,.6g}"
+    return percent(value) if "share" in name or "ratio" in name else number(round(value, 2))

@@ -203,7 +203,7 @@ def _read_json_lines(
         return landed
     # JSON lines name their keys anew in each row: a key that no row has is a missing column.
     counts = ", ".join(f"count({duck.name(name)})" for name in names)
-    found = connection.execute(f"SELECT {counts} FROM {landed.table}").fetchone() or ()
+    (found,) = connection.execute(f"SELECT {counts} FROM {landed.table}").fetchall()
     columns = {name: "VARCHAR" for name, n in zip(names, found, strict=True) if n}
     return LandedFile(landed.name, landed.parquet, columns, landed.rows, landed.malformed)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
+import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,15 +29,22 @@ from tasks.progress import progress_of
 
 BATCH_ROWS = 200_000
 PROBABILITY = "probability"
+TARGETS = (".parquet", ".csv")
 
 
 def score_file(bundle: Path, source: Path, target: Path) -> int:
     """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
 
     Columns are found under the landed names of the bundle's recipe, or else under ours, and read as ingest reads them.
-    Columns that the file lacks, nulls and unseen values are answered. Raises DataRejectedError for a file that can't
-    be read whole, StorageError where the target can't be written; a target appears whole or not at all.
+    Columns that the file lacks, nulls and unseen values are answered. Of JSON lines, the keys of the first hundred rows
+    and those that the model reads are kept. A target appears whole or not at all. Raises UsageError for a source or
+    target that can't be one, DataRejectedError for a file that can't be read whole, StorageError for a failing disk.
     """
+    if target.suffix not in TARGETS:
+        msg = (
+            f"scores to {target}: expected a name that ends in {' or '.join(TARGETS)}, received another. Set --output."
+        )
+        raise UsageError(msg)
     description = json.loads((bundle / BUNDLE_FILE).read_text(encoding="utf-8"))
     recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
@@ -44,7 +54,8 @@ def score_file(bundle: Path, source: Path, target: Path) -> int:
         rows = f"SELECT * EXCLUDE ({ROW}), "
         order = f" ORDER BY {ROW}" if file.parquet != source else ""
         query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
-        _write(connection.sql(query).to_arrow_reader(BATCH_ROWS), scorer, file.rows, target)
+        batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        _write(batches.schema, _checked(batches, source), scorer, file.rows, target)
     return file.rows
 
 
@@ -81,16 +92,25 @@ def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...]) -> dict[s
     return found
 
 
-def _write(batches: pa.RecordBatchReader, scorer: Scorer, rows: int, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.part")
+def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
+    """The batches as tables; raises DataRejectedError where the file turns out to be damaged in the middle."""
+    try:
+        for batch in batches:
+            yield pa.table(batch)
+    except (OSError, pa.ArrowException) as error:
+        msg = f"scoring {source}: expected a file whose rows can all be read, received: {error}. Nothing was written."
+        raise DataRejectedError(msg) from error
+
+
+def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows: int, target: Path) -> None:
+    aside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        kept = [field for field in batches.schema if not field.name.startswith("_model_")]
+        kept = [field for field in columns if not field.name.startswith("_model_")]
         schema = pa.schema([*kept, pa.field(PROBABILITY, pa.float64())])
         with _open(aside, target.suffix, schema) as writer, progress_of("scoring", "rows") as progress:
             done = 0
-            for batch in batches:
-                table = pa.table(batch)
+            for table in tables:
                 inputs = [name for name in table.column_names if name.startswith("_model_")]
                 given = table.select(inputs).rename_columns([name.removeprefix("_model_") for name in inputs])
                 answered = table.drop_columns(inputs).append_column(PROBABILITY, pa.array(scorer.score(given)))
@@ -101,8 +121,12 @@ def _write(batches: pa.RecordBatchReader, scorer: Scorer, rows: int, target: Pat
     except OSError as error:
         msg = f"scores to {target}: expected a writable disk with room, received: {error}. Nothing was written."
         raise StorageError(msg) from error
+    except pa.ArrowException as error:
+        msg = f"scores to {target}: expected columns that {target.suffix} can hold, received: {error}. Write .parquet."
+        raise UsageError(msg) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where there is no such folder, nothing was left in it either
+            aside.unlink()
 
 
 def _open(path: Path, suffix: str, schema: pa.Schema) -> Any:

@@ -107,7 +107,7 @@ def great_expectations():
 
 
 @pytest.fixture(scope="session")
-def prefect_server():
+def prefect_server(great_expectations):
     """One Prefect server for the whole session, for flows; tasks run through `.fn()` without it."""
     from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415
 

@@ -117,28 +117,28 @@ SPOILED = {
     ),
     "nulls": (
         with_devices(**dict.fromkeys(["ad-1", "ad-2", "ad-3", "ad-4", "ad-5"], "")),
-        {"null_share[device]": "10.417%"},
+        {"null_share[device]": "10.4 %"},
     ),
     "value that is not among those allowed": (with_devices(**{"ad-3": "toaster"}), {"values[device]": "toaster"}),
     "quarantined rows": (
         lambda rows, clicks: (rows + [{**row, "event_id": "x", "channel": "mail"} for row in rows[:3]], clicks),
-        {"quarantined_share": "4.762%"},
+        {"quarantined_share": "4.76 %"},
     ),
-    "duplicates": (lambda rows, clicks: (rows + rows[:3], clicks), {"duplicate_share": "4.762%"}),
+    "duplicates": (lambda rows, clicks: (rows + rows[:3], clicks), {"duplicate_share": "4.76 %"}),
     "a channel without positives": (
         lambda rows, clicks: (rows, [row for row in clicks if row["event_id"].startswith("ad")]),
-        {"positive_ratio[push]": "0.000%"},
+        {"positive_ratio[push]": "0 %"},
     ),
     "a day without positives": (
         lambda rows, clicks: (rows, []),
-        {"positive_ratio[ad]": "0.000%", "positive_ratio[push]": "0.000%"},
+        {"positive_ratio[ad]": "0 %", "positive_ratio[push]": "0 %"},
     ),
     "a channel with too many positives": (
         lambda rows, clicks: (
             rows,
             [{"event_id": row["event_id"], "ts": row["ts"], "kind": "click"} for row in rows if row["channel"] == "ad"],
         ),
-        {"positive_ratio[ad]": "100.000%", "positive_ratio[push]": "0.000%"},
+        {"positive_ratio[ad]": "100 %", "positive_ratio[push]": "0 %"},
     ),
     "a channel that is missing": (
         lambda rows, clicks: ([row for row in rows if row["channel"] == "ad"], clicks),
@@ -248,7 +248,7 @@ def test_day_that_was_never_ingested_or_validated_can_be_neither_validated_nor_a
 def test_rejection_says_what_was_expected_and_received_and_what_to_do(store, validated, strict, landing, day):
     error = rejection_error(validated(strict, SPOILED["nulls"][0]), landing, {"date": str(day)})
     assert error.exit_code == 3
-    assert "null_share[device]: expected at most 10.000%, received 10.417%" in str(error)
+    assert "null_share[device]: expected at most 10 %, received 10.4 %" in str(error)
     assert f"ctr-retrain accept --date {day} --reason" in str(error)
     assert error.details["document"] == {"date": str(day)}
 
@@ -261,8 +261,8 @@ def test_findings_that_are_gone_do_not_pass(validated, strict):
 def test_ranges_are_told_in_words(strict):
     words = {expected.name: expected.words() for expected in expected_ranges(strict)}
     assert words["rows"] == "at least 24"
-    assert words["quarantined_share"] == "at most 4.000%"
-    assert words["positive_ratio[ad]"] == "10.000% to 60.000%"
+    assert words["quarantined_share"] == "at most 4 %"
+    assert words["positive_ratio[ad]"] == "10 % to 60 %"
 
 
 def test_hostile_column_name_is_judged_and_documented(store, validated, tiny_recipe):
