@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: date, webhook_url: str) -> bool:
     """Emit each alert as an event and post all in one JSON document to the webhook, once a day for equal alerts.
 
-    Returns whether people were told now; where the webhook took nothing, the day's next run tries again.
+    Returns whether people were told now; where the webhook took nothing, the day's next run tries it again.
     """
     documents = [alert.to_json() for alert in alerts]
     told = store.read_ref(layout.alerted_ref(day))
-    if not alerts or (told and told.value["alerts"] == documents):
+    known = told is not None and told.value["alerts"] == documents
+    if not alerts or (told is not None and known and told.value["posted"]):
         return False
-    for document in documents:
+    for document in [] if known else documents:
         resource = {"prefect.resource.id": f"ctr-retrain.{recipe_name}.{document['channel']}"}
         emit_event(EVENT, resource, payload={**document, "date": str(day)})
         log.warning("alert on %s, channel %s: %s", day, document["channel"], document["cause"])
     body = json.dumps({"recipe": recipe_name, "date": str(day), "alerts": documents}).encode()
-    if webhook_url and not _post(webhook_url, body):
-        return False
-    store.swap_ref(layout.alerted_ref(day), {"alerts": documents}, told)
-    return True
+    posted = not webhook_url or _post(webhook_url, body)
+    store.swap_ref(layout.alerted_ref(day), {"alerts": documents, "posted": posted}, told)
+    return posted
 
 
 def _post(url: str, body: bytes) -> bool:

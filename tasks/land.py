@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import glob
 import tempfile
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 from models.errors import DataRejectedError, StorageError
@@ -17,6 +14,7 @@ from models.schema import landed_columns
 from tasks import duck
 from tasks.clean import as_time
 from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
+from tasks.whole import appearing
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,14 @@ def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
             for landed_day in rows:
                 query = _query(file, f"coalesce({day}, DATE '{min(rows)}') = DATE '{landed_day}'")
                 target = impressions / f"dt={landed_day}" / f"{name}.parquet"
-                _write_whole(target, partial(_copy, connection, query))
+                with appearing(target) as aside:
+                    connection.execute(duck.copy_to(aside, query))
                 stale.discard(target)
             if file.malformed:
                 text = "".join(f"{' '.join(row.raw.splitlines())}\n" for row in file.malformed)
                 target = impressions / f"dt={min(rows)}" / f"{name}.malformed.jsonl"
-                _write_whole(target, lambda aside: aside.write_text(text, encoding="utf-8"))
+                with appearing(target) as aside:
+                    aside.write_text(text, encoding="utf-8")
                 stale.discard(target)
         for path in stale:
             path.unlink()
@@ -93,18 +93,3 @@ def _query(file: LandedFile, condition: str) -> str:
     """Some of the file's rows with the columns that it really has, in its order."""
     columns = ", ".join(duck.name(column) for column in file.columns)
     return f"SELECT {columns} FROM {file.table} WHERE {condition} ORDER BY {ROW}"
-
-
-def _copy(connection: duck.Connection, query: str, target: Path) -> None:
-    connection.execute(duck.copy_to(target, query))
-
-
-def _write_whole(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a file so that readers of the landing zone see all of it or nothing."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
-    try:
-        write(aside)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ All figures come from what the earlier stages wrote; nothing is judged here. Wha
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,12 +24,12 @@ from models.metrics import ReliabilityBin
 from models.recipe import Recipe
 from tasks import duck, layout
 from tasks.ingest import current_day_object
-from tasks.layout import DRIFT_FILE, EVALUATION_FILE, RUN_FILE, TRAINING_FILE
+from tasks.layout import DRIFT_FILE, EVALUATION_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
 from tasks.plan import RunPlan
 from tasks.store import LocalStore, Store
 from tasks.validate import Finding, load_validated_day
+from tasks.whole import appearing
 
-REPORT_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
 WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
 QUARANTINE_REASONS = 12  # shown; there are hardly more
@@ -251,14 +250,9 @@ def _shown(value: float | list[float] | None) -> str:
 
 def _replace(target: Path, page: str) -> None:
     """Write beside the target, then rename over it."""
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with appearing(target) as aside:
             aside.write_text(page, encoding="utf-8")
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
     except OSError as error:
         msg = (
             f"could not write {target}: expected a writable disk with room, received: {error.strerror or error}. "

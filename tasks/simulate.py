@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import uuid
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +21,7 @@ from models.errors import StorageError
 from models.traffic import Stream, random_stream
 from models.world import World, simulate_day
 from tasks.progress import progress_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tasks.whole import appearing
 
 LATE_SHARE = 0.004  # of impressions and of outcomes: land a day after they happened
 DUPLICATE_SHARE = 0.003
@@ -64,20 +59,20 @@ class _Landing:
     def write(self, landing: Path) -> None:
         """Write the day's folders."""
         for name, rows in self.impressions.items():
-            target = landing / "impressions" / f"dt={self.day}" / name
-            _write_whole(target, partial(pq.write_table, rows, compression="zstd"))
+            with appearing(landing / "impressions" / f"dt={self.day}" / name) as aside:
+                pq.write_table(rows, aside, compression="zstd")
         rows = pa.concat_tables(self.outcomes).sort_by([("ts", "ascending"), ("event_id", "ascending")])
         lines = [json.dumps({**row, "ts": row["ts"].isoformat()}) for row in rows.to_pylist()]
         text = "\n".join([*lines, *self.broken_lines, ""])
-        target = landing / "outcomes" / f"dt={self.day}" / "outcomes.jsonl.gz"
-        _write_whole(target, lambda path: path.write_bytes(gzip.compress(text.encode(), mtime=0)))
+        with appearing(landing / "outcomes" / f"dt={self.day}" / "outcomes.jsonl.gz") as aside:
+            aside.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def _land(world: World, day: date, landing: dict[date, _Landing], folder: Path) -> None:
     """Distribute an event day over the landing days; days beyond the last one are dropped."""
     simulated = simulate_day(world, day)
-    truth = folder / "truth" / f"dt={day}.parquet"
-    _write_whole(truth, partial(pq.write_table, simulated.truth, compression="zstd"))
+    with appearing(folder / "truth" / f"dt={day}.parquet") as aside:
+        pq.write_table(simulated.truth, aside, compression="zstd")
 
     rng = random_stream(world.seed, Stream.LANDING, day.toordinal())
     impressions, tomorrow = simulated.impressions, landing.get(day + timedelta(days=1))
@@ -109,14 +104,3 @@ def _with_broken_rows(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
     index = rows.column_names.index
     broken = broken.set_column(index("event_id"), "event_id", ids).set_column(index("ts"), "ts", times)
     return pa.concat_tables([rows, broken])
-
-
-def _write_whole(target: Path, write: Callable[[Path], object]) -> None:
-    """Write aside under a name that no reader of a landing zone looks at, then move into place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{uuid.uuid4().hex}")
-    try:
-        write(aside)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -104,3 +104,4 @@ def test_a_webhook_that_is_down_stops_nothing_is_named_without_its_token_and_is_
     assert "s3cret" not in caplog.text
     assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
     assert len(receiver.received) == 1
+    assert len(events) == 1  # the event had gone out the first time
