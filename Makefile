@@ -26,7 +26,7 @@ demo-open-bandit: .venv/installed
 
 test: lint
 	infra/browser.sh
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed
 	.venv/bin/ruff check .

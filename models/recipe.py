@@ -292,11 +292,7 @@ def _explain(problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return f"{key}: expected a value, received nothing. Add the key"
     if problem["type"] == "value_error":
-        message = str(problem["ctx"]["error"])
-        return (
-            f"{key}: {message}"
-            if isinstance(problem["input"], dict)
-            else f"{key}: {message}, received {problem['input']!r}"
-        )
+        received = "" if isinstance(problem["input"], dict) else f", received {problem['input']!r}"
+        return f"{key}: {problem['ctx']['error']}{received}"
     expected = problem["msg"].removeprefix("Input should be ")
     return f"{key}: expected {expected}, received {problem['input']!r}"
