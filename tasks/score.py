@@ -50,6 +50,10 @@ def score_file(bundle: Path, source: Path, target: Path) -> int:
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
         file = _read(connection, source, recipe, Path(scratch))
         inputs = _inputs(file, recipe, scorer.columns)
+        if not inputs:
+            wanted, received = ", ".join(scorer.columns), ", ".join(file.columns) or "none"
+            msg = f"scoring {source}: expected at least one of the model's columns {wanted}, received {received}."
+            raise DataRejectedError(msg)
         selects = [f"{expression} AS {duck.name(f'_model_{name}')}" for name, expression in inputs.items()]
         rows = f"SELECT * EXCLUDE ({ROW}), "
         order = f" ORDER BY {ROW}" if file.parquet != source else ""

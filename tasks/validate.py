@@ -116,6 +116,7 @@ def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
 def rejection_error(validated: ValidatedDay, landing: Path, document: dict[str, Any]) -> DataRejectedError:
     """The error of a day that may not enter training, in words for the person on call, with the day's document."""
     failed = [f"{f.name}: expected {f.expected}, received {f.received}" for f in validated.findings if not f.passed]
+    failed += [f"{file}: {reason}" for file, reason in document.get("ingest", {}).get("unreadable", {}).items()]
     msg = (
         f"{validated.day} was rejected by validation: {'; '.join(failed)}. Check the loggers and {landing}; "
         f"to take the day as it is, run `ctr-retrain accept --date {validated.day} --reason …`, then run again."

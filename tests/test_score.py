@@ -86,9 +86,8 @@ def test_scoring_the_raw_landed_file_gives_the_evaluations_own_numbers(score, la
         first_run.root / "runs" / first_run.document["run_id"] / "scores.parquet", columns=["event_id", "challenger"]
     )
     served = dict(zip(scored["event_id"].to_pylist(), scored["probability"].to_pylist(), strict=True))
-    both = [
-        (served[event], value) for event, value in zip(*judged.to_pydict().values(), strict=True) if event in served
-    ]
+    pairs = zip(*judged.to_pydict().values(), strict=True)
+    both = [(served[event], value) for event, value in pairs if event in served]
     assert len(both) > 0.95 * len(judged)  # the others landed a day later, in another file
     ours, theirs = np.array(both).T
     assert np.abs(ours - theirs).max() <= 1e-6
@@ -151,9 +150,14 @@ def test_unseen_values_nulls_and_missing_columns_are_answered(score, rows, expec
     answered = probabilities(score, write(strange, tmp_path / "a.parquet"))
     assert ((answered > 0) & (answered < 1)).all()
     assert not np.allclose(answered, expected)
-    nothing = pa.table({"something else": ["x"]})
-    (alone,) = probabilities(score, write(nothing, tmp_path / "b.parquet"))
+    (alone,) = probabilities(score, write(pa.table({"segment": ["s01"]}), tmp_path / "b.parquet"))
     assert 0 < alone < 1
+
+
+def test_a_file_with_none_of_the_models_columns_is_taken_for_the_wrong_file(score, tmp_path):
+    source = write(pa.table({"something else": ["x"]}), tmp_path / "a.parquet")
+    answer = score(source, tmp_path / "out.csv")
+    assert_refused(answer, 3, "expected at least one of the model's columns", tmp_path / "out.csv")
 
 
 def test_your_own_column_names_work_as_the_models_recipe_maps_them(score, rows, first_run, expected, tmp_path):
@@ -207,9 +211,8 @@ def test_a_file_that_is_damaged_in_the_middle_is_blamed_and_not_the_disk(score, 
 
 def test_a_missing_file_is_wrong_use(score, tmp_path):
     answer = score(tmp_path / "none.csv", tmp_path / "out.csv")
-    assert_refused(
-        answer, 2, "none.csv: expected a Parquet, CSV or JSON lines file, received none", tmp_path / "out.csv"
-    )
+    words = "none.csv: expected a Parquet, CSV or JSON lines file, received none"
+    assert_refused(answer, 2, words, tmp_path / "out.csv")
 
 
 def test_a_column_of_the_name_that_scoring_adds_is_not_overwritten(score, rows, tmp_path):
