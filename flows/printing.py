@@ -88,8 +88,7 @@ def demo(document: dict[str, Any]) -> None:
     for entry in document["runs"]:
         table.add_row(*_demo_row(entry))
     _console().print(table)
-    if report := document["runs"][-1].get("report"):
-        _line(f"report: {escape(report)}")
+    _line(f"report: {escape(document['runs'][-1]['report'])}")
 
 
 def backfill(document: dict[str, Any]) -> None:
@@ -134,9 +133,7 @@ def doctor(document: dict[str, Any]) -> None:
 
 
 def _demo_row(entry: dict[str, Any]) -> list[str]:
-    """A demonstration's line; a day whose data was rejected has no verdict."""
-    if "error" in entry:
-        return [entry["date"], "[red]data rejected[/red]", "", "", "", "", escape(entry["error"])]
+    """A demonstration's line."""
     challenger, other = entry["metrics"]["challenger"], entry["metrics"]["champion"]
     if challenger is None:
         return [entry["date"], _verdict(entry["verdict"]), "", "", "", "", "nothing trained"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from models.recipe import Recipe
@@ -38,11 +38,6 @@ class DayPlan:
     def all_days(self) -> tuple[date, ...]:
         """Every event day that the run may read, oldest first, D included."""
         return day_range(self.train[0], self.day)
-
-    def to_json(self) -> dict[str, Any]:
-        """As `daily --json` shows it."""
-        days = {"train": self.train, "calibrate": self.calibrate, "validate": self.validate}
-        return {name: [str(day) for day in value] for name, value in days.items()}
 
 
 def plan_days(day: date, recipe: Recipe) -> DayPlan:

@@ -56,10 +56,6 @@ def test_no_day_both_trains_and_validates_and_none_is_left_between(tiny_recipe):
     assert plan.calibrate == plan.train  # a window shorter than the calibration days gives all it has
 
 
-def test_document_of_a_plan_writes_days_as_text(tiny_recipe):
-    assert plan_days(D, tiny_recipe()).to_json()["validate"] == ["2026-03-28"]
-
-
 def test_range_of_days_that_ends_before_it_begins_is_empty():
     assert day_range(D, date(2026, 3, 30)) == ()
     assert day_range(date(2024, 2, 28), date(2024, 3, 1)) == (

@@ -93,6 +93,7 @@ def test_data_docs_are_written_beside_the_findings(store, validated, strict):
     assert "Great Expectations" in (folder / "data_docs" / "index.html").read_text(encoding="utf-8")
     pages = list((folder / "data_docs" / "validations").rglob("*.html"))
     assert len(pages) == 2  # the profile's and the value set's
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 1_000_000  # one a day, kept
     assert any("hours_covered" in page.read_text(encoding="utf-8") for page in pages)
     assert len(json.loads((folder / "findings.json").read_text(encoding="utf-8"))) == 10
 
