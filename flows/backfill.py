@@ -15,8 +15,8 @@ from flows.settings import load_settings
 from models.days import day_range
 from models.errors import DataRejectedError, UsageError
 from models.recipe import load_recipe
-from tasks.ingest import current_day_object, ingest_day
-from tasks.registry import claim_root, current_champion, recorded_day
+from tasks.ingest import ingest_day
+from tasks.registry import claim_root, current_champion, finished_run
 from tasks.validate import load_validated_day, validate_day
 
 Retrain = Literal["last", "each", "none"]
@@ -46,7 +46,7 @@ def backfill(
     for day in day_range(start, end):
         trains = retrain == "each" or (retrain == "last" and day == end)
         try:
-            if trains and (run := recorded_day(store, day)):
+            if trains and (run := finished_run(store, day, shadow=shadow)):
                 days.append({"date": str(day), "outcome": "skipped", "run_id": run})
             elif trains:
                 document = daily(day, settings.recipe, settings.root, settings.landing, shadow=shadow)
@@ -60,9 +60,10 @@ def backfill(
 
 
 def _ingest(store: Any, landing: Path, recipe: Any, day: date) -> str:
-    """Ingest and validate a day unless both was done; what came of it in a word."""
-    if current_day_object(store, day) and load_validated_day(store, day):
-        return "skipped"
-    now = datetime.now(UTC)
+    """Ingest and validate a day; what came of it in a word. Files and bounds that were seen before cost nothing."""
+    before, now = load_validated_day(store, day), datetime.now(UTC)
     ingest_day(store, landing, recipe, day, now)
-    return "ingested" if validate_day(store, recipe, day, now).accepted else "rejected"
+    validated = validate_day(store, recipe, day, now)
+    if not validated.accepted:
+        return "rejected"
+    return "skipped" if validated == before else "ingested"

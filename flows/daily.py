@@ -11,7 +11,7 @@ import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imp
 # isort: on
 from prefect import flow, runtime
 
-from flows.settings import Settings, load_settings
+from flows.settings import load_settings
 from models.recipe import Recipe, load_recipe
 from models.weights import Factors
 from tasks import layout
@@ -40,14 +40,14 @@ def daily(
     force: bool = False,
     shadow: bool = False,
 ) -> dict[str, Any]:
-    """Run all stages for one day and return the run's document; without a day, for the one before the scheduled time.
+    """Run all stages for one day and return its document; without a day, for the newest one over by then.
 
     A run that was made from the same inputs is found, not made again, unless forced. In the shadow nothing is put
     into service. Raises DataRejectedError where the day, or its whole window, can't be used.
     """
     settings = load_settings(recipe=recipe, root=root, landing=landing)
     rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
-    day = day or _scheduled_day(settings)
+    day = day or scheduled_day(runtime.flow_run.scheduled_start_time or now)
     claim_root(store, rules.name)
 
     ingested = ingest_day(store, settings.landing_zone, rules, day, now)
@@ -66,11 +66,11 @@ def daily(
     if not recorded:
         with store.writing(path, plan.to_json()) as folder:
             _make_run(store, rules, plan, drift, document, folder)
-    record_run(store, plan)
     document = load_document(store, path)
     refusal = None
     if document["verdict"]["decision"] == "promote" and not shadow:
         refusal = deploy_challenger(store, plan.run_id, "promote", document["verdict"]["reason"], now)
+    record_run(store, plan)  # last: a run that died before is found and finished by the next
     champion = current_champion(store)
     write_run_list(store, champion)
     return {**document, "champion": champion, "not_deployed": refusal, "recorded": recorded}
@@ -92,7 +92,6 @@ def _make_run(
     write_report(store, recipe, plan, folder)
 
 
-def _scheduled_day(settings: Settings) -> date:
-    """The day before the time for which this run was scheduled, in the schedule's time zone."""
-    scheduled = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
-    return scheduled.astimezone(settings.zone).date() - timedelta(days=1)
+def scheduled_day(due: datetime) -> date:
+    """The newest event day that was over when this run was due; event days are UTC, wherever the schedule lives."""
+    return due.astimezone(UTC).date() - timedelta(days=1)

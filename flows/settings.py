@@ -63,11 +63,6 @@ class Settings(BaseSettings):
         """The landing zone's folder."""
         return _local(self.landing, "landing")
 
-    @property
-    def zone(self) -> ZoneInfo:
-        """The schedule's time zone."""
-        return ZoneInfo(self.timezone)
-
 
 def load_settings(**given: str | Path | None) -> Settings:
     """The settings; what is given here counts before the environment. Raises UsageError naming the setting."""

@@ -86,9 +86,13 @@ def signature_names(columns: Iterable[str]) -> dict[str, str]:
 def save_serving(model: keras.Model, path: Path) -> None:
     """Write the served model as a SavedModel folder: signature "serving_default", and COLUMNS_FILE.
 
-    That file maps the signature's names to the columns'.
+    That file maps the signature's names to the columns'. Raises StorageError where TensorFlow can't write.
     """
-    model.export(path, verbose=False)
+    try:
+        model.export(path, verbose=False)
+    except tf.errors.OpError as error:
+        msg = f"model {path}: expected a writable disk with room, received: {error.message}. Free space and run again."
+        raise StorageError(msg) from error
     names = signature_names(raw_columns(model.get_layer("features").features))
     file = path / COLUMNS_FILE
     file.parent.mkdir()

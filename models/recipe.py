@@ -258,7 +258,7 @@ class Recipe(Section):
 
 # Known only after the decision (or only to the logger), so never an input of the model.
 NOT_FEATURES = frozenset(
-    {"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence"}
+    {"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence", "probability"}
 )
 
 

@@ -98,8 +98,9 @@ def _fill(
 
 
 def _impressions(landings: dict[date, Path], event_day: date) -> str:
-    """The event day's impressions over its landing days; an event that landed before, with whatever time, is left out.
+    """The event day's impressions over its landing days, each event once: the earliest of these landings wins.
 
+    An id that landed before the day itself, with a time before it, is another event of that earlier day.
     Each landing holds an event once and later ones hold few of the day, so this costs no sort of the whole day.
     """
     within = f"ts >= TIMESTAMP '{event_day}' AND ts < TIMESTAMP '{event_day}' + INTERVAL 1 DAY"

@@ -76,9 +76,10 @@ class RunPlan:
 
 @task(cache_policy=NO_CACHE)
 def catch_up(store: Store, landing: Path, recipe: Recipe, day: date, now: datetime) -> dict[str, str]:
-    """Ingest and validate the days before `day` that its run may read and that nobody has looked at yet.
+    """Ingest the days before `day` that its run may read and that nobody has looked at yet; validate them all.
 
-    Days that another recipe read otherwise are ingested again. Returns the days that could not be ingested, and why: a
+    Days that another recipe read otherwise are ingested again, and other bounds judge anew, save what was accepted by
+    hand. Returns the days that could not be ingested, and why: a
     missed night is made good, a bad one is left out.
     """
     problems: dict[str, str] = {}
@@ -88,8 +89,7 @@ def catch_up(store: Store, landing: Path, recipe: Recipe, day: date, now: dateti
             try:
                 if not ingested_by(store, earlier, recipe):
                     ingest_day.fn(store, landing, recipe, earlier, now)
-                if load_validated_day(store, earlier) is None:
-                    validate_day.fn(store, recipe, earlier, now)
+                validate_day.fn(store, recipe, earlier, now)  # by today's bounds; what they said before is kept
             except DataRejectedError as error:
                 problems[str(earlier)] = str(error)
             progress(number, len(earlier_days))
@@ -109,6 +109,8 @@ def plan_run(store: Store, recipe: Recipe, day: date, problems: dict[str, str], 
         for wanted in (*days.train, *days.validate)
         if str(wanted) not in excluded
     }
+    excluded |= {str(wanted): "no impressions of that day" for wanted, labelled in labels.items() if not labelled.rows}
+    labels = {wanted: labelled for wanted, labelled in labels.items() if labelled.rows}
     train = tuple(labels[wanted] for wanted in days.train if wanted in labels)
     validate = tuple(labels[wanted] for wanted in days.validate if wanted in labels)
     for purpose, wanted, found in (("train", days.train, train), ("validate", days.validate, validate)):
@@ -146,8 +148,10 @@ def _excluded(store: Store, days: DayPlan, problems: dict[str, str]) -> dict[str
     excluded: dict[str, str] = {}
     for wanted in (*days.train, *days.validate):
         validated = load_validated_day(store, wanted)
-        if validated is None:
-            excluded[str(wanted)] = problems.get(str(wanted), "not ingested and validated")
+        if str(wanted) in problems:
+            excluded[str(wanted)] = problems[str(wanted)]
+        elif validated is None:
+            excluded[str(wanted)] = "not ingested and validated"
         elif not validated.accepted:
             excluded[str(wanted)] = f"rejected: {validated.reason}"
     return excluded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from models.errors import DataRejectedError, UsageError
+from models.errors import UsageError
 from tasks import layout
 from tasks.champion import read_champions
 from tasks.document import load_document
@@ -45,6 +45,19 @@ def recorded_day(store: Store, day: date) -> str | None:
     return str(ref.value["current"]) if ref else None
 
 
+def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
+    """The newest run that was made for a day, if nothing is left to do: a promoted one has been in service too.
+
+    In the shadow nothing goes into service, so a run is finished once it was made.
+    """
+    run_id = recorded_day(store, day)
+    if run_id is None or shadow:
+        return run_id
+    promoted = load_document(store, layout.run_object(run_id))["verdict"]["decision"] == "promote"
+    served = any(tenure.version == run_id for tenure in read_champions(store).tenures)
+    return run_id if served or not promoted else None
+
+
 def current_champion(store: Store) -> str | None:
     """The version in service."""
     current = read_champions(store).current
@@ -52,14 +65,14 @@ def current_champion(store: Store) -> str | None:
 
 
 def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
-    """The document of a run by its id or its day; raises DataRejectedError where there is none."""
+    """The document of a run by its id or its day; raises UsageError where there is none."""
     try:
         run_id = recorded_day(store, date.fromisoformat(run_or_day))
     except ValueError:
         run_id = run_or_day
     if run_id is None or store.open(layout.run_object(run_id)) is None:
         msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
-        raise DataRejectedError(msg)
+        raise UsageError(msg)
     return load_document(store, layout.run_object(run_id))
 
 

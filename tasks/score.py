@@ -32,11 +32,11 @@ PROBABILITY = "probability"
 TARGETS = (".parquet", ".csv")
 
 
-def score_file(bundle: Path, source: Path, target: Path) -> int:
+def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> int:
     """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
 
-    Columns are found under the landed names of the bundle's recipe, or else under ours, and read as ingest reads them.
-    Columns that the file lacks, nulls and unseen values are answered. Of JSON lines, the keys of the first hundred rows
+    Columns are found under the landed names of the bundle's recipe, or else under ours (with our_names: under ours
+    alone), and read as ingest reads them. Columns that the file lacks, nulls and unseen values are answered. Of JSON lines, the keys of the first hundred rows
     and those that the model reads are kept. A target appears whole or not at all. Raises UsageError for a source or
     target that can't be one, DataRejectedError for a file that can't be read whole, StorageError for a failing disk.
     """
@@ -49,7 +49,7 @@ def score_file(bundle: Path, source: Path, target: Path) -> int:
     recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
         file = _read(connection, source, recipe, Path(scratch))
-        inputs = _inputs(file, recipe, scorer.columns)
+        inputs = _inputs(file, recipe, scorer.columns, our_names=our_names)
         if not inputs:
             wanted, received = ", ".join(scorer.columns), ", ".join(file.columns) or "none"
             msg = f"scoring {source}: expected at least one of the model's columns {wanted}, received {received}."
@@ -84,11 +84,11 @@ def _read(connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, s
     return file
 
 
-def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...]) -> dict[str, str]:
+def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_names: bool) -> dict[str, str]:
     """The served graph's columns as SQL expressions over the file's; those that the file lacks are left out."""
     found = {}
     for column in impression_columns(recipe):
-        source = column.source if column.source in file.columns else column.name
+        source = column.name if our_names or column.source not in file.columns else column.source
         if column.name in wanted and source in file.columns:
             found[column.name] = typed(file, replace(column, source=source), recipe.landing.time)
     if recipe.landing.channel_constant and "channel" in wanted:
@@ -139,6 +139,6 @@ def _open(path: Path, suffix: str, schema: pa.Schema) -> Any:
 
 if __name__ == "__main__":
     try:
-        score_file(*(Path(argument) for argument in sys.argv[1:4]))
+        score_file(*(Path(argument) for argument in sys.argv[1:4]), our_names=True)  # deploy's serving check
     except CtrRetrainError as failure:
         sys.exit(str(failure))

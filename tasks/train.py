@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -89,7 +90,7 @@ def _encode(
     """The rows of a query as memory-mapped arrays, in their order."""
 
     def open_map(name: str, dtype: Any, *width: int) -> npt.NDArray[Any]:
-        return np.lib.format.open_memmap(scratch / f"{name}.npy", "w+", dtype, (rows, *width))
+        return make_map(scratch / f"{name}.npy", dtype, (rows, *width))
 
     ids = open_map("ids", np.int32, len(fields(recipe.features)))
     numeric = open_map("numeric", np.float32, len(numbers(recipe.features)))
@@ -106,6 +107,17 @@ def _encode(
             confidence[part] = table["confidence"].fill_null(1.0).to_numpy()
         first += len(table)
     return TrainingRows(ids, numeric, label, day_index, confidence)
+
+
+def make_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """A new .npy file as a writable map, its room on the disk taken: a full disk is an OSError here and now.
+
+    Writing to a sparse file on a full disk would be a bus error, which kills the process.
+    """
+    mapped: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return mapped
 
 
 def _chunks(numeric: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:

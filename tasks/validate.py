@@ -21,7 +21,7 @@ from models.recipe import Recipe
 from tasks import layout
 from tasks.expectations import run_expectations
 from tasks.ingest import IngestedDay, current_day_object, load_ingested_day
-from tasks.store import Store, digest_of
+from tasks.store import Ref, Store, digest_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     ref = store.read_ref(layout.accepted_ref(day))
     if ref is None or ref.value["day_object"] != ingested.path or ref.value["by"] == "validation":
         reason = f"failed {', '.join(failed)}" if failed else f"all {len(findings)} expectations met"
-        _decide(store, day, ingested.path, path, accepted=not failed, by="validation", reason=reason, now=now)
+        entry = {"accepted": not failed, "by": "validation", "reason": reason}
+        _decide(store, day, ref, {**entry, "day_object": ingested.path, "validation": path}, now)
     validated = load_validated_day(store, day)
     assert validated is not None
     return validated
@@ -96,8 +97,8 @@ def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) ->
     if ref is None or load_validated_day(store, day) is None:
         msg = f"accept {day}: expected its data to be validated, received none that is. Run `validate --date {day}`."
         raise DataRejectedError(msg)
-    value = ref.value
-    _decide(store, day, value["day_object"], value["validation"], accepted=True, by=who, reason=reason, now=now)
+    judged = {name: ref.value[name] for name in ("day_object", "validation")}
+    _decide(store, day, ref, {**judged, "accepted": True, "by": who, "reason": reason}, now)
     validated = load_validated_day(store, day)
     assert validated is not None
     return validated
@@ -124,11 +125,8 @@ def rejection_error(validated: ValidatedDay, landing: Path, document: dict[str, 
     return DataRejectedError(msg, document=document)
 
 
-def _decide(
-    store: Store, day: date, day_object: str, validation: str, *, accepted: bool, by: str, reason: str, now: datetime
-) -> None:
-    ref = store.read_ref(layout.accepted_ref(day))
-    entry = {"accepted": accepted, "by": by, "reason": reason, "day_object": day_object, "validation": validation}
+def _decide(store: Store, day: date, ref: Ref | None, entry: dict[str, Any], now: datetime) -> None:
+    """Swap the decision on top of the one that was read; raises BusyError where somebody decided meanwhile."""
     if ref and {name: ref.value[name] for name in entry} == entry:
         return
     history = [*(ref.value["history"] if ref else []), {**entry, "at": now.isoformat()}]

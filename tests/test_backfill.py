@@ -1,3 +1,4 @@
+import gzip
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from flows.backfill import backfill
 from models.errors import UsageError
 from tasks.registry import current_champion
 from tasks.store import LocalStore
-from tests.small_world import FIRST_DAY, LAST_DAY, REPOSITORY, RUN_DAY, clean_environment
+from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment
 
 
 def outcomes(document):
@@ -50,6 +51,31 @@ def test_a_bad_day_is_noted_and_the_others_go_on(prefect_server, small_landing, 
     document = backfill(FIRST_DAY, last, "none", recipe_file, str(tmp_path / "root"), str(landing))
     assert outcomes(document) == ["ingested", "data rejected", "ingested"]
     assert "nothing landed on 2026-03-03" in document["days"][1]["reason"]
+
+
+def test_a_rejected_day_stays_rejected_however_often_it_is_asked_for_until_its_files_are_mended(
+    prefect_server, small_landing, recipe_file, tmp_path
+):
+    landing = shutil.copytree(small_landing, tmp_path / "landing")
+    outcome_file = landing / "outcomes" / f"dt={FIRST_DAY}" / "outcomes.jsonl.gz"
+    whole = outcome_file.read_bytes()
+    outcome_file.write_bytes(gzip.compress(b""))  # a day without positives
+    arguments = (FIRST_DAY, FIRST_DAY, "none", recipe_file, str(tmp_path / "root"), str(landing))
+    assert [outcomes(backfill(*arguments)) for _ in range(2)] == [["rejected"]] * 2
+    outcome_file.write_bytes(whole)
+    assert [outcomes(backfill(*arguments)) for _ in range(2)] == [["ingested"], ["skipped"]]
+
+
+def test_a_promoted_run_that_never_went_into_service_is_put_there(root, small_landing, recipe_file):
+    """As after a kill between the run and the champion's ref; a backfill in the shadow leaves the same behind."""
+    arguments = (NEXT_DAY, NEXT_DAY, "each", recipe_file, str(root), str(small_landing))
+    shadowed = backfill(*arguments, shadow=True)
+    assert outcomes(shadowed) == ["promote"]
+    assert outcomes(backfill(*arguments, shadow=True)) == ["skipped"]
+    finished = backfill(*arguments)
+    assert finished["days"] == shadowed["days"]  # the same run, found and not made again
+    assert finished["champion"] == shadowed["days"][0]["run_id"] != shadowed["champion"]
+    assert outcomes(backfill(*arguments)) == ["skipped"]
 
 
 def test_an_end_before_the_start_is_refused(prefect_server, small_landing, recipe_file, tmp_path):

@@ -233,7 +233,7 @@ def test_nothing_landed_exits_with_3(there):
     for name in ("ingest", "daily"):
         answer = there(name, "--date", "2026-04-01", "--json")
         assert_failed(answer, 3, "DataRejectedError", "nothing landed on 2026-04-01")
-    assert_failed(there("explain", "2026-04-01", "--json"), 3, "DataRejectedError", "run 2026-04-01: expected one")
+    assert_failed(there("explain", "2026-04-01", "--json"), 2, "UsageError", "run 2026-04-01: expected one")
 
 
 def test_a_day_that_fails_validation_exits_with_3_until_it_is_accepted_by_hand(there, tmp_path):

@@ -1,16 +1,19 @@
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
 
-from flows.daily import daily
+from flows.daily import daily, scheduled_day
 from models.errors import DataRejectedError, UsageError
+from models.recipe import load_recipe
 from tasks.champion import read_champions, roll_back
+from tasks.plan import catch_up
 from tasks.registry import current_champion
 from tasks.store import LocalStore
-from tasks.validate import accept_day
+from tasks.validate import accept_day, load_validated_day
 from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
 
 METRICS = {
@@ -184,6 +187,34 @@ def test_scores_of_the_validation_day_agree_with_the_labels_that_were_judged(fir
     assert scores["challenger"].sum() / scores["label"].sum() == pytest.approx(challenger["calibration_ratio"])
 
 
+def test_a_schedule_anywhere_runs_for_the_newest_utc_day_that_is_over():
+    tokyo, berlin = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
+    assert scheduled_day(datetime(2026, 3, 25, 4, tzinfo=tokyo)) == date(2026, 3, 23)  # 19:00 of the 24th in UTC
+    assert scheduled_day(datetime(2026, 3, 25, 10, tzinfo=tokyo)) == date(2026, 3, 24)
+    assert scheduled_day(datetime(2026, 3, 25, 0, 30, tzinfo=berlin)) == date(2026, 3, 23)
+    assert scheduled_day(datetime(2026, 3, 25, 4, tzinfo=UTC)) == date(2026, 3, 24)
+
+
+def test_a_day_that_this_recipe_reads_otherwise_and_whose_files_are_gone_is_left_out(root, small_landing, tmp_path):
+    landing = shutil.copytree(small_landing, tmp_path / "landing")
+    shutil.rmtree(landing / "impressions" / "dt=2026-03-05")
+    recipe = write_recipe(tmp_path, min_positives=1_000_000)
+    feature = '[[features]]\nname = "device"\nkind = "categorical"\n[training]'
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("[training]", feature), encoding="utf-8")
+    document = daily(NEXT_DAY, recipe, str(root), str(landing))
+    assert document["days"]["train"] == ["2026-03-04", "2026-03-06"]
+    assert document["excluded"].keys() == {"2026-03-05"}
+    assert "nothing landed on 2026-03-05" in document["excluded"]["2026-03-05"]
+
+
+def test_other_bounds_judge_earlier_days_anew(root, small_landing, recipe_file, tmp_path):
+    store, day = LocalStore(root), RUN_DAY - timedelta(days=1)
+    lenient, strict = load_recipe(recipe_file), load_recipe(write_recipe(tmp_path, min_rows=100_000))
+    for recipe, accepted in ((strict, False), (lenient, True)):
+        catch_up.fn(store, small_landing, recipe, RUN_DAY, read_time())
+        assert load_validated_day(store, day).accepted is accepted
+
+
 def test_a_root_serves_one_recipe_name(root, small_landing, tmp_path):
     other = write_recipe(tmp_path)
     other.write_text(other.read_text(encoding="utf-8").replace('"small"', '"other"'), encoding="utf-8")
@@ -216,6 +247,4 @@ def test_a_run_that_died_between_its_object_and_the_champion_is_finished_by_the_
 
 
 def read_time():
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     return datetime(2026, 3, 10, tzinfo=UTC)

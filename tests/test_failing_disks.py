@@ -132,6 +132,20 @@ def test_full_disk_publishes_nothing(store, tmp_path):
 
 
 @mounts
+def test_map_of_training_rows_that_a_full_disk_can_not_hold_is_an_error_and_no_bus_error(tmp_path):
+    program = """
+import numpy as np
+from tasks.train import make_map
+try:
+    make_map(Path(sys.argv[1]) / "ids.npy", np.int32, (1_000_000, 8))[:] = 1
+except OSError as error:
+    print(error.strerror)
+"""
+    prefix = (*NAMESPACE, 'mount -t tmpfs -o size=2m none "$0"; exec "$@"', str(tmp_path))
+    assert finish(start(program, tmp_path, prefix=prefix)) == "No space left on device"
+
+
+@mounts
 def test_disk_that_became_read_only_publishes_nothing_and_can_still_be_read(published):
     prefix = (*NAMESPACE, 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"; exec "$@"', published.root)
     program = PUBLISH + "print(store.read_ref('champion').value, store.open('days/d/1') is not None)"

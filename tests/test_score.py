@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.landing import LandedFile
+from tasks.score import _inputs
 from tests.command_line import run
 
 VALIDATION_DAY = "2026-03-06"
@@ -251,3 +254,11 @@ def test_without_a_champion_there_is_nothing_to_score_with(rows, tmp_path):
     source = write(rows, tmp_path / "a.csv")
     answer = run("--root", tmp_path / "root", "--json", "score", "--input", source, "--output", tmp_path / "out.csv")
     assert_refused(answer, 2, "model champion: expected a bundle", tmp_path / "out.csv")
+
+
+def test_a_file_with_our_names_is_read_by_them_alone_where_a_recipe_uses_one_of_them_for_something_else(tiny_recipe):
+    recipe = tiny_recipe(landing={"columns": {"user_id": "device"}})  # their device is our user
+    file = LandedFile("sample.parquet", Path("sample.parquet"), {"user_id": "VARCHAR", "device": "VARCHAR"}, 1)
+    wanted = ("user_id", "device")
+    assert '"user_id"' in _inputs(file, recipe, wanted, our_names=True)["user_id"]
+    assert '"device"' in _inputs(file, recipe, wanted, our_names=False)["user_id"]

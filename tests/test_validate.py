@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from models.errors import DataRejectedError
+from models.errors import BusyError, DataRejectedError
 from models.profile import expected_ranges
+from tasks import layout
 from tasks import validate as validate_module
 from tasks.ingest import ingest_day
-from tasks.validate import ValidatedDay, accept_day, load_validated_day, rejection_error, validate_day
+from tasks.validate import ValidatedDay, _decide, accept_day, load_validated_day, rejection_error, validate_day
 
 pytestmark = pytest.mark.usefixtures("great_expectations")
 
@@ -213,6 +214,16 @@ def test_decision_by_hand_survives_validation_of_the_same_data(store, validated,
     again = validate_day.fn(store, strict, day, now)
     assert (again.accepted, again.by) == (True, "ana")
     assert len(store.read_ref(f"accepted/{day}").value["history"]) == 2
+
+
+def test_two_who_decide_at_once_never_overwrite_each_other(store, validated, strict, day, now):
+    validated(strict)
+    read = store.read_ref(layout.accepted_ref(day))
+    accept_day(store, day, "known", "ana", now)
+    entry = {name: read.value[name] for name in ("accepted", "by", "reason", "day_object", "validation")}
+    with pytest.raises(BusyError, match="another run was faster"):
+        _decide(store, day, read, {**entry, "reason": "decided on what was read before ana"}, now)
+    assert load_validated_day(store, day).by == "ana"
 
 
 def test_decision_by_hand_does_not_survive_new_data(store, validated, land_and_ingest, strict, day, now):
