@@ -36,9 +36,10 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
     """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
 
     Columns are found under the landed names of the bundle's recipe, or else under ours (with our_names: under ours
-    alone), and read as ingest reads them. Columns that the file lacks, nulls and unseen values are answered. Of JSON lines, the keys of the first hundred rows
-    and those that the model reads are kept. A target appears whole or not at all. Raises UsageError for a source or
-    target that can't be one, DataRejectedError for a file that can't be read whole, StorageError for a failing disk.
+    alone), and read as ingest reads them. Columns that the file lacks, nulls and unseen values are answered. Of JSON
+    lines, the keys of the first hundred rows and those that the model reads are kept. A target appears whole or not at
+    all. Raises UsageError for a source or target that can't be one, DataRejectedError for a file that can't be read
+    whole, StorageError for a failing disk.
     """
     if target.suffix not in TARGETS:
         msg = (
