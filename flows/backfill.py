@@ -14,9 +14,10 @@ from flows.daily import daily
 from flows.settings import load_settings
 from models.days import day_range
 from models.errors import DataRejectedError, UsageError
-from models.recipe import load_recipe
+from models.recipe import Recipe, load_recipe
 from tasks.ingest import ingest_day
 from tasks.registry import claim_root, current_champion, finished_run
+from tasks.store import LocalStore
 from tasks.validate import load_validated_day, validate_day
 
 Retrain = Literal["last", "each", "none"]
@@ -59,7 +60,7 @@ def backfill(
     return {"days": days, "champion": current_champion(store)}
 
 
-def _ingest(store: Any, landing: Path, recipe: Any, day: date) -> str:
+def _ingest(store: LocalStore, landing: Path, recipe: Recipe, day: date) -> str:
     """Ingest and validate a day; what came of it in a word. Files and bounds that were seen before cost nothing."""
     before, now = load_validated_day(store, day), datetime.now(UTC)
     ingest_day(store, landing, recipe, day, now)

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import StorageError
@@ -53,7 +54,7 @@ def _server(root: str) -> Iterator[None]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
     home = f"{root}/prefect"
-    os.makedirs(home, exist_ok=True)  # noqa: PTH103
+    Path(home).mkdir(parents=True, exist_ok=True)
     os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": home}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(command, stdout=sys.stderr)  # noqa: S603 - our own interpreter

@@ -7,7 +7,7 @@ from typing import Any
 
 from models.errors import UsageError
 from tasks import layout
-from tasks.champion import read_champions
+from tasks.champion import Champions, Tenure, read_champions
 from tasks.document import load_document
 from tasks.plan import RunPlan
 from tasks.store import LocalStore, Store
@@ -39,23 +39,26 @@ def record_run(store: Store, plan: RunPlan) -> None:
         store.swap_ref(name, {"current": plan.run_id, "history": [*history, plan.run_id]}, ref)
 
 
-def recorded_day(store: Store, day: date) -> str | None:
+def recorded_run(store: Store, day: date) -> str | None:
     """The newest run that was made for a day."""
     ref = store.read_ref(layout.run_ref(day))
     return str(ref.value["current"]) if ref else None
 
 
 def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
-    """The newest run that was made for a day, if nothing is left to do: a promoted one has been in service too.
+    """The newest run that was made for a day, if nothing is left to do: a promoted one was put into service or refused.
 
     In the shadow nothing goes into service, so a run is finished once it was made.
     """
-    run_id = recorded_day(store, day)
+    run_id = recorded_run(store, day)
     if run_id is None or shadow:
         return run_id
-    promoted = load_document(store, layout.run_object(run_id))["verdict"]["decision"] == "promote"
-    served = any(tenure.version == run_id for tenure in read_champions(store).tenures)
-    return run_id if served or not promoted else None
+    run = load_document(store, layout.run_object(run_id))
+    if run["verdict"]["decision"] != "promote":
+        return run_id
+    champions = read_champions(store)
+    candidate = Tenure(run_id, run["day"], run["data_through"], "promote", reason="", at="")
+    return run_id if champions.settles(candidate) or champions.refuses(candidate) else None
 
 
 def current_champion(store: Store) -> str | None:
@@ -67,7 +70,7 @@ def current_champion(store: Store) -> str | None:
 def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
     """The document of a run by its id or its day; raises UsageError where there is none."""
     try:
-        run_id = recorded_day(store, date.fromisoformat(run_or_day))
+        run_id = recorded_run(store, date.fromisoformat(run_or_day))
     except ValueError:
         run_id = run_or_day
     if run_id is None or store.open(layout.run_object(run_id)) is None:
@@ -79,26 +82,31 @@ def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
 def list_models(store: Store) -> list[dict[str, Any]]:
     """Every run's challenger, newest first: its verdict, and where it stands with the champion."""
     champions = read_champions(store)
-    current = champions.current.version if champions.current else None
     rows = []
     for path in reversed(store.list_objects(layout.RUNS)):
         document = load_document(store, path)
         if document["training"] is None:
             continue
         run_id = document["run_id"]
-        states = {True: "champion"} if run_id == current else {run_id in champions.barred: "barred"}
-        served = any(tenure.version == run_id for tenure in champions.tenures)
         rows.append(
             {
                 "version": run_id,
                 "date": document["date"],
                 "data_through": document["data_through"],
                 "decision": document["verdict"]["decision"],
-                "state": states.get(True, "served before" if served else "never served"),
+                "state": _state(champions, run_id),
                 "cost_per_1000": document["metrics"]["challenger"]["cost_per_1000"],
             }
         )
     return rows
+
+
+def _state(champions: Champions, version: str) -> str:
+    if champions.current and champions.current.version == version:
+        return "champion"
+    if version in champions.barred:
+        return "barred"
+    return "served before" if any(t.version == version for t in champions.tenures) else "never served"
 
 
 def describe_status(store: Store) -> dict[str, Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +24,7 @@ from tasks.clean import typed
 from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
 from tasks.layout import BUNDLE_FILE, SERVING
 from tasks.progress import progress_of
+from tasks.whole import appearing
 
 BATCH_ROWS = 200_000
 PROBABILITY = "probability"
@@ -108,13 +107,15 @@ def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
 
 
 def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows: int, target: Path) -> None:
-    aside = target.with_name(f".{uuid.uuid4().hex}.part")
+    kept = [field for field in columns if not field.name.startswith("_model_")]
+    schema = pa.schema([*kept, pa.field(PROBABILITY, pa.float64())])
+    done = 0
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        kept = [field for field in columns if not field.name.startswith("_model_")]
-        schema = pa.schema([*kept, pa.field(PROBABILITY, pa.float64())])
-        with _open(aside, target.suffix, schema) as writer, progress_of("scoring", "rows") as progress:
-            done = 0
+        with (
+            appearing(target) as aside,
+            _open(aside, schema) as writer,
+            progress_of("scoring", "rows") as progress,
+        ):
             for table in tables:
                 inputs = [name for name in table.column_names if name.startswith("_model_")]
                 given = table.select(inputs).rename_columns([name.removeprefix("_model_") for name in inputs])
@@ -122,20 +123,16 @@ def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows:
                 writer.write_table(answered.cast(schema))
                 done += len(table)
                 progress(done, rows)
-        aside.replace(target)
     except OSError as error:
         msg = f"scores to {target}: expected a writable disk with room, received: {error}. Nothing was written."
         raise StorageError(msg) from error
     except pa.ArrowException as error:
         msg = f"scores to {target}: expected columns that {target.suffix} can hold, received: {error}. Write .parquet."
         raise UsageError(msg) from error
-    finally:
-        with contextlib.suppress(OSError):  # where there is no such folder, nothing was left in it either
-            aside.unlink()
 
 
-def _open(path: Path, suffix: str, schema: pa.Schema) -> Any:
-    return pyarrow.csv.CSVWriter(path, schema) if suffix == ".csv" else pq.ParquetWriter(path, schema)
+def _open(path: Path, schema: pa.Schema) -> Any:
+    return pyarrow.csv.CSVWriter(path, schema) if path.suffix == ".csv" else pq.ParquetWriter(path, schema)
 
 
 if __name__ == "__main__":

@@ -102,14 +102,14 @@ def great_expectations():
     """Great Expectations, imported once a session: five seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import great_expectations.expectations  # noqa: PLC0415
+        import great_expectations.expectations  # noqa: PLC0415 - five seconds, for those who ask
     return great_expectations
 
 
 @pytest.fixture(scope="session")
 def prefect_server(great_expectations):
     """One Prefect server for the whole session, for flows; tasks run through `.fn()` without it."""
-    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415
+    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - two seconds, likewise
 
     with prefect_test_harness(server_startup_timeout=120):
         yield

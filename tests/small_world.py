@@ -1,6 +1,7 @@
 """A world and a recipe small enough that a whole daily run takes seconds; for tests of flows and the command line."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -104,8 +105,6 @@ def command(*arguments, **environment):
 
 def clean_environment():
     """This process's environment without what names a Prefect server, so that a command starts its own."""
-    import os  # noqa: PLC0415
-
     return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CTR_RETRAIN_"))}
 
 

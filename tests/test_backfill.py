@@ -42,6 +42,8 @@ def test_a_backfill_of_an_older_day_trains_and_never_moves_the_champion_back(roo
     assert outcomes(document)[0] in ("promote", "hold")
     assert LocalStore(root).read_ref(f"runs/{earlier}") is not None
     assert document["champion"] == current_champion(LocalStore(root)) == champion
+    again = backfill(earlier, earlier, "last", recipe_file, str(root), str(small_landing))
+    assert outcomes(again) == ["skipped"]  # also where the gate promoted and the newer champion refused
 
 
 def test_a_bad_day_is_noted_and_the_others_go_on(prefect_server, small_landing, recipe_file, tmp_path):

@@ -12,23 +12,8 @@ import pytest
 
 from models.errors import StorageError
 from tasks.store import MANIFEST, LocalStore
-
-PROJECT = Path(__file__).parent.parent
-
-
-def start(program, *arguments, prefix=()):
-    """A Python process of its own that runs `program` with the store module at hand."""
-    preamble = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom tasks.store import *\nfrom models.errors import *\n"
-    )
-    command = [*prefix, sys.executable, "-c", preamble + program, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return out.strip()
+from tests.landed_day import impression
+from tests.processes import PROJECT, finish, start
 
 
 def everything_visible(root):
@@ -157,11 +142,6 @@ def test_disk_that_became_read_only_publishes_nothing_and_can_still_be_read(publ
 
 
 # --- ingest
-
-
-def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
-    row = {"event_id": event_id, "ts": ts, "user_id": "u1", "channel": "ad", "campaign_id": "c1"}
-    return {**row, "device": "ios", "bid": "0.5", **changes}
 
 
 INGEST_IN_TURN = """

@@ -8,29 +8,10 @@ import pytest
 
 from models.errors import DataRejectedError
 from models.schema import Counts
-from tasks.ingest import current_day_object, ingest_day, load_ingested_day
+from tasks.ingest import load_ingested_day
+from tests.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
-
-
-def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
-    row = {"event_id": event_id, "ts": ts, "user_id": "u1", "channel": "ad", "campaign_id": "c1"}
-    return {**row, "device": "ios", "bid": "0.5", **changes}
-
-
-def ingest(store, landing, recipe, day, now):
-    return ingest_day.fn(store, landing, recipe, day, now)
-
-
-def rows_of(store, day, name):
-    folder = store.open(current_day_object(store, day))
-    return pq.read_table(folder / name).to_pylist()
-
-
-def quarantined(store, day):
-    folder = store.open(current_day_object(store, day))
-    files = sorted((folder / "quarantine").glob("*.parquet"))
-    return [{"stream": file.stem.split("-")[0], **row} for file in files for row in pq.read_table(file).to_pylist()]
 
 
 def without(key, *events):

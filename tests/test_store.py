@@ -3,8 +3,6 @@
 import hashlib
 import json
 import signal
-import subprocess
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -13,23 +11,7 @@ import pytest
 
 from models.errors import BusyError, StorageError
 from tasks.store import MANIFEST, digest_of, read_manifest
-
-PROJECT = Path(__file__).parent.parent
-
-
-def start(program, *arguments, prefix=()):
-    """A Python process of its own that runs `program` with the store module at hand."""
-    preamble = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom tasks.store import *\nfrom models.errors import *\n"
-    )
-    command = [*prefix, sys.executable, "-c", preamble + program, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return out.strip()
+from tests.processes import finish, start
 
 
 def wait_for(path):
