@@ -11,6 +11,18 @@ from models.days import day_range
 if TYPE_CHECKING:
     from models.recipe import Recipe
 
+LAYOUT = 2  # of a label object; another number makes all of them anew
+
+
+def label_column(kind: str) -> str:
+    """The column that says whether an impression had an outcome of the kind: 1, 0, null where its channel has none."""
+    return f"label_{kind}"
+
+
+def age_column(kind: str) -> str:
+    """The column that says how many days after the event day the outcome landed; null where there is none."""
+    return f"age_days_{kind}"
+
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
     """Landing days that may hold impressions of an event day."""
@@ -21,14 +33,27 @@ def outcome_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date
     """Landing days that may hold outcomes that count for an event day, grace included."""
     if recipe.inline_label:
         return ()
-    window = max(ceil(channel.attribution_window_hours / 24) for channel in recipe.channels.values())
-    return day_range(event_day, min(as_of, event_day + timedelta(days=window + recipe.landing.grace_days)))
+    return day_range(event_day, min(as_of, event_day + timedelta(days=_outcome_days(recipe))))
+
+
+def final_age_days(recipe: Recipe) -> int:
+    """The age, in whole days after the event day, from which on nothing of the day changes, neither rows nor labels."""
+    return max(_outcome_days(recipe), recipe.landing.late_days)
+
+
+def _outcome_days(recipe: Recipe) -> int:
+    if recipe.inline_label:
+        return 0
+    hours = max(hours for channel in recipe.channels.values() for hours in channel.windows_hours.values())
+    return ceil(hours / 24) + recipe.landing.grace_days
 
 
 def label_definition(recipe: Recipe) -> dict[str, Any]:
     """What a label depends on beside the data; part of a label object's key."""
     return {
-        "channels": {name: [c.positive_kind, c.attribution_window_hours] for name, c in recipe.channels.items()},
+        "layout": LAYOUT,
+        "channels": {name: c.windows_hours for name, c in recipe.channels.items()},
+        "positive": {name: c.positive_kind for name, c in recipe.channels.items()},
         "inline": recipe.landing.columns.label,
         "late_days": recipe.landing.late_days,
         "grace_days": recipe.landing.grace_days,

@@ -40,6 +40,7 @@ TIMES = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
 ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
@@ -74,10 +75,16 @@ class Landing(Section):
     )
     late_days: Annotated[int, Field(ge=0, le=30)] = 1
     grace_days: Annotated[int, Field(ge=0, le=30)] = 0
+    max_file_gb: Positive = 100  # of one landed text file, unpacked; a larger one is unreadable
     event_id_from: Literal["columns", "file_row"] = "columns"
     event_id_columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("event_id",)
     channel_constant: str = ""
     columns: Columns = Columns()
+
+    @property
+    def max_file_bytes(self) -> int:
+        """The same in bytes."""
+        return round(self.max_file_gb * 2**30)
 
 
 class Cost(Section):
@@ -103,10 +110,23 @@ class Channel(Section):
     """One channel: its label, its costs, its absolute bounds."""
 
     positive_kind: str = "click"
-    attribution_window_hours: Annotated[float, Field(ge=0, le=24 * 60)] = 24
+    attribution_window_hours: WindowHours = 24
+    more_kinds: dict[Name, WindowHours] = {}  # further kinds, each a label column of its own: kind = its window
     gated: bool = True
     positive_ratio: ShareBounds  # as seen by the end of the same day; outside, the day is rejected
     cost: Cost
+
+    @property
+    def windows_hours(self) -> dict[str, float]:
+        """Attribution window of each kind that is labelled, the positive one first."""
+        return {self.positive_kind: self.attribution_window_hours} | self.more_kinds
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> Self:
+        if self.positive_kind in self.more_kinds:
+            msg = f"more_kinds: expected others than positive_kind, received {self.positive_kind!r}"
+            raise ValueError(msg)
+        return self
 
 
 class Feature(Section):
@@ -240,6 +260,13 @@ class Recipe(Section):
     def inline_label(self) -> bool:
         """Whether the label stands in the impression itself."""
         return bool(self.landing.columns.label)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of outcome that some channel labels; none where the label stands in the impression."""
+        if self.inline_label:
+            return ()
+        return tuple(dict.fromkeys(kind for channel in self.channels.values() for kind in channel.windows_hours))
 
     @property
     def maturity_days(self) -> int:

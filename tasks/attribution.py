@@ -1,36 +1,82 @@
-"""Which outcomes make an impression a positive: one query, for the day's profile and for labels alike."""
+"""Which outcomes make an impression a positive: the same SQL for the day's profile and for labels.
+
+Of one impression and kind the earliest outcome counts, wherever it landed, so that outcomes sent twice say the same in
+one file or in two. It counts where it lies at or after the impression and within the attribution window of channel and
+kind, both ends included.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.labels import age_column, label_column
 from tasks import duck
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from pathlib import Path
+
     from models.recipe import Recipe
 
+NO_OUTCOME = "NULL::VARCHAR AS event_id, NULL::TIMESTAMP AS ts, NULL::VARCHAR AS kind, NULL::DATE AS landed LIMIT 0"
+LANDED_LATE = "landed_days_late"  # of an impression: days from its event day to its landing day
 
-def labelled(impressions: str, outcomes: str, recipe: Recipe) -> str:
-    """The query that answers `impressions` with a column `label`, 0 or 1 (tables as SQL; a row an event each).
 
-    Positive is an impression whose earliest outcome of its channel's kind lies at or after the impression and within
-    the attribution window, both ends included; an inline label is taken as it stands.
+def known_outcomes(landings: Mapping[date, list[Path]], recipe: Recipe) -> str:
+    """The query that answers a row an impression of which outcomes are known: per kind its time and landing day."""
+    each = [
+        f"SELECT event_id, ts, kind, DATE '{day}' AS landed FROM {duck.parquet(*files)}"
+        for day, files in landings.items()
+        if files
+    ]
+    rows = " UNION ALL ".join(each) or f"SELECT {NO_OUTCOME}"
+    columns = "".join(
+        f", min(ts) FILTER (kind = {duck.text(kind)}) AS {_time(kind)}"
+        f", min(landed) FILTER (kind = {duck.text(kind)}) AS {_landing(kind)}"
+        for kind in recipe.kinds
+    )
+    kinds = ", ".join(duck.text(kind) for kind in recipe.kinds) or "NULL"
+    return f"SELECT event_id{columns} FROM ({rows}) WHERE kind IN ({kinds}) GROUP BY event_id"
+
+
+def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> str:
+    """The query that answers `impressions`, a table of one event day, with its labels, in the same order.
+
+    known: what `known_outcomes` answers, as a table. Columns are `label`, which is the channel's positive kind's, and
+    for each kind its label and the age at which it landed. An inline label is taken as it stands.
     """
     if recipe.inline_label:
         return f"SELECT * FROM {impressions}"
-    kinds = " ".join(f"WHEN {duck.text(name)} THEN {duck.text(c.positive_kind)}" for name, c in recipe.channels.items())
-    windows = " ".join(
-        f"WHEN {duck.text(name)} THEN INTERVAL {round(c.attribution_window_hours * 3600)} SECOND"
-        for name, c in recipe.channels.items()
+    within = {
+        kind: " ".join(
+            f"WHEN {duck.text(name)} THEN coalesce(k.{_time(kind)} BETWEEN i.ts AND "
+            f"i.ts + INTERVAL {round(channel.windows_hours[kind] * 3600)} SECOND, false)"
+            for name, channel in recipe.channels.items()
+            if kind in channel.windows_hours
+        )
+        for kind in recipe.kinds
+    }
+    labels = ", ".join(
+        f"(CASE i.channel {cases} END)::TINYINT AS {duck.name(label_column(kind))}" for kind, cases in within.items()
     )
-    # The earliest counts wherever it landed, so that outcomes sent twice say the same in one file or in two.
-    positives = (
-        f"SELECT i.event_id FROM {impressions} i JOIN {outcomes} o "
-        f"ON o.event_id = i.event_id AND o.kind = CASE i.channel {kinds} END "
-        f"GROUP BY i.event_id, i.ts, i.channel "
-        f"HAVING min(o.ts) BETWEEN i.ts AND i.ts + CASE i.channel {windows} END"
+    ages = ", ".join(
+        f"(CASE WHEN {duck.name(label_column(kind))} = 1 THEN date_diff('day', DATE '{event_day}', {_landing(kind)}) "
+        f"END)::SMALLINT AS {duck.name(age_column(kind))}"
+        for kind in recipe.kinds
     )
-    return (
-        f"SELECT i.*, (p.event_id IS NOT NULL)::TINYINT AS label "
-        f"FROM {impressions} i LEFT JOIN ({positives}) p ON p.event_id = i.event_id"
+    positive = " ".join(
+        f"WHEN {duck.text(name)} THEN {duck.name(label_column(channel.positive_kind))}"
+        for name, channel in recipe.channels.items()
     )
+    helpers = ", ".join(column for kind in recipe.kinds for column in (_time(kind), _landing(kind)))
+    joined = f"SELECT i.*, k.* EXCLUDE (event_id), {labels} FROM {impressions} i LEFT JOIN {known} k USING (event_id)"
+    return f"SELECT * EXCLUDE ({helpers}), CASE channel {positive} END AS label, {ages} FROM ({joined})"
+
+
+def _time(kind: str) -> str:
+    return duck.name(f"_time_{kind}")
+
+
+def _landing(kind: str) -> str:
+    return duck.name(f"_landing_{kind}")

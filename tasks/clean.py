@@ -7,26 +7,34 @@ from typing import TYPE_CHECKING
 
 from models.schema import OUTCOME_COLUMNS, Column
 from tasks import duck
-from tasks.landing import ROW, LandedFile
+from tasks.landing import LandedFile
+from tasks.staging import ROW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from models.recipe import Recipe
+    from tasks.parts import Slice
+
+TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
+FLOATS = ("FLOAT", "DOUBLE")
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+ORIGIN = ("_slice", "_file", "_row", "_raw")  # of a row: number of its slice, file's name, number in the file, content
 
 
-def clean_impressions(files: list[LandedFile], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
-    """The query that maps each file to our columns and gives each row its reason, or none."""
+def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
+    """The query that maps each slice to our columns and gives each row its reason, or none, and its origin."""
     landing = recipe.landing
     selects = []
-    for file in files:
+    for piece in slices:
+        file = piece.file
         if landing.event_id_from == "file_row":
             event_id = f"{duck.text(f'{day}/{file.name}:')} || {ROW}"
         else:
             parts = [f"{_source(file, source)}::VARCHAR" for source in landing.event_id_columns]
             event_id = " || '-' || ".join(parts)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
-        mapped = [f"{typed(file, column, landing.time)} AS {duck.name(column.name)}" for column in columns]
-        raw = [f"{_source(file, column.source)}::VARCHAR AS {duck.name('_raw_' + column.name)}" for column in columns]
-        selects.append(_select_from(file, [f"{event_id} AS event_id", *channel, *mapped, *raw]))
+        selects.append(_select_from(piece, [f"{event_id} AS event_id", *channel], columns, landing.time))
     known = ", ".join(duck.text(name) for name in recipe.channels)
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
@@ -36,54 +44,69 @@ def clean_impressions(files: list[LandedFile], recipe: Recipe, columns: tuple[Co
         ("channel_unknown", f"channel NOT IN ({known})"),
     ]
     for column in columns:
-        quoted, raw_value = duck.name(column.name), duck.name("_raw_" + column.name)
         if column.required and column.name not in ("ts", "channel"):
-            rules.append((f"{column.name}_missing", _is_missing(raw_value)))
+            rules.append((f"{column.name}_missing", duck.name("_missing_" + column.name)))
         if column.kind in ("number", "label"):
-            rules.append((f"{column.name}_wrong_type", f"{quoted} IS NULL AND NOT {_is_missing(raw_value, nan=True)}"))
+            rules.append((f"{column.name}_wrong_type", duck.name("_wrong_" + column.name)))
         if column.name == "confidence":
-            rules.append(("confidence_out_of_range", f"{quoted} <= 0 OR {quoted} > 1"))
-    return _with_reason(selects, rules, [column.name for column in columns])
+            rules.append(("confidence_out_of_range", "confidence <= 0 OR confidence > 1"))
+    return _with_reason(selects, rules, columns)
 
 
-def clean_outcomes(files: list[LandedFile], recipe: Recipe, day: date) -> str:
-    """The same for outcomes; with no file, the query answers no row."""
-    selects = []
-    for file in files:
-        mapped = [f"{typed(file, c, recipe.landing.time)} AS {duck.name(c.name)}" for c in OUTCOME_COLUMNS]
-        raw = [f"{_source(file, c.source)}::VARCHAR AS {duck.name('_raw_' + c.name)}" for c in OUTCOME_COLUMNS]
-        selects.append(_select_from(file, [*mapped, *raw]))
-    if not selects:
-        texts = ("event_id", "kind", "_raw_event_id", "_raw_ts", "_raw_kind", "_file", "_raw")
-        nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in texts)
-        selects = [f"SELECT {nothing}, NULL::TIMESTAMP AS ts, 0 AS _row LIMIT 0"]
+def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
+    """The same for outcomes."""
+    selects = [_select_from(piece, [], OUTCOME_COLUMNS, recipe.landing.time) for piece in slices]
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
         *_time_rules(day),
         ("kind_missing", "kind IS NULL OR kind = ''"),
     ]
-    return _with_reason(selects, rules, [column.name for column in OUTCOME_COLUMNS])
+    return _with_reason(selects, rules, OUTCOME_COLUMNS)
 
 
 def _time_rules(day: date) -> list[tuple[str, str]]:
     return [
-        ("ts_missing", _is_missing("_raw_ts")),
+        ("ts_missing", "_missing_ts"),
         ("ts_unreadable", "ts IS NULL"),
         ("ts_in_future", f"ts >= TIMESTAMP '{day + timedelta(days=1)}'"),
     ]
 
 
-def _select_from(file: LandedFile, expressions: list[str]) -> str:
+def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column], time: str) -> str:
+    """Our columns of a slice, of each whether it is missing or of the wrong type, and the rows' origin."""
+    file = piece.file
+    for column in columns:
+        missing = _is_missing(file, column)
+        expressions += [
+            f"{typed(file, column, time)} AS {duck.name(column.name)}",
+            f"{missing} AS {duck.name('_missing_' + column.name)}",
+            f"{_is_wrong(file, column, missing)} AS {duck.name('_wrong_' + column.name)}",
+        ]
     packed = ", ".join(f"{duck.name(name)} := {duck.name(name)}" for name in file.columns)
-    origin = [f"{duck.text(file.name)} AS _file", f"{ROW} AS _row", f"to_json(struct_pack({packed})) AS _raw"]
-    return f"SELECT {', '.join([*expressions, *origin])} FROM {file.table}"
+    origin = [
+        f"{piece.number} AS _slice",
+        f"{duck.text(file.name)} AS _file",
+        f"{ROW} AS _row",
+        f"to_json(struct_pack({packed})) AS _raw",
+    ]
+    return f"SELECT {', '.join([*expressions, *origin])} FROM {piece.table}"
 
 
-def _with_reason(selects: list[str], rules: list[tuple[str, str]], names: list[str]) -> str:
+def _with_reason(selects: list[str], rules: list[tuple[str, str]], columns: Iterable[Column]) -> str:
     cases = " ".join(f"WHEN {condition} THEN {duck.text(reason)}" for reason, condition in rules)
-    raw = ", ".join(dict.fromkeys(duck.name("_raw_" + name) for name in names))
-    union = " UNION ALL ".join(selects)
-    return f"SELECT * EXCLUDE ({raw}), CASE {cases} END AS _reason FROM ({union})"
+    answers = ", ".join(duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong") for column in columns)
+    union = " UNION ALL ".join(selects) or _no_row(columns)
+    return f"SELECT * EXCLUDE ({answers}), CASE {cases} END AS _reason FROM ({union})"
+
+
+def _no_row(columns: Iterable[Column]) -> str:
+    """What selects from no slice at all come to."""
+    nulls = {column.name: TYPES[column.kind] for column in columns}
+    if "kind" not in nulls:  # an impression, of which these two may be made up
+        nulls |= {"event_id": "VARCHAR", "channel": "VARCHAR"}
+    nulls |= {f"_{answer}_{column.name}": "BOOLEAN" for answer in ("missing", "wrong") for column in columns}
+    nulls |= {"_slice": "INTEGER", "_file": "VARCHAR", "_row": "BIGINT", "_raw": "VARCHAR"}
+    return f"SELECT {', '.join(f'NULL::{type_} AS {duck.name(name)}' for name, type_ in nulls.items())} LIMIT 0"
 
 
 def _source(file: LandedFile, source: str) -> str:
@@ -91,26 +114,45 @@ def _source(file: LandedFile, source: str) -> str:
     return duck.name(source) if source in file.columns else "NULL"
 
 
-def _is_missing(raw: str, *, nan: bool = False) -> str:
-    blank = f"({raw} IS NULL OR trim({raw}::VARCHAR) = ''"
-    return blank + (f" OR lower({raw}::VARCHAR) = 'nan')" if nan else ")")
+def _is_missing(file: LandedFile, column: Column) -> str:
+    """Whether nothing stands in the landed column; NaN is how some write that of a number."""
+    source, physical = _source(file, column.source), file.columns.get(column.source, "")
+    missing = [] if column.source in file.footer.never_null else [f"{source} IS NULL"]
+    if physical in FLOATS:
+        missing.append(f"isnan({source})")
+    if physical == "VARCHAR" and column.source not in file.footer.never_blank:
+        missing.append(f"trim({source}) = ''")
+    if physical == "VARCHAR" and column.kind in ("number", "label"):
+        missing.append(f"lower(trim({source})) = 'nan'")
+    return f"({' OR '.join(missing) or 'false'})"
+
+
+def _is_wrong(file: LandedFile, column: Column, missing: str) -> str:
+    """Whether what stands in the landed column is no value of the column's kind."""
+    if column.kind not in ("number", "label") or (
+        column.kind == "number" and file.columns.get(column.source) in INTEGERS
+    ):
+        return "false"
+    return f"({typed(file, column, '')} IS NULL AND NOT {missing})"
 
 
 def typed(file: LandedFile, column: Column, time: str) -> str:
     """The landed column as our type; what can't be read is null, and the reason follows from that."""
     source = _source(file, column.source)
     if source == "NULL":
-        return {"text": "NULL::VARCHAR", "time": "NULL::TIMESTAMP", "label": "NULL::TINYINT"}.get(
-            column.kind, "NULL::DOUBLE"
-        )
+        return f"NULL::{TYPES[column.kind]}"
+    physical = file.columns[column.source]
     if column.kind == "text":
-        return f"nullif({source}::VARCHAR, '')"
+        filled = physical == "VARCHAR" and column.source in file.footer.never_blank
+        return source if filled else f"nullif({source}::VARCHAR, '')"
     if column.kind == "label":
         return f"CASE WHEN try_cast({source} AS DOUBLE) IN (0, 1) THEN try_cast({source} AS DOUBLE)::TINYINT END"
     if column.kind == "number":
+        if physical in INTEGERS:
+            return f"{source}::DOUBLE"
         number = f"try_cast({source} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} END"
-    return as_time(source, file.columns[column.source], time)
+    return as_time(source, physical, time)
 
 
 def as_time(source: str, physical: str, time: str) -> str:

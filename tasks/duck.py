@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import duckdb
 
 from models.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 MEMORY_LIMIT = "1GB"
+ROW_GROUP_ROWS = 122_880
+PART_ROWS = 8 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
 _GLOB = re.compile(r"([*?[])")
 
-Connection = duckdb.DuckDBPyConnection
+Connection: TypeAlias = duckdb.DuckDBPyConnection
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def connect(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that spills into `scratch`; a failing disk becomes a StorageError."""
-    with duckdb.connect(
-        config={
-            "memory_limit": MEMORY_LIMIT,
-            "temp_directory": str(scratch / "spill"),
-            "TimeZone": "UTC",
-            "autoinstall_known_extensions": False,
-        }
-    ) as connection:
+def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that spills into `scratch`; a failing disk becomes a StorageError.
+
+    threads: of one query, by default all cores. With one, rows come out in the order in which they went in, at no
+    cost of memory, and `in_parallel` takes the cores.
+    """
+    config: dict[str, str | bool | int] = {
+        "memory_limit": MEMORY_LIMIT,
+        "temp_directory": str(scratch / "spill"),
+        "TimeZone": "UTC",
+        "autoinstall_known_extensions": False,
+        "threads": threads or cores(),
+    }
+    with duckdb.connect(config=config) as connection:
         connection.execute("SET enable_progress_bar = false")
+        # Joins keep the sides that the query gives them: the left one streams, and so keeps its order.
+        connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         try:
             yield connection
         except duckdb.IOException as error:
@@ -40,6 +52,29 @@ def connect(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 "Nothing was published; free space or mend the disk and run again."
             )
             raise StorageError(msg) from error
+
+
+def cores() -> int:
+    """How many threads this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def in_parallel(
+    connection: Connection, work: Callable[[Connection, Item], Result], items: Sequence[Item]
+) -> list[Result]:
+    """What `work` answers for each item, in their order; each call has a cursor of its own on the same database."""
+
+    def run(item: Item) -> Result:
+        with connection.cursor() as cursor:
+            return work(cursor, item)
+
+    with ThreadPoolExecutor(min(cores(), max(1, len(items)))) as pool:
+        futures = [pool.submit(run, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()  # after a failure nothing new begins
 
 
 def text(value: object) -> str:
@@ -57,14 +92,17 @@ def name(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def parquet(path: Path) -> str:
-    """Parquet files as a table of a query; * in the last part of the path stands for many."""
-    return f"read_parquet({text(_unglobbed(path.parent) + '/' + path.name)}, hive_partitioning=false)"
+def parquet(*files: Path) -> str:
+    """Parquet files as a table of a query; * in the last part of a path stands for many."""
+    names = ", ".join(text(_unglobbed(file.parent) + "/" + file.name) for file in files)
+    return f"read_parquet([{names}], hive_partitioning=false)"
 
 
-def copy_to(path: Path, query: str) -> str:
+def copy_to(path: Path, query: str, compression: str = "zstd") -> str:
     """The statement that writes a query's rows to a Parquet file."""
-    return f"COPY ({query}) TO {text(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+    return (
+        f"COPY ({query}) TO {text(path)} (FORMAT parquet, COMPRESSION {compression}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+    )
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -10,27 +10,22 @@ import shutil
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.errors import BusyError, DataRejectedError, StorageError
+from models.errors import BusyError, DataRejectedError
 from models.recipe import Recipe
-from models.schema import OUTCOME_COLUMNS, Column, Counts, impression_columns, landed_columns
+from models.schema import OUTCOME_COLUMNS, Counts, impression_columns, landed_columns
 from tasks import duck, layout
-from tasks.attribution import labelled
 from tasks.clean import clean_impressions, clean_outcomes
-from tasks.landing import LandedFile, damaged_files, fingerprint, landed_files, read_day
+from tasks.landing import fingerprint, landed_files
+from tasks.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
+from tasks.profile import write_profile
+from tasks.sift import Stream, sift
 from tasks.store import Store, digest_of, read_manifest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SCRATCH = "scratch"  # below a day's object while it is written
+LAYOUT = 2  # of a day's object; another number makes all of them anew
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class IngestedDay:
     impressions: Counts
     outcomes: Counts
     unreadable: dict[str, str]  # file name → what is wrong with it
-    unknown_columns: tuple[str, ...]  # that landed with the impressions and that the recipe doesn't name
+    unknown_columns: tuple[str, ...]  # that landed and that the recipe doesn't name; outcomes' as outcomes.NAME
 
     @property
     def identity(self) -> str:
@@ -82,7 +77,7 @@ def load_ingested_day(store: Store, day: date) -> IngestedDay:
     if path is None or folder is None:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
     impressions, outcomes = Counts(**summary["impressions"]), Counts(**summary["outcomes"])
     return IngestedDay(day, path, impressions, outcomes, summary["unreadable"], tuple(summary["unknown_columns"]))
 
@@ -102,10 +97,10 @@ def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
 
 def _definition(recipe: Recipe) -> str:
     """Digest of all that a day's object depends on beside the landed files."""
-    labels = {name: [c.positive_kind, c.attribution_window_hours] for name, c in recipe.channels.items()}
+    labels = {name: [c.positive_kind, c.windows_hours] for name, c in recipe.channels.items()}
     profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
     columns = [repr(column) for column in impression_columns(recipe)]
-    return digest_of([recipe.landing.model_dump(mode="json"), columns, labels, profiled])
+    return digest_of([LAYOUT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
 
 
 def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
@@ -121,168 +116,56 @@ def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
 
 
 def _fill(folder: Path, recipe: Recipe, day: date, impression_files: list[Path], outcome_files: list[Path]) -> None:
-    """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile.parquet, summary.json."""
-    for name in ("impressions", "outcomes", "quarantine", SCRATCH):
-        (folder / name).mkdir()
-
-    def impressions_query(files: list[LandedFile]) -> str:
-        return clean_impressions(files, recipe, impression_columns(recipe), day)
-
-    def outcomes_query(files: list[LandedFile]) -> str:
-        return clean_outcomes(files, recipe, day)
-
-    with duck.connect(folder / SCRATCH) as connection:
-        stream = _Stream("impressions", impression_files, landed_columns(recipe), impressions_query, "event_id")
-        impressions = _take_in(connection, stream, folder)
+    """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
+    scratch = folder / "scratch"
+    for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
+        path.mkdir()
+    columns = impression_columns(recipe)
+    incoming = Stream(
+        IMPRESSIONS,
+        day,
+        impression_files,
+        landed_columns(recipe),
+        lambda slices: clean_impressions(slices, recipe, columns, day),
+        key="event_id",
+        by_event_day=True,
+        max_file_bytes=recipe.landing.max_file_bytes,
+    )
+    outcoming = Stream(
+        OUTCOMES,
+        day,
+        outcome_files,
+        OUTCOME_COLUMNS,
+        lambda slices: clean_outcomes(slices, recipe, day),
+        key="event_id, kind",
+        by_event_day=False,
+        max_file_bytes=recipe.landing.max_file_bytes,
+    )
+    with duck.connect(scratch, threads=1) as connection:
+        impressions = sift(connection, incoming, folder, scratch)
         if not impressions.counts.kept:
             raise _nothing_usable(connection, folder, day, impressions.counts)
-        stream = _Stream("outcomes", outcome_files, OUTCOME_COLUMNS, outcomes_query, "event_id, kind")
-        outcomes = _take_in(connection, stream, folder)
-        connection.execute(duck.copy_to(folder / "profile.parquet", _profile(folder, recipe)))
-        connection.execute(duck.copy_to(folder / "values.parquet", _values(folder, recipe)))
-    shutil.rmtree(folder / SCRATCH)
+        outcomes = sift(connection, outcoming, folder, scratch)
+        write_profile(connection, folder, recipe, day)
+    shutil.rmtree(scratch)
+    unknown = impressions.columns - {column.source for column in landed_columns(recipe)}
+    unknown |= {f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in OUTCOME_COLUMNS}}
     summary = {
         "impressions": asdict(impressions.counts),
         "outcomes": asdict(outcomes.counts),
         "unreadable": impressions.unreadable | outcomes.unreadable,
-        "unknown_columns": sorted(impressions.columns - {column.source for column in landed_columns(recipe)}),
+        "unknown_columns": sorted(unknown),
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class _Stream:
-    """One of the two streams on its way in. `query` makes of its files our columns, `_reason` and each row's origin."""
-
-    name: str
-    paths: list[Path]
-    wanted: tuple[Column, ...]
-    query: Callable[[list[LandedFile]], str]
-    key: str
-
-
-@dataclass(frozen=True)
-class _TakenIn:
-    """What came in by one stream; unreadable files by `stream/name`, with what is wrong."""
-
-    counts: Counts
-    unreadable: dict[str, str]
-    columns: set[str]
-
-
-def _take_in(connection: duckdb.DuckDBPyConnection, stream: _Stream, folder: Path) -> _TakenIn:
-    files, unreadable = read_day(connection, stream.paths, stream.wanted, folder / SCRATCH)
-    reasons = {file.name: file.reason for file in unreadable}
-    try:
-        counts = _split(connection, stream, files, folder)
-    except duckdb.Error:
-        damaged = damaged_files(connection, files)
-        files = [file for file in files if file.name not in damaged]
-        reasons |= damaged
-        if not damaged:
-            raise
-        if not files:
-            msg = f"{stream.paths[0].parent}: expected at least one readable file, received damaged ones: {damaged}"
-            raise DataRejectedError(msg, unreadable=damaged) from None
-        counts = _split(connection, stream, files, folder)
-    columns = {name for file in files for name in file.columns}
-    return _TakenIn(counts, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
-
-
-def _split(connection: duckdb.DuckDBPyConnection, stream: _Stream, files: list[LandedFile], folder: Path) -> Counts:
-    """Send each row of a stream to one of three places; raises StorageError where they don't add up.
-
-    Duplicates cost two passes: hashes of keys that occur more than once, then a sort of those rows alone; all others
-    stream through. A hash collision merely sends a row to the sorted side.
-    """
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW rows_in AS {stream.query(files)}")
-    quarantined = _quarantine(connection, stream.name, files, folder)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT hash({stream.key}) AS h "
-        "FROM rows_in WHERE _reason IS NULL GROUP BY h HAVING count(*) > 1"
-    )
-    candidates = f"FROM rows_in WHERE _reason IS NULL AND hash({stream.key}) IN (SELECT h FROM repeated)"
-    duplicates = duck.scalar(
-        connection, f"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n {candidates} GROUP BY {stream.key})"
-    )
-    kept = duck.scalar(
-        connection,
-        duck.copy_to(
-            folder / stream.name / "part.parquet",
-            f"SELECT * EXCLUDE (_reason, _file, _row, _raw) FROM rows_in WHERE _reason IS NULL "
-            f"AND hash({stream.key}) NOT IN (SELECT h FROM repeated) "
-            f"UNION ALL SELECT * EXCLUDE (_reason, _file, _row, _raw) {candidates} "
-            f"QUALIFY row_number() OVER (PARTITION BY {stream.key} ORDER BY ts, _file, _row) = 1",
-        ),
-    )
-    received = sum(file.rows + len(file.malformed) for file in files)
-    counts = Counts(received, kept, duplicates, quarantined)
-    if not counts.conserved:
-        msg = f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts}; please report it"
-        raise StorageError(msg)
-    return counts
-
-
-def _quarantine(connection: duckdb.DuckDBPyConnection, stream: str, files: list[LandedFile], folder: Path) -> int:
-    """Write the stream's unusable rows and malformed lines with file, row, reason and their beginning.
-
-    `row` counts from 1 among the file's rows; a CSV header and blank lines are none.
-    """
-    typed = duck.scalar(
-        connection,
-        duck.copy_to(
-            folder / "quarantine" / f"{stream}.parquet",
-            "SELECT _file AS file, _row + 1 AS row, _reason AS reason, left(_raw::VARCHAR, 2000) AS raw "
-            "FROM rows_in WHERE _reason IS NOT NULL",
-        ),
-    )
-    lines = [
-        {"file": file.name, "row": row.row, "reason": row.reason, "raw": row.raw}
-        for file in files
-        for row in file.malformed
-    ]
-    if lines:
-        schema = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
-        pq.write_table(pa.Table.from_pylist(lines, schema), folder / "quarantine" / f"{stream}-malformed.parquet")
-    return typed + len(lines)
-
-
-def _profile(folder: Path, recipe: Recipe) -> str:
-    """The day in numbers, by event day, channel, campaign and hour; positives as seen by the end of the day."""
-    impressions = duck.parquet(folder / "impressions" / "part.parquet")
-    outcomes = duck.parquet(folder / "outcomes" / "part.parquet")
-    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
-    nulls = "".join(
-        f", count(*) - count({duck.name(column)}) AS {duck.name('nulls_' + column)}"
-        for column in recipe.validation.max_null_share
-    )
-    return (
-        f"SELECT ts::DATE AS event_day, channel, {campaign} AS campaign_id, hour(ts)::TINYINT AS hour, "
-        f"count(*) AS rows, sum(label)::BIGINT AS positives, max(ts) AS last_ts{nulls} "
-        f"FROM ({labelled(impressions, outcomes, recipe)}) GROUP BY ALL ORDER BY ALL"
-    )
-
-
-def _values(folder: Path, recipe: Recipe) -> str:
-    """Distinct values of the columns for which the recipe names a value set: (column, value, rows)."""
-    impressions = duck.parquet(folder / "impressions" / "part.parquet")
-    selects = [
-        f"SELECT {duck.text(column)} AS name, {duck.name(column)}::VARCHAR AS value, count(*) AS rows "
-        f"FROM {impressions} WHERE {duck.name(column)} IS NOT NULL GROUP BY ALL"
-        for column in recipe.validation.value_sets
-    ] or ["SELECT ''::VARCHAR AS name, ''::VARCHAR AS value, 0::BIGINT AS rows WHERE false"]
-    return f"SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY name, value"
-
-
-def _nothing_usable(
-    connection: duckdb.DuckDBPyConnection, folder: Path, day: date, counts: Counts
-) -> DataRejectedError:
+def _nothing_usable(connection: duck.Connection, folder: Path, day: date, counts: Counts) -> DataRejectedError:
     """The error of a day that is empty or holds no usable row, with the commonest reason and an example."""
     if not counts.received:
         return DataRejectedError(
             f"impressions of {day} are empty: expected rows, received files without any. Check the export job."
         )
-    quarantine = duck.parquet(folder / "quarantine" / "*.parquet")
+    quarantine = duck.parquet(folder / QUARANTINE / "*.parquet")
     row = connection.execute(
         f"SELECT reason, count(*), any_value(file), any_value(raw) FROM {quarantine} "
         "GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 1"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,11 @@ from models.errors import DataRejectedError
 from models.labels import impression_landings, label_definition, outcome_landings
 from models.recipe import Recipe
 from tasks import duck, layout
-from tasks.attribution import labelled
+from tasks.arrivals import write_arrivals
+from tasks.attribution import LANDED_LATE, known_outcomes, labelled
 from tasks.ingest import current_day_object
+from tasks.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
+from tasks.progress import progress_of
 from tasks.store import Store, digest_of
 
 if TYPE_CHECKING:
@@ -40,9 +43,10 @@ class LabelledDay:
 
 @task(cache_policy=NO_CACHE)
 def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> LabelledDay:
-    """Publish the labels of an event day as of a day; rows in order of time, each event once.
+    """Publish the labels of an event day as of a day, each event once; rows in the order in which they landed.
 
-    Raises DataRejectedError where the event day itself was not ingested.
+    So labels of a later `as_of` have the same rows in the same places, and perhaps more behind them. Raises
+    DataRejectedError where the event day itself was not ingested.
     """
     impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
     outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
@@ -58,14 +62,14 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
             _fill(staging, _folders(store, impressions), _folders(store, outcomes), recipe, event_day)
         folder = store.open(path)
     assert folder is not None
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
     return LabelledDay(event_day, path, summary["rows"], summary["positives"])
 
 
-def label_files(store: Store, days: Iterable[LabelledDay]) -> list[Path]:
-    """The Parquet files of label objects, in the order of the days."""
-    folders = [store.open(day.path) for day in days]
-    return [folder / "part.parquet" for folder in folders if folder is not None]
+def label_files(store: Store, day: LabelledDay) -> list[Path]:
+    """The Parquet files of a label object, in the order of its rows."""
+    folder = store.open(day.path)
+    return sorted(folder.glob(layout.part_pattern(day.day))) if folder else []
 
 
 def _day_objects(store: Store, landing_days: Iterable[date]) -> dict[date, str]:
@@ -78,40 +82,79 @@ def _folders(store: Store, paths: dict[date, str]) -> dict[date, Path]:
     return {day: folder for day, folder in opened.items() if folder is not None}
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One file of impressions of the event day on its way to a file of labels."""
+
+    number: int
+    source: Path
+    days_late: int
+
+
 def _fill(
     folder: Path, impressions: dict[date, Path], outcomes: dict[date, Path], recipe: Recipe, event_day: date
 ) -> None:
-    """Write part.parquet (our columns and `label`) and summary.json into `folder`."""
+    """Write the event day's parts (our columns and labels), their arrivals, and summary.json into `folder`."""
     scratch = folder / "scratch"
     scratch.mkdir()
-    with duck.connect(scratch) as connection:
-        connection.execute(f"CREATE TEMP VIEW impressions AS {_impressions(impressions, event_day)}")
-        if outcomes:
-            parts = [f"SELECT * FROM {_part(landed, 'outcomes')}" for landed in outcomes.values()]
-            connection.execute(f"CREATE TEMP VIEW outcomes AS {' UNION ALL BY NAME '.join(parts)}")
-        query = f"{labelled('impressions', 'outcomes', recipe)} ORDER BY ts, event_id"
-        rows = duck.scalar(connection, duck.copy_to(folder / "part.parquet", query))
-        positives = duck.scalar(connection, f"SELECT sum(label) FROM {duck.parquet(folder / 'part.parquet')}")
+    sources = [
+        (file, (landing - event_day).days)
+        for landing, landed in sorted(impressions.items())
+        for file in sorted((landed / IMPRESSIONS).glob(layout.part_pattern(event_day)))
+    ]
+    parts = [_Part(number, *source) for number, source in enumerate(sources)]
+    landings = {day: sorted((landed / OUTCOMES).glob("*.parquet")) for day, landed in outcomes.items()}
+    with duck.connect(scratch, threads=1) as connection:
+        _note_seen(connection, [part.source for part in parts if part.days_late], impressions)
+        connection.execute(f"CREATE TABLE known AS {known_outcomes(landings, recipe)}")
+        with progress_of(f"labelling {event_day}", "parts") as progress:
+            done: list[int] = []
+
+            def write(cursor: duck.Connection, part: _Part) -> int:
+                rows = labelled(f"({_impressions(part, event_day)})", "known", recipe, event_day)
+                written = duck.scalar(cursor, duck.copy_to(folder / layout.part_file(event_day, part.number), rows))
+                done.append(part.number)
+                progress(len(done), len(parts))
+                return written
+
+            rows = sum(duck.in_parallel(connection, write, parts))
+        files = [folder / layout.part_file(event_day, part.number) for part in parts]
+        positives = write_arrivals(connection, files, folder, recipe)
     shutil.rmtree(scratch)
-    summary = {"rows": rows, "positives": positives}
-    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    (folder / SUMMARY_FILE).write_text(json.dumps({"rows": rows, **positives}), encoding="utf-8")
 
 
-def _impressions(landings: dict[date, Path], event_day: date) -> str:
-    """The event day's impressions over its landing days, each event once: the earliest of these landings wins.
+def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[date, Path]) -> None:
+    """Fill the table `seen` with the ids of late impressions that an earlier landing holds too, and which one.
 
-    An id that landed before the day itself, with a time before it, is another event of that earlier day.
-    Each landing holds an event once and later ones hold few of the day, so this costs no sort of the whole day.
+    Few rows land late, so only their ids are held; an id that landed before with a time before the event day is seen
+    too: it is another event of that earlier day.
     """
-    within = f"ts >= TIMESTAMP '{event_day}' AND ts < TIMESTAMP '{event_day}' + INTERVAL 1 DAY"
-    selects, earlier = [], ""
-    for _, landed in sorted(landings.items()):
-        part = _part(landed, "impressions")
-        unseen = f" ANTI JOIN ({earlier}) USING (event_id)" if earlier else ""
-        selects.append(f"SELECT * FROM (SELECT * FROM {part} WHERE {within}){unseen}")
-        earlier += f"{' UNION ALL ' if earlier else ''}SELECT event_id FROM {part}"
-    return " UNION ALL BY NAME ".join(selects)
+    connection.execute("CREATE TABLE late (event_id VARCHAR)")
+    connection.execute("CREATE TABLE seen (event_id VARCHAR, landing DATE)")
+    if not late:
+        return
+    connection.execute(f"INSERT INTO late SELECT event_id FROM {duck.parquet(*late)}")
+    earlier = [
+        (landing, file)
+        for landing, landed in landings.items()
+        for file in sorted((landed / IMPRESSIONS).glob("*.parquet"))
+    ]
+
+    def note(cursor: duck.Connection, item: tuple[date, Path]) -> None:
+        landing, file = item
+        cursor.execute(
+            f"INSERT INTO seen SELECT event_id, DATE '{landing}' FROM {duck.parquet(file)} "
+            "WHERE event_id IN (SELECT event_id FROM late)"
+        )
+
+    duck.in_parallel(connection, note, earlier)
 
 
-def _part(landed: Path, stream: str) -> str:
-    return duck.parquet(landed / stream / "part.parquet")
+def _impressions(part: _Part, event_day: date) -> str:
+    """The part's impressions without those that an earlier landing holds, each with the days that it landed late."""
+    rows = f"SELECT *, {part.days_late}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(part.source)}"
+    if not part.days_late:
+        return rows
+    landing = event_day + timedelta(days=part.days_late)
+    return f"{rows} WHERE event_id NOT IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')"

@@ -13,7 +13,8 @@ from models.recipe import Recipe
 from models.schema import landed_columns
 from tasks import duck
 from tasks.clean import as_time
-from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
+from tasks.landing import LandedFile, UnreadableFile, read_file
+from tasks.staging import ROW
 from tasks.whole import appearing
 
 
@@ -61,10 +62,11 @@ def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
 
 def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Path) -> tuple[LandedFile, str]:
     """The file, and the SQL of a row's day, null where its time can't be read."""
-    file = read_file(connection, source, landed_columns(recipe), scratch)
-    if isinstance(file, UnreadableFile):
-        msg = f"land {source}: expected a readable file, received: {file.reason}"
+    file = read_file(connection, source, landed_columns(recipe), scratch, recipe.landing.max_file_bytes)
+    if reason := file.reason if isinstance(file, UnreadableFile) else file.damage:
+        msg = f"land {source}: expected a readable file, received: {reason}"
         raise DataRejectedError(msg)
+    assert isinstance(file, LandedFile)
     ts = recipe.landing.columns.ts
     if ts not in file.columns:
         found = ", ".join(file.columns)

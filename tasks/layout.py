@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 CHAMPION_REF = "champion"
 RUNS = "runs"
 MODELS = "models"
 RUN_LIST_PAGE = "index.html"
+
+# Below what landed on a day.
+IMPRESSIONS = "impressions"
+OUTCOMES = "outcomes"
+QUARANTINE = "quarantine"
+PROFILE_FILE = "profile.parquet"
+VALUES_FILE = "values.parquet"
+
+# Below labels.
+ARRIVALS_FILE = "arrivals.parquet"
+
+# Below that and below labels.
+SUMMARY_FILE = "summary.json"
 
 # Below a run.
 RUN_FILE = "run.json"
@@ -33,6 +47,21 @@ def day_object(landing_day: date, identity: str) -> str:
 def day_ref(landing_day: date) -> str:
     """Names the current object of a landing day."""
     return f"days/{landing_day}"
+
+
+def part_file(event_day: date, number: int) -> str:
+    """One part of the rows of an event day, by its number."""
+    return f"{event_day}-{number:04d}.parquet"
+
+
+def part_pattern(event_day: date) -> str:
+    """All parts of an event day."""
+    return f"{event_day}-*.parquet"
+
+
+def event_day_of(part: Path) -> date:
+    """The event day of a part, by its name."""
+    return date.fromisoformat(part.name[:10])
 
 
 def label_object(event_day: date, key: str) -> str:

@@ -1,30 +1,32 @@
-"""Text files line by line: the slow path, where a line that holds no row is kept with its number and the reason."""
+"""Lines into rows, one by one: the slow path, where a line that holds no row is told with its number and the reason."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
-import pyarrow as pa
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tasks.text_file import MAX_LINE_BYTES, CutLine
 
 MAX_RECORD_LINES = 100  # of one CSV record: an unclosed quote must not swallow the rest of the file
 RAW_CHARACTERS = 2000  # that are kept of a malformed line
+NOT_UTF8 = "malformed_encoding: expected UTF-8"
+TOO_LONG = f"expected a line of at most {MAX_LINE_BYTES >> 20} MiB"
 
 
 @dataclass(frozen=True)
 class MalformedRow:
-    """A line that holds no row: its 1-based number among the file's rows, why, and its beginning."""
+    """A line that holds no row: its number among the file's rows and among its lines (both from 1), why, its beginning.
+
+    Blank lines and a CSV header are lines and no rows.
+    """
 
     row: int
+    line: int
     reason: str
     raw: str
 
@@ -32,78 +34,64 @@ class MalformedRow:
 Rows = Iterator[dict[str, str | None] | MalformedRow]
 
 
-def open_text(path: Path) -> IO[str]:
-    """A text file, decompressed; bytes that are not UTF-8 come as surrogates, so that their rows can be told."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    if path.suffix == ".zst":
-        stream = pa.input_stream(str(path), compression="zstd")
-        return io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline="")
-    return path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def read_whole(path: Path) -> None:
-    """Decompress a file to its end; raises OSError, EOFError or zlib.error where it is damaged."""
-    if path.suffix == ".gz":
-        stream: Any = gzip.open(path, "rb")  # noqa: SIM115 - closed below, whichever it is
-    elif path.suffix == ".zst":
-        stream = pa.input_stream(str(path), compression="zstd")
-    else:
-        stream = path.open("rb")
-    with stream:
-        while stream.read(1 << 20):
-            pass
-
-
-def parse_json_lines(lines: IO[str]) -> Rows:
+def parse_json_lines(lines: Iterator[str]) -> Rows:
     """Each line that is not blank as a row of texts, numbers as they are written."""
     row = 0
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         row += 1
+        if isinstance(line, CutLine):
+            yield MalformedRow(row, number, f"malformed_json: {TOO_LONG}", printable(line))
+            continue
         try:
             # Numbers stay as they are written: an id of 1.50 must not become 1.5 on this path alone.
             value = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
         except (ValueError, RecursionError) as error:
-            yield MalformedRow(row, f"malformed_json: {error}", _printable(line))
+            yield MalformedRow(row, number, f"malformed_json: {error}", printable(line))
             continue
         if not isinstance(value, dict):
-            yield MalformedRow(row, "malformed_json: expected an object", _printable(line))
+            yield MalformedRow(row, number, "malformed_json: expected an object", printable(line))
             continue
-        yield _encodable(row, {key: _as_text(item) for key, item in value.items()}, line)
+        values = {key: _as_text(item) for key, item in value.items()}
+        yield values if _encodable(values) else MalformedRow(row, number, NOT_UTF8, printable(line))
 
 
-def parse_csv(lines: IO[str], names: list[str], delimiter: str) -> Rows:
+def parse_csv(lines: Iterator[str], names: list[str], delimiter: str) -> Rows:
     """Each record after the header; a record may span lines only where it then has the header's fields."""
-    next(csv.reader(lines, delimiter=delimiter), None)
-    row = 0
+    csv.field_size_limit(MAX_LINE_BYTES)  # Python's own bound is 128 KiB a field
+    header = csv.reader(lines, delimiter=delimiter)
+    next(header, None)
+    row, number = 0, header.line_num + 1
     ahead: deque[str] = deque()
     while True:
         if not ahead:
             ahead.extend(line for line in (next(lines, ""),) if line)
         if not ahead:
             return
-        record = _next_record(ahead, lines, len(names), delimiter)
-        if record == []:
-            continue
-        row += 1
+        first = ahead[0]
+        record, used = _next_record(ahead, lines, len(names), delimiter)
+        if record != []:
+            row += 1
         if isinstance(record, str):
-            line = ahead.popleft()
-            yield MalformedRow(row, f"malformed_csv: {record}", _printable(line))
-        else:
+            yield MalformedRow(row, number, f"malformed_csv: {record}", printable(first))
+        elif record:
             values = dict(zip(names, (value or None for value in record), strict=True))
-            yield _encodable(row, values, delimiter.join(record))
+            yield values if _encodable(values) else MalformedRow(row, number, NOT_UTF8, printable(first))
+        number += used
 
 
-def _next_record(ahead: deque[str], lines: IO[str], fields: int, delimiter: str) -> list[str] | str:
-    """The next record's fields, taken from `ahead`, [] for a blank line, or why its first line holds none."""
+def _next_record(ahead: deque[str], lines: Iterator[str], fields: int, delimiter: str) -> tuple[list[str] | str, int]:
+    """The next record's fields, [] for a blank line, or why its first line holds none; and the lines taken off."""
     text = ""
     problem = ""
     for used in range(1, MAX_RECORD_LINES + 1):
         if used > len(ahead):
             ahead.extend(line for line in (next(lines, ""),) if line)
         if used > len(ahead):
+            break
+        if isinstance(ahead[used - 1], CutLine):
+            problem = problem or TOO_LONG
             break
         text += ahead[used - 1]
         try:
@@ -119,19 +107,21 @@ def _next_record(ahead: deque[str], lines: IO[str], fields: int, delimiter: str)
             break
         for _ in range(used):
             ahead.popleft()
-        return record
-    return problem
+        return record, used
+    ahead.popleft()
+    return problem, 1
 
 
-def _encodable(row: int, values: dict[str, str | None], line: str) -> dict[str, str | None] | MalformedRow:
+def _encodable(values: dict[str, str | None]) -> bool:
     try:
         "".join(value for value in values.values() if value).encode()
     except UnicodeEncodeError:
-        return MalformedRow(row, "malformed_encoding: expected UTF-8", _printable(line))
-    return values
+        return False
+    return True
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """The beginning of a line, without its end, as text that any file takes."""
     kept = line[:RAW_CHARACTERS].rstrip("\r\n")
     return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 

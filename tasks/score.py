@@ -21,9 +21,10 @@ from models.recipe import Recipe
 from models.schema import impression_columns
 from tasks import duck
 from tasks.clean import typed
-from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
+from tasks.landing import LandedFile, UnreadableFile, read_file
 from tasks.layout import BUNDLE_FILE, SERVING
 from tasks.progress import progress_of
+from tasks.staging import ROW
 from tasks.whole import appearing
 
 BATCH_ROWS = 200_000
@@ -67,12 +68,15 @@ def _read(connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, s
     if not source.is_file():
         msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
         raise UsageError(msg)
-    file = read_file(connection, source, impression_columns(recipe), scratch)
+    file = read_file(connection, source, impression_columns(recipe), scratch, recipe.landing.max_file_bytes)
     if isinstance(file, UnreadableFile):
         msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {file.reason}"
         raise DataRejectedError(msg)
+    if file.damage:
+        msg = f"scoring {source}: expected a whole file, received a torn one: {file.damage}. Nothing was written."
+        raise DataRejectedError(msg)
     if file.malformed:
-        first = file.malformed[0]
+        first = next(iter(file.malformed))
         msg = (
             f"scoring {source}: expected rows throughout, received {len(file.malformed)} malformed lines, the first in "
             f"row {first.row}: {first.reason}. Mend or remove them; nothing was written."

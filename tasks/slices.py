@@ -42,10 +42,9 @@ def _train_days(store: Store, plan: RunPlan, recipe: Recipe) -> str:
 
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:
-    days = tuple(days)
     return " UNION ALL BY NAME ".join(
-        f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM {duck.parquet(file)}"
-        for index, (day, file) in enumerate(zip(days, label_files(store, days), strict=True))
+        f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM {duck.parquet(*label_files(store, day))}"
+        for index, day in enumerate(days)
     )
 
 

@@ -15,8 +15,10 @@ def ingest(store, landing, recipe, day, now):
 
 
 def rows_of(store, day, name):
-    folder = store.open(current_day_object(store, day))
-    return pq.read_table(folder / name).to_pylist()
+    """Rows of a file of the day's object, or of all files of one of its folders in their order."""
+    path = store.open(current_day_object(store, day)) / name
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
 def quarantined(store, day):

@@ -186,7 +186,7 @@ def test_times_outside_the_accepted_days_are_quarantined_with_their_reason_and_t
     assert after["quarantined"] == before["quarantined"] + 3
     assert after["kept"] == before["kept"]
     current = LocalStore(root).read_ref(f"days/{NEXT_DAY}").value["current"]
-    file = root / "days" / str(NEXT_DAY) / current / "quarantine" / "impressions.parquet"
+    file = root / "days" / str(NEXT_DAY) / current / "quarantine" / "impressions-0000.parquet"
     strangers = [row for row in pq.read_table(file).to_pylist() if json.loads(row["raw"])["event_id"] in names]
     reasons = {json.loads(row["raw"])["event_id"]: row["reason"] for row in strangers}
     assert reasons == {"old": "ts_too_old", "older": "ts_too_old", "future": "ts_in_future"}

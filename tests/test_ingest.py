@@ -79,14 +79,12 @@ def test_dirty_rows_are_conserved_and_mean_the_same_in_every_format(
     assert found.impressions == Counts(received=20, kept=8, duplicates=3, quarantined=9)
     assert found.outcomes == Counts(received=8, kept=3, duplicates=1, quarantined=4)
     assert found.unreadable == {}
-    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions/part.parquet")}
+    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions")}
     assert kept.keys() == {"good-1", "good-2", "good-3", "late", "zone", "nan", "twice", "thrice"}
     assert kept["twice"]["device"] == "ios"  # the earlier time wins
     assert kept["zone"]["ts"].isoformat() == "2026-03-02T00:00:00"
     assert [kept[event]["bid"] for event in ("good-1", "good-3", "nan")] == [0.5, None, None]
-    clicks = [
-        row["ts"].isoformat() for row in rows_of(store, day, "outcomes/part.parquet") if row["event_id"] == "good-1"
-    ]
+    clicks = [row["ts"].isoformat() for row in rows_of(store, day, "outcomes") if row["event_id"] == "good-1"]
     assert sorted(clicks) == ["2026-03-02T10:30:00", "2026-03-02T11:00:00"]  # the click's earliest, and the dismissal
     bad = quarantined(store, day)
     assert Counter(row["reason"] for row in bad if row["stream"] == "impressions") == REASONS
@@ -208,10 +206,12 @@ def test_published_day_holds_its_data_and_no_scratch(store, landing, land_rows, 
     found = ingest(store, landing, tiny_recipe(), day, now)
     names = {file["path"] for file in json.loads((store.open(found.path) / "manifest.json").read_text())["files"]}
     assert names == {
-        "impressions/part.parquet",
-        "outcomes/part.parquet",
-        "quarantine/impressions.parquet",
-        "quarantine/outcomes.parquet",
+        f"impressions/{day - timedelta(days=1)}-0000.parquet",
+        f"impressions/{day}-0000.parquet",
+        f"outcomes/{day}-0000.parquet",
+        "quarantine/impressions-0000.parquet",
+        "quarantine/impressions-lines.parquet",
+        "quarantine/outcomes-lines.parquet",
         "profile.parquet",
         "values.parquet",
         "summary.json",

@@ -31,9 +31,13 @@ def ingest(store, landing, land_rows, now):
     return run
 
 
+def label_rows(store, labelled):
+    return [row for file in label_files(store, labelled) for row in pq.read_table(file).to_pylist()]
+
+
 def labels(store, recipe, event_day, as_of):
     labelled = label_day.fn(store, recipe, event_day, as_of)
-    rows = pq.read_table(store.open(labelled.path) / "part.parquet").to_pylist()
+    rows = label_rows(store, labelled)
     assert labelled.rows == len(rows)
     assert labelled.positives == sum(row["label"] for row in rows)
     return labelled, {row["event_id"]: row["label"] for row in rows}
@@ -169,21 +173,24 @@ def test_event_that_lands_on_two_days_counts_once_and_the_earliest_landing_wins(
     ingest(recipe, last, [("a", "push", "2026-03-02T11:00:00Z"), ("b", "ad", "2026-03-02T12:00:00Z")])
     labelled, found = labels(store, recipe, day, last)
     assert found == {"a": 0, "b": 0}  # `moved` belongs to the day before, as its first landing says
-    channels = pq.read_table(store.open(labelled.path) / "part.parquet")["channel"].to_pylist()
+    channels = [row["channel"] for row in label_rows(store, labelled)]
     assert channels == ["ad", "ad"]
 
 
-def test_rows_stand_in_order_of_time_then_of_event(store, ingest, tiny_recipe, day):
-    recipe = tiny_recipe()
-    ingest(
-        recipe, day, [(event, "ad", f"2026-03-02T{hour}:00:00Z") for event, hour in (("z", 10), ("b", 11), ("a", 11))]
-    )
-    labelled, _ = labels(store, recipe, day, day)
-    assert pq.read_table(store.open(labelled.path) / "part.parquet")["event_id"].to_pylist() == ["z", "a", "b"]
-    assert label_files(store, [labelled]) == [store.open(labelled.path) / "part.parquet"]
-    assert {file.name for file in store.open(labelled.path).iterdir()} == {
+def test_rows_stand_in_the_order_in_which_they_landed_and_a_later_day_adds_behind_them(store, ingest, tiny_recipe, day):
+    recipe, later = tiny_recipe(), day + timedelta(days=1)
+    ingest(recipe, day, [(event, "ad", "2026-03-02T10:00:00Z") for event in "zab"])
+    young, _ = labels(store, recipe, day, day)
+    assert [row["event_id"] for row in label_rows(store, young)] == ["z", "a", "b"]
+    ingest(recipe, later, [("c", "ad", "2026-03-02T01:00:00Z"), ("n", "ad", f"{later}T01:00:00Z")])
+    older, _ = labels(store, recipe, day, later)
+    assert [row["event_id"] for row in label_rows(store, older)] == ["z", "a", "b", "c"]
+    assert [row["landed_days_late"] for row in label_rows(store, older)] == [0, 0, 0, 1]
+    assert {file.name for file in store.open(older.path).iterdir()} == {
         "manifest.json",
-        "part.parquet",
+        f"{day}-0000.parquet",
+        f"{day}-0001.parquet",
+        "arrivals.parquet",
         "summary.json",
     }
 

@@ -43,7 +43,7 @@ def test_optional_column_that_a_file_lacks_is_null_there(store, landing, land_ro
     land_rows("impressions", day, [impression("a")], "1.jsonl")
     land_rows("impressions", day, without("bid", "b"), "2.csv")
     ingest(store, landing, tiny_recipe(), day, now)
-    assert {row["event_id"]: row["bid"] for row in rows_of(store, day, "impressions/part.parquet")} == {
+    assert {row["event_id"]: row["bid"] for row in rows_of(store, day, "impressions")} == {
         "a": 0.5,
         "b": None,
     }
@@ -69,7 +69,7 @@ def test_files_of_one_day_may_type_a_column_differently(store, landing, land_row
         )
         pq.write_table(table, folder / f"{number}.parquet")
     assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 3
-    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions/part.parquet")}
+    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions")}
     assert [kept["typed"]["bid"], kept["naive"]["bid"], kept["naive"]["user_id"]] == [1.0, 0.25, "7"]
     assert kept["naive"]["ts"].isoformat() == "2026-03-02T10:00:00"
 
@@ -100,7 +100,7 @@ def test_time_is_read_as_the_recipe_says(store, landing, land_rows, tiny_recipe,
     land_rows("impressions", day, rows)
     found = ingest(store, landing, tiny_recipe(landing={"time": time}), day, now)
     assert found.impressions == Counts(received=5, kept=1, duplicates=0, quarantined=4)
-    (kept,) = rows_of(store, day, "impressions/part.parquet")
+    (kept,) = rows_of(store, day, "impressions")
     assert kept["ts"].isoformat() == "2026-03-02T10:00:00.250000"
 
 
@@ -117,7 +117,7 @@ def test_inline_label_constant_channel_and_event_id_from_the_row(store, landing,
     rows = [{"ts": "2026-03-02T10:00:00Z", "clicked": label} for label in ("1", "0", "2", "", "yes", "1.0")]
     land_rows("impressions", day, rows, "it's.jsonl")
     assert ingest(store, landing, recipe, day, now).impressions == Counts(6, 3, 0, 3)
-    kept = rows_of(store, day, "impressions/part.parquet")
+    kept = rows_of(store, day, "impressions")
     assert [
         (row["event_id"], row["channel"], row["label"]) for row in sorted(kept, key=lambda row: row["event_id"])
     ] == [
@@ -145,6 +145,6 @@ def test_hostile_names_and_values_are_names_and_values(store, landing, land_rows
     found = ingest(store, landing, recipe, day, now)
     assert found.unreadable == {}
     assert found.impressions == Counts(received=8, kept=8, duplicates=0, quarantined=0)
-    kept = rows_of(store, day, "impressions/part.parquet")
+    kept = rows_of(store, day, "impressions")
     assert {row["user_id"] for row in kept} == {row[HOSTILE[0]] for row in kept} == set(HOSTILE)
     assert {row["value"] for row in rows_of(store, day, "values.parquet")} == set(HOSTILE)

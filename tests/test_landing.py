@@ -2,29 +2,48 @@
 
 import gzip
 import json
+import uuid
 
 import pytest
 
-from models.errors import DataRejectedError, StorageError
+from models.errors import DataRejectedError
 from models.schema import Counts
-from tasks import landing as landing_module
 from tests.landed_day import impression, ingest, quarantined, rows_of
+from tests.processes import finish, start
 
 
-def test_truncated_gzip_is_one_unreadable_file_beside_the_rows_of_the_others(
+@pytest.mark.parametrize("end", ["jsonl.gz", "jsonl.zst", "csv.gz", "csv.zst"])
+def test_torn_file_gives_its_rows_up_to_the_tear_and_counts_as_unreadable(
+    store, landing, land_rows, tiny_recipe, day, now, end
+):
+    land_rows("impressions", day, [impression("a"), impression("b")], "good.jsonl.gz")
+    rows = [impression(uuid.uuid4().hex) for _ in range(20_000)]
+    path = land_rows("impressions", day, rows, f"half.{end}")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    kept = {row["event_id"] for row in rows_of(store, day, "impressions")} - {"a", "b"}
+    assert kept == {row["event_id"] for row in rows[: len(kept)]}
+    assert 5_000 < len(kept) < 15_000
+    (torn,) = quarantined(store, day)  # the line in which the file ends; its number leads there
+    assert (torn["file"], torn["row"]) == (f"half.{end}", len(kept) + 1)
+    assert torn["line"] == torn["row"] + ("csv" in end)
+    assert torn["reason"].startswith("torn: ")
+    assert torn["raw"]
+    assert found.impressions == Counts(received=len(kept) + 3, kept=len(kept) + 2, duplicates=0, quarantined=1)
+    assert list(found.unreadable) == [f"impressions/half.{end}"]
+    expected = "ended before the end-of-stream" if end.endswith("gz") else "Truncated"
+    assert expected in found.unreadable[f"impressions/half.{end}"]
+
+
+def test_torn_parquet_file_is_one_unreadable_file_beside_the_rows_of_the_others(
     store, landing, land_rows, tiny_recipe, day, now
 ):
     land_rows("impressions", day, [impression("a"), impression("b")], "good.jsonl.gz")
-    for name in ("half.jsonl.gz", "half.csv.gz", "half.jsonl.zst", "half.csv.zst", "half.parquet"):
-        path = land_rows("impressions", day, [impression(f"x{i}") for i in range(2000)], name)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path = land_rows("impressions", day, [impression(f"x{i}") for i in range(2000)], "half.parquet")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     found = ingest(store, landing, tiny_recipe(), day, now)
     assert found.impressions == Counts(received=2, kept=2, duplicates=0, quarantined=0)
-    assert sorted(found.unreadable) == [
-        f"impressions/half.{end}" for end in ("csv.gz", "csv.zst", "jsonl.gz", "jsonl.zst", "parquet")
-    ]
-    assert "ended before the end-of-stream" in found.unreadable["impressions/half.jsonl.gz"]
-    assert "Truncated" in found.unreadable["impressions/half.csv.zst"]
+    assert list(found.unreadable) == ["impressions/half.parquet"]
 
 
 def test_parquet_file_whose_rows_are_damaged_is_unreadable_too(store, landing, land_rows, tiny_recipe, day, now):
@@ -41,10 +60,10 @@ def test_parquet_file_whose_rows_are_damaged_is_unreadable_too(store, landing, l
 def test_day_whose_files_are_all_unreadable_is_rejected_and_publishes_nothing(
     store, landing, land_rows, tiny_recipe, day, now
 ):
-    path = land_rows("impressions", day, [impression("a")], "half.jsonl.gz")
+    path = land_rows("impressions", day, [impression("a")], "half.parquet")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(
-        DataRejectedError, match=r"at least one readable file, received 1 unreadable; half.jsonl.gz"
+        DataRejectedError, match=r"at least one readable file, received 1 unreadable; half.parquet"
     ) as caught:
         ingest(store, landing, tiny_recipe(), day, now)
     assert caught.value.exit_code == 3
@@ -86,11 +105,11 @@ def test_rows_before_and_after_a_malformed_one_mean_what_they_mean_without_it(
     ]
     land_rows("impressions", day, rows)
     ingest(store, landing, tiny_recipe(), day, now)
-    fast = rows_of(store, day, "impressions/part.parquet")
+    fast = rows_of(store, day, "impressions")
     with land_rows("impressions", day, rows).open("a") as file:
         file.write("{broken\n")
     assert ingest(store, landing, tiny_recipe(), day, now).impressions.quarantined == 1
-    assert rows_of(store, day, "impressions/part.parquet") == fast
+    assert rows_of(store, day, "impressions") == fast
 
 
 def test_csv_line_of_another_length_or_with_an_open_quote_takes_no_other_line_with_it(
@@ -112,7 +131,7 @@ def test_csv_line_of_another_length_or_with_an_open_quote_takes_no_other_line_wi
     path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
     found = ingest(store, landing, tiny_recipe(), day, now)
     assert found.impressions == Counts(received=6, kept=3, duplicates=0, quarantined=3)
-    kept = {row["event_id"]: row["user_id"] for row in rows_of(store, day, "impressions/part.parquet")}
+    kept = {row["event_id"]: row["user_id"] for row in rows_of(store, day, "impressions")}
     assert kept == {"a": "u1", "c": 'two\nlines, one "user"', "f": "ü"}
     assert [row["row"] for row in quarantined(store, day)] == [2, 4, 5]
 
@@ -123,9 +142,25 @@ def test_gzip_files_that_were_joined_are_read_to_their_end(store, landing, land_
     assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2
 
 
-def test_disk_that_fills_while_a_file_is_staged_does_not_make_the_file_unreadable(land_rows, day, tmp_path):
-    path = land_rows("impressions", day, [impression("a")], "a.jsonl")
-    no_room = OSError(28, "No space left on device")
-    with pytest.raises(StorageError, match=r"expected a disk with room, received: .*No space left") as caught:
-        landing_module._damage(path, no_room)
-    assert caught.value.exit_code == 4
+def test_disk_that_fills_while_a_file_is_staged_does_not_make_the_file_unreadable(
+    store, landing, land_rows, tiny_recipe, day, now, tmp_path
+):
+    land_rows("impressions", day, [impression(uuid.uuid4().hex) for _ in range(20_000)], "a.jsonl")
+    arguments = [store.root, landing, json.dumps(tiny_recipe().model_dump(mode="json")), day]
+    program = """
+import json, resource, signal
+from datetime import UTC, date, datetime
+from models.recipe import Recipe
+from tasks.ingest import ingest_day
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store, landing = LocalStore(Path(sys.argv[1])), Path(sys.argv[2])
+recipe, day = Recipe.model_validate(json.loads(sys.argv[3])), date.fromisoformat(sys.argv[4])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    ingest_day.fn(store, landing, recipe, day, datetime.now(UTC))
+except StorageError as error:
+    print(error.exit_code, " ".join(str(error).split()))
+"""
+    answer = finish(start(program, *arguments))
+    assert answer.startswith("4 ")
+    assert "expected a disk with room" in answer

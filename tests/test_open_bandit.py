@@ -13,7 +13,7 @@ from models.errors import StorageError, UsageError
 from models.recipe import load_recipe
 from models.schema import Counts
 from tasks.ingest import ingest_day
-from tasks.label import label_day
+from tasks.label import label_day, label_files
 from tasks.land import land_file
 from tasks.open_bandit import BANDIT_DAYS, CAMPAIGNS, POLICIES, extract_sample
 
@@ -68,7 +68,7 @@ def test_campaigns_with_different_columns_go_through_landing_ingest_and_labels(w
         assert found.unknown_columns == tuple(f"user-item_affinity_{i}" for i in range(3))
         labelled = label_day.fn(store, recipe, day, day)
         assert (labelled.rows, labelled.positives) == (6, clicks)
-    rows = pq.read_table(store.open(labelled.path) / "part.parquet").to_pylist()
+    rows = [row for file in label_files(store, labelled) for row in pq.read_table(file).to_pylist()]
     assert {row["campaign_id"] for row in rows} == {"all-7", "men-7", "women-7"}
     assert {(row["policy"], row["campaign"]) for row in rows} == {(p, c) for p in POLICIES for c in CAMPAIGNS}
     assert {row["propensity"] for row in rows} == {0.0125}

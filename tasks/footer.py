@@ -1,0 +1,44 @@
+"""What a Parquet file's footer promises of its columns, so that nobody has to look at each value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIRST_VISIBLE = "!"  # a text that is empty or begins with a blank sorts before it
+
+
+@dataclass(frozen=True)
+class Footer:
+    """Columns without a null, and columns of texts none of which is empty or blank."""
+
+    never_null: frozenset[str] = frozenset()
+    never_blank: frozenset[str] = frozenset()
+
+
+def read_footer(path: Path) -> Footer:
+    """The promises of all row groups together; a column without statistics promises nothing."""
+    try:
+        metadata = pq.read_metadata(path)
+    except (OSError, pa.ArrowException):  # DuckDB may read what Arrow doesn't, and looks at the values then
+        return Footer()
+    names = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+    never_null, never_blank = set(names), set(names)
+    for group in range(metadata.num_row_groups):
+        for index, name in enumerate(names):
+            statistics = metadata.row_group(group).column(index).statistics
+            if statistics is None or not statistics.has_null_count or statistics.null_count:
+                never_null.discard(name)
+            if statistics is None or not statistics.has_min_max or not _visible(statistics.min):
+                never_blank.discard(name)
+    return Footer(frozenset(never_null), frozenset(never_blank))
+
+
+def _visible(smallest: object) -> bool:
+    return isinstance(smallest, str) and smallest >= FIRST_VISIBLE

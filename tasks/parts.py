@@ -1,0 +1,62 @@
+"""Landed files cut into parts: what one thread reads, checks and writes as one Parquet file, in the files' own order.
+
+So the work spreads over the cores, memory stays that of a few row groups, and what comes out doesn't depend on how many
+cores there were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks import duck
+from tasks.staging import ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.landing import LandedFile
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows of one landed file, by their numbers: from `first` up to, and without, `last`."""
+
+    number: int  # among the slices of its day and stream
+    file: LandedFile
+    first: int
+    last: int
+    condition: str = ""  # SQL, on the landed columns and ROW
+
+    @property
+    def table(self) -> str:
+        """The rows as a table of a query."""
+        conditions = [self.condition] if self.condition else []
+        if self.first > 0 or self.last < self.file.positions:
+            conditions.append(f"{ROW} >= {self.first} AND {ROW} < {self.last}")
+        return f"(SELECT * FROM {self.file.table} WHERE {' AND '.join(conditions)})" if conditions else self.file.table
+
+
+@dataclass(frozen=True)
+class Part:
+    """Slices that are written to one file."""
+
+    number: int
+    slices: tuple[Slice, ...]
+
+
+def cut(files: Iterable[LandedFile]) -> list[Part]:
+    """All files' rows in parts of about a million rows; at least one part, also of no file."""
+    parts: list[list[Slice]] = [[]]
+    room, number = duck.PART_ROWS, 0
+    for file in files:
+        first = 0
+        while first < file.positions:
+            if not room:
+                parts.append([])
+                room = duck.PART_ROWS
+            last = min(first + room, file.positions)
+            parts[-1].append(Slice(number, file, first, last))
+            room -= last - first
+            first, number = last, number + 1
+    return [Part(number, tuple(slices)) for number, slices in enumerate(parts)]

@@ -1,0 +1,177 @@
+"""Text files staged as Parquet: all columns as texts, rows in the file's order, malformed lines apart.
+
+The fast path lets DuckDB read a file; where it stumbles, or the file is torn, the file is read again line by line, and
+each line that can't be read is kept with its number and the reason.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks import duck
+from tasks.lines import MalformedRow, Rows, parse_csv, parse_json_lines, printable
+from tasks.text_file import Lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROW = "file_row_number"  # 0-based among the file's rows; DuckDB's own name of a Parquet row's number
+SLOW_PATH_ROWS = 50_000  # rows of one batch on the slow path
+SCRATCH_COMPRESSION = "lz4_raw"  # of files that live for minutes
+MALFORMED = pa.schema([("row", pa.int64()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
+STUMBLES = (duckdb.InvalidInputException, duckdb.ConversionException)
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A file's malformed lines: how many, and where they are kept; a day's worth need not fit into memory."""
+
+    count: int = 0
+    path: Path | None = None
+
+    def __len__(self) -> int:
+        """How many."""
+        return self.count
+
+    def __iter__(self) -> Iterator[MalformedRow]:
+        """Each of them, in the file's order."""
+        for batch in self.batches():
+            yield from (MalformedRow(**row) for row in batch.to_pylist())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The same, many at a time: columns as MALFORMED says."""
+        if self.path is not None and self.count:
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches()
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A staged file. `numbered`: whether it holds ROW as a column, since malformed lines are missing among its rows."""
+
+    parquet: Path
+    columns: dict[str, str]  # name → DuckDB type
+    rows: int
+    numbered: bool = False
+    malformed: Malformed = Malformed()
+
+
+def stage_csv(connection: duck.Connection, path: Path, target: Path, *, torn: bool) -> Staged:
+    """A CSV file with a header, or a TSV file, as Parquet at `target`."""
+    delimiter = "\t" if ".tsv" in path.suffixes else ","
+    names = _distinct_names(next(csv.reader(Lines(path), delimiter=delimiter), ["no_header"]))
+    source = (
+        f"read_csv({duck.path(path)}, auto_detect=false, header=true, columns={_all_text(names)}, "
+        f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
+    )
+    fast = None if torn else _stage_fast(connection, source, names, target)
+    return fast or _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
+
+
+def stage_json_lines(connection: duck.Connection, path: Path, wanted: list[str], target: Path, *, torn: bool) -> Staged:
+    """A file of JSON lines as Parquet at `target`, with the wanted keys; one that no row has is no column."""
+    names = _different_names(wanted)
+    source = (
+        f"read_json({duck.path(path)}, format='newline_delimited', columns={_all_text(names)}, hive_partitioning=false)"
+    )
+    fast = None if torn else _stage_fast(connection, source, names, target)
+    staged = fast or _stage_lines(path, parse_json_lines, names, target)
+    if not staged.rows:
+        return staged
+    counts = ", ".join(f"count({duck.name(name)})" for name in names)
+    (found,) = connection.execute(f"SELECT {counts} FROM {duck.parquet(target)}").fetchall()
+    return replace(staged, columns={name: "VARCHAR" for name, n in zip(names, found, strict=True) if n})
+
+
+def _stage_fast(connection: duck.Connection, source: str, names: list[str], target: Path) -> Staged | None:
+    """DuckDB reads every column as text, in the file's order; None where it stumbles over a line."""
+    try:
+        rows = duck.scalar(connection, duck.copy_to(target, f"SELECT * FROM {source}", SCRATCH_COMPRESSION))
+    except STUMBLES:
+        return None
+    return Staged(target, dict.fromkeys(names, "VARCHAR"), rows)
+
+
+def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:
+    """Rows parsed one by one, the malformed ones, and the line at which a file is torn, kept apart."""
+    lines, position = Lines(path), -1
+    schema = pa.schema([(name, pa.string()) for name in names] + [(ROW, pa.int64())])
+    aside = target.with_suffix(".malformed.parquet")
+    with _Writer(target, schema) as rows, _Writer(aside, MALFORMED) as malformed:
+        for position, row in enumerate(parse(lines)):
+            if isinstance(row, MalformedRow):
+                malformed.write(asdict(row))
+            else:
+                rows.write({**row, ROW: position})
+        if lines.damage and lines.torn.strip():
+            reason = f"torn: {lines.damage}"
+            malformed.write(asdict(MalformedRow(position + 2, lines.count + 1, reason, printable(lines.torn))))
+    columns = dict.fromkeys(names, "VARCHAR")
+    return Staged(target, columns, rows.count, numbered=True, malformed=Malformed(malformed.count, aside))
+
+
+class _Writer:
+    """A Parquet file that takes rows one by one."""
+
+    def __init__(self, target: Path, schema: pa.Schema) -> None:
+        self.count = 0
+        self._batch: list[dict[str, Any]] = []
+        self._file = pq.ParquetWriter(target, schema, compression="zstd")
+        self._schema = schema
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._file.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Take a row."""
+        self._batch.append(row)
+        self.count += 1
+        if len(self._batch) == SLOW_PATH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write_batch(pa.RecordBatch.from_pylist(self._batch, schema=self._schema))
+        self._batch.clear()
+
+
+def _all_text(names: list[str]) -> str:
+    return "{" + ", ".join(f"{duck.text(name)}: 'VARCHAR'" for name in names) + "}"
+
+
+def _different_names(keys: Iterable[str]) -> list[str]:
+    """The keys as column names. DuckDB's don't tell case: of two keys that differ in case alone the first is read."""
+    names: dict[str, str] = {}
+    for key in keys:
+        if key and key.lower() != ROW and _is_text(key):
+            names.setdefault(key.lower(), key)
+    return list(names.values())
+
+
+def _distinct_names(header: list[str]) -> list[str]:
+    """Column names of a CSV header; one without a name, or with another's, is called after its position."""
+    names: list[str] = []
+    seen = {ROW}
+    for position, name in enumerate(part.strip() for part in header):
+        known = name and _is_text(name) and name.lower() not in seen
+        names.append(name if known else f"column{position}")
+        seen.add(names[-1].lower())
+    return names
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""A landed text file as it comes, compressed or not: its blocks, its lines, and whether it is whole.
+
+Everything is bounded: a line by MAX_LINE_BYTES, the file by what the caller allows. A torn file gives its lines up to
+the tear, and then says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
+KEPT_OF_LONG_LINE = 4000  # bytes
+WHOLE_BLOCKS = 4  # at a file's beginning, of which each line is looked at for keys that nobody expects
+SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
+SAMPLED_BYTES = 1 << 16
+MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
+
+Damage = (OSError, EOFError, zlib.error)
+
+
+class CutLine(str):
+    """The beginning of a line that is longer than MAX_LINE_BYTES; the rest of it was passed over."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one pass over a file found: its bytes unpacked, JSON keys seen, and what is wrong with it."""
+
+    size: int
+    keys: tuple[str, ...]
+    damage: str | None
+    too_large: bool = False
+
+
+def look_over(path: Path, max_bytes: int, *, json_keys: bool) -> Look:
+    """Unpack a file to its end, or to `max_bytes`, and collect the keys of its first lines and of some later ones.
+
+    Each line of the first 4 MiB is looked at, then one block of 64 KiB in every 8 MiB.
+    """
+    size, keys, rest = 0, dict[str, None](), b""
+    try:
+        for number, block in enumerate(blocks(path)):
+            size += len(block)
+            if size > max_bytes:
+                return Look(size, tuple(keys), None, too_large=True)
+            if not json_keys:
+                continue
+            if number < WHOLE_BLOCKS:
+                *lines, rest = (rest + block).split(b"\n")
+                _add_keys(keys, lines)
+            elif number % SAMPLED_EVERY == 0:
+                _add_keys(keys, block[:SAMPLED_BYTES].split(b"\n")[1:-1])
+    except Damage as error:
+        return Look(size, tuple(keys), str(error))
+    _add_keys(keys, [rest])
+    return Look(size, tuple(keys), None)
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """The file's bytes, unpacked, up to where it is damaged; raises one of `Damage` there."""
+    if path.suffix == ".zst":
+        yield from _zstd_blocks(path)
+        return
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        while block := stream.read1(BLOCK_BYTES):  # read1: what is there before a tear is given before it is told
+            yield block
+
+
+def _zstd_blocks(path: Path) -> Iterator[bytes]:
+    """Arrow's stream gives nothing of a block in which the file is torn, so there it is read in ever smaller ones."""
+    done, block_bytes = 0, BLOCK_BYTES
+    while True:
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            left = done
+            while left:
+                left -= len(stream.read(min(left, block_bytes)))
+            try:
+                while block := stream.read(block_bytes):
+                    done += len(block)
+                    yield block
+            except OSError:
+                if block_bytes == 1:
+                    raise
+                block_bytes = max(1, block_bytes // 64)
+            else:
+                return
+
+
+class Lines:
+    """The lines of a file, each with its end; bytes that are not UTF-8 come as surrogates, so that they can be told.
+
+    After the last one `damage` says what tore the file, if anything did, and `torn` is what came of the torn line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read before the first line is asked for."""
+        self.count = 0  # lines given so far
+        self.damage: str | None = None
+        self.torn = ""
+        self._lines = self._read(path)
+
+    def __iter__(self) -> Iterator[str]:
+        """Itself."""
+        return self
+
+    def __next__(self) -> str:
+        """The next line."""
+        line = next(self._lines)
+        self.count += 1
+        return line
+
+    def _read(self, path: Path) -> Iterator[str]:
+        rest, passing_over, begun = b"", False, False
+        try:
+            for block in blocks(path):
+                text = block if begun else block.removeprefix(b"\xef\xbb\xbf")
+                begun = True
+                if passing_over:
+                    _, found, text = text.partition(b"\n")
+                    if not found:
+                        continue
+                    passing_over = False
+                *lines, rest = (rest + text).split(b"\n")
+                for line in lines:
+                    yield _decoded(line + b"\n")
+                if len(rest) > MAX_LINE_BYTES:
+                    yield CutLine(_decoded(rest[:KEPT_OF_LONG_LINE]))
+                    rest, passing_over = b"", True
+        except Damage as error:
+            self.damage, self.torn = str(error), _decoded(rest)
+            return
+        if rest:
+            yield _decoded(rest)
+
+
+def _decoded(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")
+
+
+def _add_keys(keys: dict[str, None], lines: Iterable[bytes]) -> None:
+    """Note the keys of each line that is a JSON object; what isn't is for others to tell."""
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict) and not row.keys() <= keys.keys() and len(keys) < MAX_KEYS:
+            keys.update(dict.fromkeys(row))
