@@ -13,6 +13,7 @@ help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
 	@echo "make test              lint, types, tests"
+	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
 	@echo "make lock              choose versions anew and write the lock files"
 	@echo "make clean             remove .venv and var/"
 
@@ -32,6 +33,9 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+bench-%: .venv/installed
+	.venv/bin/python -m tests.benchmarks.$* $(if $(ROWS),--rows $(ROWS)) $(ARGS)
 
 lock: .venv/installed
 	$(COMPILE) --extra dev --output-file requirements.lock
