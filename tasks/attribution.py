@@ -2,14 +2,16 @@
 
 Of one impression and kind the earliest outcome counts, wherever it landed, so that outcomes sent twice say the same in
 one file or in two. It counts where it lies at or after the impression and within the attribution window of channel and
-kind, both ends included.
+kind, both ends included, and where it landed within that window and the landing grace, in whole days.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from models.labels import age_column, label_column
+from models.maturity import final_age
 from tasks import duck
 
 if TYPE_CHECKING:
@@ -50,8 +52,9 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
         return f"SELECT * FROM {impressions}"
     within = {
         kind: " ".join(
-            f"WHEN {duck.text(name)} THEN coalesce(k.{_time(kind)} BETWEEN i.ts AND "
-            f"i.ts + INTERVAL {round(channel.windows_hours[kind] * 3600)} SECOND, false)"
+            f"WHEN {duck.text(name)} THEN coalesce(k.{_time(kind)} BETWEEN i.ts "
+            f"AND i.ts + {window(recipe, name, kind)} "
+            f"AND k.{_landing(kind)} <= DATE '{event_day + timedelta(days=final_age(recipe, name, kind))}', false)"
             for name, channel in recipe.channels.items()
             if kind in channel.windows_hours
         )
@@ -72,6 +75,11 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
     helpers = ", ".join(column for kind in recipe.kinds for column in (_time(kind), _landing(kind)))
     joined = f"SELECT i.*, k.* EXCLUDE (event_id), {labels} FROM {impressions} i LEFT JOIN {known} k USING (event_id)"
     return f"SELECT * EXCLUDE ({helpers}), CASE channel {positive} END AS label, {ages} FROM ({joined})"
+
+
+def window(recipe: Recipe, channel: str, kind: str) -> str:
+    """The attribution window of a channel and kind as an interval."""
+    return f"INTERVAL {round(recipe.channels[channel].windows_hours[kind] * 3600)} SECOND"
 
 
 def _time(kind: str) -> str:

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -20,7 +21,7 @@ from models.errors import DataRejectedError
 from models.labels import impression_landings, label_definition, outcome_landings
 from models.recipe import Recipe
 from tasks import duck, layout
-from tasks.arrivals import write_arrivals
+from tasks.arrivals import count_arrivals, write_arrivals
 from tasks.attribution import LANDED_LATE, known_outcomes, labelled
 from tasks.ingest import current_day_object
 from tasks.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
@@ -82,46 +83,60 @@ def _folders(store: Store, paths: dict[date, str]) -> dict[date, Path]:
     return {day: folder for day, folder in opened.items() if folder is not None}
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One file of impressions of the event day on its way to a file of labels."""
-
-    number: int
-    source: Path
-    days_late: int
-
-
 def _fill(
     folder: Path, impressions: dict[date, Path], outcomes: dict[date, Path], recipe: Recipe, event_day: date
 ) -> None:
     """Write the event day's parts (our columns and labels), their arrivals, and summary.json into `folder`."""
     scratch = folder / "scratch"
     scratch.mkdir()
-    sources = [
+    with duck.connect(scratch, threads=1) as connection:
+        parts = _labelled_parts(connection, impressions, outcomes, recipe, event_day)
+        with progress_of(f"labelling {event_day}", "parts") as progress:
+            done: list[int] = []
+
+            def write(cursor: duck.Connection, part: tuple[int, str]) -> int:
+                number, rows = part
+                written = duck.scalar(cursor, duck.copy_to(folder / layout.part_file(event_day, number), rows))
+                done.append(number)
+                progress(len(done), len(parts))
+                return written
+
+            rows = sum(duck.in_parallel(connection, write, list(enumerate(parts))))
+        files = [folder / layout.part_file(event_day, number) for number in range(len(parts))]
+        positives = write_arrivals(connection, files, folder, recipe)
+    shutil.rmtree(scratch)
+    (folder / SUMMARY_FILE).write_text(json.dumps({"rows": rows, **positives}), encoding="utf-8")
+
+
+def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, scratch: Path) -> pa.Table | None:
+    """Arrivals of an event day as of a day, counted without writing its labels; None where it was not ingested."""
+    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
+    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
+    if event_day not in impressions:
+        return None
+    with duck.connect(scratch, threads=1) as connection:
+        opened = _folders(store, impressions), _folders(store, outcomes)
+        parts = _labelled_parts(connection, *opened, recipe, event_day)
+        return count_arrivals(connection, [f"({part})" for part in parts], recipe)
+
+
+def _labelled_parts(
+    connection: duck.Connection,
+    impressions: dict[date, Path],
+    outcomes: dict[date, Path],
+    recipe: Recipe,
+    event_day: date,
+) -> list[str]:
+    """One query for each file that holds impressions of the day, in the order in which they landed, with labels."""
+    parts = [
         (file, (landing - event_day).days)
         for landing, landed in sorted(impressions.items())
         for file in sorted((landed / IMPRESSIONS).glob(layout.part_pattern(event_day)))
     ]
-    parts = [_Part(number, *source) for number, source in enumerate(sources)]
     landings = {day: sorted((landed / OUTCOMES).glob("*.parquet")) for day, landed in outcomes.items()}
-    with duck.connect(scratch, threads=1) as connection:
-        _note_seen(connection, [part.source for part in parts if part.days_late], impressions)
-        connection.execute(f"CREATE TABLE known AS {known_outcomes(landings, recipe)}")
-        with progress_of(f"labelling {event_day}", "parts") as progress:
-            done: list[int] = []
-
-            def write(cursor: duck.Connection, part: _Part) -> int:
-                rows = labelled(f"({_impressions(part, event_day)})", "known", recipe, event_day)
-                written = duck.scalar(cursor, duck.copy_to(folder / layout.part_file(event_day, part.number), rows))
-                done.append(part.number)
-                progress(len(done), len(parts))
-                return written
-
-            rows = sum(duck.in_parallel(connection, write, parts))
-        files = [folder / layout.part_file(event_day, part.number) for part in parts]
-        positives = write_arrivals(connection, files, folder, recipe)
-    shutil.rmtree(scratch)
-    (folder / SUMMARY_FILE).write_text(json.dumps({"rows": rows, **positives}), encoding="utf-8")
+    _note_seen(connection, [file for file, days_late in parts if days_late], impressions)
+    connection.execute(f"CREATE TABLE known AS {known_outcomes(landings, recipe)}")
+    return [labelled(f"({_impressions(*part, event_day)})", "known", recipe, event_day) for part in parts]
 
 
 def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[date, Path]) -> None:
@@ -151,10 +166,10 @@ def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[dat
     duck.in_parallel(connection, note, earlier)
 
 
-def _impressions(part: _Part, event_day: date) -> str:
-    """The part's impressions without those that an earlier landing holds, each with the days that it landed late."""
-    rows = f"SELECT *, {part.days_late}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(part.source)}"
-    if not part.days_late:
+def _impressions(file: Path, days_late: int, event_day: date) -> str:
+    """A file's impressions without those that an earlier landing holds, each with the days that it landed late."""
+    rows = f"SELECT *, {days_late}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)}"
+    if not days_late:
         return rows
-    landing = event_day + timedelta(days=part.days_late)
+    landing = event_day + timedelta(days=days_late)
     return f"{rows} WHERE event_id NOT IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')"
