@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from models.landing_contract import EPOCH_MICROSECONDS, UNIX_EPOCH
 from models.schema import OUTCOME_COLUMNS, Column
 from tasks import duck
+from tasks.event_id import event_id
 from tasks.landing import ROW, LandedFile
 
 if TYPE_CHECKING:
+    from models.landing_contract import Landing
     from models.recipe import Recipe
 
 
@@ -18,15 +21,11 @@ def clean_impressions(files: list[LandedFile], recipe: Recipe, columns: tuple[Co
     landing = recipe.landing
     selects = []
     for file in files:
-        if landing.event_id_from == "file_row":
-            event_id = f"{duck.text(f'{day}/{file.name}:')} || {ROW}"
-        else:
-            parts = [f"{_source(file, source)}::VARCHAR" for source in landing.event_id_columns]
-            event_id = " || '-' || ".join(parts)
+        identity = event_id(landing, file.columns, day, file.name, ROW)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
-        mapped = [f"{typed(file, column, landing.time)} AS {duck.name(column.name)}" for column in columns]
+        mapped = [f"{typed(file, column, landing)} AS {duck.name(column.name)}" for column in columns]
         raw = [f"{_source(file, column.source)}::VARCHAR AS {duck.name('_raw_' + column.name)}" for column in columns]
-        selects.append(_select_from(file, [f"{event_id} AS event_id", *channel, *mapped, *raw]))
+        selects.append(_select_from(file, [f"{identity} AS event_id", *channel, *mapped, *raw]))
     known = ", ".join(duck.text(name) for name in recipe.channels)
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
@@ -50,7 +49,7 @@ def clean_outcomes(files: list[LandedFile], recipe: Recipe, day: date) -> str:
     """The same for outcomes; with no file, the query answers no row."""
     selects = []
     for file in files:
-        mapped = [f"{typed(file, c, recipe.landing.time)} AS {duck.name(c.name)}" for c in OUTCOME_COLUMNS]
+        mapped = [f"{typed(file, c, recipe.landing)} AS {duck.name(c.name)}" for c in OUTCOME_COLUMNS]
         raw = [f"{_source(file, c.source)}::VARCHAR AS {duck.name('_raw_' + c.name)}" for c in OUTCOME_COLUMNS]
         selects.append(_select_from(file, [*mapped, *raw]))
     if not selects:
@@ -96,7 +95,7 @@ def _is_missing(raw: str, *, nan: bool = False) -> str:
     return blank + (f" OR lower({raw}::VARCHAR) = 'nan')" if nan else ")")
 
 
-def typed(file: LandedFile, column: Column, time: str) -> str:
+def typed(file: LandedFile, column: Column, landing: Landing) -> str:
     """The landed column as our type; what can't be read is null, and the reason follows from that."""
     source = _source(file, column.source)
     if source == "NULL":
@@ -110,18 +109,24 @@ def typed(file: LandedFile, column: Column, time: str) -> str:
     if column.kind == "number":
         number = f"try_cast({source} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} END"
-    return as_time(source, file.columns[column.source], time)
+    return as_time(source, file.columns[column.source], landing)
 
 
-def as_time(source: str, physical: str, time: str) -> str:
-    """A column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe."""
+def as_time(source: str, physical: str, landing: Landing) -> str:
+    """A column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe.
+
+    Null where it can't be read; a number below 0, which lies before the origin, is no time either.
+    """
     if physical.startswith("TIMESTAMP WITH TIME ZONE"):
         return f"({source} AT TIME ZONE 'UTC')"
     if physical.startswith(("TIMESTAMP", "DATE")):
         return f"{source}::TIMESTAMP"
-    if time == "iso":
+    if landing.time == "iso":
         return f"(try_cast({source}::VARCHAR AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
-    micros = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(time)
-    if micros is None:
-        return f"try_strptime({source}::VARCHAR, {duck.text(time)})::TIMESTAMP"
-    return f"make_timestamp(try_cast(round(try_cast({source} AS DOUBLE) * {micros}) AS BIGINT))"
+    unit = EPOCH_MICROSECONDS.get(landing.time)
+    if unit is None:
+        return f"try_strptime({source}::VARCHAR, {duck.text(landing.time)})::TIMESTAMP"
+    number = f"try_cast({source} AS DOUBLE)"
+    origin = (landing.origin - UNIX_EPOCH) // timedelta(microseconds=1)
+    micros = f"try_cast(round({number} * {unit}) + {origin} AS BIGINT)"
+    return f"(CASE WHEN {number} >= 0 THEN make_timestamp({micros}) END)"

@@ -70,7 +70,7 @@ def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Pa
         found = ", ".join(file.columns)
         msg = f"land {source}: expected the time column {ts!r}, received {found}. Map it in the recipe."
         raise DataRejectedError(msg)
-    time = as_time(duck.name(ts), file.columns[ts], recipe.landing.time)
+    time = as_time(duck.name(ts), file.columns[ts], recipe.landing)
     return file, f"(CASE WHEN isfinite({time}) THEN ({time})::DATE END)"
 
 
