@@ -103,7 +103,8 @@ def land(
 
     settings, recipe = _configured()
     landed = land_file(source, recipe, settings.landing_zone)
-    document = {"landing": str(settings.landing_zone), "rows": landed.rows, "malformed": landed.malformed}
+    counts = {"rows": landed.rows, "outcomes": landed.outcomes, "malformed": landed.malformed}
+    document = {"landing": str(settings.landing_zone), **counts}
     answer(document, printing.landed)
 
 

@@ -22,9 +22,10 @@ def pairs(document: dict[str, Any]) -> None:
 
 def landed(document: dict[str, Any]) -> None:
     """What one file became, by day."""
-    table = Table("day", "rows", box=SIMPLE_HEAD)
-    for day, rows in document["rows"].items():
-        table.add_row(day, f"{rows:,}")
+    streams = {"rows": document["rows"]} | ({"outcomes": found} if (found := document["outcomes"]) else {})
+    table = Table("day", *streams, box=SIMPLE_HEAD)
+    for day in sorted(set().union(*streams.values())):
+        table.add_row(day, *(f"{rows.get(day, 0):,}" for rows in streams.values()))
     _console().print(table)
     if document["malformed"]:
         _line(f"[yellow]malformed[/yellow] {document['malformed']:,} lines landed too, for ingest to quarantine")

@@ -11,9 +11,11 @@ import tomllib
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from models.errors import UsageError
+from models.landing_contract import Columns, Landing
+from models.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,62 +31,12 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-def _readable_time(time: str) -> str:
-    if time not in TIMES and "%" not in time:
-        msg = f"expected {', '.join(TIMES)} or a strptime format"
-        raise ValueError(msg)
-    return time
-
-
-TIMES = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
 WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
 ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-
-
-class Section(BaseModel):
-    """A part of the recipe: immutable, and no key that it doesn't know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Columns(Section):
-    """Our name of a column = yours. An empty string: your files have none."""
-
-    ts: Annotated[str, Field(min_length=1)] = "ts"
-    user_id: str = "user_id"
-    channel: str = "channel"
-    campaign_id: str = "campaign_id"
-    value: str = ""
-    confidence: str = ""
-    propensity: str = ""
-    explore: str = ""
-    served_probability: str = ""
-    model_version: str = ""
-    label: str = ""  # inline label, 0 or 1
-
-
-class Landing(Section):
-    """How landed files are read."""
-
-    time: Annotated[str, AfterValidator(_readable_time)] = (
-        "iso"  # iso, epoch_s, epoch_ms, epoch_us, or a strptime format
-    )
-    late_days: Annotated[int, Field(ge=0, le=30)] = 1
-    grace_days: Annotated[int, Field(ge=0, le=30)] = 0
-    max_file_gb: Positive = 100  # of one landed text file, unpacked; a larger one is unreadable
-    event_id_from: Literal["columns", "file_row"] = "columns"
-    event_id_columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("event_id",)
-    channel_constant: str = ""
-    columns: Columns = Columns()
-
-    @property
-    def max_file_bytes(self) -> int:
-        """The same in bytes."""
-        return round(self.max_file_gb * 2**30)
 
 
 class Cost(Section):
@@ -111,7 +63,9 @@ class Channel(Section):
 
     positive_kind: str = "click"
     attribution_window_hours: WindowHours = 24
-    more_kinds: dict[Name, WindowHours] = {}  # further kinds, each a label column of its own: kind = its window
+    more_kinds: dict[Name, WindowHours] = Field(
+        default_factory=dict
+    )  # further kinds, each with a label column of its own
     gated: bool = True
     positive_ratio: ShareBounds  # as seen by the end of the same day; outside, the day is rejected
     cost: Cost
@@ -184,8 +138,8 @@ class Validation(Section):
     max_quarantined_share: Share = 0.02
     max_duplicate_share: Share = 0.05
     max_unreadable_files: Annotated[int, Field(ge=0)] = 0
-    max_null_share: dict[str, Share] = {}
-    value_sets: dict[str, tuple[str, ...]] = {}
+    max_null_share: dict[str, Share] = Field(default_factory=dict)
+    value_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Drift(Section):
@@ -241,7 +195,8 @@ class Recipe(Section):
         if mixed := [source for source, found in kinds.items() if {"categorical", "numeric"} <= found]:
             yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
         mapped = {getattr(self.landing.columns, name) for name in NOT_FEATURES & Columns.model_fields.keys()}
-        if leaks := [source for source in kinds if source in NOT_FEATURES | mapped]:
+        known_later = NOT_FEATURES | mapped | set(self.landing.outcome_columns)
+        if leaks := [source for source in kinds if source in known_later]:
             yield f"features: {leaks} is known only after or outside the decision and can't be a feature"
         clocks = {source for source, found in kinds.items() if found & {"hour", "weekday"}}
         if strange := sorted(clocks - {"ts"}) or sorted(kinds.get("ts", set()) - {"hour", "weekday"}):

@@ -48,8 +48,9 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
 
 
 def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
-    """Columns to look for in landed impressions: those of a clean one and those that make its `event_id`."""
+    """Columns to look for in landed impressions: of a clean one, of its `event_id`, and of its inline outcomes."""
     columns = impression_columns(recipe)
+    columns += tuple(Column(name, name, "text", required=False) for name in recipe.landing.outcome_columns)
     if recipe.landing.event_id_from == "file_row":
         return columns
     ids = tuple(Column("event_id", source, "text", required=True) for source in recipe.landing.event_id_columns)

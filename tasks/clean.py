@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from models.landing_contract import EPOCH_MICROSECONDS, UNIX_EPOCH
 from models.schema import OUTCOME_COLUMNS, Column
 from tasks import duck
+from tasks.event_id import event_id
 from tasks.landing import LandedFile
 from tasks.staging import ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from models.landing_contract import Landing
     from models.recipe import Recipe
     from tasks.parts import Slice
 
@@ -27,14 +30,9 @@ def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Co
     landing = recipe.landing
     selects = []
     for piece in slices:
-        file = piece.file
-        if landing.event_id_from == "file_row":
-            event_id = f"{duck.text(f'{day}/{file.name}:')} || {ROW}"
-        else:
-            parts = [f"{_source(file, source)}::VARCHAR" for source in landing.event_id_columns]
-            event_id = " || '-' || ".join(parts)
+        identity = event_id(landing, piece.file.columns, day, piece.file.name, ROW)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
-        selects.append(_select_from(piece, [f"{event_id} AS event_id", *channel], columns, landing.time))
+        selects.append(_select_from(piece, [f"{identity} AS event_id", *channel], columns, landing))
     known = ", ".join(duck.text(name) for name in recipe.channels)
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
@@ -55,7 +53,7 @@ def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Co
 
 def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
     """The same for outcomes."""
-    selects = [_select_from(piece, [], OUTCOME_COLUMNS, recipe.landing.time) for piece in slices]
+    selects = [_select_from(piece, [], OUTCOME_COLUMNS, recipe.landing) for piece in slices]
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
         *_time_rules(day),
@@ -72,15 +70,15 @@ def _time_rules(day: date) -> list[tuple[str, str]]:
     ]
 
 
-def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column], time: str) -> str:
+def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
     """Our columns of a slice, of each whether it is missing or of the wrong type, and the rows' origin."""
     file = piece.file
     for column in columns:
         missing = _is_missing(file, column)
         expressions += [
-            f"{typed(file, column, time)} AS {duck.name(column.name)}",
+            f"{typed(file, column, landing)} AS {duck.name(column.name)}",
             f"{missing} AS {duck.name('_missing_' + column.name)}",
-            f"{_is_wrong(file, column, missing)} AS {duck.name('_wrong_' + column.name)}",
+            f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
         ]
     packed = ", ".join(f"{duck.name(name)} := {duck.name(name)}" for name in file.columns)
     origin = [
@@ -127,16 +125,16 @@ def _is_missing(file: LandedFile, column: Column) -> str:
     return f"({' OR '.join(missing) or 'false'})"
 
 
-def _is_wrong(file: LandedFile, column: Column, missing: str) -> str:
+def _is_wrong(file: LandedFile, column: Column, landing: Landing, missing: str) -> str:
     """Whether what stands in the landed column is no value of the column's kind."""
     if column.kind not in ("number", "label") or (
         column.kind == "number" and file.columns.get(column.source) in INTEGERS
     ):
         return "false"
-    return f"({typed(file, column, '')} IS NULL AND NOT {missing})"
+    return f"({typed(file, column, landing)} IS NULL AND NOT {missing})"
 
 
-def typed(file: LandedFile, column: Column, time: str) -> str:
+def typed(file: LandedFile, column: Column, landing: Landing) -> str:
     """The landed column as our type; what can't be read is null, and the reason follows from that."""
     source = _source(file, column.source)
     if source == "NULL":
@@ -152,18 +150,24 @@ def typed(file: LandedFile, column: Column, time: str) -> str:
             return f"{source}::DOUBLE"
         number = f"try_cast({source} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} END"
-    return as_time(source, physical, time)
+    return as_time(source, physical, landing)
 
 
-def as_time(source: str, physical: str, time: str) -> str:
-    """A column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe."""
+def as_time(source: str, physical: str, landing: Landing) -> str:
+    """A column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe.
+
+    Null where it can't be read; a number below 0, which lies before the origin, is no time either.
+    """
     if physical.startswith("TIMESTAMP WITH TIME ZONE"):
         return f"({source} AT TIME ZONE 'UTC')"
     if physical.startswith(("TIMESTAMP", "DATE")):
         return f"{source}::TIMESTAMP"
-    if time == "iso":
+    if landing.time == "iso":
         return f"(try_cast({source}::VARCHAR AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
-    micros = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(time)
-    if micros is None:
-        return f"try_strptime({source}::VARCHAR, {duck.text(time)})::TIMESTAMP"
-    return f"make_timestamp(try_cast(round(try_cast({source} AS DOUBLE) * {micros}) AS BIGINT))"
+    unit = EPOCH_MICROSECONDS.get(landing.time)
+    if unit is None:
+        return f"try_strptime({source}::VARCHAR, {duck.text(landing.time)})::TIMESTAMP"
+    number = f"try_cast({source} AS DOUBLE)"
+    origin = (landing.origin - UNIX_EPOCH) // timedelta(microseconds=1)
+    micros = f"try_cast(round({number} * {unit}) + {origin} AS BIGINT)"
+    return f"(CASE WHEN {number} >= 0 THEN make_timestamp({micros}) END)"

@@ -51,7 +51,7 @@ def account_outcomes(store: Store, recipe: Recipe, landing_day: date, as_of: dat
 
 
 def _find(connection: duck.Connection, folders: dict[date, Path | None], landing_day: date) -> None:
-    """Fill the tables `impressions`, an event by its first landing, and `before`, what earlier landings had brought."""
+    """Fill the tables `impressions`, an event by its first landing, and `before`, what earlier landings brought."""
     connection.execute("CREATE TABLE found (event_id VARCHAR, ts TIMESTAMP, channel VARCHAR, landing DATE)")
     files = [(day, file) for day, folder in folders.items() for file in _files(folder, IMPRESSIONS)]
 
@@ -64,8 +64,8 @@ def _find(connection: duck.Connection, folders: dict[date, Path | None], landing
 
     duck.in_parallel(connection, collect, files)
     connection.execute(
-        "CREATE TABLE impressions AS SELECT event_id, arg_min(ts, landing) AS ts, arg_min(channel, landing) AS channel, "
-        "min(landing) AS landing FROM found GROUP BY event_id"
+        "CREATE TABLE impressions AS SELECT event_id, arg_min(ts, landing) AS ts, "
+        "arg_min(channel, landing) AS channel, min(landing) AS landing FROM found GROUP BY event_id"
     )
     earlier = [file for day, folder in folders.items() if day < landing_day for file in _files(folder, OUTCOMES)]
     rows = duck.parquet(*earlier) if earlier else "(FROM landed LIMIT 0)"

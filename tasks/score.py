@@ -94,7 +94,7 @@ def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_na
     for column in impression_columns(recipe):
         source = column.name if our_names or column.source not in file.columns else column.source
         if column.name in wanted and source in file.columns:
-            found[column.name] = typed(file, replace(column, source=source), recipe.landing.time)
+            found[column.name] = typed(file, replace(column, source=source), recipe.landing)
     if recipe.landing.channel_constant and "channel" in wanted:
         found["channel"] = duck.text(recipe.landing.channel_constant)
     return found

@@ -41,8 +41,8 @@ def test_shipped_recipe_loads_under_its_own_name(path):
     assert load_recipe(path).name == path.stem
 
 
-def test_both_recipes_are_shipped():
-    assert {path.stem for path in SHIPPED} >= {"demo", "open_bandit"}
+def test_all_recipes_are_shipped():
+    assert {path.stem for path in SHIPPED} == {"avazu", "criteo_attribution", "demo", "open_bandit"}
 
 
 def commented_keys(path):
@@ -155,6 +155,10 @@ def test_wrong_value_is_named_with_what_was_expected_and_received(load, old, new
         ('name = "segment"\n', 'name = "segment"\ncolumn = "bid_floor"\n', "one kind a column"),
         ('channel = "channel"', 'channel = ""', "columns.channel or channel_constant"),
         ('channel_constant = ""', 'channel_constant = "mail"', "expected only 'mail'"),
+        ("origin = 1970-01-01", "origin = 2016-01-01", "landing: expected origin only where times are numbers"),
+        ("outcomes = []", 'outcomes = [{ kind = "click", column = "segment" }]', "['segment'] is known only after"),
+        ("outcomes = []", 'outcomes = [{ kind = "x", column = "y", ts = "device" }]', "['device'] is known only after"),
+        ("outcomes = []", 'outcomes = [{ kind = "a", column = "b" }, { kind = "a", column = "c" }]', "different kinds"),
         ("true_positive = -0.98, false_positive = 0.02", "true_positive = -0.98, false_positive = 0", "threshold"),
     ],
 )
@@ -170,6 +174,15 @@ def test_column_of_yours_that_holds_the_label_is_no_feature_under_its_own_name_e
         leak=('name = "segment"\n', 'name = "segment"\ncolumn = "clicked"\n'),
     )
     assert "['clicked'] is known only after or outside the decision" in found[0]
+
+
+def test_label_in_the_row_and_outcomes_in_the_row_exclude_each_other(load):
+    found = mistakes(
+        load,
+        label=('label = ""', 'label = "clicked"'),
+        outcomes=("outcomes = []", 'outcomes = [{ kind = "click", column = "clicked" }]'),
+    )
+    assert found == ["landing: expected columns.label or outcomes, received both: 'clicked' and ['click']"]
 
 
 def test_digest_tells_content_and_nothing_else(load):
