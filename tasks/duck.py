@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -14,10 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MEMORY_LIMIT = "1GB"
+MEMORY_LIMIT_MB = 1000
+CORES = "SELECT current_setting('threads')"  # as DuckDB counts them, which knows a container's limits
 _GLOB = re.compile(r"([*?[])")
 
 Connection = duckdb.DuckDBPyConnection
+
+_sharers: ContextVar[int] = ContextVar("sharers", default=1)
+
+
+@contextlib.contextmanager
+def sharing(sharers: int) -> Iterator[None]:
+    """Within it, and in this thread alone, a connection takes that fraction of the memory limit and of the cores."""
+    token = _sharers.set(sharers)
+    try:
+        yield
+    finally:
+        _sharers.reset(token)
 
 
 @contextlib.contextmanager
@@ -25,13 +39,14 @@ def connect(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that spills into `scratch`; a failing disk becomes a StorageError."""
     with duckdb.connect(
         config={
-            "memory_limit": MEMORY_LIMIT,
+            "memory_limit": f"{MEMORY_LIMIT_MB // _sharers.get()}MB",
             "temp_directory": str(scratch / "spill"),
             "TimeZone": "UTC",
             "autoinstall_known_extensions": False,
         }
     ) as connection:
         connection.execute("SET enable_progress_bar = false")
+        connection.execute(f"SET threads = {max(1, scalar(connection, CORES) // _sharers.get())}")
         try:
             yield connection
         except duckdb.IOException as error:

@@ -44,13 +44,10 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
 
     Raises DataRejectedError where the event day itself was not ingested.
     """
-    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
-    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
+    impressions, outcomes, path = _inputs(store, recipe, event_day, as_of)
     if event_day not in impressions:
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
-    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
-    path = layout.label_object(event_day, key)
     folder = store.open(path)
     if folder is None:
         meta = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
@@ -62,10 +59,24 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     return LabelledDay(event_day, path, summary["rows"], summary["positives"])
 
 
+def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> bool:
+    """Whether the labels of an event day as of a day were published before."""
+    *_, path = _inputs(store, recipe, event_day, as_of)
+    return store.open(path) is not None
+
+
 def label_files(store: Store, days: Iterable[LabelledDay]) -> list[Path]:
     """The Parquet files of label objects, in the order of the days."""
     folders = [store.open(day.path) for day in days]
     return [folder / "part.parquet" for folder in folders if folder is not None]
+
+
+def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple[dict[date, str], dict[date, str], str]:
+    """The landed impressions and outcomes that go into a label object, by landing day, and its path."""
+    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
+    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
+    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
+    return impressions, outcomes, layout.label_object(event_day, key)
 
 
 def _day_objects(store: Store, landing_days: Iterable[date]) -> dict[date, str]:
