@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from prefect_dask.task_runners import DaskTaskRunner
 
 CONNECT_SECONDS = 10
-# Workers inherit our stdout, which belongs to the one document of --json: what they print goes to stderr.
-STDOUT_TO_STDERR = "import os; os.dup2(2, 1)"
+HERE = ("127.0.0.1", "localhost", "::1")
+# Workers inherit our stdout, which belongs to the one document of --json: what they print goes to stderr. They leave
+# without taking their modules apart, which takes Great Expectations' seconds.
+PRELOAD = "import atexit, os; os.dup2(2, 1); atexit.register(os._exit, 0)"
 
 
 def require_dask() -> None:
@@ -42,14 +45,16 @@ def task_runner(address: str, processes: int) -> Iterator[DaskTaskRunner]:
     from distributed import KilledWorker  # noqa: PLC0415 - an extra
     from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415
 
+    server = _server_url()
     if address:
-        _check(address)
+        _check_server(server, address)
+        _check_scheduler(address)
         runner = DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_SECONDS})
     else:
         runner = DaskTaskRunner(cluster_kwargs=_local_processes(processes))
     try:
         # A worker that knows no server would start one of its own.
-        with temporary_settings({PREFECT_API_URL: _server_url()}):
+        with temporary_settings({PREFECT_API_URL: server}):
             yield runner
     except KilledWorker as error:
         msg = (
@@ -66,7 +71,7 @@ def _local_processes(processes: int) -> dict[str, Any]:
         "processes": True,
         "security": True,  # nobody else on this machine may send it work
         "dashboard_address": "127.0.0.1:0",
-        "preload": [STDOUT_TO_STDERR],
+        "preload": [PRELOAD],
     }
 
 
@@ -75,7 +80,17 @@ def _server_url() -> str:
         return str(client.api_url).rstrip("/")
 
 
-def _check(address: str) -> None:
+def _check_server(server: str, address: str) -> None:
+    """Workers tell the Prefect server how far they are: those elsewhere must reach it."""
+    if urlsplit(server).hostname in HERE and urlsplit(address).hostname not in HERE:
+        msg = (
+            f"PREFECT_API_URL: expected a Prefect server that the workers of {address} reach, received {server}, "
+            "which is on this machine alone. Start `prefect server start --host 0.0.0.0` and name it by its host."
+        )
+        raise UsageError(msg)
+
+
+def _check_scheduler(address: str) -> None:
     """See that the scheduler answers, who is there to work, and by which code."""
     from distributed import Client  # noqa: PLC0415 - an extra
 
