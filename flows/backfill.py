@@ -1,4 +1,7 @@
-"""The backfill flow: past days by hand, one after the other, in order. Finished days are skipped by their refs."""
+"""The backfill flow: past days by hand. All are ingested first, side by side; then those that train, in order.
+
+Finished days are skipped by their refs.
+"""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,11 +17,9 @@ from flows.daily import daily
 from flows.settings import load_settings
 from models.days import day_range
 from models.errors import DataRejectedError, UsageError
-from models.recipe import Recipe, load_recipe
-from tasks.ingest import ingest_day
+from models.recipe import load_recipe
 from tasks.registry import claim_root, current_champion, finished_run
-from tasks.store import LocalStore
-from tasks.validate import load_validated_day, validate_day
+from tasks.take_in import TakenIn, take_in_days
 
 Retrain = Literal["last", "each", "none"]
 
@@ -33,7 +34,7 @@ def backfill(
     landing: str | None = None,
     shadow: bool = False,
 ) -> dict[str, Any]:
-    """Ingest and validate each day; train for the last, for each or for none. A bad day is noted, the others go on.
+    """Ingest and validate all days, then train for the last, each or none. A bad day is noted, the others go on.
 
     The champion's ref is monotonic, so a backfill never takes it back in time; in the shadow it is not touched at all.
     """
@@ -43,28 +44,26 @@ def backfill(
     settings = load_settings(recipe=recipe, root=root, landing=landing)
     rules, store = load_recipe(settings.recipe), settings.store
     claim_root(store, rules.name)
+    wanted = day_range(start, end)
+    trains = {day for day in wanted if retrain == "each" or (retrain == "last" and day == end)}
+    new = [day for day in wanted if not (day in trains and finished_run(store, day, shadow=shadow))]
+    taken = take_in_days(store, settings.landing_zone, rules, new, datetime.now(UTC), settings.fan_out)
     days = []
-    for day in day_range(start, end):
-        trains = retrain == "each" or (retrain == "last" and day == end)
+    for day in wanted:
         try:
-            if trains and (run := finished_run(store, day, shadow=shadow)):
+            if day in trains and (run := finished_run(store, day, shadow=shadow)):
                 days.append({"date": str(day), "outcome": "skipped", "run_id": run})
-            elif trains:
+            elif day in trains:
                 document = daily(day, settings.recipe, settings.root, settings.landing, shadow=shadow)
                 outcome = document["verdict"]["decision"]
                 days.append({"date": str(day), "outcome": outcome, "run_id": document["run_id"]})
             else:
-                days.append({"date": str(day), "outcome": _ingest(store, settings.landing_zone, rules, day)})
+                days.append(_noted(taken[day]))
         except DataRejectedError as error:
             days.append({"date": str(day), "outcome": "data rejected", "reason": str(error)})
     return {"days": days, "champion": current_champion(store)}
 
 
-def _ingest(store: LocalStore, landing: Path, recipe: Recipe, day: date) -> str:
-    """Ingest and validate a day; what came of it in a word. Files and bounds that were seen before cost nothing."""
-    before, now = load_validated_day(store, day), datetime.now(UTC)
-    ingest_day(store, landing, recipe, day, now)
-    validated = validate_day(store, recipe, day, now)
-    if not validated.accepted:
-        return "rejected"
-    return "skipped" if validated == before else "ingested"
+def _noted(taken: TakenIn) -> dict[str, str]:
+    noted = {"date": str(taken.day), "outcome": taken.outcome}
+    return {**noted, "reason": taken.reason} if taken.reason else noted

@@ -22,10 +22,11 @@ from tasks.drift import DriftReport, detect_drift
 from tasks.evaluate import evaluate_models
 from tasks.gate import judge_challenger, judge_without_challenger, untrainable
 from tasks.ingest import ingest_day
-from tasks.plan import RunPlan, catch_up, plan_run
+from tasks.plan import RunPlan, plan_run
 from tasks.registry import claim_root, current_champion, record_run
 from tasks.report import write_report, write_run_list
 from tasks.store import LocalStore
+from tasks.take_in import catch_up
 from tasks.train import train_challenger
 from tasks.validate import rejection_error, validate_day
 from tasks.weigh import weigh_rows
@@ -51,7 +52,7 @@ def daily(
     claim_root(store, rules.name)
 
     ingested = ingest_day(store, settings.landing_zone, rules, day, now)
-    problems = catch_up(store, settings.landing_zone, rules, day, now)
+    problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
     send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url.get_secret_value())
@@ -60,7 +61,7 @@ def daily(
         write_run_list(store, current_champion(store))
         raise rejection_error(validated, settings.landing_zone, document)
 
-    plan = plan_run(store, rules, day, problems, forced_at=now if force else None)
+    plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
     recorded = store.open(path) is not None
     if not recorded:

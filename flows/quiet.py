@@ -13,6 +13,7 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DASK_LOGGING__DISTRIBUTED": "warning",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     # Without an NVIDIA driver, TensorFlow reports that as an error in every process.
     "TF_CPP_MIN_LOG_LEVEL": "2" if Path("/proc/driver/nvidia").exists() else "3",

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import UsageError
 from tasks.store import LocalStore
+
+if TYPE_CHECKING:
+    from tasks.fan_out import FanOut
 
 
 class Settings(BaseSettings):
@@ -26,6 +30,9 @@ class Settings(BaseSettings):
     webhook_url: SecretStr = SecretStr("")
     cron: str = "0 4 * * *"
     timezone: str = "UTC"
+    task_runner: Literal["threads", "dask"] = "threads"
+    days_at_once: int = Field(default=2, ge=1)
+    dask_address: str = ""
 
     @field_validator("webhook_url")
     @classmethod
@@ -52,6 +59,21 @@ class Settings(BaseSettings):
             msg = "a time zone such as Europe/Berlin"
             raise ValueError(msg) from error
         return name
+
+    @field_validator("dask_address")
+    @classmethod
+    def _names_a_port(cls, address: str) -> str:
+        if address and not re.fullmatch(r"(tcp|tls)://[^/\s]+:\d+", address):
+            msg = "a scheduler's address such as tcp://scheduler.example:8786, or nothing"
+            raise ValueError(msg)
+        return address
+
+    @property
+    def fan_out(self) -> FanOut:
+        """How days run side by side."""
+        from tasks.fan_out import FanOut  # noqa: PLC0415 - Prefect takes two seconds to import
+
+        return FanOut(self.task_runner, self.days_at_once, self.dask_address)
 
     @property
     def store(self) -> LocalStore:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import duckdb
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MEMORY_LIMIT = "1GB"
+MEMORY_LIMIT_MB = 1000
 ROW_GROUP_ROWS = 122_880
 PART_ROWS = 8 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
 _GLOB = re.compile(r"([*?[])")
@@ -24,6 +25,18 @@ _GLOB = re.compile(r"([*?[])")
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_sharers: ContextVar[int] = ContextVar("sharers", default=1)
+
+
+@contextlib.contextmanager
+def sharing(sharers: int) -> Iterator[None]:
+    """Within it, and in this thread alone, a connection takes that fraction of the memory limit and of the cores."""
+    token = _sharers.set(sharers)
+    try:
+        yield
+    finally:
+        _sharers.reset(token)
 
 
 @contextlib.contextmanager
@@ -34,7 +47,7 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
     cost of memory, and `in_parallel` takes the cores.
     """
     config: dict[str, str | bool | int] = {
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": f"{MEMORY_LIMIT_MB // _sharers.get()}MB",
         "temp_directory": str(scratch / "spill"),
         "TimeZone": "UTC",
         "autoinstall_known_extensions": False,
@@ -55,8 +68,15 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
 
 
 def cores() -> int:
-    """How many threads this process may use."""
-    return len(os.sched_getaffinity(0))
+    """How many threads work within this process may use."""
+    return max(1, _machine_cores() // _sharers.get())
+
+
+@cache
+def _machine_cores() -> int:
+    """As DuckDB counts them, which knows a container's limits."""
+    with duckdb.connect() as connection:
+        return scalar(connection, "SELECT current_setting('threads')")
 
 
 def in_parallel(

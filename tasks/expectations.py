@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_one_at_a_time = threading.Lock()  # Great Expectations has one current context a process
+
+
 def run_expectations(
     measures: dict[str, float | None], values: pd.DataFrame, recipe: Recipe, day: date, docs: Path
 ) -> dict[str, bool]:
     """Whether each expectation was met, by name; an expectation that raised counts as not met."""
+    with _one_at_a_time:
+        return _run(measures, values, recipe, day, docs)
+
+
+def _run(
+    measures: dict[str, float | None], values: pd.DataFrame, recipe: Recipe, day: date, docs: Path
+) -> dict[str, bool]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # noqa: PLC0415 - takes five seconds and 280 MB
     import great_expectations.expectations as gxe  # noqa: PLC0415

@@ -49,13 +49,10 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     So labels of a later `as_of` have the same rows in the same places, and perhaps more behind them. Raises
     DataRejectedError where the event day itself was not ingested.
     """
-    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
-    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
+    impressions, outcomes, path = _inputs(store, recipe, event_day, as_of)
     if event_day not in impressions:
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
-    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
-    path = layout.label_object(event_day, key)
     folder = store.open(path)
     if folder is None:
         meta = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
@@ -71,6 +68,20 @@ def label_files(store: Store, day: LabelledDay) -> list[Path]:
     """The Parquet files of a label object, in the order of its rows."""
     folder = store.open(day.path)
     return sorted(folder.glob(layout.part_pattern(day.day))) if folder else []
+
+
+def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> bool:
+    """Whether the labels of an event day as of a day were published before."""
+    *_, path = _inputs(store, recipe, event_day, as_of)
+    return store.open(path) is not None
+
+
+def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple[dict[date, str], dict[date, str], str]:
+    """The landed impressions and outcomes that go into a label object, by landing day, and its path."""
+    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
+    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
+    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
+    return impressions, outcomes, layout.label_object(event_day, key)
 
 
 def _day_objects(store: Store, landing_days: Iterable[date]) -> dict[date, str]:

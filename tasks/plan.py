@@ -6,26 +6,20 @@ not made again.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
+from functools import partial
 from typing import Any
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from models.days import DayPlan, plan_days
 from models.errors import DataRejectedError
 from models.recipe import Recipe
 from tasks.champion import Tenure, read_champions
-from tasks.ingest import ingest_day, ingested_by
-from tasks.label import LabelledDay, label_day
-from tasks.progress import progress_of
+from tasks.code import code_digest
+from tasks.fan_out import FanOut
+from tasks.label import LabelledDay, is_labelled, label_day
 from tasks.store import Store, digest_of
-from tasks.validate import load_validated_day, validate_day
+from tasks.validate import load_validated_day
 
 
 @dataclass(frozen=True)
@@ -74,41 +68,21 @@ class RunPlan:
         }
 
 
-@task(cache_policy=NO_CACHE)
-def catch_up(store: Store, landing: Path, recipe: Recipe, day: date, now: datetime) -> dict[str, str]:
-    """Ingest the days before `day` that its run may read and that nobody has looked at yet; validate them all.
-
-    Days that another recipe read otherwise are ingested again, and other bounds judge anew, save what was accepted by
-    hand. Returns the days that could not be ingested, and why: a
-    missed night is made good, a bad one is left out.
-    """
-    problems: dict[str, str] = {}
-    earlier_days = plan_days(day, recipe).all_days[:-1]
-    with progress_of("ingesting earlier days", "days") as progress:
-        for number, earlier in enumerate(earlier_days, start=1):
-            try:
-                if not ingested_by(store, earlier, recipe):
-                    ingest_day.fn(store, landing, recipe, earlier, now)
-                validate_day.fn(store, recipe, earlier, now)  # by today's bounds; what they said before is kept
-            except DataRejectedError as error:
-                problems[str(earlier)] = str(error)
-            progress(number, len(earlier_days))
-    return problems
-
-
-@task(cache_policy=NO_CACHE)
-def plan_run(store: Store, recipe: Recipe, day: date, problems: dict[str, str], forced_at: datetime | None) -> RunPlan:
-    """Choose the accepted days, label them as of `day`, name the run. `forced_at` makes a name of its own.
+def plan_run(
+    store: Store,
+    recipe: Recipe,
+    day: date,
+    problems: dict[str, str],
+    fan_out: FanOut,
+    forced_at: datetime | None = None,
+) -> RunPlan:
+    """Choose the accepted days, label them as of `day` side by side, name the run. `forced_at` makes a name of its own.
 
     Raises DataRejectedError where no accepted day is left to train on or to validate on.
     """
     days = plan_days(day, recipe)
     excluded = _excluded(store, days, problems)
-    labels = {
-        wanted: label_day.fn(store, recipe, wanted, day)
-        for wanted in (*days.train, *days.validate)
-        if str(wanted) not in excluded
-    }
+    labels = _label(store, recipe, [d for d in (*days.train, *days.validate) if str(d) not in excluded], day, fan_out)
     excluded |= {str(wanted): "no impressions of that day" for wanted, labelled in labels.items() if not labelled.rows}
     labels = {wanted: labelled for wanted, labelled in labels.items() if labelled.rows}
     train = tuple(labels[wanted] for wanted in days.train if wanted in labels)
@@ -134,14 +108,15 @@ def plan_run(store: Store, recipe: Recipe, day: date, problems: dict[str, str], 
     return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code_digest())
 
 
-@cache
-def code_digest() -> str:
-    """Version and digest of this software's own source, so that changed code makes a new run."""
-    root = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256()
-    for file in sorted(path for folder in ("models", "tasks", "flows") for path in (root / folder).rglob("*.py")):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return f"{version('ctr-retrain')}+{digest.hexdigest()[:12]}"
+def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out: FanOut) -> dict[date, LabelledDay]:
+    """The days' labels; those not labelled before are made side by side."""
+    work = partial(_label_on, store, recipe, as_of)
+    new = fan_out.over([day for day in days if not is_labelled(store, recipe, day, as_of)], "labelling", work)
+    return {day: new[day] if day in new else work(day) for day in days}
+
+
+def _label_on(store: Store, recipe: Recipe, as_of: date, day: date) -> LabelledDay:
+    return label_day.fn(store, recipe, day, as_of)
 
 
 def _excluded(store: Store, days: DayPlan, problems: dict[str, str]) -> dict[str, str]:

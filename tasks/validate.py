@@ -71,9 +71,7 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     A decision made by hand about the same data stays. Raises DataRejectedError where the day was not ingested.
     """
     ingested = load_ingested_day(store, day)
-    rules = [asdict(expected) for expected in expected_ranges(recipe)]
-    key = digest_of([ingested.identity, rules, recipe.validation.model_dump(mode="json")])
-    path = layout.validation_object(day, key)
+    path = _path(recipe, ingested)
     if store.open(path) is None:
         with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
             findings = _evaluate(store, recipe, ingested, folder)
@@ -104,6 +102,11 @@ def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) ->
     return validated
 
 
+def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
+    """Whether these bounds were evaluated over the day's current data; raises DataRejectedError where it has none."""
+    return store.open(_path(recipe, load_ingested_day(store, day))) is not None
+
+
 def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
     """What was decided about the day's current data; None where nothing was, or the data changed since."""
     ref = store.read_ref(layout.accepted_ref(day))
@@ -123,6 +126,12 @@ def rejection_error(validated: ValidatedDay, landing: Path, document: dict[str, 
         f"to take the day as it is, run `ctr-retrain accept --date {validated.day} --reason …`, then run again."
     )
     return DataRejectedError(msg, document=document)
+
+
+def _path(recipe: Recipe, ingested: IngestedDay) -> str:
+    rules = [asdict(expected) for expected in expected_ranges(recipe)]
+    key = digest_of([ingested.identity, rules, recipe.validation.model_dump(mode="json")])
+    return layout.validation_object(ingested.day, key)
 
 
 def _decide(store: Store, day: date, ref: Ref | None, entry: dict[str, Any], now: datetime) -> None:

@@ -1,0 +1,18 @@
+"""The software's own identity: changed code makes new runs, and workers elsewhere must run the same."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+
+@cache
+def code_digest() -> str:
+    """Version and digest of this software's own source, so that changed code makes a new run."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(path for folder in ("models", "tasks", "flows") for path in (root / folder).rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return f"{version('ctr-retrain')}+{digest.hexdigest()[:12]}"
