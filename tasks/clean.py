@@ -10,7 +10,7 @@ from models.schema import OUTCOME_COLUMNS, Column
 from tasks import duck
 from tasks.event_id import event_id
 from tasks.landing import LandedFile
-from tasks.staging import ROW
+from tasks.stage_text import ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,7 +20,7 @@ from tasks import duck
 from tasks.clean import as_time
 from tasks.event_id import event_id
 from tasks.landing import LandedFile, UnreadableFile, read_file
-from tasks.staging import ROW
+from tasks.stage_text import ROW
 from tasks.whole import appearing
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import duckdb
 from models.errors import DataRejectedError, StorageError, UsageError
 from tasks import duck
 from tasks.footer import Footer, read_footer
-from tasks.staging import ROW, Malformed, stage_csv, stage_json_lines
+from tasks.stage_text import ROW, Malformed, stage_csv, stage_json_lines
 from tasks.text_file import look_over
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks import duck
-from tasks.staging import ROW
+from tasks.stage_text import ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

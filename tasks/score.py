@@ -24,7 +24,7 @@ from tasks.clean import typed
 from tasks.landing import LandedFile, UnreadableFile, read_file
 from tasks.layout import BUNDLE_FILE, SERVING
 from tasks.progress import progress_of
-from tasks.staging import ROW
+from tasks.stage_text import ROW
 from tasks.whole import appearing
 
 BATCH_ROWS = 200_000

@@ -24,7 +24,7 @@ from tasks.landing import LandedFile, damaged_files, read_day
 from tasks.lines import RAW_CHARACTERS
 from tasks.parts import Part, Slice, cut
 from tasks.progress import progress_of
-from tasks.staging import MALFORMED, ROW
+from tasks.stage_text import MALFORMED, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
