@@ -16,8 +16,9 @@ from models.days import day_range
 from models.errors import DataRejectedError, UsageError
 from models.recipe import Recipe, load_recipe
 from tasks.ingest import ingest_day
+from tasks.landing_zone import LandingZone
 from tasks.registry import claim_root, current_champion, finished_run
-from tasks.store import LocalStore
+from tasks.store import Store
 from tasks.validate import load_validated_day, validate_day
 
 Retrain = Literal["last", "each", "none"]
@@ -60,7 +61,7 @@ def backfill(
     return {"days": days, "champion": current_champion(store)}
 
 
-def _ingest(store: LocalStore, landing: Path, recipe: Recipe, day: date) -> str:
+def _ingest(store: Store, landing: LandingZone, recipe: Recipe, day: date) -> str:
     """Ingest and validate a day; what came of it in a word. Files and bounds that were seen before cost nothing."""
     before, now = load_validated_day(store, day), datetime.now(UTC)
     ingest_day(store, landing, recipe, day, now)

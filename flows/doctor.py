@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -13,9 +14,10 @@ from typing import Any
 
 from flows.quiet import QUIET
 from flows.settings import Settings
-from models.errors import CtrRetrainError
+from models.errors import BusyError, CtrRetrainError, StorageError
 from models.recipe import Recipe
 from tasks import layout
+from tasks.store import Store
 
 MIN_FREE_GIB = 5
 
@@ -49,16 +51,35 @@ def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
         if name and name.value["current"] != recipe.name:
             words = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
             return _check("root", passed=False, words=words)
-        with settings.store.writing(f"probe/{uuid.uuid4().hex}", {}) as folder:
-            (folder / "probe").write_text("written by doctor", encoding="utf-8")
-        shutil.rmtree(Path(settings.store.root) / "probe", ignore_errors=True)
+        _probe(settings.store)
     except CtrRetrainError as error:
         return _check("root", passed=False, words=str(error))
     return _check("root", passed=True, words=f"{settings.store.root} can be written and takes {recipe.name!r}")
 
 
+def _probe(store: Store) -> None:
+    """Publish, read back and remove an object, and try a swap that must be refused."""
+    path = layout.probe_object(uuid.uuid4().hex)
+    with store.writing(path, {}) as folder:
+        (folder / "probe").write_text("written by doctor", encoding="utf-8")
+    store.open(path)
+    store.remove(path)
+    before = store.read_ref(layout.probe_ref())
+    store.swap_ref(layout.probe_ref(), {"current": path}, before)
+    with contextlib.suppress(BusyError):
+        store.swap_ref(layout.probe_ref(), {"current": "lost"}, before)
+        msg = (
+            f"{store.root}: expected a swap on an old version to be refused, received success: this service ignores "
+            "conditional writes, so two runs could overwrite each other. Use one that honours If-Match, as S3 does."
+        )
+        raise StorageError(msg)
+
+
 def _landing(settings: Settings) -> dict[str, Any]:
-    days = sorted(path.name for path in settings.landing_zone.glob("impressions/dt=*"))
+    try:
+        days = settings.landing_zone.days("impressions")
+    except CtrRetrainError as error:
+        return _check("landing", passed=False, words=str(error))
     if not days:
         return _check(
             "landing", passed=False, words=f"{settings.landing_zone}: expected impressions/dt=…; set --landing"
@@ -67,7 +88,7 @@ def _landing(settings: Settings) -> dict[str, Any]:
 
 
 def _disk(settings: Settings) -> dict[str, Any]:
-    free = shutil.disk_usage(_nearest(Path(settings.store.root))).free / 2**30
+    free = shutil.disk_usage(_nearest(settings.local_folder)).free / 2**30
     words = f"{free:.1f} GiB free; expected {MIN_FREE_GIB} or more"
     return _check("disk", passed=free >= MIN_FREE_GIB, words=words)
 

@@ -51,14 +51,13 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
         raise DataRejectedError(msg)
     key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
     path = layout.label_object(event_day, key)
-    folder = store.open(path)
-    if folder is None:
+    if store.manifest(path) is None:
         meta = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
         with store.writing(path, meta) as staging:
             _fill(staging, _folders(store, impressions), _folders(store, outcomes), recipe, event_day)
-        folder = store.open(path)
-    assert folder is not None
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    file = store.file(path, "summary.json")
+    assert file is not None
+    summary = json.loads(file.read_text(encoding="utf-8"))
     return LabelledDay(event_day, path, summary["rows"], summary["positives"])
 
 

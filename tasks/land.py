@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import tempfile
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,7 @@ from models.schema import landed_columns
 from tasks import duck
 from tasks.clean import as_time
 from tasks.landing import ROW, LandedFile, UnreadableFile, read_file
-from tasks.whole import appearing
+from tasks.landing_zone import LandingZone
 
 
 @dataclass(frozen=True)
@@ -25,34 +24,32 @@ class LandedDays:
     malformed: int
 
 
-def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
+def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
     """Write LANDING/impressions/dt=L/NAME.parquet for each day of the file, columns as they are, in the file's order.
 
     Rows without a readable time, and lines that hold no row, land on the first day, where ingest quarantines them.
     Landing a file of the same name again replaces all that it had landed. Raises DataRejectedError where the file or
     its time column can't be read, StorageError where the landing zone can't be written.
     """
-    impressions, name = landing / "impressions", source.name.removesuffix(".parquet")
-    ends = (".parquet", ".malformed.jsonl")
-    stale = {path for end in ends for path in impressions.glob(f"dt=*/{glob.escape(name)}{end}")}
+    name = source.name.removesuffix(".parquet")
+    readable, unreadable = f"{name}.parquet", f"{name}.malformed.jsonl"
     try:
+        stale = landing.find("impressions", {readable, unreadable})
         with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
             file, day = _read(connection, source, recipe, Path(scratch))
             rows = _rows_by_day(connection, file, day, source, recipe)
             for landed_day in rows:
                 query = _query(file, f"coalesce({day}, DATE '{min(rows)}') = DATE '{landed_day}'")
-                target = impressions / f"dt={landed_day}" / f"{name}.parquet"
-                with appearing(target) as aside:
+                with landing.writing("impressions", str(landed_day), readable) as aside:
                     connection.execute(duck.copy_to(aside, query))
-                stale.discard(target)
+                stale.discard((str(landed_day), readable))
             if file.malformed:
                 text = "".join(f"{' '.join(row.raw.splitlines())}\n" for row in file.malformed)
-                target = impressions / f"dt={min(rows)}" / f"{name}.malformed.jsonl"
-                with appearing(target) as aside:
+                with landing.writing("impressions", str(min(rows)), unreadable) as aside:
                     aside.write_text(text, encoding="utf-8")
-                stale.discard(target)
-        for path in stale:
-            path.unlink()
+                stale.discard((str(min(rows)), unreadable))
+        for landed_day, landed_name in stale:
+            landing.remove("impressions", landed_day, landed_name)
     except OSError as error:
         msg = f"land {source}: expected a writable {landing} with room, received: {error}. Mend the disk, land again."
         raise StorageError(msg) from error

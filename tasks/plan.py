@@ -23,6 +23,7 @@ from models.recipe import Recipe
 from tasks.champion import Tenure, read_champions
 from tasks.ingest import ingest_day, ingested_by
 from tasks.label import LabelledDay, label_day
+from tasks.landing_zone import LandingZone
 from tasks.progress import progress_of
 from tasks.store import Store, digest_of
 from tasks.validate import load_validated_day, validate_day
@@ -75,7 +76,7 @@ class RunPlan:
 
 
 @task(cache_policy=NO_CACHE)
-def catch_up(store: Store, landing: Path, recipe: Recipe, day: date, now: datetime) -> dict[str, str]:
+def catch_up(store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime) -> dict[str, str]:
     """Ingest the days before `day` that its run may read and that nobody has looked at yet; validate them all.
 
     Days that another recipe read otherwise are ingested again, and other bounds judge anew, save what was accepted by

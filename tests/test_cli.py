@@ -16,7 +16,7 @@ import pytest
 
 from tasks import layout
 from tasks.champion import read_champions
-from tasks.store import LocalStore
+from tasks.local_store import LocalStore
 from tests.command_line import at, run
 from tests.small_world import FIRST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, command, write_recipe
 
