@@ -48,8 +48,8 @@ def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
                 with landing.writing("impressions", str(min(rows)), unreadable) as aside:
                     aside.write_text(text, encoding="utf-8")
                 stale.discard((str(min(rows)), unreadable))
-        for landed_day, landed_name in stale:
-            landing.remove("impressions", landed_day, landed_name)
+        for stale_day, stale_name in stale:
+            landing.remove("impressions", stale_day, stale_name)
     except OSError as error:
         msg = f"land {source}: expected a writable {landing} with room, received: {error}. Mend the disk, land again."
         raise StorageError(msg) from error

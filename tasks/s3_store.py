@@ -28,6 +28,7 @@ from tasks.store import MANIFEST, Ref, describe_files, outrun, parse_stored_json
 WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when its answer was lost; no part of the value
 WRITER = "writer"  # in a manifest
 BY = ".by-"
+FILE_KEYS = {"path", "bytes", "sha256"}
 DEAD_AFTER = timedelta(days=1)  # since a writer began to upload; it gives up long before
 
 
@@ -41,8 +42,13 @@ class _Object:
 
     @property
     def files(self) -> str:
-        """Where its files lie."""
-        return f"{self.path}{BY}{self.content[WRITER]}"
+        """Where its files lie: in a root that was copied from a local disk, beside the manifest."""
+        return f"{self.path}{BY}{self.writer}" if self.writer else self.path
+
+    @property
+    def writer(self) -> str:
+        """Who published it."""
+        return str(self.content.get(WRITER, ""))
 
 
 class S3Store:
@@ -76,7 +82,10 @@ class S3Store:
             else:
                 version = self._bucket.write(_ref_key(name), text, IfMatch=expected.version)
         except StorageError as error:
-            found = self._read_ref(name)
+            try:
+                found = self._read_ref(name)
+            except StorageError:
+                raise error from None
             if found and found[1] == write_id:
                 return Ref(value, found[0].version)
             if isinstance(error, ConflictError) or (found and found[0].version) != (expected and expected.version):
@@ -175,7 +184,7 @@ class S3Store:
             path = str(parse_stored_json(stored[0], marker.name, self.root)["path"])
             writer = marker.name.removeprefix("writing/").removesuffix(".json")
             published = self._find(path)
-            if published is None or published.content[WRITER] != writer:
+            if published is None or published.writer != writer:
                 self._bucket.abort_uploads(f"{path}{BY}{writer}/")
                 self._delete_below(f"{path}{BY}{writer}")
                 swept += 1
@@ -199,11 +208,21 @@ class S3Store:
         stored = self._bucket.read(f"{path}/{MANIFEST}")
         if stored is None:
             return None
-        return _Object(path, stored[0], parse_stored_json(stored[0], f"manifest of {path}", self.root))
+        content = parse_stored_json(stored[0], f"manifest of {path}", self.root)
+        files = content.get("files")
+        if not isinstance(files, list) or not all(
+            isinstance(file, dict) and file.keys() >= FILE_KEYS for file in files
+        ):
+            msg = (
+                f"manifest of {path} in {self.root}: expected files, each with {', '.join(sorted(FILE_KEYS))}, "
+                "received something else. Restore it from a backup."
+            )
+            raise StorageError(msg)
+        return _Object(path, stored[0], content)
 
     def _publish(self, wanted: _Object, folder: Path) -> bool:
         """Upload the files, then the manifest; whether it is ours that stands there in the end."""
-        marker = f"writing/{wanted.content[WRITER]}.json"
+        marker = f"writing/{wanted.writer}.json"
         began = _seconds()
         self._bucket.write(marker, json.dumps({"path": wanted.path}).encode())
         names = [entry["path"] for entry in wanted.content["files"]]
@@ -224,11 +243,14 @@ class S3Store:
         """Put the manifest where none is; whether the one that stands there is ours, also where the answer was lost."""
         try:
             self._bucket.write(f"{wanted.path}/{MANIFEST}", wanted.text, IfNoneMatch="*")
-        except StorageError:
-            found = self._find(wanted.path)
+        except StorageError as error:
+            try:
+                found = self._find(wanted.path)
+            except StorageError:
+                raise error from None
             if found is None:
                 raise
-            return bool(found.content[WRITER] == wanted.content[WRITER])
+            return found.writer == wanted.writer
         return True
 
     def _blob(self, found: _Object, entry: dict[str, Any]) -> Blob:

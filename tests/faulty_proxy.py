@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 UNAVAILABLE, SLOW, LOST_ANSWER, CUT, CORRUPT, TRUNCATED = "503", "slow", "lost answer", "cut", "corrupt", "truncated"
 
+BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
 
 @dataclass
 class Fault:
@@ -27,7 +29,9 @@ class FaultyProxy:
 
     def __init__(self, port):
         self.requests, self._faults, self._lock = [], [], threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, port))
+        self.port = port
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.proxy = self
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # clients hang up on purpose
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -66,57 +70,58 @@ def proxy_to(port):
         proxy.stop()
 
 
-def _handler(proxy, port):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
 
-        def _forward(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            fault = proxy.due(self.command, self.path)
-            kind = fault.kind if fault else None
-            if kind == UNAVAILABLE:
-                error = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-                self._answer(503, [("Content-Type", "application/xml")], error)
-                return
-            if kind == CUT:
-                self.close_connection = True
-                return
-            if kind == SLOW:
-                time.sleep(fault.seconds)
-            status, headers, content = self._ask(body)
-            if kind == LOST_ANSWER:
-                self.close_connection = True
-                return
-            if kind == CORRUPT and content:
-                content = bytes([content[0] ^ 0xFF]) + content[1:]
+    def parse_request(self):
+        """Every method is forwarded in the same way."""
+        parsed = super().parse_request()
+        if parsed:
+            setattr(self, f"do_{self.command}", self._serve)
+        return parsed
+
+    def _serve(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fault = self.server.proxy.due(self.command, self.path)
+        kind = fault.kind if fault else None
+        if kind == UNAVAILABLE:
+            self._answer(503, [("Content-Type", "application/xml")], BUSY)
+            return
+        if kind == CUT:
+            self.close_connection = True
+            return
+        if kind == SLOW:
+            time.sleep(fault.seconds)
+        status, headers, content = self._forward(body)
+        if kind == LOST_ANSWER:
+            self.close_connection = True
+        elif kind == CORRUPT:
+            self._answer(status, headers, bytes([content[0] ^ 0xFF]) + content[1:])
+        else:
             self._answer(status, headers, content, half=kind == TRUNCATED)
 
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _forward
+    def _forward(self, body):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.proxy.port, timeout=60)
+        try:
+            names = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
+            connection.request(self.command, self.path, body, names)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
 
-        def _ask(self, body):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            try:
-                names = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
-                connection.request(self.command, self.path, body, names)
-                answer = connection.getresponse()
-                return answer.status, answer.getheaders(), answer.read()
-            finally:
-                connection.close()
+    def _answer(self, status, headers, content, *, half=False):
+        self.send_response_only(status)
+        length = str(len(content))
+        for name, value in headers:
+            if name.lower() == "content-length" and self.command == "HEAD":
+                length = value
+            elif name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if half else content)
+        self.close_connection = half
 
-        def _answer(self, status, headers, content, *, half=False):
-            self.send_response_only(status)
-            for name, value in headers:
-                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                    self.send_header(name, value)
-            length = dict((k.lower(), v) for k, v in headers).get("content-length") if self.command == "HEAD" else None
-            self.send_header("Content-Length", length or str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content[: len(content) // 2] if half else content)
-            if half:
-                self.close_connection = True
-
-        def log_message(self, *_):
-            pass
-
-    return Handler
+    def log_message(self, *_):
+        """Nothing is said."""

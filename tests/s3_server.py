@@ -1,4 +1,4 @@
-"""An S3 server in a process of its own, over HTTP: moto's, as the only one at hand whose conditional writes are right."""
+"""An S3 server in a process of its own, over HTTP: moto's, as its conditional writes are right."""
 
 import os
 import socket
