@@ -26,6 +26,7 @@ STARTUP_SECONDS = 120
 
 def serve_daily(settings: Settings) -> None:
     """Register the daily flow and run it when it is due, until stopped. One run at a time; a second one waits."""
+    os.environ["CTR_RETRAIN_CACHE"] = str(settings.cache_folder)  # scheduled runs may start in another folder
     with _server(settings.local_folder):
         from prefect.schedules import Cron  # noqa: PLC0415
 

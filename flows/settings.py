@@ -20,8 +20,6 @@ from tasks.s3 import Bucket, S3Access
 from tasks.s3_store import S3Store
 from tasks.store import Store
 
-ADDRESSES = ("root", "landing", "s3_endpoint_url", "webhook_url")  # may hold what nobody should read
-
 
 class Settings(BaseSettings):
     """Typed, checked at construction, immutable."""
@@ -97,15 +95,16 @@ class Settings(BaseSettings):
     @property
     def local_folder(self) -> Path:
         """What fills up on this machine: the root, or the cache of one that lies in a bucket."""
-        return self._cache_folder if self.root.startswith("s3://") else _local(self.root)
+        return self.cache_folder if self.root.startswith("s3://") else _local(self.root)
+
+    @property
+    def cache_folder(self) -> Path:
+        """The cache's whole path, wherever a process runs."""
+        return self.cache.expanduser().absolute()
 
     @cached_property
     def _cache(self) -> Cache:
-        return Cache(self._cache_folder, self.cache_gb)
-
-    @property
-    def _cache_folder(self) -> Path:
-        return self.cache.expanduser().absolute()
+        return Cache(self.cache_folder, self.cache_gb)
 
     def _bucket(self, url: str) -> Bucket | None:
         """The bucket and prefix of an s3:// URL, None of a local folder."""
@@ -131,7 +130,8 @@ def load_settings(**given: str | Path | None) -> Settings:
 
 def _explain(problem: ErrorDetails) -> str:
     name = ".".join(map(str, problem["loc"]))
-    received = "one that is kept secret" if name in ADDRESSES else repr(problem["input"])
+    secret = name == "webhook_url" or set("@?#") & set(str(problem["input"]))  # credentials may stand in an address
+    received = "one that is kept secret" if secret else repr(problem["input"])
     expected = problem["msg"].removeprefix("Value error, ")
     return f"CTR_RETRAIN_{name.upper()}: expected {expected}, received {received}"
 
