@@ -18,6 +18,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ from models.errors import StorageError
 from tasks.staging import is_held, locked, staging_folder, sweep_staging
 
 BYTES_PER_GB = 10**9
+AT_ONCE = 8  # files that are fetched
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,15 @@ class Cache:
         missing = {blob.digest: blob for blob in blobs if not self._path_of(blob.digest).exists()}
         if not missing:
             return False
-        with self.staging() as aside:
-            for digest, blob in missing.items():
-                blob.fetch(aside / digest)
-                place = self._path_of(digest)
+        with self.staging() as aside, ThreadPoolExecutor(AT_ONCE) as pool:
+
+            def fetch(blob: Blob) -> None:
+                blob.fetch(aside / blob.digest)
+                place = self._path_of(blob.digest)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                (aside / digest).replace(place)
+                (aside / blob.digest).replace(place)
+
+            list(pool.map(fetch, missing.values()))
         return True
 
     # --- who uses what, and what may go

@@ -6,6 +6,7 @@ All figures come from what the earlier stages wrote; nothing is judged here. Wha
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ from tasks.validate import Finding, load_validated_day
 TEMPLATES = Path(__file__).parent / "templates"
 WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
 DATA_DOCS = "data_docs/index.html"
+READERS = 16  # runs read at once, each of which a bucket answers in its own time
 QUARANTINE_REASONS = 12  # shown; there are hardly more
 
 
@@ -122,11 +124,13 @@ def list_runs(store: Store) -> list[dict[str, Any]]:
     for name in store.list_refs(layout.RUNS):
         ref = store.read_ref(name)
         order.update({run_id: place for place, run_id in enumerate(ref.value["history"] if ref else [])})
-    runs = []
-    for path in store.list_objects(layout.RUNS):
+
+    def read(path: str) -> list[dict[str, Any]]:
         file = store.file(path, RUN_FILE)
-        if file is not None:
-            runs.append({**_read(file), "page": _link(store, path, REPORT_FILE)})
+        return [{**_read(file), "page": _link(store, path, REPORT_FILE)}] if file else []
+
+    with ThreadPoolExecutor(READERS) as pool:
+        runs = [run for found in pool.map(read, store.list_objects(layout.RUNS)) for run in found]
     return sorted(runs, key=lambda run: (run["date"], order.get(run["run_id"], -1)), reverse=True)
 
 

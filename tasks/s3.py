@@ -35,7 +35,7 @@ AT_ONCE = 8  # files, or ranges of one file
 CHUNK_BYTES = 2**20
 LONGEST_PAUSE_SECONDS = 20.0
 DELETED_AT_ONCE = 1000  # S3's own limit
-CHATTY = ("boto3", "botocore", "s3transfer", "urllib3")  # at DEBUG they log headers, the access key's name among them
+CHATTY = ("boto3", "botocore", "s3transfer", "urllib3")  # at DEBUG they log headers, the access key's id among them
 
 
 @dataclass(frozen=True)
@@ -251,13 +251,13 @@ class Bucket:
     def _new_client(self) -> Any:
         for name in CHATTY:
             logger = logging.getLogger(name)
-            logger.setLevel(max(logger.level, logging.INFO))
+            logger.setLevel(max(logger.level, logging.WARNING))
         access = self._access
         config = Config(
             retries={"mode": "standard", "total_max_attempts": access.attempts},
             connect_timeout=access.connect_seconds,
             read_timeout=access.read_seconds,
-            max_pool_connections=4 * AT_ONCE,
+            max_pool_connections=AT_ONCE**2,
             request_checksum_calculation="when_supported",
             response_checksum_validation="when_supported",
         )

@@ -181,7 +181,7 @@ class S3Store:
             stored = self._bucket.read(marker.name)
             if stored is None:  # another sweep was faster
                 continue
-            path = str(parse_stored_json(stored[0], marker.name, self.root)["path"])
+            path = parse_stored_json(stored[0], marker.name, self.root).get("path", "")
             writer = marker.name.removeprefix("writing/").removesuffix(".json")
             published = self._find(path)
             if published is None or published.writer != writer:
