@@ -84,8 +84,7 @@ def test_credentials_are_seen_nowhere(cloud):
     """Root, landing zone, cache, logs at their loudest, and errors of every kind."""
     said = [cloud.first.stdout, cloud.first.stderr]
     for arguments, more in [
-        (("daily", "--date", RUN_DAY), {"root": "s3://no-such-bucket-at-all"}),
-        (("doctor", "--json"), {"root": "s3://no-such-bucket-at-all"}),
+        (("ingest", "--date", RUN_DAY), {"root": "s3://no-such-bucket-at-all"}),
         (("status",), {"CTR_RETRAIN_S3_ENDPOINT_URL": f"http://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:9"}),
         (("status",), {"root": f"s3://{ACCESS_KEY}:{SECRET_KEY}@bucket/prefix"}),
     ]:
