@@ -51,14 +51,17 @@ def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
         if name and name.value["current"] != recipe.name:
             words = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
             return _check("root", passed=False, words=words)
-        _probe(settings.store)
+        probe(settings.store)
     except CtrRetrainError as error:
         return _check("root", passed=False, words=str(error))
     return _check("root", passed=True, words=f"{settings.store.root} can be written and takes {recipe.name!r}")
 
 
-def _probe(store: Store) -> None:
-    """Publish, read back and remove an object, and try a swap that must be refused."""
+def probe(store: Store) -> None:
+    """Publish, read back and remove an object, and try a swap that must be refused.
+
+    Raises StorageError where one of these fails.
+    """
     path = layout.probe_object(uuid.uuid4().hex)
     with store.writing(path, {}) as folder:
         (folder / "probe").write_text("written by doctor", encoding="utf-8")

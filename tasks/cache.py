@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from models.errors import StorageError
-from tasks.staging import is_held, locked, staging_folder, sweep_staging
+from tasks.staging import is_held, locked, staging_folder, sweep_staging, sync
 
 BYTES_PER_GB = 10**9
 AT_ONCE = 8  # files that are fetched
@@ -89,10 +89,8 @@ class Cache:
         """Take over files that were just written, with their digests, so that they needn't be fetched."""
         self._use([digest for _, digest in files])
         for path, digest in files:
-            place = self._path_of(digest)
-            if not place.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(place)
+            if not self._path_of(digest).exists():
+                self._take_over(path, digest)
         self._trim()
 
     def sweep(self) -> int:
@@ -101,6 +99,13 @@ class Cache:
 
     def _path_of(self, digest: str) -> Path:
         return self._folder / "blobs" / digest[:2] / digest
+
+    def _take_over(self, file: Path, digest: str) -> None:
+        """Give a verified file its name, once its bytes are on the disk: nobody looks at them again."""
+        sync(file)
+        place = self._path_of(digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
 
     def _fetch_missing(self, blobs: Sequence[Blob]) -> bool:
         """Fetch what isn't here; whether anything was."""
@@ -111,9 +116,7 @@ class Cache:
 
             def fetch(blob: Blob) -> None:
                 blob.fetch(aside / blob.digest)
-                place = self._path_of(blob.digest)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                (aside / blob.digest).replace(place)
+                self._take_over(aside / blob.digest, blob.digest)
 
             list(pool.map(fetch, missing.values()))
         return True

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import StorageError
-from tasks.staging import locked, staging_folder, sweep_staging
+from tasks.staging import locked, staging_folder, sweep_staging, sync
 from tasks.store import MANIFEST, Ref, describe_files, outrun, parse_stored_json
 from tasks.whole import appearing
 
@@ -142,7 +142,7 @@ class LocalStore:
             if not (target / MANIFEST).is_file():
                 target.rename(self._staging / uuid.uuid4().hex)
                 staging.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
 
     def _ref_path(self, name: str) -> Path:
         return self._root / "refs" / f"{name}.json"
@@ -159,7 +159,7 @@ class LocalStore:
 def _flush(folder: Path) -> None:
     """Everything below the folder reaches the disk."""
     for path in folder.rglob("*"):
-        _sync(path)
+        sync(path)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
@@ -173,12 +173,4 @@ def _write_durably(path: Path, content: bytes) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)

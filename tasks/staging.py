@@ -65,6 +65,15 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def sync(path: Path) -> None:
+    """A file's bytes, or a folder's names, reach the disk, so that a power cut leaves them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _remove_unless_locked(folder: Path) -> bool:
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 UNAVAILABLE, SLOW, LOST_ANSWER, CUT, CORRUPT, TRUNCATED = "503", "slow", "lost answer", "cut", "corrupt", "truncated"
+UNCONDITIONAL = "unconditional"  # the request goes through without its conditions, as with services that ignore them
 
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
@@ -92,7 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if kind == SLOW:
             time.sleep(fault.seconds)
-        status, headers, content = self._forward(body)
+        dropped = ("expect", "if-match", "if-none-match") if kind == UNCONDITIONAL else ("expect",)
+        status, headers, content = self._forward(body, dropped)
         if kind == LOST_ANSWER:
             self.close_connection = True
         elif kind == CORRUPT:
@@ -100,10 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(status, headers, content, half=kind == TRUNCATED)
 
-    def _forward(self, body):
+    def _forward(self, body, dropped):
         connection = http.client.HTTPConnection("127.0.0.1", self.server.proxy.port, timeout=60)
         try:
-            names = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
+            names = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
             connection.request(self.command, self.path, body, names)
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()

@@ -5,10 +5,11 @@ import time
 
 import pytest
 
+from flows.doctor import probe
 from models.errors import BusyError, StorageError
 from tasks.s3 import Bucket, S3Access
 from tasks.s3_store import S3Store
-from tests.faulty_proxy import CORRUPT, CUT, LOST_ANSWER, SLOW, TRUNCATED, UNAVAILABLE, proxy_to
+from tests.faulty_proxy import CORRUPT, CUT, LOST_ANSWER, SLOW, TRUNCATED, UNAVAILABLE, UNCONDITIONAL, proxy_to
 from tests.s3_server import ACCESS_KEY, IMPATIENT, SECRET_KEY, S3Server
 from tests.stored import stored_names
 
@@ -220,6 +221,13 @@ def test_wrong_credentials_are_refused_in_words_that_do_not_repeat_them(
         assert error.__suppress_context__
         for secret in (ACCESS_KEY, SECRET_KEY, strict_server.key["AccessKeyId"]):
             assert secret not in str(error)
+
+
+def test_service_that_ignores_conditions_is_found_out_by_the_doctor(behind_proxy, proxy):
+    probe(behind_proxy)
+    proxy.order(UNCONDITIONAL, "PUT", "refs/probe.json", times=10)
+    with pytest.raises(StorageError, match="this service ignores conditional writes"):
+        probe(behind_proxy)
 
 
 def test_no_credentials_at_all_say_where_to_put_them(s3_server, bucket_name, cache, monkeypatch):
