@@ -7,6 +7,7 @@ import pytest
 
 from flows.doctor import probe
 from models.errors import BusyError, StorageError
+from tasks.cache import Cache
 from tasks.s3 import Bucket, S3Access
 from tasks.s3_store import S3Store
 from tests.faulty_proxy import CORRUPT, CUT, LOST_ANSWER, SLOW, TRUNCATED, UNAVAILABLE, UNCONDITIONAL, proxy_to
@@ -17,6 +18,12 @@ from tests.stored import stored_names
 def publish(store, path="days/d/1", content=b"abc"):
     with store.writing(path, {}) as folder:
         (folder / "rows").write_bytes(content)
+
+
+@pytest.fixture
+def reader(proxy, bucket_name, tmp_path):
+    """The same store by the faulty way, with nothing in its cache."""
+    return S3Store(Bucket(bucket_name, "root", S3Access(proxy.url, **IMPATIENT)), Cache(tmp_path / "empty", 1))
 
 
 # --- killed, slow, unavailable
@@ -88,19 +95,19 @@ def test_service_that_stays_unavailable_is_named_with_its_code(behind_proxy, pro
 # --- answers that are wrong or lost
 
 
-def test_bytes_damaged_on_the_way_are_fetched_again(behind_proxy, proxy, s3_store, tmp_path, bucket):
+def test_bytes_damaged_on_the_way_are_fetched_again(reader, proxy, s3_store):
     publish(s3_store)
-    behind_proxy._cache.__init__(tmp_path / "empty", 1)
     proxy.order(CORRUPT, "GET", "/rows")
-    assert (behind_proxy.open("days/d/1") / "rows").read_bytes() == b"abc"
+    assert (reader.open("days/d/1") / "rows").read_bytes() == b"abc"
     assert proxy.asked("GET", "/rows") == 2
 
 
-def test_bytes_damaged_where_they_lie_are_a_storage_error_and_nothing_of_them_is_kept(s3_store, bucket, tmp_path):
+def test_bytes_damaged_where_they_lie_are_a_storage_error_and_nothing_of_them_is_kept(
+    reader, s3_store, bucket, tmp_path
+):
     publish(s3_store)
     (rows,) = (name for name in stored_names(s3_store) if name.endswith("/rows"))
     bucket.write(rows, b"xyz")
-    s3_store._cache.__init__(tmp_path / "empty", 1)
     for _ in range(2):
         with pytest.raises(
             StorageError, match=r"file rows of days/d/1 .* expected SHA-256 ba7816bf.*received .* twice"
@@ -109,21 +116,19 @@ def test_bytes_damaged_where_they_lie_are_a_storage_error_and_nothing_of_them_is
     assert not [path for path in (tmp_path / "empty").rglob("*") if path.is_file() and b"xyz" in path.read_bytes()]
 
 
-def test_body_that_breaks_off_is_fetched_again(behind_proxy, proxy, s3_store, tmp_path):
+def test_body_that_breaks_off_is_fetched_again(reader, proxy, s3_store):
     publish(s3_store, content=b"x" * 100_000)
-    behind_proxy._cache.__init__(tmp_path / "empty", 1)
     proxy.order(TRUNCATED, "GET", "/rows", times=2)
     proxy.order(TRUNCATED, "GET", "manifest.json", times=2)
-    assert (behind_proxy.open("days/d/1") / "rows").stat().st_size == 100_000
+    assert (reader.open("days/d/1") / "rows").stat().st_size == 100_000
 
 
-def test_file_that_is_shorter_than_its_manifest_says_is_a_storage_error(s3_store, bucket, tmp_path):
+def test_file_that_is_shorter_than_its_manifest_says_is_a_storage_error(reader, s3_store, bucket):
     publish(s3_store)
     (rows,) = (name for name in stored_names(s3_store) if name.endswith("/rows"))
     bucket.write(rows, b"x")
-    s3_store._cache.__init__(tmp_path / "empty", 1)
     with pytest.raises(StorageError, match="could not read"):
-        s3_store.open("days/d/1")
+        reader.open("days/d/1")
 
 
 @pytest.mark.parametrize("known", [False, True])
