@@ -112,7 +112,7 @@ def test_bytes_damaged_where_they_lie_are_a_storage_error_and_nothing_of_them_is
         with pytest.raises(
             StorageError, match=r"file rows of days/d/1 .* expected SHA-256 ba7816bf.*received .* twice"
         ):
-            s3_store.open("days/d/1")
+            reader.open("days/d/1")
     assert not [path for path in (tmp_path / "empty").rglob("*") if path.is_file() and b"xyz" in path.read_bytes()]
 
 
