@@ -65,11 +65,6 @@ def probe_object(name: str) -> str:
     return f"probe/{name}"
 
 
-def probe_ref() -> str:
-    """What `doctor` swaps."""
-    return "probe"
-
-
 def run_object(run_id: str) -> str:
     """All that a run made."""
     return f"{RUNS}/{run_id}"

@@ -115,6 +115,9 @@ class LocalStore:
         """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
         return sweep_staging(self._staging)
 
+    def check_swaps(self) -> None:
+        """Nothing to check: swaps are refused here, not by a service."""
+
     def write_page(self, name: str, text: str) -> None:
         """Put a page right below the root; readers see the old one or the new one."""
         try:

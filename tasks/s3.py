@@ -28,7 +28,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
-from tasks.s3_failures import explain
+from tasks.s3_failures import ConflictError, explain
 
 PART_BYTES = 16 * 2**20  # of a multipart upload, and of a download in ranges
 AT_ONCE = 8  # files, or ranges of one file
@@ -114,6 +114,18 @@ class Bucket:
             )
         etag: str = answer["ETag"]
         return etag
+
+    def honours_conditions(self, name: str) -> bool:
+        """Whether a conditional write on a key that is there is refused; the key is removed again."""
+        self.write(name, b"first")
+        try:
+            self.write(name, b"second", IfNoneMatch="*")
+        except ConflictError:
+            return True
+        else:
+            return False
+        finally:
+            self.delete([name])
 
     def upload(self, files: Iterable[tuple[str, Path]]) -> None:
         """Put local files under keys, several at once; large ones in parts. Each body carries its checksum."""

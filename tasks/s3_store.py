@@ -14,7 +14,6 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,32 +22,11 @@ from models.errors import StorageError
 from tasks.cache import Blob, Cache
 from tasks.s3 import Bucket
 from tasks.s3_failures import ConflictError
+from tasks.s3_object import BY, WRITER, StoredObject, parse_object
 from tasks.store import MANIFEST, Ref, describe_files, outrun, parse_stored_json
 
 WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when its answer was lost; no part of the value
-WRITER = "writer"  # in a manifest
-BY = ".by-"
-FILE_KEYS = {"path", "bytes", "sha256"}
 DEAD_AFTER = timedelta(days=1)  # since a writer began to upload; it gives up long before
-
-
-@dataclass(frozen=True)
-class _Object:
-    """A manifest as it is stored, and what it says."""
-
-    path: str
-    text: bytes
-    content: dict[str, Any]
-
-    @property
-    def files(self) -> str:
-        """Where its files lie: in a root that was copied from a local disk, beside the manifest."""
-        return f"{self.path}{BY}{self.writer}" if self.writer else self.path
-
-    @property
-    def writer(self) -> str:
-        """Who published it."""
-        return str(self.content.get(WRITER, ""))
 
 
 class S3Store:
@@ -116,10 +94,11 @@ class S3Store:
                 if self._find(path) is None:
                     writer = uuid.uuid4().hex[:16]
                     text = describe_files(folder, {**meta, WRITER: writer})
-                    published = _Object(path, text, json.loads(text))
+                    published = StoredObject(path, text, json.loads(text))
                     if self._publish(published, folder):
                         entries = published.content["files"]
-                        self._cache.keep([(folder / entry["path"], entry["sha256"]) for entry in entries])
+                        with contextlib.suppress(OSError):  # it is published; what can't be kept is fetched again
+                            self._cache.keep([(folder / entry["path"], entry["sha256"]) for entry in entries])
         except OSError as error:
             raise self._failed("write", path, error) from error
 
@@ -195,6 +174,15 @@ class S3Store:
         """Put a page right below the root; readers see the old one or the new one."""
         self._bucket.write(name, text.encode())
 
+    def check_swaps(self) -> None:
+        """Raise StorageError where the service ignores conditions, so that two runs could overwrite each other."""
+        if not self._bucket.honours_conditions(f"probe/{uuid.uuid4().hex}"):
+            msg = (
+                f"{self.root}: expected a conditional write on a key that is there to be refused, received success: "
+                "this service ignores conditions. Use one that honours If-Match and If-None-Match, as S3 does."
+            )
+            raise StorageError(msg)
+
     def _read_ref(self, name: str) -> tuple[Ref, str] | None:
         """A ref and the id of the write that made it."""
         stored = self._bucket.read(_ref_key(name))
@@ -204,23 +192,13 @@ class S3Store:
         write_id = str(value.pop(WRITE_ID, ""))
         return Ref(value, stored[1]), write_id
 
-    def _find(self, path: str) -> _Object | None:
+    def _find(self, path: str) -> StoredObject | None:
         stored = self._bucket.read(f"{path}/{MANIFEST}")
         if stored is None:
             return None
-        content = parse_stored_json(stored[0], f"manifest of {path}", self.root)
-        files = content.get("files")
-        if not isinstance(files, list) or not all(
-            isinstance(file, dict) and file.keys() >= FILE_KEYS for file in files
-        ):
-            msg = (
-                f"manifest of {path} in {self.root}: expected files, each with {', '.join(sorted(FILE_KEYS))}, "
-                "received something else. Restore it from a backup."
-            )
-            raise StorageError(msg)
-        return _Object(path, stored[0], content)
+        return parse_object(path, stored[0], self.root)
 
-    def _publish(self, wanted: _Object, folder: Path) -> bool:
+    def _publish(self, wanted: StoredObject, folder: Path) -> bool:
         """Upload the files, then the manifest; whether it is ours that stands there in the end."""
         marker = f"writing/{wanted.writer}.json"
         began = _seconds()
@@ -239,7 +217,7 @@ class S3Store:
         self._bucket.delete([marker])
         return won
 
-    def _wins(self, wanted: _Object) -> bool:
+    def _wins(self, wanted: StoredObject) -> bool:
         """Put the manifest where none is; whether the one that stands there is ours, also where the answer was lost."""
         try:
             self._bucket.write(f"{wanted.path}/{MANIFEST}", wanted.text, IfNoneMatch="*")
@@ -253,7 +231,7 @@ class S3Store:
             return found.writer == wanted.writer
         return True
 
-    def _blob(self, found: _Object, entry: dict[str, Any]) -> Blob:
+    def _blob(self, found: StoredObject, entry: dict[str, Any]) -> Blob:
         name, digest = f"{found.files}/{entry['path']}", str(entry["sha256"])
 
         def fetch(target: Path) -> None:

@@ -70,6 +70,9 @@ class Store(Protocol):
     def sweep(self) -> int:
         """Remove what writers that died left behind; returns how many. A writer at work is spared."""
 
+    def check_swaps(self) -> None:
+        """Raise StorageError where a swap on an old version would not be refused; for `doctor`."""
+
     def write_page(self, name: str, text: str) -> None:
         """Put a page for people right below the root; readers see the old one or the new one."""
 

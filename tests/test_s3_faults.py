@@ -230,9 +230,10 @@ def test_wrong_credentials_are_refused_in_words_that_do_not_repeat_them(
 
 def test_service_that_ignores_conditions_is_found_out_by_the_doctor(behind_proxy, proxy):
     probe(behind_proxy)
-    proxy.order(UNCONDITIONAL, "PUT", "refs/probe.json", times=10)
-    with pytest.raises(StorageError, match="this service ignores conditional writes"):
+    proxy.order(UNCONDITIONAL, "PUT", "/root/probe/", times=100)
+    with pytest.raises(StorageError, match="this service ignores conditions"):
         probe(behind_proxy)
+    assert stored_names(behind_proxy) == set()
 
 
 def test_no_credentials_at_all_say_where_to_put_them(s3_server, bucket_name, cache, monkeypatch):
