@@ -131,7 +131,7 @@ def validate(day: Date) -> None:
     wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
     validated = validate_day.fn(settings.store, recipe, wanted, datetime.now(UTC))
-    data_docs = f"{settings.store.root}/{validated.path}/data_docs/index.html"
+    data_docs = settings.store.address(validated.path, "data_docs/index.html")
     document = {"date": str(wanted), **validated.to_json(), "data_docs": data_docs}
     if not validated.accepted:
         raise rejection_error(validated, settings.landing_zone, document)

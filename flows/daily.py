@@ -25,7 +25,7 @@ from tasks.ingest import ingest_day
 from tasks.plan import RunPlan, plan_run
 from tasks.registry import claim_root, current_champion, record_run
 from tasks.report import write_report, write_run_list
-from tasks.store import LocalStore
+from tasks.store import Store
 from tasks.take_in import catch_up
 from tasks.train import train_challenger
 from tasks.validate import rejection_error, validate_day
@@ -63,7 +63,7 @@ def daily(
 
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
-    recorded = store.open(path) is not None
+    recorded = store.manifest(path) is not None
     if not recorded:
         with store.writing(path, plan.to_json()) as folder:
             _make_run(store, rules, plan, drift, document, folder)
@@ -78,7 +78,7 @@ def daily(
 
 
 def _make_run(
-    store: LocalStore, recipe: Recipe, plan: RunPlan, drift: DriftReport, document: dict[str, Any], folder: Path
+    store: Store, recipe: Recipe, plan: RunPlan, drift: DriftReport, document: dict[str, Any], folder: Path
 ) -> None:
     """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
     factors: Factors = weigh_rows(store, recipe, plan, folder)

@@ -11,6 +11,7 @@ from models.days import day_range
 from models.recipe import load_recipe
 from models.world import World
 from tasks.land import land_file
+from tasks.landing_zone import LocalLandingZone
 from tasks.open_bandit import BANDIT_DAYS, extract_sample
 from tasks.simulate import simulate
 
@@ -35,5 +36,5 @@ def run_open_bandit(recipe: Path, folder: Path, wheel: Path) -> list[dict[str, A
     landing = folder / "landing"
     if not landing.exists():
         for file in extract_sample(wheel, folder / "sample"):
-            land_file(file, load_recipe(recipe), landing)
+            land_file(file, load_recipe(recipe), LocalLandingZone(landing))
     return [daily(day, recipe, str(folder / "root"), str(landing)) for day in BANDIT_DAYS[1:]]

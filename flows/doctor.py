@@ -16,6 +16,7 @@ from flows.settings import Settings
 from models.errors import CtrRetrainError
 from models.recipe import Recipe
 from tasks import layout
+from tasks.store import Store
 
 MIN_FREE_GIB = 5
 
@@ -49,16 +50,30 @@ def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
         if name and name.value["current"] != recipe.name:
             words = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
             return _check("root", passed=False, words=words)
-        with settings.store.writing(f"probe/{uuid.uuid4().hex}", {}) as folder:
-            (folder / "probe").write_text("written by doctor", encoding="utf-8")
-        shutil.rmtree(Path(settings.store.root) / "probe", ignore_errors=True)
+        probe(settings.store)
     except CtrRetrainError as error:
         return _check("root", passed=False, words=str(error))
     return _check("root", passed=True, words=f"{settings.store.root} can be written and takes {recipe.name!r}")
 
 
+def probe(store: Store) -> None:
+    """Publish, read back and remove an object, and see that a swap which comes too late is refused.
+
+    Raises StorageError where one of these fails.
+    """
+    path = layout.probe_object(uuid.uuid4().hex)
+    with store.writing(path, {}) as folder:
+        (folder / "probe").write_text("written by doctor", encoding="utf-8")
+    store.open(path)
+    store.remove(path)
+    store.check_swaps()
+
+
 def _landing(settings: Settings) -> dict[str, Any]:
-    days = sorted(path.name for path in settings.landing_zone.glob("impressions/dt=*"))
+    try:
+        days = settings.landing_zone.days("impressions")
+    except CtrRetrainError as error:
+        return _check("landing", passed=False, words=str(error))
     if not days:
         return _check(
             "landing", passed=False, words=f"{settings.landing_zone}: expected impressions/dt=…; set --landing"
@@ -67,7 +82,7 @@ def _landing(settings: Settings) -> dict[str, Any]:
 
 
 def _disk(settings: Settings) -> dict[str, Any]:
-    free = shutil.disk_usage(_nearest(Path(settings.store.root))).free / 2**30
+    free = shutil.disk_usage(_nearest(settings.local_folder)).free / 2**30
     words = f"{free:.1f} GiB free; expected {MIN_FREE_GIB} or more"
     return _check("disk", passed=free >= MIN_FREE_GIB, words=words)
 

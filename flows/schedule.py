@@ -26,7 +26,8 @@ STARTUP_SECONDS = 120
 
 def serve_daily(settings: Settings) -> None:
     """Register the daily flow and run it when it is due, until stopped. One run at a time; a second one waits."""
-    with _server(settings.store.root):
+    os.environ["CTR_RETRAIN_CACHE"] = str(settings.cache_folder)  # scheduled runs may start in another folder
+    with _server(settings.local_folder):
         from prefect.schedules import Cron  # noqa: PLC0415
 
         from flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
@@ -46,16 +47,16 @@ def serve_daily(settings: Settings) -> None:
 
 
 @contextmanager
-def _server(root: str) -> Iterator[None]:
-    """A Prefect server on this machine, unless PREFECT_API_URL names one; its database lies under the root."""
+def _server(folder: Path) -> Iterator[None]:
+    """A Prefect server on this machine, unless PREFECT_API_URL names one; its database lies in `folder`."""
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
-    home = f"{root}/prefect"
-    Path(home).mkdir(parents=True, exist_ok=True)
-    os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": home}
+    home = folder / "prefect"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(command, stdout=sys.stderr)  # noqa: S603 - our own interpreter
     try:

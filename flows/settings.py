@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,7 +14,12 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import UsageError
-from tasks.store import LocalStore
+from tasks.cache import Cache
+from tasks.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
+from tasks.local_store import LocalStore
+from tasks.s3 import Bucket, S3Access
+from tasks.s3_store import S3Store
+from tasks.store import Store
 
 if TYPE_CHECKING:
     from tasks.fan_out import FanOut
@@ -27,6 +33,9 @@ class Settings(BaseSettings):
     recipe: Path = Path("infra/recipes/demo.toml")
     root: str = "var/root"
     landing: str = "var/landing"
+    cache: Path = Path("var/cache")
+    cache_gb: float = Field(50, gt=0)
+    s3_endpoint_url: str = ""
     webhook_url: SecretStr = SecretStr("")
     cron: str = "0 4 * * *"
     timezone: str = "UTC"
@@ -75,15 +84,56 @@ class Settings(BaseSettings):
 
         return FanOut(self.task_runner, self.days_at_once, self.dask_address)
 
-    @property
-    def store(self) -> LocalStore:
+    @field_validator("root", "landing")
+    @classmethod
+    def _is_a_place(cls, url: str) -> str:
+        if "://" not in url or url.startswith("file://"):
+            return url
+        if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w!.*'()=+,:-]+)*/?", url):
+            msg = "a local folder or s3://BUCKET/PREFIX, without user, password or query"
+            raise ValueError(msg)
+        return url
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _is_an_endpoint(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[\w.-]+(:\d+)?/?", url):
+            msg = "an address such as https://s3.example.com, without user, password, path or query, or nothing"
+            raise ValueError(msg)
+        return url
+
+    @cached_property
+    def store(self) -> Store:
         """The store under the root."""
-        return LocalStore(_local(self.root, "root"))
+        bucket = self._bucket(self.root)
+        return S3Store(bucket, self._cache) if bucket else LocalStore(_local(self.root))
+
+    @cached_property
+    def landing_zone(self) -> LandingZone:
+        """Where raw events land."""
+        bucket = self._bucket(self.landing)
+        return S3LandingZone(bucket, self._cache) if bucket else LocalLandingZone(_local(self.landing))
 
     @property
-    def landing_zone(self) -> Path:
-        """The landing zone's folder."""
-        return _local(self.landing, "landing")
+    def local_folder(self) -> Path:
+        """What fills up on this machine: the root, or the cache of one that lies in a bucket."""
+        return self.cache_folder if self.root.startswith("s3://") else _local(self.root)
+
+    @property
+    def cache_folder(self) -> Path:
+        """The cache's whole path, wherever a process runs."""
+        return self.cache.expanduser().absolute()
+
+    @cached_property
+    def _cache(self) -> Cache:
+        return Cache(self.cache_folder, self.cache_gb)
+
+    def _bucket(self, url: str) -> Bucket | None:
+        """The bucket and prefix of an s3:// URL, None of a local folder."""
+        if not url.startswith("s3://"):
+            return None
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        return Bucket(bucket, prefix, S3Access(self.s3_endpoint_url))
 
 
 def load_settings(**given: str | Path | None) -> Settings:
@@ -102,14 +152,12 @@ def load_settings(**given: str | Path | None) -> Settings:
 
 def _explain(problem: ErrorDetails) -> str:
     name = ".".join(map(str, problem["loc"]))
-    received = "one that is kept secret" if name == "webhook_url" else repr(problem["input"])
+    secret = name == "webhook_url" or set("@?#") & set(str(problem["input"]))  # credentials may stand in an address
+    received = "one that is kept secret" if secret else repr(problem["input"])
     expected = problem["msg"].removeprefix("Value error, ")
     return f"CTR_RETRAIN_{name.upper()}: expected {expected}, received {received}"
 
 
-def _local(url: str, what: str) -> Path:
-    """A local folder of a URL."""
-    if "://" in url and not url.startswith("file://"):
-        msg = f"--{what}: expected a local folder, received {url}. Only local disks are supported so far."
-        raise UsageError(msg)
+def _local(url: str) -> Path:
+    """A local folder, which may be written as a file:// URL."""
     return Path(url.removeprefix("file://")).expanduser().absolute()

@@ -88,7 +88,7 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
         raise UsageError(msg)
     description = json.loads((run / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
     path = layout.model_object(run_id)
-    if store.open(path) is None:
+    if store.manifest(path) is None:
         meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
         meta |= {"recipe_digest": description["recipe_digest"], "code": description["code"]}
         with store.writing(path, meta) as folder:
@@ -104,9 +104,10 @@ def served_model(store: Store, version: str) -> tuple[str, Path]:
     """
     current = read_champions(store).current
     wanted = version or (current.version if current else "")
-    bundle = store.open(layout.model_object(wanted)) if wanted else None
-    run = store.open(layout.run_object(wanted)) if wanted else None
-    folder = bundle or (run / CHALLENGER if run else None)
+    folder = store.open(layout.model_object(wanted)) if wanted else None
+    if wanted and folder is None:
+        run = store.open(layout.run_object(wanted))
+        folder = run / CHALLENGER if run else None
     if folder is None or not folder.is_dir():
         what = wanted or "champion"
         msg = f"model {what}: expected a bundle under {store.root}, received none. See `ctr-retrain models`."

@@ -87,9 +87,9 @@ def write_document(
 
 def load_document(store: Store, path: str) -> dict[str, Any]:
     """The document of a recorded run, with the paths where it lies."""
-    folder = store.open(path)
-    assert folder is not None
-    return {**_read(folder / RUN_FILE), "report": str(folder / REPORT_FILE)}
+    file = store.file(path, RUN_FILE)
+    assert file is not None
+    return {**_read(file), "report": store.address(path, REPORT_FILE)}
 
 
 def _drift_json(drift: DriftReport) -> dict[str, Any]:

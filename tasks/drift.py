@@ -52,8 +52,8 @@ def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
 
 def _day_counts(store: Store, day: date) -> dict[str, ChannelCount]:
     path = current_day_object(store, day)
-    folder = store.open(path) if path else None
-    return count_channels(pq.read_table(folder / "profile.parquet"), day) if folder else {}
+    profile = store.file(path, "profile.parquet") if path else None
+    return count_channels(pq.read_table(profile), day) if profile else {}
 
 
 def _ratio(day: date, count: ChannelCount | None) -> DayRatio:

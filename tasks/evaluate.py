@@ -23,7 +23,7 @@ from tasks import duck, layout
 from tasks.layout import CHALLENGER, EVALUATION_FILE, SCORES_FILE, SERVING
 from tasks.plan import RunPlan
 from tasks.slices import validation_rows
-from tasks.store import Store, read_manifest
+from tasks.store import Store
 from tasks.weigh import constant_rates
 
 BATCH_ROWS = 200_000
@@ -64,10 +64,10 @@ def unfairness(store: Store, plan: RunPlan) -> str | None:
     """Why the champion can't be scored on V, None where it can or where there is none."""
     if plan.champion is None:
         return None
-    folder = store.open(layout.model_object(plan.champion.version))
-    if folder is None:
+    manifest = store.manifest(layout.model_object(plan.champion.version))
+    if manifest is None:
         return f"expected its bundle under {layout.MODELS}/, received none"
-    seen: str = read_manifest(folder)["data_through"]
+    seen: str = manifest["data_through"]
     first = str(plan.validate[0].day)
     return None if seen < first else f"expected data through a day before {first}, received {seen}: it has seen V"
 

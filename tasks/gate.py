@@ -18,7 +18,7 @@ from tasks import layout
 from tasks.evaluate import judged_rows, unfairness
 from tasks.layout import SCORES_FILE, VERDICT_FILE
 from tasks.plan import RunPlan
-from tasks.store import Store, read_manifest
+from tasks.store import Store
 from tasks.weigh import constant_rates
 
 
@@ -66,5 +66,5 @@ def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
 
 def _same_recipe(store: Store, plan: RunPlan) -> bool:
     """Whether this run merely refreshes the champion: equal recipes."""
-    folder = store.open(layout.model_object(plan.champion.version)) if plan.champion else None
-    return folder is not None and read_manifest(folder)["recipe_digest"] == plan.recipe_digest
+    manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
+    return manifest is not None and manifest["recipe_digest"] == plan.recipe_digest

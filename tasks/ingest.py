@@ -19,11 +19,12 @@ from models.recipe import Recipe
 from models.schema import OUTCOME_COLUMNS, Counts, impression_columns, landed_columns
 from tasks import duck, layout
 from tasks.clean import clean_impressions, clean_outcomes
-from tasks.landing import fingerprint, landed_files
+from tasks.landing import fingerprint
+from tasks.landing_zone import LandingZone
 from tasks.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
 from tasks.profile import write_profile
 from tasks.sift import Stream, sift
-from tasks.store import Store, digest_of, read_manifest
+from tasks.store import Store, digest_of
 
 LAYOUT = 2  # of a day's object; another number makes all of them anew
 
@@ -46,13 +47,13 @@ class IngestedDay:
 
 
 @task(cache_policy=NO_CACHE)
-def ingest_day(store: Store, landing: Path, recipe: Recipe, day: date, now: datetime) -> IngestedDay:
+def ingest_day(store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime) -> IngestedDay:
     """Publish what landed on `day`; landing files that were ingested before are recognised and left alone.
 
     Raises DataRejectedError where nothing landed, no row came in or none could be used.
     """
-    impression_files = landed_files(landing, "impressions", day)
-    outcome_files = [] if recipe.inline_label else landed_files(landing, "outcomes", day)
+    impression_files = landing.files("impressions", day)
+    outcome_files = [] if recipe.inline_label else landing.files("outcomes", day)
     if not impression_files:
         msg = (
             f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received none. "
@@ -62,7 +63,7 @@ def ingest_day(store: Store, landing: Path, recipe: Recipe, day: date, now: date
     landed = {"impressions": fingerprint(impression_files), "outcomes": fingerprint(outcome_files)}
     identity = digest_of([landed, _definition(recipe)])
     path = layout.day_object(day, identity)
-    if store.open(path) is None:
+    if store.manifest(path) is None:
         meta = {"day": day, "landed": landed, "recipe_digest": recipe.digest, "definition": _definition(recipe)}
         with store.writing(path, meta) as folder:
             _fill(folder, recipe, day, impression_files, outcome_files)
@@ -73,11 +74,11 @@ def ingest_day(store: Store, landing: Path, recipe: Recipe, day: date, now: date
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
     """The landing day that the ref names; raises DataRejectedError where the day was not ingested."""
     path = current_day_object(store, day)
-    folder = store.open(path) if path else None
-    if path is None or folder is None:
+    file = store.file(path, "summary.json") if path else None
+    if path is None or file is None:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
-    summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    summary = json.loads(file.read_text(encoding="utf-8"))
     impressions, outcomes = Counts(**summary["impressions"]), Counts(**summary["outcomes"])
     return IngestedDay(day, path, impressions, outcomes, summary["unreadable"], tuple(summary["unknown_columns"]))
 
@@ -91,8 +92,8 @@ def current_day_object(store: Store, day: date) -> str | None:
 def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
     """Whether the day was ingested, and as this recipe reads it: the same columns, times and labels."""
     path = current_day_object(store, day)
-    folder = store.open(path) if path else None
-    return folder is not None and read_manifest(folder)["definition"] == _definition(recipe)
+    manifest = store.manifest(path) if path else None
+    return manifest is not None and manifest["definition"] == _definition(recipe)
 
 
 def _definition(recipe: Recipe) -> str:

@@ -53,14 +53,13 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     if event_day not in impressions:
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
-    folder = store.open(path)
-    if folder is None:
+    if store.manifest(path) is None:
         meta = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
         with store.writing(path, meta) as staging:
             _fill(staging, _folders(store, impressions), _folders(store, outcomes), recipe, event_day)
-        folder = store.open(path)
-    assert folder is not None
-    summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    file = store.file(path, SUMMARY_FILE)
+    assert file is not None
+    summary = json.loads(file.read_text(encoding="utf-8"))
     return LabelledDay(event_day, path, summary["rows"], summary["positives"])
 
 

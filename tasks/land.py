@@ -7,7 +7,6 @@ own time: what happens days later lands days later, as it would have from a log 
 from __future__ import annotations
 
 import contextlib
-import glob
 import tempfile
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,8 +19,8 @@ from tasks import duck
 from tasks.clean import as_time
 from tasks.event_id import event_id
 from tasks.landing import LandedFile, UnreadableFile, read_file
+from tasks.landing_zone import LandingZone
 from tasks.stage_text import ROW
-from tasks.whole import appearing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +43,7 @@ class LandedDays:
     outcomes: dict[str, int] = field(default_factory=dict)
 
 
-def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
+def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
     """Write LANDING/impressions/dt=L/NAME.parquet for each day of the file, columns as they are, in the file's order.
 
     Rows without a readable time, and lines that hold no row, land on the first day, where ingest quarantines them.
@@ -52,8 +51,8 @@ def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
     again replaces all that it had landed. Raises DataRejectedError where the file or a column that landing needs
     can't be read, StorageError where the landing zone can't be written.
     """
-    zone = _Zone(landing, source.name.removesuffix(".parquet"), with_outcomes=bool(recipe.landing.outcomes))
     try:
+        zone = _Zone(landing, source.name.removesuffix(".parquet"), with_outcomes=bool(recipe.landing.outcomes))
         with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
             file = _read(connection, source, recipe, Path(scratch))
             days = _days(connection, file, source, recipe)
@@ -75,19 +74,18 @@ def land_file(source: Path, recipe: Recipe, landing: Path) -> LandedDays:
 class _Zone:
     """The landing zone as one file fills it: what it writes, and what is left of an earlier landing of that file."""
 
-    def __init__(self, landing: Path, name: str, *, with_outcomes: bool) -> None:
+    def __init__(self, landing: LandingZone, name: str, *, with_outcomes: bool) -> None:
         self._landing, self._name = landing, name
         streams = ("impressions", "outcomes") if with_outcomes else ("impressions",)
-        found = (landing.glob(f"{stream}/dt=*/{glob.escape(name)}{end}") for stream in streams for end in ENDINGS)
-        self._stale = {path for paths in found for path in paths}
+        names = {f"{name}{end}" for end in ENDINGS}
+        self._stale = {(stream, *found) for stream in streams for found in landing.find(stream, names)}
 
     @contextlib.contextmanager
     def writing(self, stream: str, day: date, ending: str = ".parquet") -> Iterator[Path]:
         """A path aside to write a landed file to; it is landed on leaving without an error."""
-        target = self._landing / stream / f"dt={day}" / self.file_name(ending)
-        with appearing(target) as aside:
+        with self._landing.writing(stream, str(day), self.file_name(ending)) as aside:
             yield aside
-        self._stale.discard(target)
+        self._stale.discard((stream, str(day), self.file_name(ending)))
 
     def file_name(self, ending: str = ".parquet") -> str:
         """The name below each landing day."""
@@ -95,8 +93,8 @@ class _Zone:
 
     def remove_stale(self) -> None:
         """Remove what this landing did not write anew."""
-        for path in self._stale:
-            path.unlink()
+        for stream, day, name in self._stale:
+            self._landing.remove(stream, day, name)
 
 
 @dataclass(frozen=True)

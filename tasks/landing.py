@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from models.errors import DataRejectedError, StorageError, UsageError
+from models.errors import DataRejectedError, StorageError
 from tasks import duck
 from tasks.footer import Footer, read_footer
 from tasks.stage_text import ROW, Malformed, stage_csv, stage_json_lines
@@ -22,7 +22,6 @@ from tasks.text_file import look_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
 
     from models.schema import Column
 
@@ -62,15 +61,6 @@ class UnreadableFile:
 
     name: str
     reason: str
-
-
-def landed_files(landing: Path, stream: str, day: date) -> list[Path]:
-    """The files that landed on a day, sorted; names that begin with . or _ don't count."""
-    folder = landing / stream / f"dt={day}"
-    if not landing.is_dir():
-        msg = f"landing zone {landing}: expected a folder, received none. Set --landing."
-        raise UsageError(msg)
-    return sorted(path for path in folder.glob("*") if path.is_file() and path.name[0] not in "._")
 
 
 def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:

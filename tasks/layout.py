@@ -89,6 +89,11 @@ def name_ref() -> str:
     return "recipe-name"
 
 
+def probe_object(name: str) -> str:
+    """What `doctor` writes and removes again."""
+    return f"probe/{name}"
+
+
 def run_object(run_id: str) -> str:
     """All that a run made."""
     return f"{RUNS}/{run_id}"

@@ -10,10 +10,10 @@ from tasks import layout
 from tasks.champion import Champions, Tenure, read_champions
 from tasks.document import load_document
 from tasks.plan import RunPlan
-from tasks.store import LocalStore, Store
+from tasks.store import Store
 
 
-def claim_root(store: LocalStore, recipe_name: str) -> None:
+def claim_root(store: Store, recipe_name: str) -> None:
     """Make sure that the root serves this recipe alone, and sweep what writers that died left aside.
 
     Raises UsageError where it serves another.
@@ -73,7 +73,7 @@ def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
         run_id = recorded_run(store, date.fromisoformat(run_or_day))
     except ValueError:
         run_id = run_or_day
-    if run_id is None or store.open(layout.run_object(run_id)) is None:
+    if run_id is None or store.manifest(layout.run_object(run_id)) is None:
         msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
         raise UsageError(msg)
     return load_document(store, layout.run_object(run_id))

@@ -6,6 +6,7 @@ All figures come from what the earlier stages wrote; nothing is judged here. Wha
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,7 +19,6 @@ from prefect.cache_policies import NO_CACHE
 from models import charts
 from models.comparison import compare, opponent_of, send_everything_or_nothing
 from models.drift import DayRatio, detect
-from models.errors import StorageError
 from models.figures import fixed, number, percent, signed
 from models.metrics import ReliabilityBin
 from models.recipe import Recipe
@@ -26,12 +26,13 @@ from tasks import duck, layout
 from tasks.ingest import current_day_object
 from tasks.layout import DRIFT_FILE, EVALUATION_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
 from tasks.plan import RunPlan
-from tasks.store import LocalStore, Store
+from tasks.store import Store
 from tasks.validate import Finding, load_validated_day
-from tasks.whole import appearing
 
 TEMPLATES = Path(__file__).parent / "templates"
 WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
+DATA_DOCS = "data_docs/index.html"
+READERS = 16  # runs read at once, each of which a bucket answers in its own time
 QUARANTINE_REASONS = 12  # shown; there are hardly more
 
 
@@ -77,7 +78,7 @@ def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> N
     (folder / REPORT_FILE).write_text(page, encoding="utf-8")
 
 
-def write_run_list(store: LocalStore, champion: str | None) -> None:
+def write_run_list(store: Store, champion: str | None) -> None:
     """Write the list page over all runs, newest first, into the root; readers see the old page or the new one.
 
     Raises StorageError where the disk is full or can't be written.
@@ -92,7 +93,7 @@ def write_run_list(store: LocalStore, champion: str | None) -> None:
         rejected=_rejected_days(store),
         chart=_trend(runs[::-1]),
     )
-    _replace(Path(store.root) / layout.RUN_LIST_PAGE, page)
+    store.write_page(layout.RUN_LIST_PAGE, page)
 
 
 def planned_days(plan: RunPlan) -> list[PlannedDay]:
@@ -123,8 +124,13 @@ def list_runs(store: Store) -> list[dict[str, Any]]:
     for name in store.list_refs(layout.RUNS):
         ref = store.read_ref(name)
         order.update({run_id: place for place, run_id in enumerate(ref.value["history"] if ref else [])})
-    folders = [store.open(path) for path in store.list_objects(layout.RUNS)]
-    runs = [_read(folder / RUN_FILE) for folder in folders if folder is not None]
+
+    def read(path: str) -> list[dict[str, Any]]:
+        file = store.file(path, RUN_FILE)
+        return [{**_read(file), "page": _link(store, path, REPORT_FILE)}] if file else []
+
+    with ThreadPoolExecutor(READERS) as pool:
+        runs = [run for found in pool.map(read, store.list_objects(layout.RUNS)) for run in found]
     return sorted(runs, key=lambda run: (run["date"], order.get(run["run_id"], -1)), reverse=True)
 
 
@@ -134,7 +140,7 @@ def _rejected_days(store: Store) -> list[dict[str, str]]:
     for name in reversed(store.list_refs("accepted")):
         ref = store.read_ref(name)
         if ref and not ref.value["accepted"]:
-            docs = f"{ref.value['validation']}/data_docs/index.html"
+            docs = _link(store, ref.value["validation"], DATA_DOCS)
             found.append({"date": name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"], "docs": docs})
     return found
 
@@ -144,7 +150,12 @@ def _findings(store: Store, day: date) -> tuple[tuple[Finding, ...], str | None]
     validated = load_validated_day(store, day)
     if validated is None:
         return (), None
-    return validated.findings, f"../../{validated.path}/data_docs/index.html"
+    return validated.findings, f"../../{_link(store, validated.path, DATA_DOCS)}"
+
+
+def _link(store: Store, path: str, name: str) -> str:
+    """A file of an object as seen from the root's own page."""
+    return store.address(path, name).removeprefix(f"{store.root}/")
 
 
 def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
@@ -246,19 +257,6 @@ def _shown(value: float | list[float] | None) -> str:
     if value is None:
         return "–"
     return " to ".join(map(number, value)) if isinstance(value, list) else number(value)
-
-
-def _replace(target: Path, page: str) -> None:
-    """Write beside the target, then rename over it."""
-    try:
-        with appearing(target) as aside:
-            aside.write_text(page, encoding="utf-8")
-    except OSError as error:
-        msg = (
-            f"could not write {target}: expected a writable disk with room, received: {error.strerror or error}. "
-            "The runs themselves are whole; the next run writes the list again."
-        )
-        raise StorageError(msg) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,31 +2,22 @@
 
 An object is an immutable folder. It is written aside and exists only once its `manifest.json` is in place, which is
 the last file written. A ref is a small JSON file that names the current object and keeps its history; it changes by
-compare-and-swap alone. `Store` is the protocol; `LocalStore` keeps both on a local disk. Another implementation
-needs these six verbs and nothing else.
+compare-and-swap alone. `Store` is the protocol; `LocalStore` keeps both on a local disk, `S3Store` in a bucket.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
-import os
-import shutil
-import uuid
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
 from models.errors import BusyError, StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MANIFEST = "manifest.json"
 
@@ -58,11 +49,37 @@ class Store(Protocol):
     def writing(self, path: str, meta: dict[str, Any]) -> contextlib.AbstractContextManager[Path]:
         """A folder to fill; on leaving it without an error the object `path` exists whole, else nothing does."""
 
+    def manifest(self, path: str) -> dict[str, Any] | None:
+        """What the object's manifest says, or None where the object doesn't exist; fetches nothing else."""
+
     def open(self, path: str) -> Path | None:
         """A local folder with the object's files, or None where the object doesn't exist."""
 
+    def file(self, path: str, name: str) -> Path | None:
+        """One local file of the object, without the others; None where the object, or the file in it, doesn't exist."""
+
+    def address(self, path: str, name: str) -> str:
+        """Where a file of the object lies under the root, for people and for links between pages."""
+
     def list_objects(self, folder: str) -> list[str]:
         """Paths of the complete objects right below a folder, sorted."""
+
+    def remove(self, path: str) -> None:
+        """Remove an object, the manifest before the files, so that no reader takes a part for the whole."""
+
+    def sweep(self) -> int:
+        """Remove what writers that died left behind; returns how many. A writer at work is spared."""
+
+    def check_swaps(self) -> None:
+        """Raise StorageError where a swap on an old version would not be refused; for `doctor`."""
+
+    def write_page(self, name: str, text: str) -> None:
+        """Put a page for people right below the root; readers see the old one or the new one."""
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value, 16 hex digits; key order doesn't count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -71,197 +88,36 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value, 16 hex digits; key order doesn't count."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+def describe_files(folder: Path, meta: dict[str, Any]) -> bytes:
+    """A manifest of all files below a folder: what `meta` says, and of each file path, bytes, SHA-256 and columns."""
+    files = [_described(file, folder) for file in sorted(path for path in folder.rglob("*") if path.is_file())]
+    content = {"code_version": version("ctr-retrain"), **meta, "files": files}
+    return json.dumps(content, indent=1, sort_keys=True, default=str).encode()
 
 
-class LocalStore:
-    """Objects and refs on a local disk. Refs swap under a lock that the kernel frees when its holder dies."""
-
-    def __init__(self, root: Path) -> None:
-        """`root` is made by the first write."""
-        self._root = root
-
-    @property
-    def root(self) -> str:
-        """The root folder's path."""
-        return str(self._root)
-
-    def read_ref(self, name: str) -> Ref | None:
-        """The ref `name`, or None where there is none."""
-        try:
-            text = self._ref_path(name).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._failed("read the ref", name, error) from error
-        try:
-            return Ref(json.loads(text), hashlib.sha256(text).hexdigest())
-        except ValueError as error:
-            msg = f"ref {name} in {self.root}: expected JSON, received {text[:80]!r}. Restore the file from a backup."
-            raise StorageError(msg) from error
-
-    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
-        """Compare and swap, right between processes: of any number of racers on one version exactly one wins."""
-        path = self._ref_path(name)
-        text = json.dumps(value, indent=1, sort_keys=True).encode()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(path.with_suffix(".lock")):
-                current = self.read_ref(name)
-                if (current and current.version) != (expected and expected.version):
-                    msg = (
-                        f"ref {name} in {self.root}: expected it unchanged since it was read, received a newer "
-                        "version: another run was faster. Run again: it starts from what is there now."
-                    )
-                    raise BusyError(msg, ref=name)
-                _write_durably(path, text)
-        except OSError as error:
-            raise self._failed("write the ref", name, error) from error
-        return Ref(value, hashlib.sha256(text).hexdigest())
-
-    def list_refs(self, folder: str) -> list[str]:
-        """Names of the refs in a folder, sorted."""
-        found = (self._root / "refs" / folder).glob("*.json")
-        return sorted(f"{folder}/{path.stem}" for path in found)
-
-    @contextlib.contextmanager
-    def writing(self, path: str, meta: dict[str, Any]) -> Iterator[Path]:
-        """Fill the folder that this yields; its files, sizes and SHA-256 go into the manifest beside `meta`.
-
-        An object that is there already is left alone: equal paths mean equal content.
-        Raises StorageError where the disk is full, read-only or gone; nothing half-written is visible then.
-        """
-        try:
-            with self._staging_folder() as staging:
-                yield staging
-                _write_manifest(staging, meta)
-                self._move_into_place(staging, self._root / path)
-        except OSError as error:
-            raise self._failed("write", path, error) from error
-
-    def open(self, path: str) -> Path | None:
-        """The object's own folder, or None where the object doesn't exist."""
-        folder = self._root / path
-        return folder if (folder / MANIFEST).is_file() else None
-
-    def list_objects(self, folder: str) -> list[str]:
-        """Paths of the complete objects right below a folder, sorted."""
-        found = (self._root / folder).glob(f"*/{MANIFEST}")
-        return sorted(f"{folder}/{path.parent.name}" for path in found)
-
-    def sweep(self) -> int:
-        """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
-        return sum(_remove_unless_locked(folder) for folder in (self._root / "staging").glob("*"))
-
-    @contextlib.contextmanager
-    def _staging_folder(self) -> Iterator[Path]:
-        """A locked folder aside, removed on leaving; the lock is on the folder itself, so none is left without one."""
-        staging = self._root / "staging" / uuid.uuid4().hex
-        staging.mkdir(parents=True)
-        with _locked(staging):
-            if staging.is_dir():
-                try:
-                    yield staging
-                finally:
-                    shutil.rmtree(staging, ignore_errors=True)
-                return
-        with self._staging_folder() as another:  # a sweep came between the first folder and its lock
-            yield another
-
-    def _move_into_place(self, staging: Path, target: Path) -> None:
-        """Rename, which shows the object whole; a whole one that is there stays, and litter without manifest goes."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            staging.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            if not (target / MANIFEST).is_file():
-                target.rename(self._root / "staging" / uuid.uuid4().hex)
-                staging.rename(target)
-        _sync(target.parent)
-
-    def _ref_path(self, name: str) -> Path:
-        return self._root / "refs" / f"{name}.json"
-
-    def _failed(self, action: str, what: str, error: OSError) -> StorageError:
-        reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
-        msg = (
-            f"could not {action} {what} under {self.root}: expected a writable disk with room, received: {reason}. "
-            "Nothing was published; free space or mend the disk and run again."
-        )
-        return StorageError(msg)
+def parse_stored_json(text: bytes, what: str, root: str) -> dict[str, Any]:
+    """A ref's or a manifest's content; raises StorageError where it is none."""
+    with contextlib.suppress(ValueError):
+        content = json.loads(text)
+        if isinstance(content, dict):
+            return content
+    msg = f"{what} in {root}: expected JSON, received {text[:80]!r}. Restore the file from a backup."
+    raise StorageError(msg)
 
 
-def _write_manifest(folder: Path, meta: dict[str, Any]) -> None:
-    """Hash and flush every file of the folder, then write the manifest that makes it an object."""
-    files = []
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            os.fsync(opened.fileno())
-        entry = {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest}
-        files.append(entry | _schema(file))
-    for inner in (path for path in folder.rglob("*") if path.is_dir()):
-        _sync(inner)
-    text = json.dumps(
-        {"code_version": version("ctr-retrain"), **meta, "files": files}, indent=1, sort_keys=True, default=str
+def outrun(name: str, root: str) -> BusyError:
+    """The error of a swap that came too late."""
+    msg = (
+        f"ref {name} in {root}: expected it unchanged since it was read, received a newer "
+        "version: another run was faster. Run again: it starts from what is there now."
     )
-    _write_durably(folder / MANIFEST, text.encode())
+    return BusyError(msg, ref=name)
 
 
-def _schema(file: Path) -> dict[str, dict[str, str]]:
-    """Column types of a Parquet file."""
+def _described(file: Path, folder: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    entry = {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest}
     if file.suffix != ".parquet":
-        return {}
-    return {"schema": {field.name: str(field.type) for field in pq.read_schema(file)}}
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """Replace a file so that readers see the old bytes or the new ones, also after a power cut."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the kernel's lock on a folder or a file, which goes with its holder."""
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _remove_unless_locked(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # its writer has just finished
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+        return entry
+    return {**entry, "schema": {field.name: str(field.type) for field in pq.read_schema(file)}}

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from models.days import plan_days
 from models.errors import DataRejectedError
 from models.recipe import Recipe
 from tasks.ingest import ingest_day, ingested_by
-from tasks.landing import landed_files
+from tasks.landing_zone import LandingZone
 from tasks.store import Store
 from tasks.validate import is_evaluated, load_validated_day, validate_day
 
@@ -32,13 +31,13 @@ class TakenIn:
 
 
 def take_in_days(
-    store: Store, landing: Path, recipe: Recipe, days: Sequence[date], now: datetime, fan_out: FanOut
+    store: Store, landing: LandingZone, recipe: Recipe, days: Sequence[date], now: datetime, fan_out: FanOut
 ) -> dict[date, TakenIn]:
     """Ingest and validate days side by side. Bad data is noted and the other days go on; other errors are raised."""
     return fan_out.over(days, "ingesting", partial(take_in, store, landing, recipe, now))
 
 
-def take_in(store: Store, landing: Path, recipe: Recipe, now: datetime, day: date) -> TakenIn:
+def take_in(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> TakenIn:
     """Ingest and validate a day. Files and bounds that were seen before cost nothing."""
     before = load_validated_day(store, day)
     try:
@@ -51,26 +50,27 @@ def take_in(store: Store, landing: Path, recipe: Recipe, now: datetime, day: dat
     return TakenIn(day, "skipped" if validated == before else "ingested")
 
 
-def catch_up(store: Store, landing: Path, recipe: Recipe, day: date, now: datetime, fan_out: FanOut) -> dict[str, str]:
+def catch_up(
+    store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut
+) -> dict[str, str]:
     """Ingest the days before `day` that its run may read and that nobody has looked at yet; validate them all.
 
     Days that another recipe read otherwise are ingested again, and other bounds judge anew, save what was accepted by
     hand. Returns the days that could not be ingested, and why: a missed night is made good, a bad one is left out.
     """
     earlier_days = plan_days(day, recipe).all_days[:-1]
-    work = partial(_catch_up_on, store, landing, recipe, now)
+    work, landed = partial(_catch_up_on, store, landing, recipe, now), set(landing.days("impressions"))
     long = [
         earlier
         for earlier in earlier_days
-        if landed_files(landing, "impressions", earlier)
-        and not (ingested_by(store, earlier, recipe) and is_evaluated(store, recipe, earlier))
+        if str(earlier) in landed and not (ingested_by(store, earlier, recipe) and is_evaluated(store, recipe, earlier))
     ]
     problems = fan_out.over(long, "ingesting earlier days", work)
     problems |= {earlier: work(earlier) for earlier in earlier_days if earlier not in problems}
     return {str(earlier): problem for earlier, problem in problems.items() if problem}
 
 
-def _catch_up_on(store: Store, landing: Path, recipe: Recipe, now: datetime, day: date) -> str:
+def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:
     """Ingest an earlier day unless that was done, validate it by today's bounds; its problem, if it has one."""
     try:
         if not ingested_by(store, day, recipe):

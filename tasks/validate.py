@@ -21,6 +21,7 @@ from models.recipe import Recipe
 from tasks import layout
 from tasks.expectations import run_expectations
 from tasks.ingest import IngestedDay, current_day_object, load_ingested_day
+from tasks.landing_zone import LandingZone
 from tasks.store import Ref, Store, digest_of
 
 
@@ -72,7 +73,7 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     """
     ingested = load_ingested_day(store, day)
     path = _path(recipe, ingested)
-    if store.open(path) is None:
+    if store.manifest(path) is None:
         with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
             findings = _evaluate(store, recipe, ingested, folder)
             text = json.dumps([asdict(finding) for finding in findings], indent=1)
@@ -117,7 +118,7 @@ def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
     return ValidatedDay(day, findings, value["accepted"], value["by"], value["reason"], value["validation"])
 
 
-def rejection_error(validated: ValidatedDay, landing: Path, document: dict[str, Any]) -> DataRejectedError:
+def rejection_error(validated: ValidatedDay, landing: LandingZone, document: dict[str, Any]) -> DataRejectedError:
     """The error of a day that may not enter training, in words for the person on call, with the day's document."""
     failed = [f"{f.name}: expected {f.expected}, received {f.received}" for f in validated.findings if not f.passed]
     failed += [f"{file}: {reason}" for file, reason in document.get("ingest", {}).get("unreadable", {}).items()]
@@ -143,10 +144,10 @@ def _decide(store: Store, day: date, ref: Ref | None, entry: dict[str, Any], now
 
 
 def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
-    folder = store.open(path)
-    if folder is None:
+    file = store.file(path, "findings.json")
+    if file is None:
         return ()
-    return tuple(Finding(**row) for row in json.loads((folder / "findings.json").read_text(encoding="utf-8")))
+    return tuple(Finding(**row) for row in json.loads(file.read_text(encoding="utf-8")))
 
 
 def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path) -> tuple[Finding, ...]:
@@ -154,12 +155,13 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
 
     Raises DataRejectedError where fewer expectations were evaluated than were asked for: an empty check passes nothing.
     """
-    day_folder = store.open(ingested.path)
-    assert day_folder is not None
+    profile_file, values_file = (store.file(ingested.path, name) for name in ("profile.parquet", "values.parquet"))
+    assert profile_file is not None
+    assert values_file is not None
     counts = (ingested.impressions, ingested.outcomes)
-    profile = pq.read_table(day_folder / "profile.parquet")
+    profile = pq.read_table(profile_file)
     measures = measure_day(profile, ingested.day, recipe, counts, len(ingested.unreadable))
-    values = pq.read_table(day_folder / "values.parquet").to_pandas()
+    values = pq.read_table(values_file).to_pandas()
     passed = run_expectations(measures, values, recipe, ingested.day, folder / "data_docs")
     findings = [
         Finding(

@@ -13,9 +13,9 @@ import pytest
 
 import flows.quiet  # noqa: F401 - before Prefect and its like, which read the environment when imported
 from models.recipe import Recipe
-from tasks.store import LocalStore
+from tasks.local_store import LocalStore
 
-pytest_plugins = ["tests.small_world"]
+pytest_plugins = ["tests.s3_server", "tests.small_world"]
 
 TINY = {
     "name": "tiny",
@@ -73,8 +73,13 @@ def tiny_recipe():
 
 
 @pytest.fixture
-def store(tmp_path):
+def local_store(tmp_path):
     return LocalStore(tmp_path / "root")
+
+
+@pytest.fixture
+def store(local_store):
+    return local_store
 
 
 @pytest.fixture

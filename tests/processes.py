@@ -1,19 +1,30 @@
 """A Python process of its own, for tests of what happens between processes and when one dies."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
+PREAMBLE = (
+    "import os, pickle, sys, time\n"
+    "from pathlib import Path\n"
+    "from models.errors import *\n"
+    "from tasks.local_store import *\n"
+    "from tasks.store import *\n"
+)
+WITH_STORE = "store = pickle.loads(bytes.fromhex(sys.argv.pop(1)))\n"
 
 
 def start(program, *arguments, prefix=()):
     """A Python process of its own that runs `program` with the store module at hand."""
-    preamble = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom tasks.store import *\nfrom models.errors import *\n"
-    )
-    command = [*prefix, sys.executable, "-c", preamble + program, *map(str, arguments)]
+    command = [*prefix, sys.executable, "-c", PREAMBLE + program, *map(str, arguments)]
     return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def start_with(store, program, *arguments):
+    """The same, with the test's own `store` in it, whichever it is."""
+    return start(WITH_STORE + program, pickle.dumps(store).hex(), *arguments)
 
 
 def finish(process):

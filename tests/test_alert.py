@@ -7,7 +7,7 @@ import pytest
 
 from models.drift import Alert
 from tasks.alert import send_alerts
-from tasks.store import LocalStore
+from tasks.local_store import LocalStore
 
 DAY = date(2026, 3, 10)
 ALERT = Alert("positive_ratio", "critical", "push", (0.008, 0.021), 0.002, "The odds of a positive fell by 80 %.")

@@ -11,8 +11,8 @@ import pytest
 
 from flows.backfill import backfill
 from models.errors import UsageError
+from tasks.local_store import LocalStore
 from tasks.registry import current_champion
-from tasks.store import LocalStore
 from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from models.errors import BusyError, UsageError
 from tasks.champion import Tenure, read_champions, roll_back, take_over
-from tasks.store import LocalStore
+from tasks.local_store import LocalStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ import pytest
 
 from tasks import layout
 from tasks.champion import read_champions
-from tasks.store import LocalStore
+from tasks.local_store import LocalStore
 from tests.command_line import at, run
 from tests.small_world import FIRST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, command, write_recipe
 
@@ -204,7 +204,7 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
         (["promote", "m", "--reason", " "], "UsageError", "--reason: expected some words"),
         (["rollback", "--reason", "r"], "UsageError", "expected an earlier champion to go back to"),
         (["serve", "--cron", "nightly"], "UsageError", "CTR_RETRAIN_CRON: expected a cron expression"),
-        (["status", "--root", "s3://bucket/x"], "UsageError", "--root: expected a local folder"),
+        (["status", "--root", "gs://bucket/x"], "UsageError", "CTR_RETRAIN_ROOT: expected a local folder or s3"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )

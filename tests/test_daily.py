@@ -11,8 +11,9 @@ from models.errors import DataRejectedError, UsageError
 from models.recipe import load_recipe
 from tasks.champion import read_champions, roll_back
 from tasks.fan_out import FanOut
+from tasks.landing_zone import LocalLandingZone
+from tasks.local_store import LocalStore
 from tasks.registry import current_champion
-from tasks.store import LocalStore
 from tasks.take_in import catch_up
 from tasks.validate import accept_day, load_validated_day
 from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
@@ -212,7 +213,8 @@ def test_other_bounds_judge_earlier_days_anew(root, small_landing, recipe_file, 
     store, day = LocalStore(root), RUN_DAY - timedelta(days=1)
     lenient, strict = load_recipe(recipe_file), load_recipe(write_recipe(tmp_path, min_rows=100_000))
     for recipe, accepted in ((strict, False), (lenient, True)):
-        catch_up(store, small_landing, recipe, RUN_DAY, read_time(), FanOut("threads", 2))
+        zone, fan_out = LocalLandingZone(small_landing), FanOut("threads", 2)
+        catch_up(store, zone, recipe, RUN_DAY, read_time(), fan_out)
         assert load_validated_day(store, day).accepted is accepted
 
 

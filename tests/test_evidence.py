@@ -23,9 +23,9 @@ from flows.daily import daily
 from models.days import day_range
 from models.incidents import RegimeChange
 from models.world import World, simulate_day
+from tasks.local_store import LocalStore
 from tasks.registry import current_champion
 from tasks.simulate import simulate
-from tasks.store import LocalStore
 from tests.small_world import write_recipe
 
 FIRST_DAY = date(2026, 3, 2)

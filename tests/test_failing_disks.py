@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import StorageError
-from tasks.store import MANIFEST, LocalStore
+from tasks.local_store import LocalStore
+from tasks.store import MANIFEST
 from tests.landed_day import impression
 from tests.processes import PROJECT, finish, start
 
@@ -151,11 +152,13 @@ from pathlib import Path
 from models.errors import StorageError
 from models.recipe import Recipe
 from tasks.ingest import ingest_day
-from tasks.store import LocalStore
+from tasks.landing_zone import LocalLandingZone
+from tasks.local_store import LocalStore
 store, recipe = LocalStore(Path(sys.argv[1])), Recipe.model_validate(json.loads(sys.argv[3]))
 for day in sys.argv[4:]:
     try:
-        ingest_day.fn(store, Path(sys.argv[2]), recipe, date.fromisoformat(day), datetime(2026, 3, 3, tzinfo=UTC))
+        landing, now = LocalLandingZone(Path(sys.argv[2])), datetime(2026, 3, 3, tzinfo=UTC)
+        ingest_day.fn(store, landing, recipe, date.fromisoformat(day), now)
         print("done")
     except StorageError as error:
         print(error.exit_code, " ".join(str(error).split()))

@@ -19,7 +19,8 @@ import pytest
 from models.errors import BusyError, CtrRetrainError, DataRejectedError, StorageError, UsageError
 from tasks import duck
 from tasks.fan_out import FanOut
-from tasks.store import MANIFEST, LocalStore
+from tasks.local_store import LocalStore
+from tasks.store import MANIFEST
 from tests.command_line import run
 from tests.small_world import FIRST_DAY, REPOSITORY, clean_environment
 

@@ -13,7 +13,7 @@ import pytest
 from models.errors import DataRejectedError, StorageError, UsageError
 from models.schema import Counts
 from tasks.ingest import load_ingested_day
-from tasks.store import LocalStore
+from tasks.local_store import LocalStore
 from tests.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]

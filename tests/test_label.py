@@ -10,6 +10,7 @@ from models.errors import DataRejectedError
 from models.labels import impression_landings, label_definition, outcome_landings
 from tasks.ingest import ingest_day
 from tasks.label import label_day, label_files
+from tasks.landing_zone import LocalLandingZone
 from tasks.store import read_manifest
 
 
@@ -26,7 +27,7 @@ def ingest(store, landing, land_rows, now):
         found = [{"event_id": event, "kind": kind, "ts": ts} for event, kind, ts in outcomes]
         if found:
             land_rows("outcomes", day, found)
-        return ingest_day.fn(store, landing, recipe, day, now)
+        return ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
 
     return run
 
@@ -200,7 +201,7 @@ def test_inline_label_is_taken_as_it_stands_and_is_final_at_once(store, landing,
     row = {"ts": "2026-03-02T10:00:00Z", "user_id": "u", "channel": "ad", "campaign_id": "c"}
     land_rows("impressions", day, [{**row, "event_id": "a", "clicked": "1"}, {**row, "event_id": "b", "clicked": "0"}])
     land_rows("outcomes", day, [{"event_id": "b", "ts": "2026-03-02T10:00:01Z", "kind": "click"}])
-    ingest_day.fn(store, landing, recipe, day, now)
+    ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
     first, found = labels(store, recipe, day, day)
     assert found == {"a": 1, "b": 0}
     assert labels(store, recipe, day, day + timedelta(days=9))[0] == first

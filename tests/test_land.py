@@ -11,6 +11,7 @@ from models.errors import DataRejectedError, StorageError
 from models.schema import Counts
 from tasks.ingest import current_day_object, ingest_day
 from tasks.land import LandedDays, land_file
+from tasks.landing_zone import LocalLandingZone
 
 
 def row(event_id, ts):
@@ -49,7 +50,7 @@ THREE_DAYS = [
 
 @pytest.mark.parametrize("name", ["events.csv", "events.csv.gz", "events.jsonl", "events.jsonl.zst", "events.parquet"])
 def test_file_is_split_by_day_in_its_own_order(source, landing, tiny_recipe, name):
-    answer = land_file(source(THREE_DAYS, name), tiny_recipe(), landing)
+    answer = land_file(source(THREE_DAYS, name), tiny_recipe(), LocalLandingZone(landing))
     assert answer == LandedDays({"2026-03-02": 3, "2026-03-03": 1, "2026-03-04": 1}, malformed=0)
     stem = name.removesuffix(".parquet")
     assert landed(landing) == {
@@ -68,7 +69,9 @@ def test_file_is_split_by_day_in_its_own_order(source, landing, tiny_recipe, nam
     ],
 )
 def test_time_is_read_as_the_recipe_says(source, landing, tiny_recipe, time, first, second):
-    answer = land_file(source([row("a", first), row("b", second)]), tiny_recipe(landing={"time": time}), landing)
+    answer = land_file(
+        source([row("a", first), row("b", second)]), tiny_recipe(landing={"time": time}), LocalLandingZone(landing)
+    )
     assert answer.rows == {"2026-03-02": 1, "2026-03-03": 1}
 
 
@@ -76,21 +79,21 @@ def test_columns_stay_as_they_are(source, landing, tiny_recipe):
     path = landing.parent / "typed.parquet"
     table = pa.table({"ts": pa.array([date(2026, 3, 2)]), "score": pa.array([1.5], pa.float32()), "Größe": [["a"]]})
     pq.write_table(table, path)
-    land_file(path, tiny_recipe(), landing)
+    land_file(path, tiny_recipe(), LocalLandingZone(landing))
     (found,) = (landing / "impressions").glob("dt=2026-03-02/*")
     assert pq.read_table(found).to_pydict() == table.to_pydict()
     assert pq.read_schema(found).field("score").type == pa.float32()
     jsonl = landing.parent / "few.jsonl"
     jsonl.write_text('{"ts": "2026-03-02", "x": "1"}\n', encoding="utf-8")
-    land_file(jsonl, tiny_recipe(), landing)
+    land_file(jsonl, tiny_recipe(), LocalLandingZone(landing))
     names = pq.read_schema(landing / "impressions" / "dt=2026-03-02" / "few.jsonl.parquet").names
     assert sorted(names) == ["ts", "x"]
 
 
 def test_landing_again_replaces_all_that_the_file_had_landed(source, landing, tiny_recipe):
-    land_file(source([*THREE_DAYS, row("other", "2026-03-09T00:00:00Z")]), tiny_recipe(), landing)
-    land_file(source([row("kept", "2026-03-02T00:00:00Z")], "events.2.csv"), tiny_recipe(), landing)
-    land_file(source(THREE_DAYS[:3]), tiny_recipe(), landing)
+    land_file(source([*THREE_DAYS, row("other", "2026-03-09T00:00:00Z")]), tiny_recipe(), LocalLandingZone(landing))
+    land_file(source([row("kept", "2026-03-02T00:00:00Z")], "events.2.csv"), tiny_recipe(), LocalLandingZone(landing))
+    land_file(source(THREE_DAYS[:3]), tiny_recipe(), LocalLandingZone(landing))
     assert landed(landing) == {
         "dt=2026-03-02/events.2.csv.parquet": ["kept"],
         "dt=2026-03-02/events.csv.parquet": ["c", "a"],
@@ -103,8 +106,10 @@ def test_rows_that_cannot_be_placed_land_on_the_first_day_and_ingest_quarantines
 ):
     path = source([row("a", "2026-03-02T10:00:00Z"), row("b", "once"), row("c", "")], "events.jsonl")
     path.write_text(path.read_text() + '{"event_id": "half\n' + json.dumps(row("d", "2026-03-03T00:00:00Z")) + "\n")
-    assert land_file(path, tiny_recipe(), landing) == LandedDays({"2026-03-02": 3, "2026-03-03": 1}, malformed=1)
-    assert ingest_day.fn(store, landing, tiny_recipe(), day, now).impressions == Counts(4, 1, 0, 3)
+    assert land_file(path, tiny_recipe(), LocalLandingZone(landing)) == LandedDays(
+        {"2026-03-02": 3, "2026-03-03": 1}, malformed=1
+    )
+    assert ingest_day.fn(store, LocalLandingZone(landing), tiny_recipe(), day, now).impressions == Counts(4, 1, 0, 3)
 
 
 INLINE = {"outcomes": [{"kind": "click", "column": "clicked", "ts": "clicked_at"}]}
@@ -211,7 +216,7 @@ def test_file_that_cannot_be_read_or_has_no_time_lands_nothing(source, landing, 
         path = source(THREE_DAYS, name)
         spoil(path)
         with pytest.raises(DataRejectedError, match=message):
-            land_file(path, tiny_recipe(), landing)
+            land_file(path, tiny_recipe(), LocalLandingZone(landing))
     assert landed(landing) == {}
 
 
@@ -220,4 +225,4 @@ def test_landing_zone_that_cannot_be_written_is_a_storage_error(source, landing,
     (landing / "impressions").rmdir()
     (landing / "impressions").write_text("in the way", encoding="utf-8")
     with pytest.raises(StorageError, match="expected a writable"):
-        land_file(path, tiny_recipe(), landing)
+        land_file(path, tiny_recipe(), LocalLandingZone(landing))

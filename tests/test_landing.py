@@ -152,8 +152,9 @@ import json, resource, signal
 from datetime import UTC, date, datetime
 from models.recipe import Recipe
 from tasks.ingest import ingest_day
+from tasks.landing_zone import LocalLandingZone
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store, landing = LocalStore(Path(sys.argv[1])), Path(sys.argv[2])
+store, landing = LocalStore(Path(sys.argv[1])), LocalLandingZone(Path(sys.argv[2]))
 recipe, day = Recipe.model_validate(json.loads(sys.argv[3])), date.fromisoformat(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

@@ -15,6 +15,7 @@ from models.schema import Counts
 from tasks.ingest import ingest_day
 from tasks.label import label_day, label_files
 from tasks.land import land_file
+from tasks.landing_zone import LocalLandingZone
 from tasks.open_bandit import BANDIT_DAYS, CAMPAIGNS, POLICIES, extract_sample
 
 RECIPE = Path(__file__).parent.parent / "infra" / "recipes" / "open_bandit.toml"
@@ -60,10 +61,10 @@ def test_campaigns_with_different_columns_go_through_landing_ingest_and_labels(w
     recipe = load_recipe(RECIPE)
     landing = tmp_path / "landing"
     for path in extract_sample(wheel, tmp_path / "out"):
-        assert land_file(path, recipe, landing).rows == {"2019-11-24": 1, "2019-11-25": 1}
+        assert land_file(path, recipe, LocalLandingZone(landing)).rows == {"2019-11-24": 1, "2019-11-25": 1}
     first, second = BANDIT_DAYS[:2]
     for day, clicks in ((first, 6), (second, 0)):
-        found = ingest_day.fn(store, landing, recipe, day, datetime(2026, 1, 1, tzinfo=UTC))
+        found = ingest_day.fn(store, LocalLandingZone(landing), recipe, day, datetime(2026, 1, 1, tzinfo=UTC))
         assert found.impressions == Counts(received=6, kept=6, duplicates=0, quarantined=0)
         assert found.unknown_columns == tuple(f"user-item_affinity_{i}" for i in range(3))
         labelled = label_day.fn(store, recipe, day, day)

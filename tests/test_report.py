@@ -25,11 +25,12 @@ from tasks.evaluate import _figures
 from tasks.gate import judge_without_challenger
 from tasks.ingest import ingest_day
 from tasks.label import LabelledDay
+from tasks.landing_zone import LocalLandingZone
 from tasks.layout import EVALUATION_FILE, TRAINING_FILE
+from tasks.local_store import LocalStore
 from tasks.plan import RunPlan
 from tasks.registry import record_run
 from tasks.report import write_report, write_run_list
-from tasks.store import LocalStore
 from tasks.validate import load_validated_day
 from tests.browser import Page, in_browser
 
@@ -117,7 +118,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     """A whole run's object, each file by the code that writes it, without the minutes of training."""
     store = LocalStore(root)
     land(landing, day)
-    ingested = ingest_day.fn(store, landing, RECIPE, day, NOW)
+    ingested = ingest_day.fn(store, LocalLandingZone(landing), RECIPE, day, NOW)
     accept(store, day, ingested.path)
     plan = make_plan(store, day, champion, excluded or {})
     history = tuple(DayRatio(day - timedelta(days=age), 20 + age % 3, 1000) for age in range(14, 0, -1))

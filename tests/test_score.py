@@ -197,7 +197,7 @@ def test_a_malformed_line_is_named_and_nothing_is_written(score, rows, tmp_path)
         ("a.parquet", b"PAR1 no more", "expected a readable Parquet, CSV or JSON lines file"),
         (
             "a.jsonl.gz",
-            gzip.compress(b'{"segment": "s01"}\n' * 500)[:-12],
+            gzip.compress(b'{"segment": "s01"}\n' * 500, mtime=0)[:-12],
             "expected a whole file, received a torn one",
         ),
         ("a.xlsx", b"PK", "expected .parquet, .jsonl or .csv"),

@@ -10,8 +10,8 @@ import urllib.request
 from datetime import date, timedelta
 
 from models.world import World
+from tasks.local_store import LocalStore
 from tasks.simulate import simulate
-from tasks.store import LocalStore
 from tests.small_world import REPOSITORY, clean_environment, write_recipe
 
 PATIENCE_SECONDS = 200

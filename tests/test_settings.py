@@ -22,7 +22,7 @@ def test_what_is_given_counts_before_the_environment_and_that_before_the_default
     monkeypatch.setenv("CTR_RETRAIN_LANDING", "/landing")
     settings = load_settings(root="/given", landing=None)
     assert settings.store.root == "/given"
-    assert settings.landing_zone == Path("/landing")
+    assert str(settings.landing_zone) == "/landing"
     assert settings.cron == "0 4 * * *"
 
 
@@ -32,9 +32,52 @@ def test_root_may_be_a_file_url_or_below_the_home_folder(monkeypatch):
     assert load_settings(root="~/root").store.root == "/home/someone/root"
 
 
-def test_storage_that_is_not_there_yet_is_refused_by_name():
-    with pytest.raises(UsageError, match=r"--root: expected a local folder, received s3://bucket"):
-        _ = load_settings(root="s3://bucket").store
+def test_root_and_landing_zone_may_lie_on_s3_each_for_itself(monkeypatch, tmp_path):
+    monkeypatch.setenv("CTR_RETRAIN_CACHE", str(tmp_path / "cache"))
+    settings = load_settings(root="s3://bucket/some/prefix/", landing="/landing")
+    assert settings.store.root == "s3://bucket/some/prefix"
+    assert str(settings.landing_zone) == "/landing"
+    assert settings.local_folder == tmp_path / "cache"
+    settings = load_settings(root="/root", landing="s3://bucket")
+    assert settings.store.root == "/root"
+    assert str(settings.landing_zone) == "s3://bucket"
+    assert settings.local_folder == Path("/root")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ROOT", "LANDING", "S3_ENDPOINT_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIAHIDDEN:hidden@bucket/prefix",
+        "s3://hidden@bucket",
+        "s3://bucket/prefix?X-Amz-Signature=hidden",
+        "s3://bucket/prefix#hidden",
+        "https://someone:hidden@s3.example.com/bucket",
+    ],
+)
+def test_address_that_may_hold_credentials_is_refused_and_not_repeated(monkeypatch, name, url):
+    monkeypatch.setenv(f"CTR_RETRAIN_{name}", url)
+    with pytest.raises(
+        UsageError, match=f"CTR_RETRAIN_{name}: expected .*, received one that is kept secret"
+    ) as caught:
+        load_settings()
+    assert "hidden" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("url", ["gs://bucket/prefix", "s3:///prefix", "s3://bucket//prefix", "s3://Bucket", "s3://"])
+def test_address_of_nothing_we_can_read_is_refused(url):
+    with pytest.raises(
+        UsageError, match=r"CTR_RETRAIN_ROOT: expected a local folder or s3://BUCKET/PREFIX.*received '"
+    ):
+        load_settings(root=url)
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "much"])
+def test_cache_has_a_size(monkeypatch, size):
+    monkeypatch.setenv("CTR_RETRAIN_CACHE_GB", size)
+    with pytest.raises(UsageError, match="CTR_RETRAIN_CACHE_GB"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,23 @@
-"""Rules of objects and refs: whole or absent, and one winner of every race."""
+"""Rules of objects and refs, on a local disk and on S3: whole or absent, and one winner of every race."""
 
 import hashlib
 import json
+import pickle
 import signal
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
 from models.errors import BusyError, StorageError
 from tasks.store import MANIFEST, digest_of, read_manifest
-from tests.processes import finish, start
+from tests.processes import finish, start_with
+from tests.stored import put, staging_of, stored_names
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request):
+    return request.getfixturevalue("local_store" if request.param == "local" else "s3_store")
 
 
 def wait_for(path):
@@ -20,10 +26,6 @@ def wait_for(path):
             return
         time.sleep(0.05)
     pytest.fail(f"{path} did not appear")
-
-
-def everything_visible(root):
-    return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"}
 
 
 # --- objects
@@ -43,7 +45,10 @@ def test_manifest_tells_sizes_and_digests_of_all_files_beside_what_the_writer_sa
         (folder / "inner").mkdir()
         (folder / "inner" / "rows").write_bytes(b"abc")
         (folder / "empty").write_bytes(b"")
-    assert read_manifest(store.open("days/d/1")) == {
+    manifest = read_manifest(store.open("days/d/1"))
+    assert manifest == store.manifest("days/d/1")
+    manifest.pop("writer", None)  # S3's own
+    assert manifest == {
         "code_version": version("ctr-retrain"),
         "day": "d",
         "files": [
@@ -62,7 +67,8 @@ def test_writer_that_fails_leaves_nothing(store):
     with pytest.raises(RuntimeError, match="mine"):
         fail()
     assert store.open("days/d/1") is None
-    assert everything_visible(Path(store.root)) == set()
+    assert stored_names(store) == set()
+    assert list(staging_of(store).iterdir()) == []
 
 
 def test_object_that_is_there_stays_as_it_is(store):
@@ -70,50 +76,81 @@ def test_object_that_is_there_stays_as_it_is(store):
         with store.writing("days/d/1", {}) as folder:
             (folder / "rows").write_bytes(content)
     assert (store.open("days/d/1") / "rows").read_bytes() == b"first"
-    assert list((Path(store.root) / "staging").iterdir()) == []
+    assert list(staging_of(store).iterdir()) == []
 
 
 def test_folder_without_manifest_is_no_object_and_gives_way_to_one(store):
-    litter = Path(store.root) / "days/d/1"
-    litter.mkdir(parents=True)
-    (litter / "half").write_bytes(b"x")
+    put(store, "days/d/1/half", b"x")
     assert store.open("days/d/1") is None
     assert store.list_objects("days/d") == []
     with store.writing("days/d/1", {}) as folder:
         (folder / "rows").write_bytes(b"abc")
     assert sorted(path.name for path in store.open("days/d/1").iterdir()) == [MANIFEST, "rows"]
-    assert store.sweep() == 1
 
 
 def test_writer_killed_midway_leaves_nothing_visible_and_the_sweep_removes_its_litter(store, tmp_path):
     program = (
-        "with LocalStore(Path(sys.argv[1])).writing('days/d/1', {}) as folder:\n"
+        "with store.writing('days/d/1', {}) as folder:\n"
         "    (folder / 'rows').write_bytes(b'x' * 1000)\n"
-        "    Path(sys.argv[2]).touch()\n"
+        "    Path(sys.argv[1]).touch()\n"
         "    time.sleep(60)\n"
     )
-    process = start(program, store.root, tmp_path / "ready")
+    process = start_with(store, program, tmp_path / "ready")
     wait_for(tmp_path / "ready")
     assert store.sweep() == 0  # at work: spared
-    assert [path.name for path in Path(store.root).glob("staging/*/rows")] == ["rows"]
+    assert [path.name for path in staging_of(store).rglob("rows")] == ["rows"]
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert store.open("days/d/1") is None
     assert store.sweep() == 1
-    assert list((Path(store.root) / "staging").iterdir()) == []
+    assert list(staging_of(store).iterdir()) == []
     assert store.sweep() == 0
 
 
 def test_writers_of_one_object_at_the_same_time_agree_on_one(store):
-    program = (
-        "with LocalStore(Path(sys.argv[1])).writing('days/d/1', {}) as folder:\n"
-        "    (folder / 'rows').write_text(sys.argv[2])\n"
-    )
-    for process in [start(program, store.root, number) for number in range(3)]:
+    program = "with store.writing('days/d/1', {}) as folder:\n    (folder / 'rows').write_text(sys.argv[1])\n"
+    for process in [start_with(store, program, number) for number in range(3)]:
         finish(process)
     (entry,) = read_manifest(store.open("days/d/1"))["files"]
     content = (store.open("days/d/1") / "rows").read_bytes()
     assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_one_file_and_the_manifest_are_read_without_the_others(store):
+    assert store.manifest("days/d/1") is None
+    assert store.file("days/d/1", "rows") is None
+    with store.writing("days/d/1", {"day": "d"}) as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "rows").write_bytes(b"abc")
+    assert store.manifest("days/d/1")["day"] == "d"
+    assert store.file("days/d/1", "inner/rows").read_bytes() == b"abc"
+    assert store.file("days/d/1", "other") is None
+    address = store.address("days/d/1", "inner/rows")
+    assert address.startswith(f"{store.root}/")
+    assert address.removeprefix(f"{store.root}/") in stored_names(store)
+
+
+def test_removed_object_is_gone_and_leaves_nothing(store):
+    for name in ("1", "2"):
+        with store.writing(f"days/d/{name}", {}) as folder:
+            (folder / "rows").write_bytes(b"abc")
+    store.remove("days/d/1")
+    store.remove("days/d/1")
+    assert store.open("days/d/1") is None
+    assert store.list_objects("days/d") == ["days/d/2"]
+    assert not any(name.startswith("days/d/1") for name in stored_names(store))
+
+
+def test_page_is_replaced_whole(store):
+    for text in ("old", "new ü"):
+        store.write_page("index.html", text)
+    assert stored_names(store) == {"index.html"}
+
+
+def test_store_travels_to_another_process(store):
+    store.swap_ref("champion", {"current": "a"}, None)
+    assert pickle.loads(pickle.dumps(store)).read_ref("champion") == store.read_ref("champion")  # noqa: S301 - ours
+    assert finish(start_with(store, "print(store.read_ref('champion').value)")) == "{'current': 'a'}"
 
 
 # --- refs
@@ -142,16 +179,16 @@ def test_swap_that_expects_another_version_changes_nothing(store):
 def test_of_eight_processes_that_swap_one_ref_exactly_one_wins(store, tmp_path):
     expected = store.swap_ref("champion", {"current": "old"}, None)
     program = (
-        "store = LocalStore(Path(sys.argv[1])); ref = store.read_ref('champion')\n"
-        "Path(sys.argv[2], sys.argv[3]).touch()\n"
-        "while len(list(Path(sys.argv[2]).iterdir())) < 8: time.sleep(0.001)\n"
+        "ref = store.read_ref('champion')\n"
+        "Path(sys.argv[1], sys.argv[2]).touch()\n"
+        "while len(list(Path(sys.argv[1]).iterdir())) < 8: time.sleep(0.001)\n"
         "try:\n"
-        "    store.swap_ref('champion', {'current': sys.argv[3]}, ref); print('won')\n"
+        "    store.swap_ref('champion', {'current': sys.argv[2]}, ref); print('won')\n"
         "except BusyError:\n"
         "    print('busy')\n"
     )
     (tmp_path / "gate").mkdir()
-    racers = [start(program, store.root, tmp_path / "gate", number) for number in range(8)]
+    racers = [start_with(store, program, tmp_path / "gate", number) for number in range(8)]
     answers = [finish(process) for process in racers]
     assert sorted(answers) == ["busy"] * 7 + ["won"]
     ref = store.read_ref("champion")
@@ -161,7 +198,7 @@ def test_of_eight_processes_that_swap_one_ref_exactly_one_wins(store, tmp_path):
 
 def test_no_swap_is_lost_among_processes_that_try_again(store):
     program = (
-        "store = LocalStore(Path(sys.argv[1])); done = 0\n"
+        "done = 0\n"
         "while done < 25:\n"
         "    ref = store.read_ref('counter')\n"
         "    try:\n"
@@ -169,14 +206,14 @@ def test_no_swap_is_lost_among_processes_that_try_again(store):
         "    except BusyError:\n"
         "        pass\n"
     )
-    for process in [start(program, store.root) for _ in range(3)]:
+    for process in [start_with(store, program) for _ in range(3)]:
         finish(process)
     assert store.read_ref("counter").value == {"n": 75}
 
 
 def test_ref_that_holds_no_json_is_a_storage_error(store):
     store.swap_ref("champion", {"current": "a"}, None)
-    (Path(store.root) / "refs" / "champion.json").write_text("{half", encoding="utf-8")
+    put(store, "refs/champion.json", b"{half")
     with pytest.raises(StorageError, match="expected JSON, received"):
         store.read_ref("champion")
 

@@ -10,6 +10,7 @@ from models.profile import expected_ranges
 from tasks import layout
 from tasks import validate as validate_module
 from tasks.ingest import ingest_day
+from tasks.landing_zone import LocalLandingZone
 from tasks.validate import ValidatedDay, _decide, accept_day, load_validated_day, rejection_error, validate_day
 
 pytestmark = pytest.mark.usefixtures("great_expectations")
@@ -59,7 +60,7 @@ def land_and_ingest(store, landing, land_rows, day, now):
     def run(recipe, impressions, clicks):
         land_rows("impressions", day, impressions)
         land_rows("outcomes", day, clicks)
-        return ingest_day.fn(store, landing, recipe, day, now)
+        return ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
 
     return run
 
@@ -258,7 +259,7 @@ def test_day_that_was_never_ingested_or_validated_can_be_neither_validated_nor_a
 
 
 def test_rejection_says_what_was_expected_and_received_and_what_to_do(store, validated, strict, landing, day):
-    error = rejection_error(validated(strict, SPOILED["nulls"][0]), landing, {"date": str(day)})
+    error = rejection_error(validated(strict, SPOILED["nulls"][0]), LocalLandingZone(landing), {"date": str(day)})
     assert error.exit_code == 3
     assert "null_share[device]: expected at most 10 %, received 10.4 %" in str(error)
     assert f"ctr-retrain accept --date {day} --reason" in str(error)

@@ -118,11 +118,12 @@ def run(engine: str, form: str, folder: Path) -> dict[str, float]:
 def _ours(folder, form):
     from tasks.ingest import ingest_day  # noqa: PLC0415 - seconds of imports that others don't have
     from tasks.label import label_day  # noqa: PLC0415
-    from tasks.store import LocalStore  # noqa: PLC0415
+    from tasks.landing_zone import LocalLandingZone  # noqa: PLC0415
+    from tasks.local_store import LocalStore  # noqa: PLC0415
 
     def work(target):
         store, started = LocalStore(target), time.perf_counter()
-        ingest_day.fn(store, _landing(folder), RECIPE, DAY, datetime.now(UTC))
+        ingest_day.fn(store, LocalLandingZone(folder), RECIPE, DAY, datetime.now(UTC))
         ingested = time.perf_counter()
         label_day.fn(store, RECIPE, DAY, DAY)
         return {"ingest_s": ingested - started, "label_s": time.perf_counter() - ingested}
@@ -218,10 +219,6 @@ def _draw(number: str, salt: int) -> str:
 
 def _number(number: str, salt: int, below: int) -> str:
     return f"(hash({number}, {salt}) % {below})::INT"
-
-
-def _landing(folder: Path) -> Path:
-    return folder
 
 
 def _scratch() -> Path:

@@ -1,0 +1,118 @@
+"""An S3 server in a process of its own, over HTTP: moto's, as its conditional writes are right."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+
+import boto3
+import pytest
+
+from tasks.cache import Cache
+from tasks.s3 import Bucket, S3Access
+from tasks.s3_store import S3Store
+from tests.faulty_proxy import proxy_to
+
+ACCESS_KEY, SECRET_KEY = "AKIAFAKEFAKEFAKE1234", "fake+secret/that+must/not+leak+anywhere1"
+IMPATIENT = {"attempts": 3, "connect_seconds": 1, "read_seconds": 1}
+
+
+class S3Server:
+    """Started at once; `stop` kills it, and with it all that it held in memory."""
+
+    def __init__(self, port=None, **environment):
+        self.port = port or _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.port)]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
+        )
+        self._wait()
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+    def client(self, service="s3", **credentials):
+        given = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, **credentials}
+        return boto3.session.Session().client(service, endpoint_url=self.url, region_name="us-east-1", **given)
+
+    def new_bucket(self):
+        name = f"test-{uuid.uuid4().hex[:12]}"
+        self.client().create_bucket(Bucket=name)
+        return name
+
+    def _wait(self):
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5):
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                assert self._process.poll() is None, "moto's server ended"
+                time.sleep(0.05)
+        pytest.fail("moto's server does not answer")
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    server = S3Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_environment(monkeypatch, tmp_path):
+    """Credentials where boto3 looks for them, and nothing of this machine's own."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "no-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-credentials"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def bucket_name(s3_server, s3_environment):
+    return s3_server.new_bucket()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache", limit_gb=1)
+
+
+@pytest.fixture
+def bucket(s3_server, bucket_name):
+    return Bucket(bucket_name, "root", S3Access(s3_server.url))
+
+
+@pytest.fixture
+def s3_store(bucket, cache):
+    return S3Store(bucket, cache)
+
+
+@pytest.fixture
+def proxy(s3_server):
+    with proxy_to(s3_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind_proxy(proxy, bucket_name, cache):
+    """The same store, reached by the faulty way and without much patience."""
+    return S3Store(Bucket(bucket_name, "root", S3Access(proxy.url, **IMPATIENT)), cache)
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

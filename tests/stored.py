@@ -1,0 +1,27 @@
+"""What a store holds where it lies, past the store itself: names under the root, and bytes put there by hand."""
+
+from pathlib import Path
+
+from tasks.local_store import LocalStore
+
+
+def stored_names(store):
+    """Every file or key under the root that stays, without locks."""
+    if isinstance(store, LocalStore):
+        root = Path(store.root)
+        return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"}
+    return {stored.name for stored in store._bucket.keys("")}
+
+
+def put(store, name, content):
+    if isinstance(store, LocalStore):
+        path = Path(store.root) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    else:
+        store._bucket.write(name, content)
+
+
+def staging_of(store):
+    """Where its writers fill their folders: on this machine, also for S3."""
+    return (Path(store.root) if isinstance(store, LocalStore) else store._cache._folder) / "staging"

@@ -1,0 +1,114 @@
+"""A whole day with root and landing zone on S3, as its user runs it; and what must never be seen of credentials."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from models.errors import StorageError
+from tasks.s3 import Bucket, S3Access
+from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.small_world import NEXT_DAY, RUN_DAY, command
+
+LOUD = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG"}
+
+
+@pytest.fixture(scope="module")
+def cloud(small_landing, recipe_file, tmp_path_factory):
+    """A day run on S3 by a process with all logs on; `run` is the command line on an empty machine of its own."""
+    server, folder = S3Server(), tmp_path_factory.mktemp("cloud")
+    name = server.new_bucket()
+    client = server.client()
+    for file in (path for path in small_landing.rglob("*") if path.is_file()):
+        client.upload_file(str(file), name, f"events/{file.relative_to(small_landing).as_posix()}")
+    environment = {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CTR_RETRAIN_S3_ENDPOINT_URL": server.url,
+    }
+    root, landing = f"s3://{name}/ctr", f"s3://{name}/events"
+
+    def run(*arguments, cache="cache", **more):
+        there = ("--recipe", recipe_file, "--root", more.pop("root", root), "--landing", landing)
+        return command(*there, *arguments, **{**environment, "CTR_RETRAIN_CACHE": str(folder / cache), **more})
+
+    first = run("daily", "--date", RUN_DAY, "--json", **LOUD)
+    yield SimpleNamespace(run=run, first=first, root=root, bucket=name, server=server, folder=folder)
+    server.stop()
+
+
+def stored(cloud):
+    pages = cloud.server.client().get_paginator("list_objects_v2").paginate(Bucket=cloud.bucket, Prefix="ctr/")
+    return {entry["Key"] for page in pages for entry in page["Contents"]}
+
+
+def test_day_is_run_from_a_bucket_into_a_bucket(cloud):
+    assert cloud.first.status == 0, cloud.first.stderr
+    document = cloud.first.document
+    assert document["verdict"]["decision"] == "promote"
+    assert document["champion"] == document["run_id"]
+    assert document["report"].startswith(f"{cloud.root}/runs/{document['run_id']}.by-")
+    names = stored(cloud)
+    assert document["report"].removeprefix(f"s3://{cloud.bucket}/") in names
+    assert {"ctr/index.html", f"ctr/models/{document['run_id']}/manifest.json", "ctr/refs/champion.json"} <= names
+    assert not [name for name in names if name.startswith("ctr/writing/")]
+
+
+def test_pages_link_to_pages_that_are_there_and_a_browser_shows_them(cloud):
+    client, name = cloud.server.client(), cloud.first.document["report"].removeprefix(f"{cloud.root}/")
+    page = client.get_object(Bucket=cloud.bucket, Key="ctr/index.html")
+    assert page["ContentType"] == "text/html"
+    assert f'href="{name}"' in page["Body"].read().decode()
+    report = client.get_object(Bucket=cloud.bucket, Key=f"ctr/{name}")["Body"].read().decode()
+    docs = report.split('href="../../validations/', 1)[1].split('"', 1)[0]
+    assert f"ctr/validations/{docs}" in stored(cloud)
+
+
+def test_other_machine_sees_the_same_and_fetches_only_what_it_reads(cloud):
+    answer = cloud.run("status", "--json", cache="other")
+    assert answer.status == 0, answer.stderr
+    assert answer.document["champion"] == cloud.first.document["run_id"]
+    fetched = sum(path.stat().st_size for path in (cloud.folder / "other" / "blobs").rglob("*") if path.is_file())
+    assert 0 < fetched < 100_000  # run.json, not the models
+
+
+def test_next_day_meets_the_champion_from_a_machine_with_an_empty_cache(cloud):
+    answer = cloud.run("daily", "--date", NEXT_DAY, "--json", cache="third", **LOUD)
+    assert answer.status == 0, answer.stderr
+    assert answer.document["metrics"]["champion"] is not None
+
+
+def test_credentials_are_seen_nowhere(cloud):
+    """Root, landing zone, cache, logs at their loudest, and errors of every kind."""
+    said = [cloud.first.stdout, cloud.first.stderr]
+    for arguments, more in [
+        (("ingest", "--date", RUN_DAY), {"root": "s3://no-such-bucket-at-all"}),
+        (("status",), {"CTR_RETRAIN_S3_ENDPOINT_URL": f"http://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:9"}),
+        (("status",), {"root": f"s3://{ACCESS_KEY}:{SECRET_KEY}@bucket/prefix"}),
+    ]:
+        answer = cloud.run(*arguments, **{**LOUD, **more})
+        assert answer.status in (2, 4)
+        said += [answer.stdout, answer.stderr]
+    client = cloud.server.client()
+    stored_bytes = [client.get_object(Bucket=cloud.bucket, Key=key)["Body"].read() for key in stored(cloud)]
+    cached = [path.read_bytes() for path in cloud.folder.rglob("*") if path.is_file()]
+    assert len(stored_bytes) > 20
+    assert len(cached) > 20
+    for secret in (ACCESS_KEY, SECRET_KEY):
+        assert not [text for text in said if secret in text]
+        assert not [content for content in [*stored_bytes, *cached] if secret.encode() in content]
+
+
+def test_client_says_nothing_of_credentials_also_where_all_logs_are_on(s3_server, bucket_name, caplog):
+    caplog.set_level(logging.DEBUG)
+    bucket = Bucket(bucket_name, "root", S3Access(s3_server.url))
+    bucket.write("key", b"abc")
+    assert bucket.read("key") is not None
+    with pytest.raises(StorageError):
+        Bucket("no-such-bucket-at-all", "root", S3Access(s3_server.url)).read("key")
+    logging.getLogger("any other").debug("logs are on")
+    assert "logs are on" in caplog.text
+    for secret in (ACCESS_KEY, SECRET_KEY):
+        assert secret not in caplog.text
