@@ -22,6 +22,7 @@ from tasks.drift import DriftReport, detect_drift
 from tasks.evaluate import evaluate_models
 from tasks.gate import judge_challenger, judge_without_challenger, untrainable
 from tasks.ingest import ingest_day
+from tasks.maturity import measure_maturity
 from tasks.plan import RunPlan, plan_run
 from tasks.registry import claim_root, current_champion, record_run
 from tasks.report import write_report, write_run_list
@@ -81,6 +82,7 @@ def _make_run(
     store: Store, recipe: Recipe, plan: RunPlan, drift: DriftReport, document: dict[str, Any], folder: Path
 ) -> None:
     """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
+    measure_maturity(store, recipe, plan, folder)
     factors: Factors = weigh_rows(store, recipe, plan, folder)
     failure = untrainable(recipe, factors, drift.alerts) or train_challenger(store, recipe, plan, factors, folder)
     if failure:

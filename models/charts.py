@@ -112,6 +112,22 @@ def ratio_chart(channel: str, days: Sequence[RatioDay]) -> str:
     return plot.svg()
 
 
+def maturity_chart(curves: Mapping[str, Sequence[float]]) -> str:
+    """Share of eventual positives that has landed, by age in days from 0 on; name → (ages,)."""
+    oldest = max(len(shares) for shares in curves.values()) - 1
+    plot = Plot(
+        "Share of eventual positives that has landed, by age of the day",
+        Axis(-0.3, oldest + 0.3, "age of the event day, days", lambda x: f"{x:.0f}", whole=True),
+        Axis(0, 1.05, "share of eventual positives landed", percent),
+    )
+    for index, (name, shares) in enumerate(curves.items()):
+        plot.line(range(len(shares)), shares, _style(index))
+        for age, share in enumerate(shares):
+            plot.point(age, share, _style(index), f"{name}, age {age} days: {percent(share)} has landed")
+    plot.legend = [(name, _style(i), "point") for i, name in enumerate(curves)]
+    return plot.svg()
+
+
 def weight_chart(ages: Sequence[int], shares: Sequence[float], recency: Sequence[float]) -> str:
     """Share of the training weight by age of the day; the line is what recency alone gives to days of equal size."""
     total = sum(recency)
