@@ -52,7 +52,7 @@ def daily(
     day = day or scheduled_day(runtime.flow_run.scheduled_start_time or now)
     claim_root(store, rules.name)
 
-    ingested = ingest_day(store, settings.landing_zone, rules, day, now)
+    ingested = ingest_day(store, settings.landing_zone, rules, day, now, settings.fan_out)
     problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)

@@ -55,6 +55,7 @@ class Landing(Section):
     late_days: Annotated[int, Field(ge=0, le=30)] = 1
     grace_days: Annotated[int, Field(ge=0, le=30)] = 0
     max_file_gb: Annotated[float, Field(gt=0)] = 100  # of one landed text file, unpacked; a larger one is unreadable
+    buckets: Annotated[int, Field(ge=1, le=1024)] = 1  # pieces of a day, by a hash of event_id, ingested one by one
     event_id_from: Literal["columns", "file_row"] = "columns"
     event_id_columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("event_id",)
     channel_constant: str = ""

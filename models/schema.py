@@ -85,6 +85,15 @@ class Counts:
     duplicates: int
     quarantined: int
 
+    def __add__(self, other: Counts) -> Counts:
+        """What became of both."""
+        return Counts(
+            self.received + other.received,
+            self.kept + other.kept,
+            self.duplicates + other.duplicates,
+            self.quarantined + other.quarantined,
+        )
+
     @property
     def conserved(self) -> bool:
         """Whether no row was lost or made up."""

@@ -34,10 +34,7 @@ def count_arrivals(connection: duck.Connection, tables: Iterable[str], recipe: R
         ]
         return cursor.sql(" UNION ALL ".join(selects)).to_arrow_table()
 
-    counted = pa.concat_tables(duck.in_parallel(connection, count, list(tables)))
-    keys = ["channel", "kind", "hour", "days_late", "age_days"]
-    added = counted.group_by(keys).aggregate([("rows", "sum")])
-    return added.rename_columns([*keys, "rows"]).sort_by([(key, "ascending") for key in keys])
+    return _added_up(pa.concat_tables(duck.in_parallel(connection, count, list(tables))))
 
 
 def write_arrivals(connection: duck.Connection, files: list[Path], folder: Path, recipe: Recipe) -> dict[str, Any]:
@@ -51,3 +48,17 @@ def write_arrivals(connection: duck.Connection, files: list[Path], folder: Path,
     for row in arrivals.to_pylist():
         kinds[row["kind"]] += row["rows"] if row["age_days"] is not None else 0
     return {"positives": positives, "kinds": kinds}
+
+
+def add_arrivals_up(folders: Iterable[Path], folder: Path) -> None:
+    """Write arrivals.parquet of a day in pieces from those of its pieces, where these have any."""
+    files = [file for piece in folders if (file := piece / ARRIVALS_FILE).exists()]
+    if files:
+        arrivals = _added_up(pa.concat_tables(pq.read_table(file) for file in files))
+        pq.write_table(arrivals, folder / ARRIVALS_FILE, compression="zstd")
+
+
+def _added_up(counted: pa.Table) -> pa.Table:
+    keys = ["channel", "kind", "hour", "days_late", "age_days"]
+    added = counted.group_by(keys).aggregate([("rows", "sum")])
+    return added.rename_columns([*keys, "rows"]).sort_by([(key, "ascending") for key in keys])

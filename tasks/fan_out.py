@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal, TypeVar
 
 from prefect import flow, task
@@ -19,6 +18,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from tasks import dask_cluster, duck
 from tasks.progress import progress_of
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -35,8 +35,8 @@ class FanOut:
         if self.runner == "dask":
             dask_cluster.require_dask()
 
-    def over(self, days: Sequence[date], what: str, work: Callable[[date], Result]) -> dict[date, Result]:
-        """What `work` answers for each day, in the order of the days; one day alone runs right here.
+    def over(self, days: Sequence[Item], what: str, work: Callable[[Item], Result]) -> dict[Item, Result]:
+        """What `work` answers for each day, or piece of one, in their order; one alone runs right here.
 
         `what` names the work for people. The first error, by the order of the days, ends it all: days under way are
         finished, the others dropped.
@@ -61,7 +61,7 @@ class FanOut:
 
 # A flow of its own: with each task Prefect sends the flow that it is part of, and this one needs no TensorFlow.
 @flow(name="days", validate_parameters=False)
-def run_days(days: list[date], what: str, work: Callable[[date], Result], days_at_once: int) -> list[Result]:
+def run_days(days: list[Item], what: str, work: Callable[[Item], Result], days_at_once: int) -> list[Result]:
     """Work on all days; their answers in order."""
     results = []
     with progress_of(what, "days") as progress:
@@ -73,7 +73,7 @@ def run_days(days: list[date], what: str, work: Callable[[date], Result], days_a
 
 
 @task(cache_policy=NO_CACHE, task_run_name="{what} {day}")
-def run_day(what: str, work: Callable[[date], Result], day: date, days_at_once: int) -> Result:  # noqa: ARG001 - a name
+def run_day(what: str, work: Callable[[Item], Result], day: Item, days_at_once: int) -> Result:  # noqa: ARG001 - a name
     """Work on one day, with its share of the machine."""
     with duck.sharing(days_at_once):
         return work(day)

@@ -9,20 +9,24 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.errors import BusyError, DataRejectedError
+from models.errors import BusyError, DataRejectedError, StorageError
 from models.recipe import Recipe
 from models.schema import OUTCOME_COLUMNS, Counts, impression_columns, landed_columns
 from tasks import duck, layout
 from tasks.clean import clean_impressions, clean_outcomes
+from tasks.fan_out import FanOut
 from tasks.landing import fingerprint
 from tasks.landing_zone import LandingZone
 from tasks.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
-from tasks.profile import write_profile
+from tasks.pieces import PIECES, WHOLE, Bucket, piece_of
+from tasks.profile import add_profiles_up, write_profile
 from tasks.sift import Stream, sift
 from tasks.store import Store, digest_of
 
@@ -46,29 +50,52 @@ class IngestedDay:
         return self.path.rsplit("/", maxsplit=1)[-1]
 
 
+@dataclass(frozen=True)
+class _Landed:
+    """The files of a landing day, and what makes two landings equal."""
+
+    day: date
+    impressions: list[Path]
+    outcomes: list[Path]
+    fingerprint: dict[str, list[tuple[str, str]]]
+
+
 @task(cache_policy=NO_CACHE)
-def ingest_day(store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime) -> IngestedDay:
+def ingest_day(
+    store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None = None
+) -> IngestedDay:
     """Publish what landed on `day`; landing files that were ingested before are recognised and left alone.
 
+    The pieces of a day that the recipe cuts are made side by side where `fan_out` says so, else one by one.
     Raises DataRejectedError where nothing landed, no row came in or none could be used.
     """
-    impression_files = landing.files("impressions", day)
-    outcome_files = [] if recipe.inline_label else landing.files("outcomes", day)
-    if not impression_files:
+    landed = _look(landing, recipe, day)
+    identity = digest_of([landed.fingerprint, _definition(recipe)])
+    path = layout.day_object(day, identity)
+    if store.manifest(path) is None:
+        meta = {"day": day, "landed": landed.fingerprint, "recipe_digest": recipe.digest}
+        meta |= {"definition": _definition(recipe)}
+        if recipe.landing.buckets == 1:
+            with store.writing(path, meta) as folder:
+                _fill(folder, recipe, landed, WHOLE)
+        else:
+            _fill_by_pieces(store, landing, recipe, landed, path, meta, fan_out)
+    _point_at(store, day, identity, now)
+    return load_ingested_day(store, day)
+
+
+def _look(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
+    """What lies in the landing zone; raises DataRejectedError where no impressions do."""
+    impressions = landing.files(IMPRESSIONS, day)
+    outcomes = [] if recipe.inline_label else landing.files(OUTCOMES, day)
+    if not impressions:
         msg = (
             f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received none. "
             "Check the export job, then run again."
         )
         raise DataRejectedError(msg)
-    landed = {"impressions": fingerprint(impression_files), "outcomes": fingerprint(outcome_files)}
-    identity = digest_of([landed, _definition(recipe)])
-    path = layout.day_object(day, identity)
-    if store.manifest(path) is None:
-        meta = {"day": day, "landed": landed, "recipe_digest": recipe.digest, "definition": _definition(recipe)}
-        with store.writing(path, meta) as folder:
-            _fill(folder, recipe, day, impression_files, outcome_files)
-    _point_at(store, day, identity, now)
-    return load_ingested_day(store, day)
+    found = {IMPRESSIONS: fingerprint(impressions), OUTCOMES: fingerprint(outcomes)}
+    return _Landed(day, impressions, outcomes, found)
 
 
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
@@ -116,36 +143,102 @@ def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
             raise
 
 
-def _fill(folder: Path, recipe: Recipe, day: date, impression_files: list[Path], outcome_files: list[Path]) -> None:
+def _fill_by_pieces(
+    store: Store,
+    landing: LandingZone,
+    recipe: Recipe,
+    landed: _Landed,
+    path: str,
+    meta: dict[str, Any],
+    fan_out: FanOut | None,
+) -> None:
+    """Publish the day's pieces, then the day: what was counted of them, added up, and where they are.
+
+    Raises DataRejectedError where no piece has a usable row, StorageError where rows don't add up.
+    """
+    work = partial(_make_piece, store, landing, recipe, landed.day, landed.fingerprint, path)
+    numbers = range(recipe.landing.buckets)
+    if fan_out is None:
+        pieces = [work(number) for number in numbers]
+    else:
+        pieces = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
+    folders = [folder for piece in pieces if (folder := store.open(piece)) is not None]
+    with store.writing(path, {**meta, PIECES: pieces}) as folder:
+        summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]
+        summary = summaries[0]
+        for name in (IMPRESSIONS, OUTCOMES):
+            summary[name] = asdict(sum((Counts(**piece[name]) for piece in summaries), Counts(0, 0, 0, 0)))
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        with duck.connect(scratch) as connection:
+            counts = Counts(**summary[IMPRESSIONS])
+            if counts.received != summary["rows_in_files"]:
+                msg = f"{landed.day}: expected {summary['rows_in_files']} impressions in pieces, received {counts}"
+                raise StorageError(msg)
+            if not counts.kept:
+                raise _nothing_usable(connection, folders, landed.day, counts)
+            add_profiles_up(connection, folders, folder, recipe)
+        shutil.rmtree(scratch)
+        (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def _make_piece(
+    store: Store,
+    landing: LandingZone,
+    recipe: Recipe,
+    day: date,
+    fingerprint: dict[str, list[tuple[str, str]]],
+    path: str,
+    number: int,
+) -> str:
+    """Publish one piece of a day, from the very files that the day began with; returns its path.
+
+    Raises BusyError where others lie in the landing zone by now.
+    """
+    bucket = Bucket(number, recipe.landing.buckets)
+    piece = piece_of(path, bucket)
+    if store.manifest(piece) is None:
+        landed = _look(landing, recipe, day)
+        if landed.fingerprint != fingerprint:
+            msg = f"ingest of {day}: expected the files that it began with, received others meanwhile. Run again."
+            raise BusyError(msg)
+        with store.writing(piece, {"day": day, "piece_of": path}) as folder:
+            _fill(folder, recipe, landed, bucket)
+    return piece
+
+
+def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None:
     """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
-    scratch = folder / "scratch"
+    day, scratch = landed.day, folder / "scratch"
     for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
         path.mkdir()
     columns = impression_columns(recipe)
     incoming = Stream(
         IMPRESSIONS,
         day,
-        impression_files,
+        landed.impressions,
         landed_columns(recipe),
         lambda slices: clean_impressions(slices, recipe, columns, day),
         key="event_id",
         by_event_day=True,
         max_file_bytes=recipe.landing.max_file_bytes,
+        bucket=bucket,
     )
     outcoming = Stream(
         OUTCOMES,
         day,
-        outcome_files,
+        landed.outcomes,
         OUTCOME_COLUMNS,
         lambda slices: clean_outcomes(slices, recipe, day),
         key="event_id, kind",
         by_event_day=False,
         max_file_bytes=recipe.landing.max_file_bytes,
+        bucket=bucket,
     )
     with duck.connect(scratch, threads=1) as connection:
         impressions = sift(connection, incoming, folder, scratch)
-        if not impressions.counts.kept:
-            raise _nothing_usable(connection, folder, day, impressions.counts)
+        if not impressions.counts.kept and bucket == WHOLE:
+            raise _nothing_usable(connection, [folder], day, impressions.counts)
         outcomes = sift(connection, outcoming, folder, scratch)
         write_profile(connection, folder, recipe, day)
     shutil.rmtree(scratch)
@@ -156,17 +249,18 @@ def _fill(folder: Path, recipe: Recipe, day: date, impression_files: list[Path],
         "outcomes": asdict(outcomes.counts),
         "unreadable": impressions.unreadable | outcomes.unreadable,
         "unknown_columns": sorted(unknown),
+        "rows_in_files": impressions.rows_in_files,
     }
     (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-def _nothing_usable(connection: duck.Connection, folder: Path, day: date, counts: Counts) -> DataRejectedError:
+def _nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:
     """The error of a day that is empty or holds no usable row, with the commonest reason and an example."""
     if not counts.received:
         return DataRejectedError(
             f"impressions of {day} are empty: expected rows, received files without any. Check the export job."
         )
-    quarantine = duck.parquet(folder / QUARANTINE / "*.parquet")
+    quarantine = duck.parquet(*(folder / QUARANTINE / "*.parquet" for folder in folders))
     row = connection.execute(
         f"SELECT reason, count(*), any_value(file), any_value(raw) FROM {quarantine} "
         "GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 1"

@@ -10,8 +10,9 @@ import json
 import shutil
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from prefect import task
@@ -21,10 +22,11 @@ from models.errors import DataRejectedError
 from models.labels import impression_landings, label_definition, outcome_landings
 from models.recipe import Recipe
 from tasks import duck, layout
-from tasks.arrivals import count_arrivals, write_arrivals
+from tasks.arrivals import add_arrivals_up, count_arrivals, write_arrivals
 from tasks.attribution import LANDED_LATE, known_outcomes, labelled
 from tasks.ingest import current_day_object
 from tasks.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
+from tasks.pieces import PIECES, WHOLE, Bucket, opened, piece_of
 from tasks.progress import progress_of
 from tasks.store import Store, digest_of
 
@@ -54,9 +56,14 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
     if store.manifest(path) is None:
-        meta = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
-        with store.writing(path, meta) as staging:
-            _fill(staging, _folders(store, impressions), _folders(store, outcomes), recipe, event_day)
+        meta: dict[str, Any] = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
+        if recipe.landing.buckets == 1:
+            with store.writing(path, meta) as folder:
+                _fill(folder, _sources(store, impressions, outcomes), recipe, event_day)
+        else:
+            work = partial(_make_piece, store, recipe, event_day, as_of)
+            pieces = [work(number) for number in range(recipe.landing.buckets)]
+            _fill_from_pieces(store, path, {**meta, PIECES: pieces})
     file = store.file(path, SUMMARY_FILE)
     assert file is not None
     summary = json.loads(file.read_text(encoding="utf-8"))
@@ -65,8 +72,8 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
 
 def label_files(store: Store, day: LabelledDay) -> list[Path]:
     """The Parquet files of a label object, in the order of its rows."""
-    folder = store.open(day.path)
-    return sorted(folder.glob(layout.part_pattern(day.day))) if folder else []
+    folders = opened(store, day.path)
+    return [file for folder in folders for file in sorted(folder.glob(layout.part_pattern(day.day)))]
 
 
 def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> bool:
@@ -88,19 +95,55 @@ def _day_objects(store: Store, landing_days: Iterable[date]) -> dict[date, str]:
     return {day: path for day, path in found.items() if path is not None}
 
 
-def _folders(store: Store, paths: dict[date, str]) -> dict[date, Path]:
-    opened = {day: store.open(path) for day, path in paths.items()}
-    return {day: folder for day, folder in opened.items() if folder is not None}
+@dataclass(frozen=True)
+class _Sources:
+    """The files that go into labels, by the day on which they landed; of their rows, those of one bucket."""
+
+    impressions: dict[date, list[Path]]
+    outcomes: dict[date, list[Path]]
+    bucket: Bucket
 
 
-def _fill(
-    folder: Path, impressions: dict[date, Path], outcomes: dict[date, Path], recipe: Recipe, event_day: date
-) -> None:
+def _sources(store: Store, impressions: dict[date, str], outcomes: dict[date, str], bucket: Bucket = WHOLE) -> _Sources:
+    def files(paths: dict[date, str], stream: str) -> dict[date, list[Path]]:
+        return {
+            day: [
+                file for folder in opened(store, path, bucket) for file in sorted((folder / stream).glob("*.parquet"))
+            ]
+            for day, path in sorted(paths.items())
+        }
+
+    return _Sources(files(impressions, IMPRESSIONS), files(outcomes, OUTCOMES), bucket)
+
+
+def _make_piece(store: Store, recipe: Recipe, event_day: date, as_of: date, number: int) -> str:
+    """Publish the labels of one bucket of events; returns their path."""
+    bucket = Bucket(number, recipe.landing.buckets)
+    impressions, outcomes, path = _inputs(store, recipe, event_day, as_of)
+    piece = piece_of(path, bucket)
+    if store.manifest(piece) is None:
+        with store.writing(piece, {"event_day": event_day, "piece_of": path}) as folder:
+            _fill(folder, _sources(store, impressions, outcomes, bucket), recipe, event_day)
+    return piece
+
+
+def _fill_from_pieces(store: Store, path: str, meta: dict[str, Any]) -> None:
+    """Publish a label object whose rows lie in pieces: what was counted of them, added up."""
+    folders = [folder for piece in meta[PIECES] if (folder := store.open(piece)) is not None]
+    with store.writing(path, meta) as folder:
+        add_arrivals_up(folders, folder)
+        summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]
+        total = {name: sum(summary[name] for summary in summaries) for name in ("rows", "positives")}
+        kinds = {kind: sum(summary["kinds"][kind] for summary in summaries) for kind in summaries[0]["kinds"]}
+        (folder / SUMMARY_FILE).write_text(json.dumps({**total, "kinds": kinds}), encoding="utf-8")
+
+
+def _fill(folder: Path, sources: _Sources, recipe: Recipe, event_day: date) -> None:
     """Write the event day's parts (our columns and labels), their arrivals, and summary.json into `folder`."""
     scratch = folder / "scratch"
     scratch.mkdir()
     with duck.connect(scratch, threads=1) as connection:
-        parts = _labelled_parts(connection, impressions, outcomes, recipe, event_day)
+        parts = _labelled_parts(connection, sources, recipe, event_day)
         with progress_of(f"labelling {event_day}", "parts") as progress:
             done: list[int] = []
 
@@ -125,31 +168,26 @@ def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, 
     if event_day not in impressions:
         return None
     with duck.connect(scratch, threads=1) as connection:
-        opened = _folders(store, impressions), _folders(store, outcomes)
-        parts = _labelled_parts(connection, *opened, recipe, event_day)
+        parts = _labelled_parts(connection, _sources(store, impressions, outcomes), recipe, event_day)
         return count_arrivals(connection, [f"({part})" for part in parts], recipe)
 
 
-def _labelled_parts(
-    connection: duck.Connection,
-    impressions: dict[date, Path],
-    outcomes: dict[date, Path],
-    recipe: Recipe,
-    event_day: date,
-) -> list[str]:
+def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Recipe, event_day: date) -> list[str]:
     """One query for each file that holds impressions of the day, in the order in which they landed, with labels."""
     parts = [
         (file, (landing - event_day).days)
-        for landing, landed in sorted(impressions.items())
-        for file in sorted((landed / IMPRESSIONS).glob(layout.part_pattern(event_day)))
+        for landing, files in sources.impressions.items()
+        for file in files
+        if layout.event_day_of(file) == event_day
     ]
-    landings = {day: sorted((landed / OUTCOMES).glob("*.parquet")) for day, landed in outcomes.items()}
-    _note_seen(connection, [file for file, days_late in parts if days_late], impressions)
-    connection.execute(f"CREATE TABLE known AS {known_outcomes(landings, recipe)}")
-    return [labelled(f"({_impressions(*part, event_day)})", "known", recipe, event_day) for part in parts]
+    _note_seen(connection, [file for file, days_late in parts if days_late], sources.impressions)
+    known = f"SELECT * FROM ({known_outcomes(sources.outcomes, recipe)}) WHERE {sources.bucket.holds}"
+    connection.execute(f"CREATE TABLE known AS {known}")
+    rows = (f"({_impressions(*part, event_day)} AND {sources.bucket.holds})" for part in parts)
+    return [labelled(part, "known", recipe, event_day) for part in rows]
 
 
-def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[date, Path]) -> None:
+def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[date, list[Path]]) -> None:
     """Fill the table `seen` with the ids of late impressions that an earlier landing holds too, and which one.
 
     Few rows land late, so only their ids are held; an id that landed before with a time before the event day is seen
@@ -160,11 +198,7 @@ def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[dat
     if not late:
         return
     connection.execute(f"INSERT INTO late SELECT event_id FROM {duck.parquet(*late)}")
-    earlier = [
-        (landing, file)
-        for landing, landed in landings.items()
-        for file in sorted((landed / IMPRESSIONS).glob("*.parquet"))
-    ]
+    earlier = [(landing, file) for landing, files in landings.items() for file in files]
 
     def note(cursor: duck.Connection, item: tuple[date, Path]) -> None:
         landing, file = item
@@ -178,8 +212,6 @@ def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[dat
 
 def _impressions(file: Path, days_late: int, event_day: date) -> str:
     """A file's impressions without those that an earlier landing holds, each with the days that it landed late."""
-    rows = f"SELECT *, {days_late}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)}"
-    if not days_late:
-        return rows
     landing = event_day + timedelta(days=days_late)
-    return f"{rows} WHERE event_id NOT IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')"
+    seen = f"event_id NOT IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')" if days_late else "true"
+    return f"SELECT *, {days_late}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)} WHERE {seen}"

@@ -8,6 +8,7 @@ from pathlib import Path
 CHAMPION_REF = "champion"
 RUNS = "runs"
 MODELS = "models"
+PIECES = "pieces"
 RUN_LIST_PAGE = "index.html"
 
 # Below what landed on a day.
@@ -68,6 +69,11 @@ def event_day_of(part: Path) -> date:
 def label_object(event_day: date, key: str) -> str:
     """Impressions of an event day with their labels."""
     return f"labels/{event_day}/{key}"
+
+
+def piece_object(path: str, number: int, of: int) -> str:
+    """One of the pieces in which the rows of a landed or labelled day lie."""
+    return f"{PIECES}/{path}/{number:04d}-of-{of:04d}"
 
 
 def validation_object(day: date, key: str) -> str:

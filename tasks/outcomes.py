@@ -12,6 +12,7 @@ from tasks import duck
 from tasks.attribution import window
 from tasks.ingest import current_day_object
 from tasks.layout import IMPRESSIONS, OUTCOMES
+from tasks.pieces import opened
 
 if TYPE_CHECKING:
     from datetime import date
@@ -36,7 +37,7 @@ DAYS_BEYOND = 2  # that are looked at for impressions whose outcomes come too la
 def account_outcomes(store: Store, recipe: Recipe, landing_day: date, as_of: date, scratch: Path) -> dict[str, int]:
     """Rows by reason; they add up to the outcomes that were kept of the landing day."""
     first = landing_day - timedelta(days=final_age_days(recipe) + DAYS_BEYOND)
-    folders = {day: _folder(store, day) for day in day_range(first, as_of)}
+    folders = {day: _folders(store, day) for day in day_range(first, as_of)}
     with duck.connect(scratch, threads=1) as connection:
         landed = _files(folders[landing_day], OUTCOMES)
         if not landed or not recipe.kinds:
@@ -50,10 +51,10 @@ def account_outcomes(store: Store, recipe: Recipe, landing_day: date, as_of: dat
     return dict.fromkeys(REASONS, 0) | dict(answered)
 
 
-def _find(connection: duck.Connection, folders: dict[date, Path | None], landing_day: date) -> None:
+def _find(connection: duck.Connection, folders: dict[date, list[Path]], landing_day: date) -> None:
     """Fill the tables `impressions`, an event by its first landing, and `before`, what earlier landings brought."""
     connection.execute("CREATE TABLE found (event_id VARCHAR, ts TIMESTAMP, channel VARCHAR, landing DATE)")
-    files = [(day, file) for day, folder in folders.items() for file in _files(folder, IMPRESSIONS)]
+    files = [(day, file) for day, landed in folders.items() for file in _files(landed, IMPRESSIONS)]
 
     def collect(cursor: duck.Connection, item: tuple[date, Path]) -> None:
         day, file = item
@@ -67,7 +68,7 @@ def _find(connection: duck.Connection, folders: dict[date, Path | None], landing
         "CREATE TABLE impressions AS SELECT event_id, arg_min(ts, landing) AS ts, "
         "arg_min(channel, landing) AS channel, min(landing) AS landing FROM found GROUP BY event_id"
     )
-    earlier = [file for day, folder in folders.items() if day < landing_day for file in _files(folder, OUTCOMES)]
+    earlier = [file for day, landed in folders.items() if day < landing_day for file in _files(landed, OUTCOMES)]
     rows = duck.parquet(*earlier) if earlier else "(FROM landed LIMIT 0)"
     connection.execute(
         f"CREATE TABLE before AS SELECT DISTINCT event_id, kind, true AS brought FROM {rows} "
@@ -97,10 +98,10 @@ def _reason(recipe: Recipe, landing_day: date) -> str:
     return f"CASE {' '.join(f'WHEN {rule} THEN {duck.text(reason)}' for reason, rule in rules)} ELSE 'attributed' END"
 
 
-def _folder(store: Store, day: date) -> Path | None:
+def _folders(store: Store, day: date) -> list[Path]:
     path = current_day_object(store, day)
-    return store.open(path) if path else None
+    return opened(store, path) if path else []
 
 
-def _files(folder: Path | None, stream: str) -> list[Path]:
-    return sorted((folder / stream).glob("*.parquet")) if folder else []
+def _files(folders: list[Path], stream: str) -> list[Path]:
+    return [file for folder in folders for file in sorted((folder / stream).glob("*.parquet"))]

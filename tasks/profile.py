@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tasks import duck
 from tasks.attribution import known_outcomes, labelled
@@ -32,8 +33,21 @@ def write_profile(connection: duck.Connection, folder: Path, recipe: Recipe, day
         return cursor.sql(_profile(part, recipe)).to_arrow_table(), cursor.sql(_values(part, recipe)).to_arrow_table()
 
     counted = duck.in_parallel(connection, count, parts)
-    connection.register("profiles", pa.concat_tables(profile for profile, _ in counted))
-    connection.register("values_found", pa.concat_tables(values for _, values in counted))
+    profiles, values = (pa.concat_tables(tables) for tables in zip(*counted, strict=True))
+    _add_up(connection, profiles, values, folder, recipe)
+
+
+def add_profiles_up(connection: duck.Connection, folders: list[Path], folder: Path, recipe: Recipe) -> None:
+    """Write profile.parquet and values.parquet of a day in pieces from those of its pieces."""
+    profiles, values = (
+        pa.concat_tables(pq.read_table(piece / name) for piece in folders) for name in (PROFILE_FILE, VALUES_FILE)
+    )
+    _add_up(connection, profiles, values, folder, recipe)
+
+
+def _add_up(connection: duck.Connection, profiles: pa.Table, values: pa.Table, folder: Path, recipe: Recipe) -> None:
+    connection.register("profiles", profiles)
+    connection.register("values_found", values)
     nulls = "".join(f", sum({name})::BIGINT AS {name}" for name in map(_nulls, recipe.validation.max_null_share))
     total = (
         "SELECT event_day, channel, campaign_id, hour, sum(rows)::BIGINT AS rows, "

@@ -24,7 +24,8 @@ from models.metrics import ReliabilityBin
 from models.recipe import Recipe
 from tasks import duck, layout
 from tasks.ingest import current_day_object
-from tasks.layout import DRIFT_FILE, EVALUATION_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
+from tasks.layout import DRIFT_FILE, EVALUATION_FILE, QUARANTINE, REPORT_FILE, RUN_FILE, TRAINING_FILE
+from tasks.pieces import opened
 from tasks.plan import RunPlan
 from tasks.store import Store
 from tasks.validate import Finding, load_validated_day
@@ -162,13 +163,13 @@ def _link(store: Store, path: str, name: str) -> str:
 def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
     """Why rows that landed on the day can't be used: stream, reason, rows and one example each."""
     path = current_day_object(store, day)
-    folder = store.open(path) if path else None
+    folders = opened(store, path) if path else []
     found: list[dict[str, Any]] = []
-    if folder is None:
+    if not folders:
         return found
     with duck.connect(scratch) as connection:
         for stream in ("impressions", "outcomes"):
-            files = duck.parquet(folder / "quarantine" / f"{stream}*.parquet")
+            files = duck.parquet(*(folder / QUARANTINE / f"{stream}-*.parquet" for folder in folders))
             rows = connection.sql(
                 "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(reason, (file, row)), "
                 "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160) "

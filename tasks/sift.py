@@ -23,6 +23,7 @@ from tasks.clean import ORIGIN
 from tasks.landing import LandedFile, damaged_files, read_day
 from tasks.lines import RAW_CHARACTERS
 from tasks.parts import Part, Slice, cut
+from tasks.pieces import WHOLE, Bucket
 from tasks.progress import progress_of
 from tasks.stage_text import MALFORMED, ROW
 
@@ -43,7 +44,8 @@ class Stream:
     """One of the two streams on its way in.
 
     query: makes of slices our columns, `_reason` and each row's origin. by_event_day: whether each day's rows get files
-    of their own; they may be of the landing day and of a few before it.
+    of their own; they may be of the landing day and of a few before it. bucket: of events that are taken in, no others;
+    lines that hold no row are the first one's.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Stream:
     key: str
     by_event_day: bool
     max_file_bytes: int
+    bucket: Bucket = WHOLE
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Sifted:
     """What came in by one stream; unreadable and torn files by `stream/name`, with what is wrong."""
 
     counts: Counts
+    rows_in_files: int  # of all buckets
     unreadable: dict[str, str]
     columns: set[str]
 
@@ -75,6 +79,11 @@ class _Scan:
     slices: NDArray[np.int64]  # how many of the rows are of each of the part's slices
     ages: dict[int, int]  # how many by the days that they landed late
     bad: pa.Table  # places of the other rows: slice, row
+
+    @property
+    def rows_in(self) -> int:
+        """How many rows came in."""
+        return len(self.hashes) + int(self.bad.num_rows)
 
     def places(self, found: NDArray[np.intp]) -> pa.Table:
         """Slice and row of the rows at these positions."""
@@ -104,7 +113,8 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
         counts = _split(connection, stream, files, folder)
     reasons |= {file.name: file.damage for file in files if file.damage}
     columns = {name for file in files for name in file.columns}
-    return Sifted(counts, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
+    rows_in_files = sum(file.positions for file in files)
+    return Sifted(counts, rows_in_files, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
 
 
 def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path) -> Counts:
@@ -122,8 +132,9 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
             return written
 
         written = duck.in_parallel(connection, write, scans)
-    malformed = _quarantine_lines(stream, files, folder)
-    received = sum(file.rows for file in files) + malformed
+    malformed = _quarantine_lines(stream, [] if stream.bucket.number else files, folder)
+    whole = stream.bucket == WHOLE
+    received = malformed + (sum(file.rows for file in files) if whole else sum(scan.rows_in for scan in scans))
     kept, quarantined = sum(kept for kept, _ in written), sum(bad for _, bad in written) + malformed
     counts = Counts(received, kept, duplicates, quarantined)
     if not counts.conserved:
@@ -137,7 +148,7 @@ def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
     late = f"date_diff('day', ts::DATE, DATE '{stream.day}')" if stream.by_event_day else "0"
     found = connection.execute(
         f"SELECT hash({stream.key}) AS hash, CASE WHEN _reason IS NULL THEN {late} ELSE {BAD} END::SMALLINT AS age, "
-        f"_slice::INTEGER AS slice, _row::BIGINT AS row FROM ({stream.query(part.slices)})"
+        f"_slice::INTEGER AS slice, _row::BIGINT AS row FROM ({stream.query(part.slices)}) WHERE {stream.bucket.holds}"
     ).fetchnumpy()
     bad = found["age"] == BAD
     places = pa.table({name: found[name][bad] for name in ("slice", "row")})
@@ -218,9 +229,9 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
     kept = 0
     for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
         event_day = stream.day - timedelta(days=age)
-        query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows})"
+        query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {stream.bucket.holds}"
         if len(scan.ages) > 1:
-            query += f" WHERE ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
+            query += f" AND ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
         target = folder / stream.name / layout.part_file(event_day, scan.part.number)
         kept += duck.scalar(connection, duck.copy_to(target, query))
     return kept, _quarantine_rows(connection, stream, scan, folder) if scan.bad.num_rows else 0

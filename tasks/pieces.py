@@ -1,0 +1,58 @@
+"""A day too large for one machine, in pieces: each holds the rows of one bucket of events and is an object of its own.
+
+An event's bucket is a hash of its id, so its impression, its duplicates and its outcomes meet in one piece, and a piece
+is made by the code that makes a whole day. What is counted of pieces adds up to what is counted of the day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tasks import layout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.store import Store
+
+PIECES = "pieces"  # in the manifest of an object whose rows lie in pieces: their paths
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One of so many buckets of events, counted from 0."""
+
+    number: int = 0
+    of: int = 1
+
+    @property
+    def holds(self) -> str:
+        """The condition, as SQL, that a row's event is in the bucket."""
+        return f"hash(event_id) % {self.of} = {self.number}" if self.of > 1 else "true"
+
+
+WHOLE = Bucket()
+
+
+def buckets(count: int) -> list[Bucket]:
+    """All buckets where there are so many."""
+    return [Bucket(number, count) for number in range(count)]
+
+
+def piece_of(path: str, bucket: Bucket) -> str:
+    """The object that holds an object's rows of one bucket."""
+    return layout.piece_object(path, bucket.number, bucket.of)
+
+
+def opened(store: Store, path: str, bucket: Bucket = WHOLE) -> list[Path]:
+    """The folders that hold an object's rows, or at least those of one bucket; none where there is no object.
+
+    An object that was cut into another number of pieces is opened whole: its rows of the bucket lie in all of them.
+    """
+    manifest = store.manifest(path)
+    pieces: list[str] = [path] if manifest is None else manifest.get(PIECES, [path])
+    if piece_of(path, bucket) in pieces:
+        pieces = [piece_of(path, bucket)]
+    folders = [store.open(piece) for piece in pieces]
+    return [folder for folder in folders if folder is not None]

@@ -1,0 +1,126 @@
+"""Rules of days in pieces: cut by events, ingested and labelled piece by piece, and the same as in one."""
+
+import json
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import BusyError, DataRejectedError
+from tasks.fan_out import FanOut
+from tasks.ingest import current_day_object, ingest_day
+from tasks.label import count_young_day, label_day, label_files
+from tasks.landing_zone import LocalLandingZone
+from tasks.local_store import LocalStore
+from tasks.outcomes import account_outcomes
+from tasks.pieces import opened
+from tests.landed_day import impression
+
+EVENTS = [f"e{number}" for number in range(300)]
+
+
+@pytest.fixture
+def landed(landing, land_rows, day):
+    """Two landing days with duplicates, late rows, broken rows and lines, and outcomes of both days' events."""
+    later = day + timedelta(days=1)
+    rows = [impression(event, bid="0.1" if number % 2 else "") for number, event in enumerate(EVENTS)]
+    twice = [impression(event, ts="2026-03-02T09:00:00Z") for event in EVENTS[:20]]
+    broken = [impression(""), impression("old", ts="2020-01-01T00:00:00Z"), impression("bad", bid="much")]
+    path = land_rows("impressions", day, [*rows, *twice, *broken], "a.jsonl")
+    path.write_text(path.read_text() + "{torn\n", encoding="utf-8")
+    land_rows("impressions", day, [impression(f"more{number}", channel="push") for number in range(50)], "b.csv")
+    land_rows("outcomes", day, [{"event_id": e, "ts": "2026-03-02T12:00:00Z", "kind": "click"} for e in EVENTS[::7]])
+    late = [impression(event) for event in (*EVENTS[:5], "late1", "late2")]
+    land_rows("impressions", later, [*late, impression("n", ts=f"{later}T01:00:00Z")])
+    outcomes = [{"event_id": e, "ts": "2026-03-03T01:00:00Z", "kind": "click"} for e in ("late1", *EVENTS[::9], "none")]
+    land_rows("outcomes", later, [*outcomes, *outcomes])
+    return LocalLandingZone(landing)
+
+
+def taken_in(store, landed, recipe, day, now, fan_out=None):
+    later = day + timedelta(days=1)
+    counts = [ingest_day.fn(store, landed, recipe, on, now, fan_out) for on in (day, later)]
+    labels = label_day.fn(store, recipe, day, later)
+    rows = [row for file in label_files(store, labels) for row in pq.read_table(file).to_pylist()]
+    profiles = [pq.read_table(store.open(current_day_object(store, on)) / "profile.parquet") for on in (day, later)]
+    return {
+        "counts": [(found.impressions, found.outcomes, found.unreadable) for found in counts],
+        "labels": sorted(rows, key=lambda row: row["event_id"]),
+        "positives": (labels.rows, labels.positives),
+        "profiles": [profile.to_pylist() for profile in profiles],
+        "quarantine": sorted(quarantined(store, day), key=str),
+        "arrivals": pq.read_table(store.open(labels.path) / "arrivals.parquet").to_pylist(),
+    }
+
+
+def quarantined(store, day):
+    folders = opened(store, current_day_object(store, day))
+    files = [file for folder in folders for file in sorted((folder / "quarantine").glob("*.parquet"))]
+    return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+@pytest.mark.parametrize("pieces", [2, 7])
+def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_path, pieces):
+    whole, cut = LocalStore(tmp_path / "whole"), LocalStore(tmp_path / "cut")
+    recipe = tiny_recipe(landing={"buckets": pieces})
+    expected = taken_in(whole, landed, tiny_recipe(), day, now)
+    assert taken_in(cut, landed, recipe, day, now) == expected
+    assert expected["counts"][0][0].received == 300 + 20 + 3 + 1 + 50
+    later = day + timedelta(days=1)
+    young = [count_young_day(store, recipe, day, later, tmp_path).to_pylist() for store in (whole, cut)]
+    assert young[0] == young[1] == expected["arrivals"]
+    accounts = [account_outcomes(store, recipe, later, later, tmp_path) for store in (whole, cut)]
+    assert accounts[0] == accounts[1]
+    assert sum(accounts[0].values()) == expected["counts"][1][1].kept
+
+
+def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, landed, tiny_recipe, day, now):
+    found = ingest_day.fn(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
+    pieces = store.manifest(found.path)["pieces"]
+    assert pieces == [f"pieces/{found.path}/{number:04d}-of-0003" for number in range(3)]
+    tables = [pa.concat_tables(map(pq.read_table, (store.open(p) / "impressions").glob("*"))) for p in pieces]
+    events = [set(table["event_id"].to_pylist()) for table in tables]
+    assert all(50 < len(part) < 200 for part in events)
+    assert sum(map(len, events)) == len(set.union(*events)) == found.impressions.kept
+
+
+def test_pieces_made_side_by_side_are_the_same(prefect_server, landed, tiny_recipe, day, now, tmp_path):
+    recipe = tiny_recipe(landing={"buckets": 3})
+    one_by_one = taken_in(LocalStore(tmp_path / "a"), landed, recipe, day, now)
+    assert taken_in(LocalStore(tmp_path / "b"), landed, recipe, day, now, FanOut("threads", 2)) == one_by_one
+
+
+def test_a_piece_that_was_made_before_a_crash_is_used(store, landed, tiny_recipe, day, now):
+    recipe = tiny_recipe(landing={"buckets": 3})
+    found = ingest_day.fn(store, landed, recipe, day, now)
+    first = store.manifest(found.path)["pieces"][0]
+    made = (store.open(first) / "manifest.json").stat()
+    (store.open(found.path) / "manifest.json").unlink()  # as if it had died before the day was whole
+    assert ingest_day.fn(store, landed, recipe, day, now) == found
+    assert (store.open(first) / "manifest.json").stat() == made
+
+
+def test_piece_begun_from_other_files_is_refused(store, landed, land_rows, tiny_recipe, day, now):
+    class Changing(LocalLandingZone):
+        """A zone in which a file lands after the day was looked at."""
+
+        looks = 0
+
+        def files(self, stream, on):
+            self.looks += 1
+            if self.looks == 3:
+                land_rows("impressions", day, [impression("new")], "new.jsonl")
+            return super().files(stream, on)
+
+    recipe = tiny_recipe(landing={"buckets": 3})
+    with pytest.raises(BusyError, match="expected the files that it began with"):
+        ingest_day.fn(store, Changing(landed._folder), recipe, day, now)
+    assert store.read_ref(f"days/{day}") is None
+
+
+def test_day_in_pieces_without_a_usable_row_is_rejected(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression(f"e{number}", bid="much") for number in range(20)])
+    with pytest.raises(DataRejectedError, match=r"received none of 20; most often bid_wrong_type \(20 rows"):
+        ingest_day.fn(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 4}), day, now)
+    assert json.dumps(store.list_refs("days")) == "[]"
