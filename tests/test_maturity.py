@@ -1,0 +1,99 @@
+"""Rules of label maturity: F by channel, kind, hour and age, and what it says of days that are too young."""
+
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.maturity import FLOOR, HOURS, PRIOR_POSITIVES, correct_ratio, estimate_maturity, final_age
+from models.world import World
+from tasks.ingest import ingest_day
+from tasks.label import count_young_day, label_day
+from tasks.landing_zone import LocalLandingZone
+from tasks.simulate import simulate
+
+
+def arrivals(*rows):
+    """Rows of (channel, kind, hour, days_late, age_days, rows)."""
+    names = ("channel", "kind", "hour", "days_late", "age_days", "rows")
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+
+
+def test_share_is_what_had_landed_by_an_age_of_what_landed_in_the_end(tiny_recipe):
+    day = arrivals(
+        ("ad", "click", 10, 0, 0, 600),
+        ("ad", "click", 10, 0, 1, 300),
+        ("ad", "click", 20, 0, 1, 100),
+        ("ad", "click", 20, 0, None, 5000),
+        ("push", "click", 20, 0, 3, 70),
+    )
+    found = estimate_maturity([day, day], tiny_recipe(), "ad", "click")
+    assert (found.days, found.positives) == (2, 2000)
+    assert found.overall == (0.6, 1.0)
+    assert found.shares[10][0] == pytest.approx((1200 + PRIOR_POSITIVES * 0.6) / (1800 + PRIOR_POSITIVES))
+    assert found.shares[20][0] == pytest.approx(PRIOR_POSITIVES * 0.6 / (200 + PRIOR_POSITIVES))
+    assert found.shares[3] == (0.6, 1.0)  # an hour without outcomes is like all of them
+
+
+def test_impression_that_landed_late_counts_from_the_age_at_which_it_was_there(tiny_recipe):
+    day = arrivals(("ad", "click", 1, 0, 0, 100), ("ad", "click", 1, 1, 0, 50), ("ad", "click", 1, 1, 1, 50))
+    assert estimate_maturity([day], tiny_recipe(), "ad", "click").overall == (1.0, 1.0)
+
+
+def test_nothing_is_known_of_a_channel_without_positives_or_without_mature_days(tiny_recipe):
+    recipe = tiny_recipe()
+    assert estimate_maturity([], recipe, "ad", "click") is None
+    assert estimate_maturity([arrivals(("ad", "click", 1, 0, None, 9))], recipe, "ad", "click") is None
+    young = correct_ratio(
+        arrivals(("ad", "click", 1, 0, 0, 1), ("ad", "click", 1, 0, None, 99)), None, "ad", "click", "d", 0
+    )
+    assert (young.rows, young.seen, young.corrected, young.standard_error) == (100, 0.01, None, None)
+
+
+def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed(tiny_recipe):
+    mature = arrivals(*(("ad", "click", hour, 0, age, 10**6) for hour in range(HOURS) for age in (0, 1)))
+    curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
+    day = arrivals(("ad", "click", 5, 0, 0, 100), ("ad", "click", 5, 0, None, 9900))
+    young = correct_ratio(day, curve, "ad", "click", "2026-03-02", 0)
+    assert young.seen == 0.01
+    assert young.corrected == pytest.approx(0.02)
+    assert young.standard_error == pytest.approx((100 * 0.5 / 0.5**2) ** 0.5 / 10_000)
+    assert correct_ratio(day, curve, "ad", "click", "2026-03-02", 1).corrected == pytest.approx(0.01)
+
+
+def test_a_share_too_small_to_divide_by_is_raised_to_the_floor(tiny_recipe):
+    mature = arrivals(*(("ad", "click", hour, 0, 1, 10**6) for hour in range(HOURS)))
+    curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
+    day = arrivals(("ad", "click", 5, 0, 0, 1), ("ad", "click", 5, 0, None, 999))
+    assert correct_ratio(day, curve, "ad", "click", "d", 0).corrected == pytest.approx(1 / FLOOR / 1000)
+
+
+def test_final_age_is_the_window_in_whole_days_and_the_grace(tiny_recipe):
+    recipe = tiny_recipe(landing={"grace_days": 1}, channels={"ad": {"more_kinds": {"conversion": 100}}})
+    ages = [final_age(recipe, *pair) for pair in (("ad", "click"), ("push", "click"), ("ad", "conversion"))]
+    assert ages == [2, 4, 6]
+
+
+def test_newest_day_of_the_simulated_world_is_corrected_to_its_eventual_ratio(store, tiny_recipe, tmp_path, now):
+    first, days = date(2026, 3, 2), 9
+    world = World(seed=5, rows_per_day=110_000, ad_ctr=0.1, push_ctr=0.25)
+    simulate(world, first, days, tmp_path / "world")
+    recipe = tiny_recipe(features=[{"name": "hour", "kind": "hour"}])
+    zone = LocalLandingZone(tmp_path / "world" / "landing")
+    for number in range(days):
+        ingest_day.fn(store, zone, recipe, first + timedelta(days=number), now)
+    newest = first + timedelta(days=days - 4)  # as of itself, with what is known three days later to compare
+    mature = [label_day.fn(store, recipe, first + timedelta(days=n), newest) for n in range(2)]
+    tables = [pq.read_table(store.open(day.path) / "arrivals.parquet") for day in mature]
+    corrected_where_young = 0
+    for channel in ("ad", "push"):
+        curve = estimate_maturity(tables, recipe, channel, "click")
+        counts = [count_young_day(store, recipe, newest, newest + timedelta(days=age), tmp_path) for age in (0, 3)]
+        young = correct_ratio(counts[0], curve, channel, "click", str(newest), 0)
+        eventual = correct_ratio(counts[1], curve, channel, "click", str(newest), 3)
+        assert eventual.positives >= 5000
+        if abs(young.seen / eventual.seen - 1) > 0.1:
+            corrected_where_young += 1
+            assert abs(young.corrected / eventual.seen - 1) < 0.03
+    assert corrected_where_young == 1  # push, whose clicks take hours
