@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT_MB = 1000
 ROW_GROUP_ROWS = 122_880
-PART_ROWS = 8 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
+PART_ROWS = 4 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
 _GLOB = re.compile(r"([*?[])")
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection

@@ -16,9 +16,10 @@ FIRST_VISIBLE = "!"  # a text that is empty or begins with a blank sorts before 
 
 @dataclass(frozen=True)
 class Footer:
-    """Columns without a null, and columns of texts none of which is empty or blank."""
+    """Columns without a null, of nulls alone, and of texts none of which is empty or blank."""
 
     never_null: frozenset[str] = frozenset()
+    always_null: frozenset[str] = frozenset()
     never_blank: frozenset[str] = frozenset()
 
 
@@ -29,15 +30,19 @@ def read_footer(path: Path) -> Footer:
     except (OSError, pa.ArrowException):  # DuckDB may read what Arrow doesn't, and looks at the values then
         return Footer()
     names = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
-    never_null, never_blank = set(names), set(names)
+    never_null, always_null, never_blank = set(names), set(names), set(names)
     for group in range(metadata.num_row_groups):
         for index, name in enumerate(names):
-            statistics = metadata.row_group(group).column(index).statistics
-            if statistics is None or not statistics.has_null_count or statistics.null_count:
+            column = metadata.row_group(group).column(index)
+            statistics = column.statistics
+            nulls = statistics.null_count if statistics is not None and statistics.has_null_count else None
+            if nulls != 0:
                 never_null.discard(name)
+            if nulls != column.num_values:
+                always_null.discard(name)
             if statistics is None or not statistics.has_min_max or not _visible(statistics.min):
                 never_blank.discard(name)
-    return Footer(frozenset(never_null), frozenset(never_blank))
+    return Footer(frozenset(never_null), frozenset(always_null), frozenset(never_blank))
 
 
 def _visible(smallest: object) -> bool:

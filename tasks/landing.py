@@ -77,18 +77,24 @@ def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
 
 
 def read_file(
-    connection: duck.Connection, path: Path, wanted: tuple[Column, ...], staging: Path, max_bytes: int
+    connection: duck.Connection,
+    path: Path,
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    *,
+    typed: bool = False,
 ) -> LandedFile | UnreadableFile:
     """One landed file, a text staged below `staging`; `wanted` names the columns to look for in JSON lines.
 
-    max_bytes: of the file, unpacked. Raises StorageError where the file is whole and staging it failed: a full disk
-    must not look like a bad file.
+    max_bytes: of the file, unpacked. typed: whether JSON's numbers may be read as such, and not as they are
+    written. Raises StorageError where the file is whole and staging it failed: a full disk must not look like a bad file.
     """
     try:
         if path.suffix == ".parquet":
             return _read_parquet(connection, path)
         if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
-            return _read_text(connection, path, wanted, staging, max_bytes)
+            return _read_text(connection, path, wanted, staging, max_bytes, typed=typed)
     except (duckdb.Error, UnicodeError) as error:
         return UnreadableFile(path.name, _first_line(error))
     return UnreadableFile(path.name, "expected .parquet, .jsonl or .csv, with .gz, .zst or nothing behind it")
@@ -129,7 +135,7 @@ def damaged_files(connection: duck.Connection, files: list[LandedFile]) -> dict[
 def _read_complete(
     connection: duck.Connection, path: Path, wanted: tuple[Column, ...], staging: Path, max_bytes: int
 ) -> LandedFile | UnreadableFile:
-    landed = read_file(connection, path, wanted, staging, max_bytes)
+    landed = read_file(connection, path, wanted, staging, max_bytes, typed=True)
     if isinstance(landed, UnreadableFile):
         return landed
     missing = [column.source for column in wanted if column.required and column.source not in landed.columns]
@@ -147,7 +153,13 @@ def _read_parquet(connection: duck.Connection, path: Path) -> LandedFile:
 
 
 def _read_text(
-    connection: duck.Connection, path: Path, wanted: tuple[Column, ...], staging: Path, max_bytes: int
+    connection: duck.Connection,
+    path: Path,
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    *,
+    typed: bool,
 ) -> LandedFile | UnreadableFile:
     """Look the file over, then stage it; a torn one line by line up to the tear."""
     json_lines = _format_of(path) in JSON_FORMATS
@@ -159,7 +171,9 @@ def _read_text(
     target = staging / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.parquet"
     try:
         if json_lines:
-            staged = stage_json_lines(connection, path, [*sources, *look.keys], target, torn=bool(look.damage))
+            texts = {column.source for column in wanted if column.kind != "number" or not typed}
+            names, numbers = [*sources, *look.keys], set(sources) - texts
+            staged = stage_json_lines(connection, path, names, numbers, target, torn=bool(look.damage))
         else:
             staged = stage_csv(connection, path, target, torn=bool(look.damage))
     except (duckdb.IOException, OSError) as error:

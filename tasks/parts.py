@@ -46,7 +46,7 @@ class Part:
 
 
 def cut(files: Iterable[LandedFile]) -> list[Part]:
-    """All files' rows in parts of about a million rows; at least one part, also of no file."""
+    """All files' rows in parts of about half a million rows; at least one part, also of no file."""
     parts: list[list[Slice]] = [[]]
     room, number = duck.PART_ROWS, 0
     for file in files:

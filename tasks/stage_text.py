@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks import duck
+from tasks.footer import read_footer
 from tasks.lines import MalformedRow, Rows, parse_csv, parse_json_lines, printable
 from tasks.text_file import Lines
 
@@ -71,32 +72,38 @@ def stage_csv(connection: duck.Connection, path: Path, target: Path, *, torn: bo
         f"read_csv({duck.path(path)}, auto_detect=false, header=true, columns={_all_text(names)}, "
         f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
     )
-    fast = None if torn else _stage_fast(connection, source, names, target)
+    fast = None if torn else _stage_fast(connection, source, dict.fromkeys(names, "VARCHAR"), target)
     return fast or _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
 
 
-def stage_json_lines(connection: duck.Connection, path: Path, wanted: list[str], target: Path, *, torn: bool) -> Staged:
-    """A file of JSON lines as Parquet at `target`, with the wanted keys; one that no row has is no column."""
+def stage_json_lines(
+    connection: duck.Connection, path: Path, wanted: list[str], numbers: set[str], target: Path, *, torn: bool
+) -> Staged:
+    """A file of JSON lines as Parquet at `target`, with the wanted keys; one that no row has is no column.
+
+    numbers: keys that are read as such where the whole file lets them; where one doesn't, all are texts.
+    """
     names = _different_names(wanted)
-    source = (
-        f"read_json({duck.path(path)}, format='newline_delimited', columns={_all_text(names)}, hive_partitioning=false)"
-    )
-    fast = None if torn else _stage_fast(connection, source, names, target)
-    staged = fast or _stage_lines(path, parse_json_lines, names, target)
-    if not staged.rows:
-        return staged
-    counts = ", ".join(f"count({duck.name(name)})" for name in names)
-    (found,) = connection.execute(f"SELECT {counts} FROM {duck.parquet(target)}").fetchall()
-    return replace(staged, columns={name: "VARCHAR" for name, n in zip(names, found, strict=True) if n})
+    staged = None
+    for types in ({name: "DOUBLE" for name in names if name in numbers}, {}):
+        columns = {name: types.get(name, "VARCHAR") for name in names}
+        typed = ", ".join(f"{duck.text(name)}: '{type_}'" for name, type_ in columns.items())
+        source = f"read_json({duck.path(path)}, format='newline_delimited', columns={{{typed}}}, "
+        staged = None if torn else _stage_fast(connection, f"{source}hive_partitioning=false)", columns, target)
+        if staged or not types:
+            break
+    staged = staged or _stage_lines(path, parse_json_lines, names, target)
+    empty = read_footer(staged.parquet).always_null if staged.rows else frozenset()
+    return replace(staged, columns={name: type_ for name, type_ in staged.columns.items() if name not in empty})
 
 
-def _stage_fast(connection: duck.Connection, source: str, names: list[str], target: Path) -> Staged | None:
-    """DuckDB reads every column as text, in the file's order; None where it stumbles over a line."""
+def _stage_fast(connection: duck.Connection, source: str, columns: dict[str, str], target: Path) -> Staged | None:
+    """DuckDB reads the file in its order; None where it stumbles over a line."""
     try:
         rows = duck.scalar(connection, duck.copy_to(target, f"SELECT * FROM {source}", SCRATCH_COMPRESSION))
     except STUMBLES:
         return None
-    return Staged(target, dict.fromkeys(names, "VARCHAR"), rows)
+    return Staged(target, columns, rows)
 
 
 def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:

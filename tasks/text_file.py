@@ -10,7 +10,7 @@ import gzip
 import json
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
 KEPT_OF_LONG_LINE = 4000  # bytes
-WHOLE_BLOCKS = 4  # at a file's beginning, of which each line is looked at for keys that nobody expects
+WHOLE_BLOCKS = 2  # at a file's beginning, of which each line is looked at for keys that nobody expects
 SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
 SAMPLED_BYTES = 1 << 16
 MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
@@ -48,7 +48,7 @@ class Look:
 def look_over(path: Path, max_bytes: int, *, json_keys: bool) -> Look:
     """Unpack a file to its end, or to `max_bytes`, and collect the keys of its first lines and of some later ones.
 
-    Each line of the first 4 MiB is looked at, then one block of 64 KiB in every 8 MiB.
+    Each line of the first 2 MiB is looked at, then one block of 64 KiB in every 8 MiB.
     """
     size, keys, rest = 0, dict[str, None](), b""
     try:
@@ -75,8 +75,24 @@ def blocks(path: Path) -> Iterator[bytes]:
         yield from _zstd_blocks(path)
         return
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-        while block := stream.read1(BLOCK_BYTES):  # read1: what is there before a tear is given before it is told
-            yield block
+        yield from _gathered(stream)
+
+
+def _gathered(stream: Any) -> Iterator[bytes]:
+    """Blocks of a stream; what is there before a tear is given before the tear is told."""
+    held, size = [], 0
+    try:
+        while some := stream.read1(BLOCK_BYTES):
+            held.append(some)
+            size += len(some)
+            if size >= BLOCK_BYTES:
+                yield b"".join(held)
+                held, size = [], 0
+    except Damage:
+        yield b"".join(held)
+        raise
+    if held:
+        yield b"".join(held)
 
 
 def _zstd_blocks(path: Path) -> Iterator[bytes]:

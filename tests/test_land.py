@@ -137,7 +137,7 @@ def test_inline_outcomes_land_on_the_day_of_their_own_time_or_with_the_impressio
         click("who knows", "2026-03-03T10:00:00Z", "maybe", "2026-03-03T11:00:00Z"),
         click("far", "2026-03-03T10:00:00Z", "1", "33658-09-27T00:00:00Z"),
     ]
-    answer = land_file(source(rows), tiny_recipe(landing=INLINE), landing)
+    answer = land_file(source(rows), tiny_recipe(landing=INLINE), LocalLandingZone(landing))
     assert answer.outcomes == {"2026-03-03": 5, "2026-03-05": 1}
     assert landed_outcomes(landing) == {
         "dt=2026-03-03": [
@@ -155,8 +155,8 @@ def test_outcomes_of_a_file_have_the_ids_that_ingest_gives_its_rows(source, stor
     times = ["2026-03-03", "2026-03-02", "someday", "2026-03-02", "2026-03-03", "2026-03-02"]
     rows = [{**click("", ts, str(i % 2), ts), "user_id": f"u{i}"} for i, ts in enumerate(times)]
     recipe = tiny_recipe(landing={**INLINE, "event_id_from": "file_row"})
-    land_file(source(rows, "it's.csv"), recipe, landing)
-    assert ingest_day.fn(store, landing, recipe, day, now).outcomes == Counts(3, 3, 0, 0)
+    land_file(source(rows, "it's.csv"), recipe, LocalLandingZone(landing))
+    assert ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now).outcomes == Counts(3, 3, 0, 0)
     folder = store.open(current_day_object(store, day))
     users = {row["event_id"]: row["user_id"] for row in pq.read_table(folder / "impressions").to_pylist()}
     clicked = {row["event_id"] for row in pq.read_table(folder / "outcomes").to_pylist()}
@@ -171,37 +171,41 @@ def test_typed_flags_and_times_make_outcomes_too_unless_their_types_cannot_share
     table = pa.table({"event_id": ["a", "b"], "ts": [shown] * 2, "clicked": [True, False], "clicked_at": [later] * 2})
     pq.write_table(table, tmp_path / "typed.parquet")
     recipe = tiny_recipe(landing={**INLINE, "time": "epoch_s"})
-    assert land_file(tmp_path / "typed.parquet", recipe, landing).outcomes == {"2026-03-04": 1}
+    assert land_file(tmp_path / "typed.parquet", recipe, LocalLandingZone(landing)).outcomes == {"2026-03-04": 1}
     assert landed_outcomes(landing) == {"dt=2026-03-04": [("a", later, "click")]}
     both = [*INLINE["outcomes"], {"kind": "view", "column": "clicked"}]
     pq.write_table(table.set_column(3, "clicked_at", [["1772600000"] * 2]), tmp_path / "typed.parquet")
     with pytest.raises(DataRejectedError, match="expected the times of outcomes typed alike"):
-        land_file(tmp_path / "typed.parquet", tiny_recipe(landing={"outcomes": both, "time": "epoch_s"}), landing)
+        land_file(
+            tmp_path / "typed.parquet",
+            tiny_recipe(landing={"outcomes": both, "time": "epoch_s"}),
+            LocalLandingZone(landing),
+        )
 
 
 def test_file_without_a_column_that_outcomes_are_made_of_lands_nothing(source, landing, tiny_recipe):
     path = source([{key: text for key, text in click("a", "2026-03-02", "1", "").items() if key != "clicked_at"}])
     with pytest.raises(DataRejectedError, match="expected clicked_at to make outcomes of, received event_id, ts"):
-        land_file(path, tiny_recipe(landing=INLINE), landing)
+        land_file(path, tiny_recipe(landing=INLINE), LocalLandingZone(landing))
     assert not landed(landing)
 
 
 def test_outcomes_that_others_landed_stay_where_the_recipe_has_no_inline_ones(source, landing, land_rows, tiny_recipe):
     theirs = land_rows("outcomes", "2026-03-02", [{"event_id": "a"}], "events.csv.parquet")
-    land_file(source(THREE_DAYS), tiny_recipe(), landing)
+    land_file(source(THREE_DAYS), tiny_recipe(), LocalLandingZone(landing))
     assert theirs.exists()
 
 
 def test_time_beyond_the_calendar_is_none(source, landing, tiny_recipe):
     path = source([row("a", "1772409600"), row("b", "1772409600000")])  # the second in milliseconds: year 58134
-    answer = land_file(path, tiny_recipe(landing={"time": "epoch_s"}), landing)
+    answer = land_file(path, tiny_recipe(landing={"time": "epoch_s"}), LocalLandingZone(landing))
     assert answer.rows == {"2026-03-02": 2}
 
 
 def test_numbers_count_from_the_recipes_origin(source, landing, tiny_recipe):
     path = source([row("a", "0"), row("b", "86399.5"), row("c", "86400"), row("before", "-1")])
     recipe = tiny_recipe(landing={"time": "epoch_s", "origin": date(2026, 3, 2)})
-    assert land_file(path, recipe, landing).rows == {"2026-03-02": 3, "2026-03-03": 1}
+    assert land_file(path, recipe, LocalLandingZone(landing)).rows == {"2026-03-02": 3, "2026-03-03": 1}
 
 
 def test_file_that_cannot_be_read_or_has_no_time_lands_nothing(source, landing, tiny_recipe):
