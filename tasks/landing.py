@@ -87,8 +87,8 @@ def read_file(
 ) -> LandedFile | UnreadableFile:
     """One landed file, a text staged below `staging`; `wanted` names the columns to look for in JSON lines.
 
-    max_bytes: of the file, unpacked. typed: whether JSON's numbers may be read as such, and not as they are
-    written. Raises StorageError where the file is whole and staging it failed: a full disk must not look like a bad file.
+    max_bytes: of the file, unpacked. typed: whether JSON's numbers may be read as such, and not as they are written.
+    Raises StorageError where the file is whole and staging it failed: a full disk must not look like a bad file.
     """
     try:
         if path.suffix == ".parquet":
