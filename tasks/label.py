@@ -145,7 +145,7 @@ def _labelled_parts(
     ]
     landings = {day: sorted((landed / OUTCOMES).glob("*.parquet")) for day, landed in outcomes.items()}
     _note_seen(connection, [file for file, days_late in parts if days_late], impressions)
-    connection.execute(f"CREATE TABLE known AS {known_outcomes(landings, recipe)}")
+    connection.execute(f"CREATE TABLE known AS {known_outcomes(landings, recipe, event_day)}")
     return [labelled(f"({_impressions(*part, event_day)})", "known", recipe, event_day) for part in parts]
 
 
