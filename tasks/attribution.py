@@ -69,7 +69,8 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
         f"(CASE i.channel {cases} END)::TINYINT AS {duck.name(label_column(kind))}" for kind, cases in within.items()
     )
     ages = ", ".join(
-        f"(CASE WHEN {duck.name(label_column(kind))} = 1 THEN date_diff('day', DATE '{event_day}', {_own_landing(recipe, kind)}) "
+        f"(CASE WHEN {duck.name(label_column(kind))} = 1 THEN "
+        f"date_diff('day', DATE '{event_day}', {_own_landing(recipe, kind)}) "
         f"END)::SMALLINT AS {duck.name(age_column(kind))}"
         for kind in recipe.kinds
     )
