@@ -11,7 +11,7 @@ from models.days import day_range
 if TYPE_CHECKING:
     from models.recipe import Recipe
 
-LAYOUT = 2  # of a label object; another number makes all of them anew
+LAYOUT = 3  # of a label object; another number makes all of them anew
 
 
 def label_column(kind: str) -> str:

@@ -181,7 +181,7 @@ def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Reci
         if layout.event_day_of(file) == event_day
     ]
     _note_seen(connection, [file for file, days_late in parts if days_late], sources.impressions)
-    known = f"SELECT * FROM ({known_outcomes(sources.outcomes, recipe)}) WHERE {sources.bucket.holds}"
+    known = f"SELECT * FROM ({known_outcomes(sources.outcomes, recipe, event_day)}) WHERE {sources.bucket.holds}"
     connection.execute(f"CREATE TABLE known AS {known}")
     rows = (f"({_impressions(*part, event_day)} AND {sources.bucket.holds})" for part in parts)
     return [labelled(part, "known", recipe, event_day) for part in rows]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.errors import StorageError
 from tasks.staging import locked, staging_folder, sweep_staging, sync
-from tasks.store import MANIFEST, Ref, describe_files, outrun, parse_stored_json
+from tasks.store import MANIFEST, Ref, describe_files, inside, outrun, parse_stored_json
 from tasks.whole import appearing
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class LocalStore:
 
     def list_refs(self, folder: str) -> list[str]:
         """Names of the refs in a folder, sorted."""
-        found = (self._root / "refs" / folder).glob("*.json")
+        found = (self._root / "refs" / inside(folder)).glob("*.json")
         return sorted(f"{folder}/{path.stem}" for path in found)
 
     @contextlib.contextmanager
@@ -75,7 +75,7 @@ class LocalStore:
                 text = describe_files(staging, meta)
                 _flush(staging)
                 _write_durably(staging / MANIFEST, text)
-                self._move_into_place(staging, self._root / path)
+                self._move_into_place(staging, self._root / inside(path))
         except OSError as error:
             raise self._failed("write", path, error) from error
 
@@ -86,13 +86,13 @@ class LocalStore:
 
     def open(self, path: str) -> Path | None:
         """The object's own folder, or None where the object doesn't exist."""
-        folder = self._root / path
+        folder = self._root / inside(path)
         return folder if (folder / MANIFEST).is_file() else None
 
     def file(self, path: str, name: str) -> Path | None:
         """The object's own file, None where the object, or the file in it, doesn't exist."""
         folder = self.open(path)
-        return folder / name if folder and (folder / name).is_file() else None
+        return folder / name if folder and (folder / inside(name)).is_file() else None
 
     def address(self, path: str, name: str) -> str:
         """The file's path."""
@@ -100,14 +100,14 @@ class LocalStore:
 
     def list_objects(self, folder: str) -> list[str]:
         """Paths of the complete objects right below a folder, sorted."""
-        found = (self._root / folder).glob(f"*/{MANIFEST}")
+        found = (self._root / inside(folder)).glob(f"*/{MANIFEST}")
         return sorted(f"{folder}/{path.parent.name}" for path in found)
 
     def remove(self, path: str) -> None:
         """Move the object aside, which takes it away whole, and remove it there."""
         try:
             with contextlib.suppress(FileNotFoundError), staging_folder(self._staging) as aside:
-                (self._root / path).rename(aside / "removed")
+                (self._root / inside(path)).rename(aside / "removed")
         except OSError as error:
             raise self._failed("remove", path, error) from error
 
@@ -121,7 +121,7 @@ class LocalStore:
     def write_page(self, name: str, text: str) -> None:
         """Put a page right below the root; readers see the old one or the new one."""
         try:
-            with appearing(self._root / name) as aside:
+            with appearing(self._root / inside(name)) as aside:
                 aside.write_text(text, encoding="utf-8")
         except OSError as error:
             msg = (
@@ -148,7 +148,7 @@ class LocalStore:
         sync(target.parent)
 
     def _ref_path(self, name: str) -> Path:
-        return self._root / "refs" / f"{name}.json"
+        return self._root / "refs" / f"{inside(name)}.json"
 
     def _failed(self, action: str, what: str, error: OSError) -> StorageError:
         reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"

@@ -25,7 +25,7 @@ def write_profile(connection: duck.Connection, folder: Path, recipe: Recipe, day
     campaign and hour. Values: rows of each value of the columns for which the recipe names a value set. Both are
     counted part by part and added up.
     """
-    known = known_outcomes({day: sorted((folder / OUTCOMES).glob("*.parquet"))}, recipe)
+    known = known_outcomes({day: sorted((folder / OUTCOMES).glob("*.parquet"))}, recipe, day)
     connection.execute(f"CREATE OR REPLACE TABLE known AS {known}")
     parts = sorted((folder / IMPRESSIONS).glob("*.parquet"))
 

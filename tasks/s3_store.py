@@ -23,7 +23,7 @@ from tasks.cache import Blob, Cache
 from tasks.s3 import Bucket
 from tasks.s3_failures import ConflictError
 from tasks.s3_object import BY, WRITER, StoredObject, parse_object
-from tasks.store import MANIFEST, Ref, describe_files, outrun, parse_stored_json
+from tasks.store import MANIFEST, Ref, describe_files, inside, outrun, parse_stored_json
 
 WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when its answer was lost; no part of the value
 DEAD_AFTER = timedelta(days=1)  # since a writer began to upload; it gives up long before
@@ -172,7 +172,7 @@ class S3Store:
 
     def write_page(self, name: str, text: str) -> None:
         """Put a page right below the root; readers see the old one or the new one."""
-        self._bucket.write(name, text.encode())
+        self._bucket.write(inside(name), text.encode())
 
     def check_swaps(self) -> None:
         """Raise StorageError where the service ignores conditions, so that two runs could overwrite each other."""
@@ -193,7 +193,7 @@ class S3Store:
         return Ref(value, stored[1]), write_id
 
     def _find(self, path: str) -> StoredObject | None:
-        stored = self._bucket.read(f"{path}/{MANIFEST}")
+        stored = self._bucket.read(f"{inside(path)}/{MANIFEST}")
         if stored is None:
             return None
         return parse_object(path, stored[0], self.root)
@@ -264,7 +264,7 @@ class S3Store:
 
 
 def _ref_key(name: str) -> str:
-    return f"refs/{name}.json"
+    return f"refs/{inside(name)}.json"
 
 
 def _seconds() -> float:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
-from models.errors import BusyError, StorageError
+from models.errors import BusyError, StorageError, UsageError
 
 MANIFEST = "manifest.json"
 
@@ -75,6 +75,15 @@ class Store(Protocol):
 
     def write_page(self, name: str, text: str) -> None:
         """Put a page for people right below the root; readers see the old one or the new one."""
+
+
+def inside(name: str) -> str:
+    """The name of an object or a ref itself; raises UsageError for one that leads out of the root."""
+    parts = name.split("/")
+    if "\0" in name or any(part in ("", ".", "..") for part in parts):
+        msg = f"{name!r}: expected a name below the root, received one that leads elsewhere. See `ctr-retrain status`."
+        raise UsageError(msg)
+    return name
 
 
 def digest_of(value: Any) -> str:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from models.errors import BusyError, StorageError
+from models.errors import BusyError, StorageError, UsageError
 from tasks.store import MANIFEST, digest_of, read_manifest
 from tests.processes import finish, start_with
 from tests.stored import put, staging_of, stored_names
@@ -222,3 +222,13 @@ def test_digest_of_values_does_not_depend_on_key_order():
     assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
     assert digest_of("x") == hashlib.sha256(json.dumps("x").encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", ["../x", "runs/../../x", "/etc", "runs//x", "runs/.", "a\0b", ""])
+def test_names_that_lead_out_of_the_root_are_refused_and_nothing_is_read_or_written(store, name):
+    for use in (store.open, store.manifest, store.read_ref, lambda n: store.swap_ref(n, {"current": "x"}, None)):
+        with pytest.raises(UsageError, match="expected a name below the root"):
+            use(name)
+    with pytest.raises(UsageError, match="expected a name below the root"), store.writing(name, {}):
+        pass
+    assert stored_names(store) == set()
