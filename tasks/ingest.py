@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from tasks.sift import Stream, sift
 from tasks.store import Store, digest_of
 
 LAYOUT = 2  # of a day's object; another number makes all of them anew
+ATTEMPTS = 5  # to publish a day while others publish it
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,18 @@ class IngestedDay:
 def ingest_day(store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime) -> IngestedDay:
     """Publish what landed on `day`; landing files that were ingested before are recognised and left alone.
 
-    Raises DataRejectedError where nothing landed, no row came in or none could be used.
+    Where another run published the day meanwhile, the landing files are looked at again. Raises DataRejectedError where
+    nothing landed, no row came in or none could be used, BusyError where others were faster each time.
     """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(BusyError):
+            return _ingest_once(store, landing, recipe, day, now)
+    return _ingest_once(store, landing, recipe, day, now)
+
+
+def _ingest_once(store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime) -> IngestedDay:
+    """Look at the ref, then at the landing files, then swap that very ref: nobody who saw more files is overruled."""
+    ref = store.read_ref(layout.day_ref(day))
     impression_files = landing.files("impressions", day)
     outcome_files = [] if recipe.inline_label else landing.files("outcomes", day)
     if not impression_files:
@@ -67,7 +79,9 @@ def ingest_day(store: Store, landing: LandingZone, recipe: Recipe, day: date, no
         meta = {"day": day, "landed": landed, "recipe_digest": recipe.digest, "definition": _definition(recipe)}
         with store.writing(path, meta) as folder:
             _fill(folder, recipe, day, impression_files, outcome_files)
-    _point_at(store, day, identity, now)
+    if ref is None or ref.value["current"] != identity:
+        history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
+        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
     return load_ingested_day(store, day)
 
 
@@ -102,18 +116,6 @@ def _definition(recipe: Recipe) -> str:
     profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
     columns = [repr(column) for column in impression_columns(recipe)]
     return digest_of([LAYOUT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
-
-
-def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
-    ref = store.read_ref(layout.day_ref(day))
-    if ref and ref.value["current"] == identity:
-        return
-    history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
-    try:
-        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
-    except BusyError:  # another run was faster: with the same files there is nothing left to do
-        if current_day_object(store, day) != layout.day_object(day, identity):
-            raise
 
 
 def _fill(folder: Path, recipe: Recipe, day: date, impression_files: list[Path], outcome_files: list[Path]) -> None:
