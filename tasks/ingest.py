@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from functools import partial
@@ -31,6 +32,7 @@ from tasks.sift import Stream, sift
 from tasks.store import Store, digest_of
 
 LAYOUT = 2  # of a day's object; another number makes all of them anew
+ATTEMPTS = 5  # to publish a day while others publish it
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,21 @@ def ingest_day(
 ) -> IngestedDay:
     """Publish what landed on `day`; landing files that were ingested before are recognised and left alone.
 
-    The pieces of a day that the recipe cuts are made side by side where `fan_out` says so, else one by one.
-    Raises DataRejectedError where nothing landed, no row came in or none could be used.
+    The pieces of a day that the recipe cuts are made side by side where `fan_out` says so, else one by one. Where
+    another run published the day meanwhile, the landing files are looked at again. Raises DataRejectedError where
+    nothing landed, no row came in or none could be used, BusyError where others were faster each time.
     """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(BusyError):
+            return _ingest_once(store, landing, recipe, day, now, fan_out)
+    return _ingest_once(store, landing, recipe, day, now, fan_out)
+
+
+def _ingest_once(
+    store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None
+) -> IngestedDay:
+    """Look at the ref, then at the landing files, then swap that very ref: nobody who saw more files is overruled."""
+    ref = store.read_ref(layout.day_ref(day))
     landed = _look(landing, recipe, day)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
@@ -80,7 +94,9 @@ def ingest_day(
                 _fill(folder, recipe, landed, WHOLE)
         else:
             _fill_by_pieces(store, landing, recipe, landed, path, meta, fan_out)
-    _point_at(store, day, identity, now)
+    if ref is None or ref.value["current"] != identity:
+        history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
+        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
     return load_ingested_day(store, day)
 
 
@@ -129,18 +145,6 @@ def _definition(recipe: Recipe) -> str:
     profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
     columns = [repr(column) for column in impression_columns(recipe)]
     return digest_of([LAYOUT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
-
-
-def _point_at(store: Store, day: date, identity: str, now: datetime) -> None:
-    ref = store.read_ref(layout.day_ref(day))
-    if ref and ref.value["current"] == identity:
-        return
-    history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
-    try:
-        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
-    except BusyError:  # another run was faster: with the same files there is nothing left to do
-        if current_day_object(store, day) != layout.day_object(day, identity):
-            raise
 
 
 def _fill_by_pieces(
