@@ -16,7 +16,7 @@ from models.verdict import Verdict
 from models.weights import Factors
 from tasks.drift import DriftReport
 from tasks.ingest import IngestedDay
-from tasks.layout import DRIFT_FILE, EVALUATION_FILE, LABELS_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
+from tasks.layout import DRIFT_FILE, EVALUATION_FILE, MATURITY_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
 from tasks.plan import RunPlan
 from tasks.store import Store
 from tasks.validate import ValidatedDay
@@ -38,7 +38,7 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
         },
         "validation": validated.to_json(),
         "alerts": [alert.to_json() for alert in drift.alerts],
-        "labels": None,
+        "maturity": None,
         "weights": None,
         "training": None,
         "metrics": {"challenger": None, "champion": None},
@@ -69,10 +69,10 @@ def write_document(
             "class_shares": list(factors.class_shares),
             "days": {str(day): share for day, share in zip(factors.days, factors.day_shares, strict=True)},
         }
-    if (folder / LABELS_FILE).exists():
-        labels = _read(folder / LABELS_FILE)
-        curves = [{key: curve[key] for key in ("channel", "kind", "days", "overall")} for curve in labels["maturity"]]
-        document["labels"] = {**labels, "maturity": curves}
+    if (folder / MATURITY_FILE).exists():
+        found = _read(folder / MATURITY_FILE)
+        curves = [{key: curve[key] for key in ("channel", "kind", "days", "overall")} for curve in found["curves"]]
+        document["maturity"] = {**found, "curves": curves}
     if (folder / TRAINING_FILE).exists():
         trained = _read(folder / TRAINING_FILE)
         document["training"] = {

@@ -16,7 +16,7 @@ from models.days import day_range
 from models.maturity import Maturity, YoungRatio, correct_ratio, estimate_maturity, final_age
 from models.recipe import Recipe
 from tasks.label import count_young_day
-from tasks.layout import ARRIVALS_FILE, LABELS_FILE
+from tasks.layout import ARRIVALS_FILE, MATURITY_FILE
 from tasks.outcomes import account_outcomes
 from tasks.plan import RunPlan
 from tasks.store import Store
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @task(cache_policy=NO_CACHE)
 def measure_maturity(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
-    """Write labels.json into the run's folder: maturity, the young days' ratios, what became of the day's outcomes.
+    """Write maturity.json into the run's folder: maturity, the young days' ratios, what became of the day's outcomes.
 
     Nothing of it is gated. An inline label is final at once, and there is nothing to write.
     """
@@ -36,11 +36,11 @@ def measure_maturity(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) 
     curves = {pair: _estimate(store, recipe, plan, *pair) for pair in _pairs(recipe)}
     young = list(_young_ratios(store, recipe, plan, curves, folder))
     content = {
-        "maturity": [curve.to_json() for curve in curves.values() if curve is not None],
+        "curves": [curve.to_json() for curve in curves.values() if curve is not None],
         "young": [vars(ratio) for ratio in young],
         "outcomes": account_outcomes(store, recipe, plan.day, plan.day, folder),
     }
-    (folder / LABELS_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / MATURITY_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def _pairs(recipe: Recipe) -> list[tuple[str, str]]:

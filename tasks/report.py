@@ -69,7 +69,7 @@ def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> N
         ratios=_ratios(drift["history"], recipe),
         drift=drift["results"],
         weight=_weight(run["weights"], plan, recipe) if run["weights"] else None,
-        maturity=_maturity(run["labels"]) if run["labels"] else None,
+        maturity=_maturity(run["maturity"]) if run["maturity"] else None,
         loss=charts.loss_chart(training["training"]["history"]) if training else None,
         training=training,
         calendar=planned_days(plan),
@@ -223,9 +223,9 @@ def _ratios(history: dict[str, list[dict[str, Any]]], recipe: Recipe) -> dict[st
     return result
 
 
-def _maturity(labels: dict[str, Any]) -> str | None:
+def _maturity(maturity: dict[str, Any]) -> str | None:
     """F over the days' ages, of each channel and kind that has mature days."""
-    curves = {f"{curve['channel']} {curve['kind']}": curve["overall"] for curve in labels["maturity"]}
+    curves = {f"{curve['channel']} {curve['kind']}": curve["overall"] for curve in maturity["curves"]}
     return charts.maturity_chart(curves) if curves else None
 
 

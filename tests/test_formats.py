@@ -16,6 +16,7 @@ from models.schema import Counts, landed_columns
 from models.world import World
 from tasks.ingest import ingest_day
 from tasks.label import label_day
+from tasks.landing_zone import LocalLandingZone
 from tasks.simulate import simulate
 from tests.command_line import at
 from tests.landed_day import quarantined, rows_of
@@ -72,7 +73,7 @@ def take_in(store, landing, now):
 
     def run(recipe, *days):
         rules = load_recipe(RECIPES / f"{recipe}.toml")
-        found = [ingest_day.fn(store, landing, rules, day, now) for day in days]
+        found = [ingest_day.fn(store, LocalLandingZone(landing), rules, day, now) for day in days]
         return [(ingested.impressions, ingested.outcomes) for ingested in found]
 
     return run

@@ -26,7 +26,7 @@ from tasks.gate import judge_without_challenger
 from tasks.ingest import ingest_day
 from tasks.label import LabelledDay
 from tasks.landing_zone import LocalLandingZone
-from tasks.layout import EVALUATION_FILE, TRAINING_FILE
+from tasks.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE
 from tasks.local_store import LocalStore
 from tasks.plan import RunPlan
 from tasks.registry import record_run
@@ -38,6 +38,25 @@ DAY = date(2026, 3, 25)
 NOW = datetime(2026, 3, 26, 4, tzinfo=UTC)
 HOSTILE = "<script>document.body.textContent='broken into'</script>"
 CHAMPION = Tenure("2026-03-20-0123abcd", "2026-03-20", "2026-03-18", "promote", "it was better", NOW.isoformat())
+YOUNG = {"day": "2026-03-25", "channel": "push", "kind": "click", "age_days": 0, "rows": 900, "positives": 9}
+MATURITY = {
+    "curves": [
+        {"channel": "ad", "kind": "click", "days": 8, "positives": 900, "overall": [0.8, 1.0], "shares": []},
+        {
+            "channel": "push",
+            "kind": "click",
+            "days": 8,
+            "positives": 300,
+            "overall": [0.5, 0.7, 0.9, 1.0],
+            "shares": [],
+        },
+    ],
+    "young": [
+        {**YOUNG, "seen": 0.01, "corrected": 0.02, "standard_error": 0.005},
+        {**YOUNG, "channel": "sms", "seen": 0.01, "corrected": None, "standard_error": None},
+    ],
+    "outcomes": {"attributed": 120, "duplicate": 0, "unknown_impression": 3},
+}
 NOTHING_TRAINED = Check("training_positives", 3.0, 100, passed=False, words="Too few positives.", kind="evidence")
 RECIPE = Recipe.model_validate(
     {
@@ -141,6 +160,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
             rows = judged_rows(champion)
             (folder / EVALUATION_FILE).write_text(json.dumps(_figures(rows, RECIPE)))
             verdict = judge(rows, RECIPE, same_recipe=True)
+            (folder / MATURITY_FILE).write_text(json.dumps(MATURITY))
         else:
             verdict = judge_without_challenger(folder, NOTHING_TRAINED, bootstrap=champion is None)
         validated = load_validated_day(store, day)
@@ -223,6 +243,14 @@ def test_every_day_says_what_it_did(report):
     page, _ = report
     roles = [page.count("li", "class", role) for role in ("train", "calibrate", "validate", "excluded", "waiting")]
     assert roles == [2, 6, 1, 1, 1]  # nine days of T of which one is left out, V, and D itself, a day from final labels
+
+
+def test_ripeness_of_labels_is_drawn_and_young_days_are_shown_as_seen_and_as_corrected(report):
+    page, _ = report
+    assert page.count("figure", "id", "maturity") == 1
+    assert "2026-03-25 push click 900 9 1 % 2 % ± 0.98 %" in " ".join(page.text.split())
+    assert "2026-03-25 sms click 900 9 1 % –" in " ".join(page.text.split())
+    assert "120 attributed, 3 unknown impression" in " ".join(page.text.split())
 
 
 def test_expectations_link_to_their_data_docs_by_a_relative_path(report):
