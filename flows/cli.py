@@ -254,6 +254,19 @@ def rollback(reason: Reason) -> None:
 
 
 @app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove what no ref and no kept run needs."""
+    from tasks.collect import collect_garbage  # noqa: PLC0415
+    from tasks.registry import claim_root  # noqa: PLC0415
+
+    settings, recipe = _configured()
+    claim_root(settings.store, recipe.name)
+    answer(collect_garbage(settings.store, recipe, dry_run=dry_run), printing.collected)
+
+
+@app.command()
 def doctor() -> None:
     """Check machine, settings and root; say what to mend."""
     settings, recipe = _configured()

@@ -126,6 +126,14 @@ def status(document: dict[str, Any]) -> None:
         _console().print(runs)
 
 
+def collected(document: dict[str, Any]) -> None:
+    """What went, or would go, and how much stays."""
+    word = "would remove" if document["dry_run"] else "removed"
+    for path in document["removed"]:
+        _line(f"{word} {escape(path)}")
+    _line(f"{word} {len(document['removed'])} objects; {document['kept']} stay")
+
+
 def doctor(document: dict[str, Any]) -> None:
     """What was checked and what to mend."""
     for check in document["checks"]:

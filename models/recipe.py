@@ -165,6 +165,14 @@ class Gate(Section):
     bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
 
 
+class Retention(Section):
+    """What `gc` keeps of what no ref names any more."""
+
+    runs_days: Annotated[int, Field(ge=1)] = 90  # before the newest run's day; with their labels and landed days
+    champions: Annotated[int, Field(ge=1)] = 5  # before the one in service that a rollback can reach, with their runs
+    min_age_hours: Annotated[float, Field(ge=1)] = 24.0  # nothing younger goes: a run at work may need it
+
+
 class Recipe(Section):
     """The whole recipe. Two recipes with equal digests train and judge alike."""
 
@@ -177,6 +185,7 @@ class Recipe(Section):
     validation: Validation = Validation()
     drift: Drift = Drift()
     gate: Gate
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
@@ -233,8 +242,8 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe's content, 16 hex digits; comments and key order don't count."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """SHA-256 of the recipe's content, 16 hex digits; comments, key order and retention don't count."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"retention"}), sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

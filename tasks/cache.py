@@ -1,8 +1,7 @@
 """The local cache of what lies in a bucket: files by digest, and folders of hard links to them that appear whole.
 
-What a live process has asked for is never taken from under it: each process names it in a lease, a file that the
-kernel keeps locked until the process ends, however it ends. Of the rest, what was used longest ago goes first.
-Processes and threads may share a cache.
+What a live process has asked for is never taken from under it: each names it in its lease. Of the rest, what was used
+longest ago goes first. Processes and threads may share a cache.
 
 blobs/ab/DIGEST   files, named by what they hold
 folders/NAME/     opened objects and landed days: links to blobs, under the files' own names
@@ -12,11 +11,8 @@ staging/ID/       what is being fetched or written
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import threading
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -25,7 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from models.errors import StorageError
-from tasks.staging import is_held, locked, staging_folder, sweep_staging, sync
+from tasks.leases import Leases
+from tasks.staging import staging_folder, sweep_staging, sync
 
 BYTES_PER_GB = 10**9
 AT_ONCE = 8  # files that are fetched
@@ -46,8 +43,7 @@ class Cache:
     def __init__(self, folder: Path, limit_gb: float) -> None:
         """`folder` is made by the first use."""
         self._folder, self._limit_gb = folder, limit_gb
-        self._lease: tuple[int, int, set[str]] | None = None  # process, descriptor, what it names
-        self._thread_lock = threading.Lock()
+        self._leases = Leases(folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without the lease: another process takes its own."""
@@ -125,44 +121,18 @@ class Cache:
 
     def _use(self, names: Sequence[str]) -> None:
         """Name in this process's lease what it is about to use, before looking whether it is there."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._thread_lock, locked(self._folder / "lock", shared=True):
-            if self._lease is None or self._lease[0] != os.getpid():
-                self._lease = (os.getpid(), self._new_lease(), set())
-            _, descriptor, known = self._lease
-            new = set(names) - known
-            if new:
-                os.write(descriptor, "".join(f"{name}\n" for name in sorted(new)).encode())
-                known |= new
+        self._leases.name(names)
         for name in names:
             with suppress(FileNotFoundError):
                 os.utime(self._path_of(name))
-
-    def _new_lease(self) -> int:
-        """A file that is locked until this process ends."""
-        path = self._folder / "leases" / uuid.uuid4().hex
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return descriptor
-
-    def _in_use(self) -> set[str]:
-        """What live processes named; leases of dead ones go."""
-        names: set[str] = set()
-        for lease in (self._folder / "leases").glob("*"):
-            if is_held(lease):
-                names |= set(lease.read_text(encoding="utf-8").split())
-            else:
-                lease.unlink(missing_ok=True)
-        return names
 
     def _trim(self) -> None:
         """Back below the limit: folders that nobody uses, which cost no fetching anew, then blobs by their last use."""
         limit = self._limit_gb * BYTES_PER_GB
         if sum(size for _, size, _ in self._blobs()) <= limit:
             return
-        with locked(self._folder / "lock"), self.staging() as aside:
-            used = self._in_use()
+        with self._leases.collecting(), self.staging() as aside:
+            used = self._leases.in_use()
             for folder in list((self._folder / "folders").glob("*")):
                 if folder.name not in used:
                     folder.rename(aside / folder.name)

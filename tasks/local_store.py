@@ -7,17 +7,22 @@ import errno
 import hashlib
 import json
 import os
+import time
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.errors import StorageError
+from tasks.leases import Leases
 from tasks.staging import locked, staging_folder, sweep_staging, sync
-from tasks.store import MANIFEST, Ref, describe_files, inside, outrun, parse_stored_json
+from tasks.store import MANIFEST, Ref, describe_files, inside, outermost, outrun, parse_stored_json
 from tasks.whole import appearing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+IN_USE = "in_use"  # which objects live processes use
 
 
 class LocalStore:
@@ -26,6 +31,7 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         """`root` is made by the first write."""
         self._root = root
+        self._leases = Leases(root / IN_USE)
 
     @property
     def root(self) -> str:
@@ -48,11 +54,11 @@ class LocalStore:
         text = json.dumps(value, indent=1, sort_keys=True).encode()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path.with_suffix(".lock")):
+            with locked(path.with_suffix(".lock")), staging_folder(self._staging) as aside:
                 current = self.read_ref(name)
                 if (current and current.version) != (expected and expected.version):
                     raise outrun(name, self.root)
-                _write_durably(path, text)
+                _write_durably(path, text, aside)
         except OSError as error:
             raise self._failed("write the ref", name, error) from error
         return Ref(value, hashlib.sha256(text).hexdigest())
@@ -74,7 +80,8 @@ class LocalStore:
                 yield staging
                 text = describe_files(staging, meta)
                 _flush(staging)
-                _write_durably(staging / MANIFEST, text)
+                _write_durably(staging / MANIFEST, text, staging)
+                self._leases.name([path])
                 self._move_into_place(staging, self._root / inside(path))
         except OSError as error:
             raise self._failed("write", path, error) from error
@@ -87,6 +94,9 @@ class LocalStore:
     def open(self, path: str) -> Path | None:
         """The object's own folder, or None where the object doesn't exist."""
         folder = self._root / inside(path)
+        with contextlib.suppress(OSError):  # a disk that can't be written can still be read
+            if self._root.is_dir():
+                self._leases.name([path])
         return folder if (folder / MANIFEST).is_file() else None
 
     def file(self, path: str, name: str) -> Path | None:
@@ -103,6 +113,24 @@ class LocalStore:
         found = (self._root / inside(folder)).glob(f"*/{MANIFEST}")
         return sorted(f"{folder}/{path.parent.name}" for path in found)
 
+    def ages(self) -> dict[str, timedelta]:
+        """Every complete object under the root by its manifest's time, which publishing leaves alone."""
+        now, found = time.time(), {}
+        for folder in outermost(path.parent.relative_to(self._root).as_posix() for path in self._manifests()):
+            with contextlib.suppress(FileNotFoundError):
+                published = (self._root / folder / MANIFEST).stat().st_mtime
+                found[folder] = timedelta(seconds=max(0.0, now - published))
+        return found
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[set[str]]:
+        """What live processes on this machine have opened or published."""
+        try:
+            with self._leases.collecting():
+                yield self._leases.in_use()
+        except OSError as error:
+            raise self._failed("collect", "garbage", error) from error
+
     def remove(self, path: str) -> None:
         """Move the object aside, which takes it away whole, and remove it there."""
         try:
@@ -113,6 +141,7 @@ class LocalStore:
 
     def sweep(self) -> int:
         """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
+        self._leases.sweep()
         return sweep_staging(self._staging)
 
     def check_swaps(self) -> None:
@@ -133,6 +162,11 @@ class LocalStore:
     @property
     def _staging(self) -> Path:
         return self._root / "staging"
+
+    def _manifests(self) -> Iterator[Path]:
+        for folder in self._root.glob("*"):
+            if folder.is_dir() and folder.name not in {"staging", "refs", IN_USE}:
+                yield from folder.rglob(MANIFEST)
 
     def _move_into_place(self, staging: Path, target: Path) -> None:
         """Rename, which shows the object whole; a whole one that is there stays, and litter without manifest goes."""
@@ -165,15 +199,12 @@ def _flush(folder: Path) -> None:
         sync(path)
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    """Replace a file so that readers see the old bytes or the new ones, also after a power cut."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+def _write_durably(path: Path, content: bytes, aside: Path) -> None:
+    """Replace a file so that readers see the old bytes or the new ones, also after a power cut; `aside` is staged."""
+    new = aside / f".{path.name}"
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
     sync(path.parent)

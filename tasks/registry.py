@@ -40,9 +40,10 @@ def record_run(store: Store, plan: RunPlan) -> None:
 
 
 def recorded_run(store: Store, day: date) -> str | None:
-    """The newest run that was made for a day."""
+    """The newest run that was made for a day, unless `gc` removed it."""
     ref = store.read_ref(layout.run_ref(day))
-    return str(ref.value["current"]) if ref else None
+    run_id = str(ref.value["current"]) if ref else None
+    return run_id if run_id and store.manifest(layout.run_object(run_id)) else None
 
 
 def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
@@ -120,7 +121,8 @@ def describe_status(store: Store) -> dict[str, Any]:
             rejected.append({"date": ref_name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"]})
     landed = store.list_refs("days")
     days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs("runs")][-7:]
-    runs = [find_run(store, day) for day in reversed(days)]
+    recorded = [recorded_run(store, date.fromisoformat(day)) for day in reversed(days)]
+    runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
     return {
         "root": store.root,
         "recipe": name.value["current"] if name else None,

@@ -23,7 +23,7 @@ from tasks.cache import Blob, Cache
 from tasks.s3 import Bucket
 from tasks.s3_failures import ConflictError
 from tasks.s3_object import BY, WRITER, StoredObject, parse_object
-from tasks.store import MANIFEST, Ref, describe_files, inside, outrun, parse_stored_json
+from tasks.store import MANIFEST, Ref, describe_files, inside, outermost, outrun, parse_stored_json
 
 WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when its answer was lost; no part of the value
 DEAD_AFTER = timedelta(days=1)  # since a writer began to upload; it gives up long before
@@ -141,6 +141,18 @@ class S3Store:
         names = [stored.name for stored in self._bucket.keys(f"{folder}/")]
         found = (name.removesuffix(end) for name in names if name.endswith(end) and name.count("/") == depth)
         return sorted(path for path in found if BY not in path)
+
+    def ages(self) -> dict[str, timedelta]:
+        """Every complete object under the root by its manifest's time, on the service's own clock."""
+        now, end = self._bucket.now(), f"/{MANIFEST}"
+        published = {s.name.removesuffix(end): s.modified for s in self._bucket.keys("") if s.name.endswith(end)}
+        objects = outermost(path for path in published if BY not in path)
+        return {path: max(timedelta(0), now - published[path]) for path in objects}
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[set[str]]:
+        """Nothing: other machines hold no lock here, so the age alone protects what they use."""
+        yield set()
 
     def remove(self, path: str) -> None:
         """Remove an object, its manifest first; whoever opened it keeps what is in the cache."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,6 +66,12 @@ class Store(Protocol):
     def list_objects(self, folder: str) -> list[str]:
         """Paths of the complete objects right below a folder, sorted."""
 
+    def ages(self) -> dict[str, timedelta]:
+        """Every complete object under the root, and how long ago it was published, sorted by path."""
+
+    def collecting(self) -> contextlib.AbstractContextManager[set[str]]:
+        """Paths of objects that live processes use, where the root lies on their machine; no more join meanwhile."""
+
     def remove(self, path: str) -> None:
         """Remove an object, the manifest before the files, so that no reader takes a part for the whole."""
 
@@ -84,6 +92,15 @@ def inside(name: str) -> str:
         msg = f"{name!r}: expected a name below the root, received one that leads elsewhere. See `ctr-retrain status`."
         raise UsageError(msg)
     return name
+
+
+def outermost(paths: Iterable[str]) -> list[str]:
+    """Paths without those that lie below another: what holds a file of the manifest's name is still one object."""
+    found: list[str] = []
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if not found or not path.startswith(f"{found[-1]}/"):
+            found.append(path)
+    return found
 
 
 def digest_of(value: Any) -> str:

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from tasks.local_store import LocalStore
+from tasks.local_store import IN_USE, LocalStore
 
 
 def stored_names(store):
-    """Every file or key under the root that stays, without locks."""
+    """Every file or key under the root that stays, without locks and leases."""
     if isinstance(store, LocalStore):
         root = Path(store.root)
-        return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"}
+        files = [p for p in root.rglob("*") if p.is_file() and p.suffix != ".lock" and root / IN_USE not in p.parents]
+        return {p.relative_to(root).as_posix() for p in files}
     return {stored.name for stored in store._bucket.keys("")}
 
 

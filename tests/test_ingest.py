@@ -12,7 +12,8 @@ import pytest
 
 from models.errors import DataRejectedError, StorageError, UsageError
 from models.schema import Counts
-from tasks.ingest import load_ingested_day
+from tasks.ingest import ingest_day, load_ingested_day
+from tasks.landing_zone import LocalLandingZone
 from tasks.local_store import LocalStore
 from tests.landed_day import impression, ingest, quarantined, rows_of
 
@@ -235,3 +236,36 @@ def test_conservation_needs_every_row():
     assert Counts(3, 1, 1, 1).conserved
     assert not Counts(4, 1, 1, 1).conserved
     assert asdict(Counts(3, 1, 1, 1))["received"] == 3
+
+
+class _Outrun(LocalLandingZone):
+    """A landing zone in which, once its files were listed, one more lands and another run publishes the day."""
+
+    def __init__(self, folder, meanwhile):
+        super().__init__(folder)
+        self._meanwhile = meanwhile
+
+    def files(self, stream, day):
+        found = super().files(stream, day)
+        if stream == "impressions" and self._meanwhile:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
+        return found
+
+
+@pytest.mark.parametrize("kind", ["local_store", "s3_store"])
+def test_ingest_that_was_outrun_by_one_that_saw_more_files_takes_the_others_day(
+    kind, request, landing, land_rows, tiny_recipe, day, now
+):
+    store = request.getfixturevalue(kind)
+    land_rows("impressions", day, [impression("a")])
+
+    def meanwhile():
+        land_rows("impressions", day, [impression("b")], name="more.jsonl")
+        ingest(store, landing, tiny_recipe(), day, now)
+
+    outrun = ingest_day.fn(store, _Outrun(landing, meanwhile), tiny_recipe(), day, now)
+    assert outrun.impressions.kept == 2
+    ref = store.read_ref(f"days/{day}").value
+    assert ref["current"] == outrun.identity
+    assert [entry["current"] for entry in ref["history"]] == [outrun.identity]

@@ -72,7 +72,7 @@ def test_each_key_of_a_shipped_recipe_has_a_comment_there_or_in_the_demo_recipe(
 def test_demo_recipe_shows_every_key_that_there_is():
     shown = tomllib.loads(DEMO.read_text(encoding="utf-8"))
     whole = Recipe.model_validate(shown).model_dump()
-    for name in ("landing", "training", "weights", "validation", "drift", "gate"):
+    for name in ("landing", "training", "weights", "validation", "drift", "gate", "retention"):
         assert shown[name].keys() == whole[name].keys(), name
     assert shown["landing"]["columns"].keys() == whole["landing"]["columns"].keys()
     assert shown["channels"]["ad"].keys() == whole["channels"]["ad"].keys()
@@ -193,6 +193,7 @@ def test_digest_tells_content_and_nothing_else(load):
     }
     assert load(changes=reordered).digest == demo
     assert load(changes={"\nseed = 7": "\n#"}).digest == demo  # written out or left to its default
+    assert load(changes={"runs_days = 90": "runs_days = 30"}).digest == demo  # neither trains nor judges
     assert load(changes={"half_life_days = 7": "half_life_days = 8"}).digest != demo
 
 

@@ -1,0 +1,112 @@
+"""Rules of hostile input: it is data, or it is told; nothing is executed, and nothing outside the root is written."""
+
+import gzip
+import json
+
+import pytest
+
+from models.schema import Counts
+from tests.landed_day import impression, ingest, quarantined, rows_of
+
+FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]
+NAMES = [
+    "select",
+    "group",
+    "from",
+    "_reason",
+    "_row",
+    "_raw",
+    "hash",
+    "label_click",
+    "age_days_click",
+    "known",
+    "🙂",
+    "é",
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_columns_named_like_keywords_or_like_our_own_are_columns(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    land_rows("impressions", day, [impression("a", **dict.fromkeys(NAMES, "x")), impression("b")], name)
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=2, kept=2, duplicates=0, quarantined=0)
+    assert set(found.unknown_columns) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_features_may_be_named_like_keywords(store, landing, land_rows, tiny_recipe, day, now, name):
+    features = [
+        {"name": f"f{i}", "kind": "categorical", "column": column} for i, column in enumerate(("select", "hash"))
+    ]
+    land_rows("impressions", day, [impression("a", select="1; DROP TABLE known", hash="'")], name)
+    ingest(store, landing, tiny_recipe(features=features), day, now)
+    (kept,) = rows_of(store, day, "impressions")
+    assert (kept["select"], kept["hash"]) == ("1; DROP TABLE known", "'")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_values_of_a_megabyte_are_values(store, landing, land_rows, tiny_recipe, day, now, name):
+    land_rows("impressions", day, [impression("a", device="x" * 2**20, user_id="y" * 2**20), impression("b")], name)
+    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2
+    assert {len(row["device"]) for row in rows_of(store, day, "impressions")} == {2**20, 3}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_line_of_forty_megabytes_is_quarantined_and_its_neighbours_are_kept(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    land_rows("impressions", day, [impression("a"), impression("long", device="x" * 40 * 2**20), impression("b")], name)
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=3, kept=2, duplicates=0, quarantined=1)
+    (bad,) = quarantined(store, day)
+    assert bad["row"] == 2
+    assert "expected a line of at most 16 MiB" in bad["reason"]
+    assert len(bad["raw"]) == 2000
+
+
+@pytest.mark.parametrize("line", [json.dumps(impression("x")).encode() + b"\n", b" " * 100])
+def test_gzip_bomb_is_one_unreadable_file_beside_the_others(store, landing, land_rows, tiny_recipe, day, now, line):
+    land_rows("impressions", day, [impression("a")], "good.jsonl")
+    path = land_rows("impressions", day, [], "bomb.jsonl.gz")
+    path.write_bytes(gzip.compress(line * (3 * 10**7 // len(line))))
+    assert path.stat().st_size < 300_000
+    found = ingest(store, landing, tiny_recipe(landing={"max_file_gb": 0.01}), day, now)
+    assert found.impressions.kept == found.impressions.received == 1
+    assert "expected at most 10,737,418 bytes unpacked" in found.unreadable["impressions/bomb.jsonl.gz"]
+
+
+def test_link_out_of_the_landing_zone_or_to_no_file_is_told_and_not_read(
+    store, landing, land_rows, tiny_recipe, day, now, tmp_path
+):
+    good = land_rows("impressions", day, [impression("a")], "good.jsonl")
+    (tmp_path / "secret.jsonl").write_text(json.dumps(impression("secret")), encoding="utf-8")
+    elsewhere = land_rows("more", day, [impression("inside")], "inside.jsonl")
+    links = {"out": tmp_path / "secret.jsonl", "in": elsewhere, "nothing": tmp_path / "gone", "folder": landing}
+    for name, target in links.items():
+        (good.parent / f"{name}.jsonl").symlink_to(target)
+    (good.parent / "itself.jsonl").symlink_to(good.parent / "itself.jsonl")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert {row["event_id"] for row in rows_of(store, day, "impressions")} == {"a", "inside"}
+    reasons = {name.split("/")[1]: reason for name, reason in found.unreadable.items()}
+    assert set(reasons) == {"out.jsonl", "nothing.jsonl", "folder.jsonl", "itself.jsonl"}
+    assert "leads out of it" in reasons["out.jsonl"]
+    assert all("symbolic link to none" in reasons[f"{name}.jsonl"] for name in ("nothing", "folder", "itself"))
+
+
+def test_json_that_is_deep_wide_or_full_of_nothing_is_data_or_is_quarantined(store, landing, tiny_recipe, day, now):
+    path = landing / "impressions" / f"dt={day}" / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    wide = {**impression("wide"), **{f"key{number}": number for number in range(5000)}}
+    lines = [
+        json.dumps(impression("a")),
+        json.dumps(wide),
+        '{"event_id": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        json.dumps({**impression("nul"), "device": "a\0b"}),
+        "\0" * 1000,
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions.received == found.impressions.kept + found.impressions.quarantined == 5
+    assert {"a", "wide"} <= {row["event_id"] for row in rows_of(store, day, "impressions")}
