@@ -67,6 +67,9 @@ def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
     """Name and SHA-256 of each file: what makes two landings equal."""
     found = []
     for path in paths:
+        if path.is_symlink() and _link_problem(path):
+            found.append((path.name, _link_problem(path)))
+            continue
         try:
             with path.open("rb") as file:
                 found.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
@@ -135,6 +138,8 @@ def damaged_files(connection: duck.Connection, files: list[LandedFile]) -> dict[
 def _read_complete(
     connection: duck.Connection, path: Path, wanted: tuple[Column, ...], staging: Path, max_bytes: int
 ) -> LandedFile | UnreadableFile:
+    if problem := _link_problem(path):
+        return UnreadableFile(path.name, problem)
     landed = read_file(connection, path, wanted, staging, max_bytes, typed=True)
     if isinstance(landed, UnreadableFile):
         return landed
@@ -143,6 +148,20 @@ def _read_complete(
         reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
         return UnreadableFile(path.name, landed.damage or reason)
     return landed
+
+
+def _link_problem(path: Path) -> str:
+    """Why a landed symbolic link is not read: it leads out of the landing zone, or to no file. Else nothing."""
+    if not path.is_symlink():
+        return ""
+    zone = path.absolute().parents[2]  # below which streams have days, and days have files
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # to nothing, or to itself
+        return "expected a file, received a symbolic link to none"
+    if not target.is_relative_to(zone.resolve()):
+        return "expected a file of the landing zone, received a symbolic link that leads out of it"
+    return "" if target.is_file() else "expected a file, received a symbolic link to none"
 
 
 def _read_parquet(connection: duck.Connection, path: Path) -> LandedFile:

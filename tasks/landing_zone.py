@@ -55,7 +55,7 @@ class LocalLandingZone:
             msg = f"landing zone {self}: expected a folder, received none. Set --landing."
             raise UsageError(msg)
         found = (self._folder / stream / f"dt={day}").glob("*")
-        return sorted(path for path in found if path.is_file() and _counts(path.name))
+        return sorted(path for path in found if (path.is_file() or path.is_symlink()) and _counts(path.name))
 
     def days(self, stream: str) -> list[str]:
         """The days on which something landed."""

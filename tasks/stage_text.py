@@ -27,7 +27,7 @@ ROW = "file_row_number"  # 0-based among the file's rows; DuckDB's own name of a
 SLOW_PATH_ROWS = 50_000  # rows of one batch on the slow path
 SCRATCH_COMPRESSION = "lz4_raw"  # of files that live for minutes
 MALFORMED = pa.schema([("row", pa.int64()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
-STUMBLES = (duckdb.InvalidInputException, duckdb.ConversionException)
+STUMBLES = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotSupportedError)
 
 
 @dataclass(frozen=True)
