@@ -20,6 +20,23 @@ from tests.faulty_proxy import proxy_to
 ACCESS_KEY, SECRET_KEY = "AKIAFAKEFAKEFAKE1234", "fake+secret/that+must/not+leak+anywhere1"
 IMPATIENT = {"attempts": 3, "connect_seconds": 1, "read_seconds": 1}
 
+# moto looks at a condition and then writes, in two steps; one writer at a time makes that one, as on S3.
+SERVE = """
+import sys, threading
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+app, writing = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+def answer(environ, start_response):
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return app(environ, start_response)
+    with writing:
+        return app(environ, start_response)
+
+run_simple("127.0.0.1", int(sys.argv[1]), answer, threaded=True)
+"""
+
 
 class S3Server:
     """Started at once; `stop` kills it, and with it all that it held in memory."""
@@ -27,7 +44,7 @@ class S3Server:
     def __init__(self, port=None, **environment):
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-c", SERVE, str(self.port)]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
         )
