@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,13 +18,17 @@ import pytest
 from tasks import layout
 from tasks.champion import read_champions
 from tasks.local_store import LocalStore
+from tasks.store import MANIFEST
 from tests.command_line import at, run
+from tests.processes import finish, start_with
 from tests.small_world import FIRST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, command, write_recipe
+from tests.stored import stored_names
 
 COMMANDS = {
     "demo": {"--folder"},
     "simulate": {"--start", "--days", "--rows-per-day", "--out", "--seed"},
     "land": {"--from"},
+    "gc": {"--dry-run"},
     "ingest": {"--date"},
     "validate": {"--date"},
     "accept": {"--date", "--reason"},
@@ -381,8 +386,21 @@ def test_the_doctor_reports_each_check_and_claims_no_root(small_landing, recipe_
     failed = {name for name, check in checks.items() if not check["passed"]}
     assert failed <= {"disk"}  # a machine may be short of it
     assert answer.status == (4 if failed else 0)
-    assert LocalStore(tmp_path / "root").read_ref(layout.name_ref()) is None
-    assert not [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
+    store = LocalStore(tmp_path / "root")
+    assert store.read_ref(layout.name_ref()) is None
+    assert stored_names(store) == set()
+
+
+def test_gc_says_what_it_would_remove_and_removes_nothing_in_a_dry_run(tmp_path, recipe_file):
+    store = LocalStore(tmp_path / "root")
+    cli = at(tmp_path / "root", tmp_path / "landing", recipe_file)
+    finish(start_with(store, "with store.writing('days/2026-03-02/never', {}): pass\n"))
+    os.utime(tmp_path / "root" / "days" / "2026-03-02" / "never" / MANIFEST, (0, 0))
+    expected = {"root": store.root, "removed": ["days/2026-03-02/never"], "kept": 0}
+    assert cli("gc", "--dry-run", "--json").document == {**expected, "dry_run": True}
+    assert "would remove days/2026-03-02/never" in cli("gc", "--dry-run").stdout.replace("\n", "")
+    assert cli("gc", "--json").document == {**expected, "dry_run": False}
+    assert store.ages() == {}
 
 
 def test_the_doctor_names_what_is_to_be_mended_and_exits_with_4(root, tmp_path, monkeypatch):

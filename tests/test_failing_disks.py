@@ -6,7 +6,6 @@ import subprocess
 import sys
 import uuid
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,7 @@ from tasks.local_store import LocalStore
 from tasks.store import MANIFEST
 from tests.landed_day import impression
 from tests.processes import PROJECT, finish, start
-
-
-def everything_visible(root):
-    return {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"}
-
+from tests.stored import stored_names
 
 # --- disks that fail, as any user: a limit on file size, and a file where a folder should be
 
@@ -48,7 +43,7 @@ def assert_untouched(store):
     assert store.read_ref("champion").value == {"current": "1"}
     assert store.list_objects("days/d") == ["days/d/1"]
     assert (store.open("days/d/1") / "rows").read_bytes() == b"abc"
-    assert everything_visible(Path(store.root)) == {"days/d/1/rows", f"days/d/1/{MANIFEST}", "refs/champion.json"}
+    assert stored_names(store) == {"days/d/1/rows", f"days/d/1/{MANIFEST}", "refs/champion.json"}
 
 
 def test_file_that_the_disk_does_not_take_publishes_nothing(published):
