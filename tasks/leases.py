@@ -24,7 +24,7 @@ class Leases:
     def __init__(self, folder: Path) -> None:
         """`folder` is made by the first name."""
         self._folder = folder
-        self._lease: tuple[int, int, set[str]] | None = None  # process, descriptor, what it names
+        self._lease: tuple[int, int, set[str], Path] | None = None  # process, descriptor, names, file
         self._thread_lock = threading.Lock()
         self._collector: int | None = None  # the thread that collects: what it only looks at needs no name
 
@@ -43,9 +43,11 @@ class Leases:
             self._folder.mkdir(parents=True, exist_ok=True)
             with locked(self._folder / "lock", shared=True):
                 if self._lease is None or self._lease[0] != os.getpid():
-                    self._lease = (os.getpid(), self._new_lease(), set())
-                _, descriptor, known = self._lease
-                os.write(descriptor, "".join(f"{name}\n" for name in sorted(wanted - known)).encode())
+                    descriptor, path = self._new_lease()
+                    self._lease = (os.getpid(), descriptor, set(), path)
+                _, _, known, path = self._lease
+                with path.open("a", encoding="utf-8") as file:
+                    file.writelines(f"{name}\n" for name in sorted(wanted - known))
                 known |= wanted
 
     @contextmanager
@@ -75,10 +77,10 @@ class Leases:
             with self.collecting():
                 self.in_use()
 
-    def _new_lease(self) -> int:
-        """A file that is locked until this process ends."""
+    def _new_lease(self) -> tuple[int, Path]:
+        """A file that is locked until this process ends; by a reader, so that its disk can become read-only."""
         path = self._folder / "leases" / uuid.uuid4().hex
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # never closed: it goes with the process
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return descriptor
+        return descriptor, path

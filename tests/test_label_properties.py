@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from tasks.label import label_day, label_files
 from tasks.local_store import LocalStore
@@ -98,13 +97,6 @@ def test_each_outcome_that_was_kept_has_one_reason(recipe, world):
             found = account_outcomes(place.store, recipe, day, DAYS[-1], folder)
             assert {reason: rows for reason, rows in found.items() if rows} == reasons(world, recipe, day, DAYS[-1])
             assert sum(found.values()) == place.ingested[day].outcomes.kept
-
-
-@any_world
-@given(worlds(), st.integers(1, 1000))
-def test_labels_do_not_depend_on_the_order_or_grouping_of_files(recipe, world, grouping):
-    with landed(world, recipe) as one, landed(world, recipe, grouping) as other:
-        assert all_labels(one.store, recipe) == all_labels(other.store, recipe)
 
 
 @any_world

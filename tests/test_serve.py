@@ -67,7 +67,7 @@ def test_serve_registers_the_schedule_fires_by_itself_and_stops_with_its_server(
         assert abs((date.fromisoformat(document["date"]) - today).days) <= 2
 
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=150)
         assert not answers(server)
     finally:
         if process.poll() is None:
