@@ -141,7 +141,8 @@ class LocalStore:
 
     def sweep(self) -> int:
         """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
-        self._leases.sweep()
+        with contextlib.suppress(OSError):  # what can't be written now is swept by a later run
+            self._leases.sweep()
         return sweep_staging(self._staging)
 
     def check_swaps(self) -> None:
