@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from models.days import day_range
+from models.maturity import final_age
 
 if TYPE_CHECKING:
     from models.recipe import Recipe
@@ -44,8 +44,7 @@ def final_age_days(recipe: Recipe) -> int:
 def _outcome_days(recipe: Recipe) -> int:
     if recipe.inline_label:
         return 0
-    hours = max(hours for channel in recipe.channels.values() for hours in channel.windows_hours.values())
-    return ceil(hours / 24) + recipe.landing.grace_days
+    return max(final_age(recipe, name, kind) for name, c in recipe.channels.items() for kind in c.windows_hours)
 
 
 def label_definition(recipe: Recipe) -> dict[str, Any]:

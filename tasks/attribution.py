@@ -57,8 +57,7 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
     within = {
         kind: " ".join(
             f"WHEN {duck.text(name)} THEN coalesce(k.{_time(kind, age)} BETWEEN i.ts "
-            f"AND i.ts + {window(recipe, name, kind)} "
-            f"AND k.{_landing(kind, age)} <= DATE '{event_day + timedelta(days=age)}', false)"
+            f"AND i.ts + {window(recipe, name, kind)}, false)"
             for name, channel in recipe.channels.items()
             if kind in channel.windows_hours
             for age in [final_age(recipe, name, kind)]

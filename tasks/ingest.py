@@ -117,7 +117,7 @@ def _look(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
     """The landing day that the ref names; raises DataRejectedError where the day was not ingested."""
     path = current_day_object(store, day)
-    file = store.file(path, "summary.json") if path else None
+    file = store.file(path, SUMMARY_FILE) if path else None
     if path is None or file is None:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)

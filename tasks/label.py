@@ -79,7 +79,7 @@ def label_files(store: Store, day: LabelledDay) -> list[Path]:
 def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> bool:
     """Whether the labels of an event day as of a day were published before."""
     *_, path = _inputs(store, recipe, event_day, as_of)
-    return store.open(path) is not None
+    return store.manifest(path) is not None
 
 
 def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple[dict[date, str], dict[date, str], str]:

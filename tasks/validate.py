@@ -22,6 +22,7 @@ from tasks import layout
 from tasks.expectations import run_expectations
 from tasks.ingest import IngestedDay, current_day_object, load_ingested_day
 from tasks.landing_zone import LandingZone
+from tasks.layout import PROFILE_FILE, VALUES_FILE
 from tasks.store import Ref, Store, digest_of
 
 
@@ -105,7 +106,7 @@ def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) ->
 
 def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
     """Whether these bounds were evaluated over the day's current data; raises DataRejectedError where it has none."""
-    return store.open(_path(recipe, load_ingested_day(store, day))) is not None
+    return store.manifest(_path(recipe, load_ingested_day(store, day))) is not None
 
 
 def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
@@ -155,7 +156,7 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
 
     Raises DataRejectedError where fewer expectations were evaluated than were asked for: an empty check passes nothing.
     """
-    profile_file, values_file = (store.file(ingested.path, name) for name in ("profile.parquet", "values.parquet"))
+    profile_file, values_file = (store.file(ingested.path, name) for name in (PROFILE_FILE, VALUES_FILE))
     assert profile_file is not None
     assert values_file is not None
     counts = (ingested.impressions, ingested.outcomes)

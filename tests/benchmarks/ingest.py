@@ -116,10 +116,10 @@ def run(engine: str, form: str, folder: Path) -> dict[str, float]:
 
 
 def _ours(folder, form):
-    from tasks.ingest import ingest_day  # noqa: PLC0415 - seconds of imports that others don't have
-    from tasks.label import label_day  # noqa: PLC0415
-    from tasks.landing_zone import LocalLandingZone  # noqa: PLC0415
-    from tasks.local_store import LocalStore  # noqa: PLC0415
+    from tasks.ingest import ingest_day
+    from tasks.label import label_day
+    from tasks.landing_zone import LocalLandingZone
+    from tasks.local_store import LocalStore
 
     def work(target):
         store, started = LocalStore(target), time.perf_counter()
@@ -146,7 +146,7 @@ def _rewrite(folder, form):
 
 
 def _pandas(folder, form):
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     def work(target):
         rows = pd.concat([pd.read_parquet(file) for file in sorted(folder.glob("impressions/*/*"))], ignore_index=True)
