@@ -30,6 +30,9 @@ def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Co
     landing = recipe.landing
     selects = []
     for piece in slices:
+        if piece.file.cleaned:
+            selects.append(_select_cleaned(piece, ["event_id", "channel"], columns))
+            continue
         identity = event_id(landing, piece.file.columns, day, piece.file.name, ROW)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
         selects.append(_select_from(piece, [f"{identity} AS event_id", *channel], columns, landing))
@@ -53,7 +56,12 @@ def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Co
 
 def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
     """The same for outcomes."""
-    selects = [_select_from(piece, [], OUTCOME_COLUMNS, recipe.landing) for piece in slices]
+    selects = [
+        _select_cleaned(piece, [], OUTCOME_COLUMNS)
+        if piece.file.cleaned
+        else _select_from(piece, [], OUTCOME_COLUMNS, recipe.landing)
+        for piece in slices
+    ]
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
         *_time_rules(day),
@@ -81,11 +89,25 @@ def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column]
             f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
         ]
     packed = ", ".join(f"{duck.name(name)} := {duck.name(name)}" for name in file.columns)
+    return _select(piece, expressions, f"to_json(struct_pack({packed}))")
+
+
+def _select_cleaned(piece: Slice, names: list[str], columns: Iterable[Column]) -> str:
+    """The same of a file that holds our columns, each row of it usable."""
+    expressions = [duck.name(name) for name in names if name not in {column.name for column in columns}]
+    for column in columns:
+        answers = (duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong"))
+        expressions += [duck.name(column.name), *(f"false AS {answer}" for answer in answers)]
+    return _select(piece, expressions, "NULL::JSON")
+
+
+def _select(piece: Slice, expressions: list[str], raw: str) -> str:
+    """Of a slice these columns and the rows' origin."""
     origin = [
         f"{piece.number} AS _slice",
-        f"{duck.text(file.name)} AS _file",
+        f"{duck.text(piece.file.name)} AS _file",
         f"{ROW} AS _row",
-        f"to_json(struct_pack({packed})) AS _raw",
+        f"{raw} AS _raw",
     ]
     return f"SELECT {', '.join([*expressions, *origin])} FROM {piece.table}"
 

@@ -7,6 +7,7 @@ that is torn, the rows before the tear are kept, and it counts as unreadable all
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from models.errors import DataRejectedError, StorageError
 from tasks import duck
 from tasks.footer import Footer, read_footer
 from tasks.stage_text import ROW, Malformed, stage_csv, stage_json_lines
-from tasks.text_file import look_over
+from tasks.text_file import PACKINGS, look_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,27 +28,25 @@ if TYPE_CHECKING:
 
 CSV_FORMATS = (".csv", ".tsv")
 JSON_FORMATS = (".jsonl", ".ndjson", ".json")
-PACKINGS = (".gz", ".zst")
 
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A readable file as Parquet, its own or staged, with the lines that hold no row."""
+    """A readable file as a table, with the lines that hold no row.
+
+    table: of a query; each row has its number in the column ROW. cleaned: a Parquet file of the rows in our columns,
+    where each of them is usable; `table` then has these columns, and `names` are still those that landed.
+    """
 
     name: str  # file name below the day's landing folder
-    parquet: Path
+    table: str
     columns: dict[str, str]  # name → DuckDB type
     rows: int
-    numbered: bool = False  # whether the Parquet holds ROW as a column of its own
+    names: frozenset[str]
     malformed: Malformed = field(default_factory=Malformed)
     damage: str = ""  # what tore the file
     footer: Footer = field(default_factory=Footer)
-
-    @property
-    def table(self) -> str:
-        """The rows as a table of a query, each with its number in the column ROW."""
-        numbering = "" if self.numbered else ", file_row_number=true"
-        return f"read_parquet({duck.path(self.parquet)}{numbering}, hive_partitioning=false)"
+    cleaned: Path | None = None
 
     @property
     def positions(self) -> int:
@@ -79,38 +78,47 @@ def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
     return found
 
 
+CleanFile = Callable[[LandedFile], str]
+"""The query that makes our columns of a file, and fails at the first row that can't be used."""
+
+
 def read_file(
     connection: duck.Connection,
     path: Path,
     wanted: tuple[Column, ...],
     staging: Path,
     max_bytes: int,
-    *,
-    typed: bool = False,
+    clean: CleanFile | None = None,
 ) -> LandedFile | UnreadableFile:
     """One landed file, a text staged below `staging`; `wanted` names the columns to look for in JSON lines.
 
-    max_bytes: of the file, unpacked. typed: whether JSON's numbers may be read as such, and not as they are written.
-    Raises StorageError where the file is whole and staging it failed: a full disk must not look like a bad file.
+    max_bytes: of the file, unpacked. clean: with it JSON's numbers are read as such, without it as they are written,
+    and a text file whose rows are all usable is cleaned at once. Raises StorageError where the file is whole and
+    staging it failed: a full disk must not look like a bad file.
     """
     try:
         if path.suffix == ".parquet":
             return _read_parquet(connection, path)
         if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
-            return _read_text(connection, path, wanted, staging, max_bytes, typed=typed)
+            return _read_text(connection, path, wanted, staging, max_bytes, clean)
     except (duckdb.Error, UnicodeError) as error:
         return UnreadableFile(path.name, _first_line(error))
     return UnreadableFile(path.name, "expected .parquet, .jsonl or .csv, with .gz, .zst or nothing behind it")
 
 
 def read_day(
-    connection: duck.Connection, paths: list[Path], wanted: tuple[Column, ...], staging: Path, max_bytes: int
+    connection: duck.Connection,
+    paths: list[Path],
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    clean: CleanFile,
 ) -> tuple[list[LandedFile], list[UnreadableFile]]:
     """All files of one stream and day, a core each; a file without a required column is unreadable.
 
     Raises DataRejectedError where files landed and none of them could be read.
     """
-    read = partial(_read_complete, wanted=wanted, staging=staging, max_bytes=max_bytes)
+    read = partial(_read_complete, wanted=wanted, staging=staging, max_bytes=max_bytes, clean=clean)
     landed = duck.in_parallel(connection, read, paths)
     files = [file for file in landed if isinstance(file, LandedFile)]
     unreadable = [file for file in landed if isinstance(file, UnreadableFile)]
@@ -136,12 +144,17 @@ def damaged_files(connection: duck.Connection, files: list[LandedFile]) -> dict[
 
 
 def _read_complete(
-    connection: duck.Connection, path: Path, wanted: tuple[Column, ...], staging: Path, max_bytes: int
+    connection: duck.Connection,
+    path: Path,
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    clean: CleanFile,
 ) -> LandedFile | UnreadableFile:
     if problem := _link_problem(path):
         return UnreadableFile(path.name, problem)
-    landed = read_file(connection, path, wanted, staging, max_bytes, typed=True)
-    if isinstance(landed, UnreadableFile):
+    landed = read_file(connection, path, wanted, staging, max_bytes, clean)
+    if isinstance(landed, UnreadableFile) or landed.cleaned:
         return landed
     missing = [column.source for column in wanted if column.required and column.source not in landed.columns]
     if missing:
@@ -165,10 +178,11 @@ def _link_problem(path: Path) -> str:
 
 
 def _read_parquet(connection: duck.Connection, path: Path) -> LandedFile:
-    file = LandedFile(path.name, path, {}, 0)
-    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {file.table}").fetchall()
-    rows = duck.scalar(connection, f"SELECT count(*) FROM {file.table}")
-    return LandedFile(path.name, path, {row[0]: row[1] for row in described}, rows, footer=read_footer(path))
+    table = _parquet_table(path)
+    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
+    columns = {row[0]: row[1] for row in described}
+    rows = duck.scalar(connection, f"SELECT count(*) FROM {table}")
+    return LandedFile(path.name, table, columns, rows, frozenset(columns), footer=read_footer(path))
 
 
 def _read_text(
@@ -177,31 +191,52 @@ def _read_text(
     wanted: tuple[Column, ...],
     staging: Path,
     max_bytes: int,
-    *,
-    typed: bool,
+    clean: CleanFile | None,
 ) -> LandedFile | UnreadableFile:
     """Look the file over, then stage it; a torn one line by line up to the tear."""
     json_lines = _format_of(path) in JSON_FORMATS
-    look = look_over(path, max_bytes, json_keys=json_lines)
-    if look.too_large:
-        reason = f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
-        return UnreadableFile(path.name, reason)
-    sources = [column.source for column in wanted]
     target = staging / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.parquet"
+    unpacked = target.with_suffix(".txt")
+
+    def clean_table(table: str, columns: dict[str, str]) -> str:
+        assert clean is not None
+        return clean(LandedFile(path.name, table, columns, 0, frozenset(columns)))
+
     try:
+        look = look_over(path, max_bytes, unpacked, json_keys=json_lines)
+        if look.too_large:
+            reason = f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
+            return UnreadableFile(path.name, reason)
         if json_lines:
-            texts = {column.source for column in wanted if column.kind != "number" or not typed}
-            names, numbers = [*sources, *look.keys], set(sources) - texts
-            staged = stage_json_lines(connection, path, names, numbers, target, torn=bool(look.damage))
+            types = {c.source: "DOUBLE" if clean and c.kind == "number" else "VARCHAR" for c in wanted}
+            staged = stage_json_lines(connection, path, look, types, target, clean_table if clean else None)
         else:
-            staged = stage_csv(connection, path, target, torn=bool(look.damage))
+            staged = stage_csv(connection, path, look, target, clean_table if clean else None)
     except (duckdb.IOException, OSError) as error:
         msg = (
             f"staging {path}: expected a disk with room, received: {_first_line(error)}. "
             "Nothing was published; free space or mend the disk and run again."
         )
         raise StorageError(msg) from error
-    return LandedFile(path.name, **vars(staged), damage=look.damage or "", footer=read_footer(target))
+    finally:
+        unpacked.unlink(missing_ok=True)
+    return LandedFile(
+        path.name,
+        _parquet_table(target, numbered=staged.numbered),
+        staged.columns,
+        staged.rows,
+        staged.names,
+        staged.malformed,
+        look.damage or "",
+        Footer() if staged.cleaned else read_footer(target),
+        target if staged.cleaned else None,
+    )
+
+
+def _parquet_table(path: Path, *, numbered: bool = False) -> str:
+    """The rows as a table of a query, numbered in the column ROW; `numbered`: the file holds that column itself."""
+    numbering = "" if numbered else ", file_row_number=true"
+    return f"read_parquet({duck.path(path)}{numbering}, hive_partitioning=false)"
 
 
 def _format_of(path: Path) -> str:

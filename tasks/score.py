@@ -57,7 +57,7 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
             raise DataRejectedError(msg)
         selects = [f"{expression} AS {duck.name(f'_model_{name}')}" for name, expression in inputs.items()]
         rows = f"SELECT * EXCLUDE ({ROW}), "
-        order = f" ORDER BY {ROW}" if file.parquet != source else ""
+        order = f" ORDER BY {ROW}" if source.suffix != ".parquet" else ""
         query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         _write(batches.schema, _checked(batches, source), scorer, file.rows, target)

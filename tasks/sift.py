@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -97,7 +98,8 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
 
     Raises DataRejectedError where files came in and none can be read, StorageError where rows don't add up.
     """
-    files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes)
+    clean = partial(_clean_or_fail, stream)
+    files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes, clean)
     reasons = {file.name: file.reason for file in unreadable}
     try:
         counts = _split(connection, stream, files, folder)
@@ -112,9 +114,16 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
             raise DataRejectedError(msg, unreadable=damaged) from None
         counts = _split(connection, stream, files, folder)
     reasons |= {file.name: file.damage for file in files if file.damage}
-    columns = {name for file in files for name in file.columns}
+    columns = {name for file in files for name in file.names}
     rows_in_files = sum(file.positions for file in files)
     return Sifted(counts, rows_in_files, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
+
+
+def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
+    """The query of a whole file's rows as they are published; one that can't be used is an error."""
+    rows = stream.query([Slice(0, file, 0, file.positions)])
+    fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
+    return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
 
 
 def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path) -> Counts:
@@ -225,16 +234,26 @@ def _only(slices: Iterable[Slice], places: pa.Table, table: str) -> list[Slice]:
 
 def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path) -> tuple[int, int]:
     """Second pass over a part: its rows to keep, a file an event day, and its bad ones; returns how many of each."""
-    rows = stream.query([_without(connection, piece) for piece in scan.part.slices])
-    kept = 0
+    slices = [_without(connection, piece) for piece in scan.part.slices]
+    rows, kept = stream.query(slices), 0
     for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
         event_day = stream.day - timedelta(days=age)
         query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {stream.bucket.holds}"
         if len(scan.ages) > 1:
             query += f" AND ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
         target = folder / stream.name / layout.part_file(event_day, scan.part.number)
+        if len(scan.ages) == 1 and (ready := _published_as_it_is(stream, scan, slices)):
+            ready.replace(target)
+            kept += scan.rows_in
+            continue
         kept += duck.scalar(connection, duck.copy_to(target, query))
     return kept, _quarantine_rows(connection, stream, scan, folder) if scan.bad.num_rows else 0
+
+
+def _published_as_it_is(stream: Stream, scan: _Scan, slices: list[Slice]) -> Path | None:
+    """The cleaned file that holds the part's rows and no others, if there is one."""
+    whole = len(slices) == 1 and not slices[0].condition and scan.rows_in == slices[0].file.rows
+    return slices[0].file.cleaned if whole and stream.bucket == WHOLE else None
 
 
 def _without(connection: duck.Connection, piece: Slice) -> Slice:

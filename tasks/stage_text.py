@@ -1,13 +1,15 @@
-"""Text files staged as Parquet: all columns as texts, rows in the file's order, malformed lines apart.
+"""Text files staged as Parquet, rows in the file's order, malformed lines apart.
 
-The fast path lets DuckDB read a file; where it stumbles, or the file is torn, the file is read again line by line, and
-each line that can't be read is kept with its number and the reason.
+Three ways, each for what the one before stumbles over. DuckDB reads the file and makes our columns of it at once, which
+goes well where every row is usable. DuckDB reads it as it landed, all columns as texts. A torn file, or one with
+malformed lines, is read line by line, and each line that can't be read is kept with its number and the reason.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,10 +20,14 @@ import pyarrow.parquet as pq
 from tasks import duck
 from tasks.footer import read_footer
 from tasks.lines import MalformedRow, Rows, parse_csv, parse_json_lines, printable
-from tasks.text_file import Lines
+from tasks.text_file import Lines, Look
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+Clean = Callable[[str, dict[str, str]], str]
+"""Makes of a table with ROW, whose columns are named with their types, a query of our columns that fails at the first
+row that can't be used."""
 
 ROW = "file_row_number"  # 0-based among the file's rows; DuckDB's own name of a Parquet row's number
 SLOW_PATH_ROWS = 50_000  # rows of one batch on the slow path
@@ -55,55 +61,95 @@ class Malformed:
 
 @dataclass(frozen=True)
 class Staged:
-    """A staged file. `numbered`: whether it holds ROW as a column, since malformed lines are missing among its rows."""
+    """A staged file.
+
+    names: that landed, of columns with a value. numbered: whether the Parquet holds ROW as a column, since malformed
+    lines are missing among its rows. cleaned: whether it holds our columns and no others, each row of them usable.
+    """
 
     parquet: Path
     columns: dict[str, str]  # name → DuckDB type
     rows: int
+    names: frozenset[str]
     numbered: bool = False
+    cleaned: bool = False
     malformed: Malformed = Malformed()
 
 
-def stage_csv(connection: duck.Connection, path: Path, target: Path, *, torn: bool) -> Staged:
+def stage_csv(connection: duck.Connection, path: Path, look: Look, target: Path, clean: Clean | None) -> Staged:
     """A CSV file with a header, or a TSV file, as Parquet at `target`."""
     delimiter = "\t" if ".tsv" in path.suffixes else ","
     names = _distinct_names(next(csv.reader(Lines(path), delimiter=delimiter), ["no_header"]))
+    columns = dict.fromkeys(names, "VARCHAR")
     source = (
-        f"read_csv({duck.path(path)}, auto_detect=false, header=true, columns={_all_text(names)}, "
+        f"read_csv({duck.path(look.plain)}, auto_detect=false, header=true, columns={_typed(columns)}, "
         f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
     )
-    fast = None if torn else _stage_fast(connection, source, dict.fromkeys(names, "VARCHAR"), target)
-    return fast or _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
+    for way in () if look.damage else (clean, None):
+        with suppress(*STUMBLES):
+            return _stage_fast(connection, source, columns, target, frozenset(names), way)
+    return _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
 
 
 def stage_json_lines(
-    connection: duck.Connection, path: Path, wanted: list[str], numbers: set[str], target: Path, *, torn: bool
+    connection: duck.Connection,
+    path: Path,
+    look: Look,
+    wanted: dict[str, str],
+    target: Path,
+    clean: Clean | None,
 ) -> Staged:
-    """A file of JSON lines as Parquet at `target`, with the wanted keys; one that no row has is no column.
+    """A file of JSON lines as Parquet at `target`, with the wanted keys and others; one that no row has is no column.
 
-    numbers: keys that are read as such where the whole file lets them; where one doesn't, all are texts.
+    wanted: key → DuckDB type, in which it is read where the whole file lets it; where one doesn't, all are texts.
     """
-    names = _different_names(wanted)
-    staged = None
-    for types in ({name: "DOUBLE" for name in names if name in numbers}, {}):
-        columns = {name: types.get(name, "VARCHAR") for name in names}
-        typed = ", ".join(f"{duck.text(name)}: '{type_}'" for name, type_ in columns.items())
-        source = f"read_json({duck.path(path)}, format='newline_delimited', columns={{{typed}}}, "
-        staged = None if torn else _stage_fast(connection, f"{source}hive_partitioning=false)", columns, target)
-        if staged or not types:
-            break
+    names = _different_names([*wanted, *look.keys])
+    staged = None if look.damage else _stage_json_fast(connection, look, wanted, names, target, clean)
     staged = staged or _stage_lines(path, parse_json_lines, names, target)
-    empty = read_footer(staged.parquet).always_null if staged.rows else frozenset()
-    return replace(staged, columns={name: type_ for name, type_ in staged.columns.items() if name not in empty})
+    if staged.cleaned or not staged.rows:
+        return staged
+    empty = read_footer(staged.parquet).always_null
+    columns = {name: type_ for name, type_ in staged.columns.items() if name not in empty}
+    return replace(staged, columns=columns, names=frozenset(columns))
 
 
-def _stage_fast(connection: duck.Connection, source: str, columns: dict[str, str], target: Path) -> Staged | None:
-    """DuckDB reads the file in its order; None where it stumbles over a line."""
-    try:
+def _stage_json_fast(
+    connection: duck.Connection, look: Look, wanted: dict[str, str], names: list[str], target: Path, clean: Clean | None
+) -> Staged | None:
+    """As DuckDB reads it, cleaned, typed or as texts; None where a line is malformed."""
+    known = {name: wanted[name] for name in names if name in wanted}
+    typed = {name: wanted.get(name, "VARCHAR") for name in names}
+    seen = frozenset(look.keys) & frozenset(names)
+    ways: list[tuple[dict[str, str], Clean | None]] = [(known, clean)] if clean and known else []
+    ways += [(columns, None) for columns in (typed, dict.fromkeys(names, "VARCHAR"))]
+    for columns, way in ways:
+        source = (
+            f"read_json({duck.path(look.plain)}, format='newline_delimited', columns={_typed(columns)}, "
+            "hive_partitioning=false)"
+        )
+        try:
+            return _stage_fast(connection, source, columns, target, seen, way)
+        except STUMBLES as error:
+            if "Malformed JSON" in str(error):
+                return None
+    return None
+
+
+def _stage_fast(
+    connection: duck.Connection,
+    source: str,
+    columns: dict[str, str],
+    target: Path,
+    names: frozenset[str],
+    clean: Clean | None,
+) -> Staged:
+    """DuckDB reads the file in its order; raises one of STUMBLES where it can't read a line, or not clean a row."""
+    if clean is None:
         rows = duck.scalar(connection, duck.copy_to(target, f"SELECT * FROM {source}", SCRATCH_COMPRESSION))
-    except STUMBLES:
-        return None
-    return Staged(target, columns, rows)
+        return Staged(target, columns, rows, names)
+    numbered = f"(SELECT *, row_number() OVER () - 1 AS {ROW} FROM {source})"
+    rows = duck.scalar(connection, duck.copy_to(target, clean(numbered, columns)))
+    return Staged(target, {}, rows, names, cleaned=True)
 
 
 def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:
@@ -121,7 +167,8 @@ def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list
             reason = f"torn: {lines.damage}"
             malformed.write(asdict(MalformedRow(position + 2, lines.count + 1, reason, printable(lines.torn))))
     columns = dict.fromkeys(names, "VARCHAR")
-    return Staged(target, columns, rows.count, numbered=True, malformed=Malformed(malformed.count, aside))
+    names_seen = frozenset(names)
+    return Staged(target, columns, rows.count, names_seen, numbered=True, malformed=Malformed(malformed.count, aside))
 
 
 class _Writer:
@@ -152,8 +199,8 @@ class _Writer:
         self._batch.clear()
 
 
-def _all_text(names: list[str]) -> str:
-    return "{" + ", ".join(f"{duck.text(name)}: 'VARCHAR'" for name in names) + "}"
+def _typed(columns: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{duck.text(name)}: '{type_}'" for name, type_ in columns.items()) + "}"
 
 
 def _different_names(keys: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """A landed text file as it comes, compressed or not: its blocks, its lines, and whether it is whole.
 
 Everything is bounded: a line by MAX_LINE_BYTES, the file by what the caller allows. A torn file gives its lines up to
-the tear, and then says so.
+the tear, and then says so. A packed file is unpacked once, and what reads it afterwards reads the plain text.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from isal import igzip, isal_zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +29,9 @@ SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
 SAMPLED_BYTES = 1 << 16
 MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
 
-Damage = (OSError, EOFError, zlib.error)
+PACKINGS = (".gz", ".zst")
+
+Damage: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, isal_zlib.error)  # type: ignore[assignment]
 
 
 class CutLine(str):
@@ -37,36 +42,49 @@ class CutLine(str):
 
 @dataclass(frozen=True)
 class Look:
-    """What one pass over a file found: its bytes unpacked, JSON keys seen, and what is wrong with it."""
+    """What one pass over a file found: where it stands unpacked, JSON keys seen, and what is wrong with it."""
 
-    size: int
+    plain: Path
     keys: tuple[str, ...]
     damage: str | None
     too_large: bool = False
 
 
-def look_over(path: Path, max_bytes: int, *, json_keys: bool) -> Look:
+def look_over(path: Path, max_bytes: int, unpacked: Path, *, json_keys: bool) -> Look:
     """Unpack a file to its end, or to `max_bytes`, and collect the keys of its first lines and of some later ones.
 
-    Each line of the first 2 MiB is looked at, then one block of 64 KiB in every 8 MiB.
+    A packed file comes to stand plain at `unpacked`; raises OSError where it can't be written there. Of keys, each line
+    of the first 2 MiB is looked at, then one block of 64 KiB in every 8 MiB.
     """
-    size, keys, rest = 0, dict[str, None](), b""
-    try:
-        for number, block in enumerate(blocks(path)):
+    look = _look(path, _fast_blocks(path), max_bytes, unpacked, json_keys=json_keys)
+    return _look(path, blocks(path), max_bytes, unpacked, json_keys=json_keys) if look.damage else look
+
+
+def _look(path: Path, source: Iterator[bytes], max_bytes: int, unpacked: Path, *, json_keys: bool) -> Look:
+    plain, size, keys, rest = path, 0, dict[str, None](), b""
+    with ExitStack() as stack:
+        if path.suffix in PACKINGS:
+            plain = unpacked
+            target = stack.enter_context(plain.open("wb"))
+        for number in count():
+            try:
+                block = next(source, b"")
+            except Damage as error:
+                return Look(plain, tuple(keys), str(error))
+            if not block:
+                break
             size += len(block)
             if size > max_bytes:
-                return Look(size, tuple(keys), None, too_large=True)
-            if not json_keys:
-                continue
-            if number < WHOLE_BLOCKS:
+                return Look(plain, tuple(keys), None, too_large=True)
+            if plain != path:
+                target.write(block)
+            if json_keys and number < WHOLE_BLOCKS:
                 *lines, rest = (rest + block).split(b"\n")
                 _add_keys(keys, lines)
-            elif number % SAMPLED_EVERY == 0:
+            elif json_keys and number % SAMPLED_EVERY == 0:
                 _add_keys(keys, block[:SAMPLED_BYTES].split(b"\n")[1:-1])
-    except Damage as error:
-        return Look(size, tuple(keys), str(error))
     _add_keys(keys, [rest])
-    return Look(size, tuple(keys), None)
+    return Look(plain, tuple(keys), None)
 
 
 def blocks(path: Path) -> Iterator[bytes]:
@@ -76,6 +94,16 @@ def blocks(path: Path) -> Iterator[bytes]:
         return
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
         yield from _gathered(stream)
+
+
+def _fast_blocks(path: Path) -> Iterator[bytes]:
+    """The same, four times as fast where the file is gzipped; a torn one may give nothing at all."""
+    if path.suffix != ".gz":
+        yield from blocks(path)
+        return
+    with igzip.IGzipFile(path) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            yield block
 
 
 def _gathered(stream: Any) -> Iterator[bytes]:

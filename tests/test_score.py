@@ -4,7 +4,6 @@ import csv
 import gzip
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -262,7 +261,7 @@ def test_without_a_champion_there_is_nothing_to_score_with(rows, tmp_path):
 
 def test_a_file_with_our_names_is_read_by_them_alone_where_a_recipe_uses_one_of_them_for_something_else(tiny_recipe):
     recipe = tiny_recipe(landing={"columns": {"user_id": "device"}})  # their device is our user
-    file = LandedFile("sample.parquet", Path("sample.parquet"), {"user_id": "VARCHAR", "device": "VARCHAR"}, 1)
+    file = LandedFile("sample.parquet", "sample", {"user_id": "VARCHAR", "device": "VARCHAR"}, 1, frozenset())
     wanted = ("user_id", "device")
     assert '"user_id"' in _inputs(file, recipe, wanted, our_names=True)["user_id"]
     assert '"device"' in _inputs(file, recipe, wanted, our_names=False)["user_id"]

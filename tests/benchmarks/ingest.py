@@ -116,6 +116,8 @@ def run(engine: str, form: str, folder: Path) -> dict[str, float]:
 
 
 def _ours(folder, form):
+    import pandas as pd  # noqa: F401 - Arrow imports it with the first NumPy array that it sees
+
     from tasks.ingest import ingest_day
     from tasks.label import label_day
     from tasks.landing_zone import LocalLandingZone
