@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from models.errors import DataRejectedError, UsageError
-from models.recipe import Feature
+from models.feature import Feature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 MISSING_TIME = -(2**63)  # the int64 that stands for "no time" in the served graph
 HOUR_MICROSECONDS = 3_600_000_000
@@ -37,15 +37,6 @@ class Encoded:
 
     ids: npt.NDArray[np.int32]
     numeric: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class NumericState:
-    """What standardises the numeric features, in the recipe's order: log transform or not, mean and scale after it."""
-
-    log: tuple[bool, ...]
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
 
 
 def fields(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
@@ -210,30 +201,6 @@ def _clock(microseconds: Any, kind: str) -> Any:
     """Hour of the day (0 to 23) or day of the week (Monday 0), UTC; of NumPy arrays and tensors alike."""
     hours = microseconds // HOUR_MICROSECONDS
     return hours % 24 if kind == "hour" else (hours // 24 + EPOCH_WEEKDAY) % 7
-
-
-def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple[Feature, ...]) -> NumericState:
-    """Mean and standard deviation of the transformed numbers, over chunks of raw rows (n, numbers).
-
-    Values that aren't finite are left out; a feature without values gets mean 0, one that never varies scale 1.
-    Chunks are merged by Chan, Golub and LeVeque (1983), equation 2.1.
-    """
-    log = tuple(feature.transform == "log" for feature in numbers(features))
-    count, mean, squares = np.zeros(len(log)), np.zeros(len(log)), np.zeros(len(log))
-    for chunk in chunks:
-        raw = chunk.astype(np.float64)
-        values = np.where(log, np.sign(raw) * np.log1p(np.abs(raw)), raw)
-        finite = np.isfinite(values)
-        n = finite.sum(0)
-        chunk_mean = np.where(finite, values, 0).sum(0) / np.maximum(n, 1)
-        deviation = np.where(finite, values - chunk_mean, 0)
-        share = n / np.maximum(count + n, 1)
-        squares += (deviation**2).sum(0) + (chunk_mean - mean) ** 2 * count * share
-        mean += (chunk_mean - mean) * share
-        count += n
-    scale = np.sqrt(squares / np.maximum(count, 1))
-    scale[scale <= np.maximum(1e-6 * np.abs(mean), 1e-30)] = 1.0
-    return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()))
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")

@@ -10,79 +10,20 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
+from models.embedding import FusedEmbedding
 from models.features import field_offsets, fields, numbers
-from models.optimizer import EMBEDDING_TABLE
+from models.standardize import StandardizedNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models.features import NumericState
     from models.recipe import Recipe, Training
+    from models.standardize import NumericState
 
     # (embedded ids (batch, fields, dim + 1), numbers (batch, 2 · numbers), recipe, seeds, bias) → logit (batch, 1)
     Network = Callable[[Any, Any, Training, Iterator[int], float], Any]
-
-EMBEDDING_SPREAD = 0.01  # of the initial embeddings, uniform around 0
-CLIP = 10.0  # standard deviations
-
-
-@keras.saving.register_keras_serializable("ctr_retrain")
-class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
-    """Raw numbers (batch, numbers) → (batch, 2 · numbers): standardised and clipped, then a flag each for "missing".
-
-    log: sign(x) · ln(1 + |x|) before standardising. A missing value counts as the mean. Without numbers, one column of
-    zeros: products of empty matrices make oneDNN abort the process.
-    """
-
-    def __init__(self, state: dict[str, Any], **options: Any) -> None:
-        """Take a NumericState as a dictionary, which Keras can save."""
-        super().__init__(**options)
-        self.state = state
-
-    def call(self, raw: Any) -> Any:
-        """The standardised numbers and flags."""
-        if not self.state["mean"]:
-            return tf.zeros((tf.shape(raw)[0], 1))
-        log, mean, scale = (tf.constant(self.state[name], tf.float32) for name in ("log", "mean", "scale"))
-        missing = tf.math.is_nan(raw)
-        values = tf.where(log > 0, tf.sign(raw) * tf.math.log1p(tf.abs(raw)), raw)
-        standardized = tf.clip_by_value((values - mean) / scale, -CLIP, CLIP)
-        return tf.concat([tf.where(missing, 0.0, standardized), tf.cast(missing, tf.float32)], axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
-        return {**super().get_config(), "state": dict(self.state)}
-
-
-@keras.saving.register_keras_serializable("ctr_retrain")
-class FusedEmbedding(keras.layers.Layer):  # type: ignore[misc]
-    """Rows of one table for the ids of all fields: (batch, fields) → (batch, fields, width).
-
-    Read by tf.nn.embedding_lookup on the variable itself: keras.layers.Embedding reads the whole table, which
-    TensorFlow then copies at every sparse update.
-    """
-
-    def __init__(self, rows: int, width: int, seed: int, **options: Any) -> None:
-        """Take the table's shape and the seed of its initial values."""
-        super().__init__(**options)
-        self.rows, self.width, self.seed = rows, width, seed
-        spread = keras.initializers.RandomUniform(-EMBEDDING_SPREAD, EMBEDDING_SPREAD, seed=seed)
-        self.table = self.add_weight(shape=(rows, width), initializer=spread, name=EMBEDDING_TABLE, autocast=False)
-
-    def call(self, ids: Any) -> Any:
-        """Embedded ids."""
-        return tf.nn.embedding_lookup(self.table.value, ids)
-
-    def compute_output_shape(self, ids_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """(batch, fields, width)."""
-        return (*ids_shape, self.width)
-
-    def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
-        return {**super().get_config(), "rows": self.rows, "width": self.width, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from models.errors import UsageError
+from models.feature import Feature
 from models.landing_contract import Columns, Landing
-from models.section import Section
+from models.section import Name, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,6 @@ Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
 WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
 ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Cost(Section):
@@ -81,21 +81,6 @@ class Channel(Section):
             msg = f"more_kinds: expected others than positive_kind, received {self.positive_kind!r}"
             raise ValueError(msg)
         return self
-
-
-class Feature(Section):
-    """One input of the model, computed from one column of the impression."""
-
-    name: Name
-    kind: Literal["categorical", "numeric", "hour", "weekday"]
-    column: str = ""  # default: the feature's name
-    buckets: Annotated[int, Field(ge=2, le=2**30)] = 2**14  # categorical: rows of the hashed embedding
-    transform: Literal["none", "log"] = "none"  # numeric: log is sign(x)·ln(1 + |x|), before standardising
-
-    @property
-    def source(self) -> str:
-        """The impression column that is read."""
-        return self.column or ("ts" if self.kind in ("hour", "weekday") else self.name)
 
 
 class Training(Section):

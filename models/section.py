@@ -1,8 +1,12 @@
-"""What each part of the recipe is: immutable, and strict about its keys."""
+"""What each part of the recipe is: immutable, and strict about its keys; and what a name in it is."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Section(BaseModel):

@@ -24,9 +24,10 @@ from models.bundle import save_serving, serving_model
 from models.calibration import Calibration, fit_calibration
 from models.device import prepare_device
 from models.errors import TrainingDivergedError
-from models.features import encode, fields, fit_numeric_state, numbers, raw_columns
+from models.features import encode, fields, numbers, raw_columns
 from models.network import build_network
 from models.recipe import Recipe
+from models.standardize import fit_numeric_state
 from models.training import predict_logits, train
 from models.verdict import Check
 from models.weights import Factors

@@ -12,9 +12,11 @@ import tensorflow as tf
 from models.bundle import Scorer, save_serving, serving_model, signature_names
 from models.calibration import Calibration
 from models.errors import DataRejectedError, StorageError
-from models.features import NumericState, encode
+from models.feature import Feature
+from models.features import encode
 from models.network import build_network
-from models.recipe import Channel, Cost, Feature, Gate, Recipe, Training
+from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.standardize import NumericState
 from models.training import predict_logits
 
 FEATURES = (

@@ -9,19 +9,18 @@ import pytest
 import tensorflow as tf
 
 from models.errors import DataRejectedError, UsageError
+from models.feature import Feature
 from models.features import (
     MISSING_TIME,
     FeatureEncoder,
-    NumericState,
     as_numbers,
     as_texts,
     as_times,
     encode,
     field_offsets,
-    fit_numeric_state,
     raw_columns,
 )
-from models.recipe import Feature
+from models.standardize import NumericState, fit_numeric_state
 
 USER = Feature(name="user", kind="categorical", buckets=1000)
 CITY = Feature(name="city", kind="categorical", column="town", buckets=10)

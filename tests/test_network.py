@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.features import NumericState
-from models.network import StandardizedNumbers, build_network, linear_terms, pairwise_products
+from models.feature import Feature
+from models.network import build_network, linear_terms, pairwise_products
 from models.optimizer import EMBEDDING_TABLE
-from models.recipe import Channel, Cost, Feature, Gate, Recipe, Training
+from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.standardize import NumericState, StandardizedNumbers
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 FEATURES = (

@@ -9,9 +9,10 @@ import pytest
 from models.batches import TrainingRows, make_batches
 from models.device import prepare_device
 from models.errors import TrainingDivergedError
-from models.features import NumericState
+from models.feature import Feature
 from models.network import build_network
-from models.recipe import Channel, Cost, Feature, Gate, Recipe, Training, Weights
+from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
+from models.standardize import NumericState
 from models.training import predict_logits, train
 from models.weights import ClassMass, compute_factors
 

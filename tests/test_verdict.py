@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.recipe import Channel, Cost, Feature, Gate, Recipe
+from models.feature import Feature
+from models.recipe import Channel, Cost, Gate, Recipe
 from models.verdict import Check, JudgedRows, judge
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
