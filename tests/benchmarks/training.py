@@ -130,7 +130,7 @@ def run_once(system: str, folder: Path, rows: int, seed: int, pythons: dict[str,
 
 
 def quality(folder: Path, label: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """AUC, log loss, share of the way from the constant's log loss to the truth's; nothing where nothing was trained."""
+    """AUC, log loss, and the share of the constant's way to the truth's log loss; nothing where nothing was trained."""
     from models.metrics import roc_auc
 
     if not (folder / "predicted.npy").exists():
