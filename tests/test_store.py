@@ -134,8 +134,8 @@ def test_removed_object_is_gone_and_leaves_nothing(store):
     for name in ("1", "2"):
         with store.writing(f"days/d/{name}", {}) as folder:
             (folder / "rows").write_bytes(b"abc")
-    store.remove("days/d/1")
-    store.remove("days/d/1")
+    store.remove(["days/d/1"])
+    store.remove(["days/d/1"])
     assert store.open("days/d/1") is None
     assert store.list_objects("days/d") == ["days/d/2"]
     assert not any(name.startswith("days/d/1") for name in stored_names(store))
