@@ -33,7 +33,6 @@ from tests.stored import stored_names
 FLIPS, KILLS = draws(8, 150), draws(3, 40)
 AT_ONCE = timedelta(0)
 SECOND_FILE = f"impressions/dt={DAY}/1.jsonl"
-pytestmark = pytest.mark.timeout(draws(300, 1800))
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -115,7 +115,6 @@ def forget(place):
         place.store._bucket.delete([stored.name for stored in place.store._bucket.keys("")])
 
 
-@pytest.mark.timeout(1800)
 def test_killed_at_any_moment_leaves_the_old_state_or_the_new_one_and_the_next_run_finishes_and_sweeps(
     undisturbed, new_root, tmp_path
 ):

@@ -5,16 +5,18 @@ A few rounds in `make test`, more in `make soak`; each begins at another moment 
 
 import random
 import time
-from dataclasses import replace
+from functools import cache
 
 import pytest
 
 from models.errors import BusyError
+from models.recipe import Recipe
 from tasks import layout
 from tasks.champion import Tenure, read_champions, take_over
 from tasks.deploy import deploy_challenger
 from tasks.label import label_day
 from tasks.local_store import LocalStore
+from tests.conftest import TINY
 from tests.counts import draws
 from tests.forked import Forked
 from tests.landed_day import ingest
@@ -23,7 +25,6 @@ from tests.stored import stored_names
 
 BOTH = ("outcomes", "impressions")
 ROUNDS = draws(2, 20)  # a rule and store
-pytestmark = pytest.mark.timeout(draws(300, 1800))
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -61,15 +62,22 @@ def run_deploy(place, version):
         return "busy"
 
 
-def undisturbed(place, folder, *landings):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
     """What one process alone makes of one landing after another: all objects, and the day's path after each."""
-    alone = replace(place, store=LocalStore(folder / "root"), landing=folder / "landing")
-    paths = []
-    for part, streams in landings:
-        land(alone.landing, part, streams)
-        paths.append(run_ingest(alone)[0])
-        run_label(alone)
-    return contents(alone.store), paths
+
+    @cache
+    def made(buckets, *landings):
+        folder = tmp_path_factory.mktemp("alone")
+        recipe = Recipe.model_validate({**TINY, "landing": {"buckets": buckets}})
+        alone, paths = Place(LocalStore(folder / "root"), folder / "landing", recipe), []
+        for part, streams in landings:
+            land(alone.landing, part, streams)
+            paths.append(run_ingest(alone)[0])
+            run_label(alone)
+        return contents(alone.store), paths
+
+    return lambda place, *landings: made(place.recipe.landing.buckets, *landings)
 
 
 def check_whole(place, expected):
@@ -82,11 +90,11 @@ def check_whole(place, expected):
         assert place.store.open(path) is not None  # on S3: fetched, and verified
 
 
-def test_two_ingests_of_a_day_at_once_publish_it_once_and_both_return_it(new_place, chance, tmp_path):
-    for number in range(ROUNDS):
+def test_two_ingests_of_a_day_at_once_publish_it_once_and_both_return_it(new_place, chance, undisturbed):
+    for _ in range(ROUNDS):
         place = new_place()
         land(place.landing, 0)
-        expected, (path,) = undisturbed(place, tmp_path / f"alone{number}", (0, BOTH))
+        expected, (path,) = undisturbed(place, (0, BOTH))
         first, second = Forked(run_ingest, place), Forked(run_ingest, place)
         first.go()
         time.sleep(chance.uniform(0, 0.1))
@@ -98,12 +106,12 @@ def test_two_ingests_of_a_day_at_once_publish_it_once_and_both_return_it(new_pla
         check_whole(place, expected)
 
 
-def test_ingest_that_began_before_a_file_landed_never_overrules_one_that_saw_it(new_place, chance, tmp_path):
-    for number in range(ROUNDS):
+def test_ingest_that_began_before_a_file_landed_never_overrules_one_that_saw_it(new_place, chance, undisturbed):
+    for _ in range(ROUNDS):
         place = new_place()
         land(place.landing, 0)
-        landings = (0, BOTH), (1, ["impressions"])
-        expected, (early, full) = undisturbed(place, tmp_path / f"alone{number}", *landings)
+        landings = (0, BOTH), (1, ("impressions",))
+        expected, (early, full) = undisturbed(place, *landings)
         first, second = Forked(run_ingest, place), Forked(run_ingest, place)
         first.go()
         time.sleep(chance.uniform(0, 0.6))
@@ -118,11 +126,11 @@ def test_ingest_that_began_before_a_file_landed_never_overrules_one_that_saw_it(
         check_whole(place, expected)
 
 
-def test_two_that_label_a_day_at_once_publish_one_object(new_place, chance, tmp_path):
-    for number in range(ROUNDS):
+def test_two_that_label_a_day_at_once_publish_one_object(new_place, chance, undisturbed):
+    for _ in range(ROUNDS):
         place = new_place()
         land(place.landing, 0)
-        expected, _ = undisturbed(place, tmp_path / f"alone{number}", (0, BOTH))
+        expected, _ = undisturbed(place, (0, BOTH))
         run_ingest(place)
         first, second = Forked(run_label, place), Forked(run_label, place)
         first.go()
@@ -133,11 +141,11 @@ def test_two_that_label_a_day_at_once_publish_one_object(new_place, chance, tmp_
         check_whole(place, expected)
 
 
-def test_labels_that_are_made_while_a_newer_day_is_ingested_are_of_the_one_or_the_other(new_place, chance, tmp_path):
-    for number in range(ROUNDS):
+def test_labels_that_are_made_while_a_newer_day_is_ingested_are_of_the_one_or_the_other(new_place, chance, undisturbed):
+    for _ in range(ROUNDS):
         place = new_place()
         land(place.landing, 0)
-        expected, _ = undisturbed(place, tmp_path / f"alone{number}", (0, BOTH), (1, BOTH))
+        expected, _ = undisturbed(place, (0, BOTH), (1, BOTH))
         run_ingest(place)
         land(place.landing, 1)
         labelling, ingesting = Forked(run_label, place), Forked(run_ingest, place)
