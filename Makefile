@@ -13,7 +13,7 @@ help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
 	@echo "make test              lint, types, tests"
-	@echo "make soak              crash, race and statistical tests at full counts; about MINUTES minutes"
+	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
 	@echo "make lock              choose versions anew and write the lock files"
 	@echo "make clean             remove .venv and var/"
