@@ -7,12 +7,13 @@ export PYTHONDONTWRITEBYTECODE =
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-emit-index-url --no-annotate --no-header --quiet
 
-.PHONY: help demo demo-open-bandit test lint lock clean
+.PHONY: help demo demo-open-bandit test soak lint lock clean
 
 help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
 	@echo "make test              lint, types, tests"
+	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
 	@echo "make lock              choose versions anew and write the lock files"
 	@echo "make clean             remove .venv and var/"
@@ -28,6 +29,11 @@ demo-open-bandit: .venv/installed
 test: lint
 	infra/browser.sh
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.
+soak: .venv/installed
+	SOAK=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --override-ini timeout=3000 \
+	    $$(grep -l "^from tests.counts" tests/test_*.py)
 
 lint: .venv/installed
 	.venv/bin/ruff check .

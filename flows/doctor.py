@@ -65,7 +65,7 @@ def probe(store: Store) -> None:
     with store.writing(path, {}) as folder:
         (folder / "probe").write_text("written by doctor", encoding="utf-8")
     store.open(path)
-    store.remove(path)
+    store.remove([path])
     store.check_swaps()
 
 

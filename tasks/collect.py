@@ -28,16 +28,17 @@ def collect_garbage(
     spared = timedelta(hours=recipe.retention.min_age_hours) if min_age is None else min_age
     with store.collecting() as in_use:
         ages = store.ages()  # before the refs are read: what is published and named meanwhile is not among these
-        needed = in_use | _needed(store, recipe, list(ages))
-        removed = [path for path, age in ages.items() if path not in needed and age >= spared]
+        young = {path for path, age in ages.items() if age < spared}
+        kept = _needed(store, recipe, ages, in_use | young)
+        removed = [path for path in ages if path not in kept]
         if not dry_run:
-            for path in removed:
-                store.remove(path)
+            removed = store.remove(removed, lambda: _needed(store, recipe, store.ages()))
     return {"root": store.root, "dry_run": dry_run, "removed": removed, "kept": len(ages) - len(removed)}
 
 
-def _needed(store: Store, recipe: Recipe, paths: list[str]) -> set[str]:
-    """All that a ref or a kept run leads to, whether it is there or not."""
+def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable[str] = ()) -> set[str]:
+    """What is spared, and all that a ref or a kept run leads to, whether it is there or not; with their pieces."""
+    paths = list(paths)
     current_days = {f"{name}/{ref['current']}" for name, ref in _refs(store, "days")}
     judged = {ref[key] for _, ref in _refs(store, "accepted") for key in ("day_object", "validation")}
     versions = _kept_versions(read_champions(store), recipe.retention.champions)
@@ -48,7 +49,8 @@ def _needed(store: Store, recipe: Recipe, paths: list[str]) -> set[str]:
     labels = {path for manifest in manifests for path in manifest["labels"]}
     labels |= _labels_at_hand(store, recipe, paths, current_days)
     rows = current_days | judged | labels | _inputs(store, labels)
-    return rows | runs | models | _pieces(store, rows)
+    rows |= {path for path in spared if path.startswith(("days/", "labels/"))}
+    return {*spared, *rows, *runs, *models, *_pieces(store, rows)}
 
 
 def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -87,14 +88,22 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
         msg = f"model {run_id}: expected a run with a trained challenger, received none. See `ctr-retrain models`."
         raise UsageError(msg)
     description = json.loads((run / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
-    path = layout.model_object(run_id)
+    _publish_bundle(store, run, description)
+    tenure = Tenure(run_id, description["day"], description["data_through"], action, reason, now.isoformat())
+    refusal = take_over(store, tenure)
+    if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now
+        _publish_bundle(store, run, description)
+    return refusal
+
+
+def _publish_bundle(store: Store, run: Path, description: dict[str, Any]) -> None:
+    """The run's challenger as a model, unless it is there."""
+    path = layout.model_object(description["run_id"])
     if store.manifest(path) is None:
         meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
         meta |= {"recipe_digest": description["recipe_digest"], "code": description["code"]}
         with store.writing(path, meta) as folder:
             shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True)
-    tenure = Tenure(run_id, description["day"], description["data_through"], action, reason, now.isoformat())
-    return take_over(store, tenure)
 
 
 def served_model(store: Store, version: str) -> tuple[str, Path]:

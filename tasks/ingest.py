@@ -26,7 +26,7 @@ from tasks.fan_out import FanOut
 from tasks.landing import fingerprint
 from tasks.landing_zone import LandingZone
 from tasks.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
-from tasks.pieces import PIECES, WHOLE, Bucket, piece_of
+from tasks.pieces import PIECES, WHOLE, Bucket, open_existing, piece_of
 from tasks.profile import add_profiles_up, write_profile
 from tasks.sift import Stream, sift
 from tasks.store import Store, digest_of
@@ -97,6 +97,9 @@ def _ingest_once(
     if ref is None or ref.value["current"] != identity:
         history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
         store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
+        if not store.stays(path):  # found above, and nothing named it until now
+            msg = f"{path} under {store.root}: expected the object, received none: `gc` just removed it. Run again."
+            raise BusyError(msg)
     return load_ingested_day(store, day)
 
 
@@ -166,7 +169,7 @@ def _fill_by_pieces(
         pieces = [work(number) for number in numbers]
     else:
         pieces = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
-    folders = [folder for piece in pieces if (folder := store.open(piece)) is not None]
+    folders = [open_existing(store, piece) for piece in pieces]
     with store.writing(path, {**meta, PIECES: pieces}) as folder:
         summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]
         summary = summaries[0]

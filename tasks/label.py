@@ -26,7 +26,7 @@ from tasks.arrivals import add_arrivals_up, count_arrivals, write_arrivals
 from tasks.attribution import LANDED_LATE, known_outcomes, labelled
 from tasks.ingest import current_day_object
 from tasks.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
-from tasks.pieces import PIECES, WHOLE, Bucket, opened, piece_of
+from tasks.pieces import PIECES, WHOLE, Bucket, open_existing, opened, piece_of
 from tasks.progress import progress_of
 from tasks.store import Store, digest_of
 
@@ -61,7 +61,7 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
             with store.writing(path, meta) as folder:
                 _fill(folder, _sources(store, impressions, outcomes), recipe, event_day)
         else:
-            work = partial(_make_piece, store, recipe, event_day, as_of)
+            work = partial(_make_piece, store, recipe, event_day, impressions, outcomes, path)
             pieces = [work(number) for number in range(recipe.landing.buckets)]
             _fill_from_pieces(store, path, {**meta, PIECES: pieces})
     file = store.file(path, SUMMARY_FILE)
@@ -116,10 +116,20 @@ def _sources(store: Store, impressions: dict[date, str], outcomes: dict[date, st
     return _Sources(files(impressions, IMPRESSIONS), files(outcomes, OUTCOMES), bucket)
 
 
-def _make_piece(store: Store, recipe: Recipe, event_day: date, as_of: date, number: int) -> str:
-    """Publish the labels of one bucket of events; returns their path."""
+def _make_piece(
+    store: Store,
+    recipe: Recipe,
+    event_day: date,
+    impressions: dict[date, str],
+    outcomes: dict[date, str],
+    path: str,
+    number: int,
+) -> str:
+    """Publish the labels of one bucket of events, from the landed days that all pieces are made of; returns its path.
+
+    Were the days' refs read anew for each piece, an ingest between two of them would leave half of each.
+    """
     bucket = Bucket(number, recipe.landing.buckets)
-    impressions, outcomes, path = _inputs(store, recipe, event_day, as_of)
     piece = piece_of(path, bucket)
     if store.manifest(piece) is None:
         with store.writing(piece, {"event_day": event_day, "piece_of": path}) as folder:
@@ -129,7 +139,7 @@ def _make_piece(store: Store, recipe: Recipe, event_day: date, as_of: date, numb
 
 def _fill_from_pieces(store: Store, path: str, meta: dict[str, Any]) -> None:
     """Publish a label object whose rows lie in pieces: what was counted of them, added up."""
-    folders = [folder for piece in meta[PIECES] if (folder := store.open(piece)) is not None]
+    folders = [open_existing(store, piece) for piece in meta[PIECES]]
     with store.writing(path, meta) as folder:
         add_arrivals_up(folders, folder)
         summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]

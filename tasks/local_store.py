@@ -20,7 +20,7 @@ from tasks.store import MANIFEST, Ref, describe_files, inside, outermost, outrun
 from tasks.whole import appearing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 IN_USE = "in_use"  # which objects live processes use
 
@@ -131,13 +131,21 @@ class LocalStore:
         except OSError as error:
             raise self._failed("collect", "garbage", error) from error
 
-    def remove(self, path: str) -> None:
-        """Move the object aside, which takes it away whole, and remove it there."""
-        try:
-            with contextlib.suppress(FileNotFoundError), staging_folder(self._staging) as aside:
-                (self._root / inside(path)).rename(aside / "removed")
-        except OSError as error:
-            raise self._failed("remove", path, error) from error
+    def remove(self, paths: Iterable[str], _needed: Callable[[], Collection[str]] = set, /) -> list[str]:
+        """Move each object aside, which takes it away whole, and remove it there; leases tell who needs what."""
+        removed = []
+        for path in paths:
+            try:
+                with contextlib.suppress(FileNotFoundError), staging_folder(self._staging) as aside:
+                    (self._root / inside(path)).rename(aside / "removed")
+                    removed.append(path)
+            except OSError as error:
+                raise self._failed("remove", path, error) from error
+        return removed
+
+    def stays(self, path: str) -> bool:
+        """Whether it is there; naming it took a lease, so that it stays."""
+        return self.manifest(path) is not None
 
     def sweep(self) -> int:
         """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.errors import StorageError
 from tasks import layout
 
 if TYPE_CHECKING:
@@ -46,13 +47,25 @@ def piece_of(path: str, bucket: Bucket) -> str:
 
 
 def opened(store: Store, path: str, bucket: Bucket = WHOLE) -> list[Path]:
-    """The folders that hold an object's rows, or at least those of one bucket; none where there is no object.
+    """The folders that hold an object's rows, or at least those of one bucket.
 
     An object that was cut into another number of pieces is opened whole: its rows of the bucket lie in all of them.
+    Raises StorageError where any of them is missing: its rows would be missing without a word.
     """
     manifest = store.manifest(path)
     pieces: list[str] = [path] if manifest is None else manifest.get(PIECES, [path])
     if piece_of(path, bucket) in pieces:
         pieces = [piece_of(path, bucket)]
-    folders = [store.open(piece) for piece in pieces]
-    return [folder for folder in folders if folder is not None]
+    return [open_existing(store, piece) for piece in pieces]
+
+
+def open_existing(store: Store, path: str) -> Path:
+    """The folder of an object that something names; raises StorageError where it is gone."""
+    folder = store.open(path)
+    if folder is None:
+        msg = (
+            f"{path} under {store.root}: expected the object, which a ref or another object names, received none: it "
+            "was removed, perhaps by `gc` on another machine meanwhile. Run `ingest` for its day, then run again."
+        )
+        raise StorageError(msg)
+    return folder

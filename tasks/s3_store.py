@@ -13,7 +13,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tasks.cache import Blob, Cache
 from tasks.s3 import Bucket
 from tasks.s3_failures import ConflictError
 from tasks.s3_object import BY, WRITER, StoredObject, parse_object
+from tasks.s3_removal import WITHIN, Removal
 from tasks.store import MANIFEST, Ref, describe_files, inside, outermost, outrun, parse_stored_json
 
 WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when its answer was lost; no part of the value
@@ -32,9 +33,21 @@ DEAD_AFTER = timedelta(days=1)  # since a writer began to upload; it gives up lo
 class S3Store:
     """The store below a prefix of a bucket; what an opened object's folder holds are links into the cache."""
 
-    def __init__(self, bucket: Bucket, cache: Cache, *, dead_after: timedelta = DEAD_AFTER) -> None:
-        """Nothing is asked of the service yet. dead_after: how old a writer must be to be taken for dead."""
+    def __init__(
+        self,
+        bucket: Bucket,
+        cache: Cache,
+        *,
+        dead_after: timedelta = DEAD_AFTER,
+        removes_within: timedelta = WITHIN,
+    ) -> None:
+        """Nothing is asked of the service yet.
+
+        dead_after, removes_within: how old a writer's mark, and a remover's, must be for its owner to be taken for
+        dead.
+        """
         self._bucket, self._cache, self._dead_after = bucket, cache, dead_after
+        self._removes_within = removes_within
 
     @property
     def root(self) -> str:
@@ -154,12 +167,14 @@ class S3Store:
         """Nothing: other machines hold no lock here, so the age alone protects what they use."""
         yield set()
 
-    def remove(self, path: str) -> None:
-        """Remove an object, its manifest first; whoever opened it keeps what is in the cache."""
-        found = self._find(path)
-        if found:
-            self._bucket.delete([f"{path}/{MANIFEST}"])
-            self._delete_below(found.files)
+    def remove(self, paths: Iterable[str], needed: Callable[[], Collection[str]] = set, /) -> list[str]:
+        """Remove objects, their manifests first; whoever opened one keeps what is in the cache."""
+        return Removal(self._bucket, self._find, self._removes_within).remove(list(paths), needed)
+
+    def stays(self, path: str) -> bool:
+        """Whether it is there, once no `gc` that began before can remove it any more."""
+        Removal(self._bucket, self._find, self._removes_within).wait(path)
+        return self._find(path) is not None
 
     def sweep(self) -> int:
         """Remove the files of writers that died; returns how many there were. One at work is too young to be swept."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -72,8 +72,17 @@ class Store(Protocol):
     def collecting(self) -> contextlib.AbstractContextManager[set[str]]:
         """Paths of objects that live processes use, where the root lies on their machine; no more join meanwhile."""
 
-    def remove(self, path: str) -> None:
-        """Remove an object, the manifest before the files, so that no reader takes a part for the whole."""
+    def remove(self, paths: Iterable[str], needed: Callable[[], Collection[str]] = set, /) -> list[str]:
+        """Remove objects, each manifest before the files, so that no reader takes a part for the whole.
+
+        Where no lease keeps others off, what `needed` names once all are marked is spared. Returns what was removed.
+        """
+
+    def stays(self, path: str) -> bool:
+        """Whether an object that a ref names since just now is there to stay: a `gc` that didn't see the ref is over.
+
+        False: it was found before the ref named it, and is gone; it has to be made anew.
+        """
 
     def sweep(self) -> int:
         """Remove what writers that died left behind; returns how many. A writer at work is spared."""

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.errors import DataRejectedError
+from models.errors import BusyError, DataRejectedError
 from models.profile import expected_ranges, measure_day
 from models.recipe import Recipe
 from tasks import layout
@@ -70,8 +70,10 @@ class ValidatedDay:
 def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> ValidatedDay:
     """Evaluate the expectations over an ingested day and record whether it is accepted.
 
-    A decision made by hand about the same data stays. Raises DataRejectedError where the day was not ingested.
+    A decision made by hand about the same data stays. Raises DataRejectedError where the day was not ingested,
+    BusyError where another run decided about it or published it anew meanwhile.
     """
+    ref = store.read_ref(layout.accepted_ref(day))  # before the data is looked at: nobody who saw newer is overruled
     ingested = load_ingested_day(store, day)
     path = _path(recipe, ingested)
     if store.manifest(path) is None:
@@ -81,13 +83,14 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
             (folder / "findings.json").write_text(text, encoding="utf-8")
     findings = _load_findings(store, path)
     failed = [finding.name for finding in findings if not finding.passed]
-    ref = store.read_ref(layout.accepted_ref(day))
     if ref is None or ref.value["day_object"] != ingested.path or ref.value["by"] == "validation":
         reason = f"failed {', '.join(failed)}" if failed else f"all {len(findings)} expectations met"
         entry = {"accepted": not failed, "by": "validation", "reason": reason}
         _decide(store, day, ref, {**entry, "day_object": ingested.path, "validation": path}, now)
     validated = load_validated_day(store, day)
-    assert validated is not None
+    if validated is None or not store.stays(path):
+        msg = f"validation of {day}: expected its data unchanged, received a newer ingest or a `gc`. Run again."
+        raise BusyError(msg)
     return validated
 
 

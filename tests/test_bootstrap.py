@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.bootstrap import USER_BUCKETS, gather, ratio_interval, ratio_intervals, resample
+from tests.counts import draws
 
 SAMPLING = {"draws": 400, "confidence": 0.95, "seed": 3}
 
@@ -94,17 +95,17 @@ def null_trial(rng, campaigns, campaign_sd, *, cluster_by_campaign):
 
 def test_users_times_campaigns_exclude_a_true_zero_about_as_often_as_promised():
     rng = np.random.default_rng(11)
-    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=True) for _ in range(400)])
+    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=True) for _ in range(draws(400, 2000))])
     assert 0.03 <= excluded <= 0.08
 
 
 def test_users_alone_exclude_a_true_zero_far_too_often():
     rng = np.random.default_rng(12)
-    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=False) for _ in range(60)])
+    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=False) for _ in range(draws(60, 300))])
     assert excluded > 0.4
 
 
 def test_without_differences_between_campaigns_the_interval_is_too_wide_rather_than_too_narrow():
     rng = np.random.default_rng(13)
-    excluded = np.mean([null_trial(rng, 25, 0.0, cluster_by_campaign=True) for _ in range(100)])
+    excluded = np.mean([null_trial(rng, 25, 0.0, cluster_by_campaign=True) for _ in range(draws(100, 500))])
     assert excluded <= 0.05

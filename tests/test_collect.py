@@ -9,6 +9,7 @@ import pytest
 
 from tasks.champion import Tenure, roll_back, take_over
 from tasks.collect import collect_garbage
+from tests.counts import draws
 from tests.processes import finish, start_with
 from tests.stored import stored_names
 
@@ -107,7 +108,7 @@ def test_the_champion_that_a_kept_run_met_stays(store, tiny_recipe):
     assert names(store) == {"models/2025-01-01-old", "runs/2026-03-20-a"}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(draws(3, 30)))
 def test_of_a_random_graph_all_that_can_be_reached_opens_and_nothing_else_is_left(store, tiny_recipe, seed):
     chance = random.Random(seed)  # noqa: S311 - a graph, no secret
     days = [f"days/2026-02-{day:02}/{letter}" for day in range(1, 6) for letter in "ab"]

@@ -9,6 +9,7 @@ import pytest
 
 from models.drift import DayRatio, Level, detect, expected_level, standard_errors, to_alert
 from models.recipe import Drift
+from tests.counts import draws
 
 TODAY = date(2026, 3, 2)  # a Monday
 DRIFT = Drift(min_effect=0.25, min_z=4)
@@ -174,19 +175,19 @@ def test_an_alert_is_plain_json_with_the_documented_keys():
 )
 def test_stable_histories_hardly_ever_alert(days, rows, tau):
     rng = np.random.default_rng(8)
-    histories = [simulate(rng, days, rows, tau=tau) for _ in range(500)]
+    histories = [simulate(rng, days, rows, tau=tau) for _ in range(draws(500, 4000))]
     assert np.mean([detect("ad", h[-1], h[:-1], DRIFT).alert for h in histories]) <= 0.01
 
 
 def test_standard_errors_have_spread_one_on_stable_histories():
     rng = np.random.default_rng(9)
-    histories = [simulate(rng, 28, 20_000, tau=0.1) for _ in range(800)]
+    histories = [simulate(rng, 28, 20_000, tau=0.1) for _ in range(draws(800, 4000))]
     assert np.std([detect("ad", h[-1], h[:-1], DRIFT).z for h in histories]) == pytest.approx(1, abs=0.12)
 
 
 def test_a_logger_that_loses_60_per_cent_is_nearly_always_found_on_a_varying_history():
     rng = np.random.default_rng(10)
-    histories = [simulate(rng, 28, 20_000, tau=0.1) for _ in range(200)]
+    histories = [simulate(rng, 28, 20_000, tau=0.1) for _ in range(draws(200, 2000))]
     found = [
         detect("ad", DayRatio(TODAY, int(0.4 * h[-1].positives), h[-1].rows), h[:-1], DRIFT).alert for h in histories
     ]

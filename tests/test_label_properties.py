@@ -1,6 +1,5 @@
 """Rules of landing and labels in any landed world: conservation, order, replays, lateness; against an oracle."""
 
-import os
 import tempfile
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,12 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tasks.label import label_day, label_files
 from tasks.local_store import LocalStore
 from tasks.outcomes import account_outcomes
+from tests.counts import draws
 from tests.landed_day import ingest, rows_of
 from tests.landed_world import DAYS, FIRST, kept, labels, reasons, worlds, write
 from tests.stored import stored_names
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
-EXAMPLES = int(os.environ.get("LANDED_WORLDS", "2"))  # a rule; each takes some seconds
+EXAMPLES = draws(2, 30)  # worlds a rule; each takes some seconds
 any_world = settings(
     max_examples=EXAMPLES,
     phases=[Phase.generate],

@@ -84,7 +84,7 @@ def test_root_may_be_copied_from_a_local_disk(s3_store, local_store):
     assert s3_store.swap_ref("champion", {"current": "b"}, copied).value == {"current": "b"}
     assert s3_store.list_objects("days/d") == ["days/d/1"]
     assert (s3_store.open("days/d/1") / "rows").read_bytes() == b"abc"
-    s3_store.remove("days/d/1")
+    s3_store.remove(["days/d/1"])
     assert stored_names(s3_store) == {"refs/champion.json"}
 
 

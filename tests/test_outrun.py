@@ -1,0 +1,110 @@
+"""Rules of a stage whose input another run replaces meanwhile: what is published is of one version, or an error."""
+
+import pytest
+
+from models.errors import BusyError, StorageError
+from tasks import layout
+from tasks import validate as validate_module
+from tasks.ingest import current_day_object
+from tasks.label import label_day, label_files
+from tasks.local_store import LocalStore
+from tasks.pieces import opened
+from tasks.validate import validate_day
+from tests.landed_day import ingest
+from tests.landed_twice import DAY, NOW, contents, land
+
+
+class _OnceWritten(LocalStore):
+    """Where `meanwhile` happens as soon as one object below `folder` is written."""
+
+    def __init__(self, root, folder, meanwhile):
+        super().__init__(root)
+        self._below, self._meanwhile = folder, meanwhile
+
+    def manifest(self, path):
+        found = super().manifest(path)
+        if found is None and path.startswith(self._below) and self.list_objects(path.rsplit("/", maxsplit=1)[0]):
+            meanwhile, self._meanwhile = self._meanwhile, lambda: None
+            meanwhile()
+        return found
+
+
+def test_labels_in_pieces_are_of_one_version_of_the_day_that_is_ingested_again_between_two_of_them(
+    local_store, landing, tiny_recipe, tmp_path
+):
+    recipe, alone = tiny_recipe(landing={"buckets": 3}), LocalStore(tmp_path / "alone")
+
+    def ingest_more():
+        land(landing, 1)
+        ingest(local_store, landing, recipe, DAY, NOW)
+
+    land(landing, 0)
+    for store in (alone, local_store):
+        ingest(store, landing, recipe, DAY, NOW)
+    undisturbed = label_day.fn(alone, recipe, DAY, DAY)
+    before = current_day_object(local_store, DAY)
+    outrun = label_day.fn(_OnceWritten(tmp_path / "root", "pieces/labels", ingest_more), recipe, DAY, DAY)
+    assert current_day_object(local_store, DAY) != before
+    assert outrun == undisturbed
+    expected, found = contents(alone), contents(local_store)
+    assert {path: found[path] for path in expected} == expected
+
+
+def test_rows_of_a_piece_that_is_gone_are_an_error_and_not_fewer_rows(store, landing, tiny_recipe):
+    recipe = tiny_recipe(landing={"buckets": 2})
+    land(landing, 0)
+    day = ingest(store, landing, recipe, DAY, NOW)
+    labels = label_day.fn(store, recipe, DAY, DAY)
+    for path in (day.path, labels.path):
+        store.remove([store.manifest(path)["pieces"][1]])
+        with pytest.raises(StorageError, match=r"expected the object.*received none.*run again"):
+            opened(store, path)
+    with pytest.raises(StorageError):
+        label_files(store, labels)
+
+
+def test_day_whose_object_is_gone_is_an_error_for_its_labels_and_ingest_makes_it_anew(store, landing, tiny_recipe):
+    land(landing, 0)
+    day = ingest(store, landing, tiny_recipe(), DAY, NOW)
+    store.remove([day.path])
+    with pytest.raises(StorageError, match=f"{day.path} under .*Run `ingest`"):
+        label_day.fn(store, tiny_recipe(), DAY, DAY)
+    assert ingest(store, landing, tiny_recipe(), DAY, NOW) == day
+    assert label_day.fn(store, tiny_recipe(), DAY, DAY).rows > 0
+
+
+def test_validation_that_was_outrun_leaves_the_decision_about_the_newer_data(
+    store, landing, tiny_recipe, monkeypatch, great_expectations
+):
+    evaluate = validate_module._evaluate
+
+    def outrun(*arguments):
+        monkeypatch.setattr(validate_module, "_evaluate", evaluate)
+        land(landing, 1)
+        ingest(store, landing, tiny_recipe(), DAY, NOW)
+        validate_day.fn(store, tiny_recipe(), DAY, NOW)
+        return evaluate(*arguments)
+
+    land(landing, 0)
+    ingest(store, landing, tiny_recipe(), DAY, NOW)
+    monkeypatch.setattr(validate_module, "_evaluate", outrun)
+    with pytest.raises(BusyError, match="another run was faster"):
+        validate_day.fn(store, tiny_recipe(), DAY, NOW)
+    assert store.read_ref(layout.accepted_ref(DAY)).value["day_object"] == current_day_object(store, DAY)
+
+
+def test_validation_of_data_that_was_replaced_meanwhile_says_so(
+    store, landing, tiny_recipe, monkeypatch, great_expectations
+):
+    evaluate = validate_module._evaluate
+
+    def outrun(*arguments):
+        land(landing, 1)
+        ingest(store, landing, tiny_recipe(), DAY, NOW)
+        return evaluate(*arguments)
+
+    land(landing, 0)
+    ingest(store, landing, tiny_recipe(), DAY, NOW)
+    monkeypatch.setattr(validate_module, "_evaluate", outrun)
+    with pytest.raises(BusyError, match="expected its data unchanged"):
+        validate_day.fn(store, tiny_recipe(), DAY, NOW)
