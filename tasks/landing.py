@@ -7,7 +7,7 @@ that is torn, the rows before the tear are kept, and it counts as unreadable all
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ import duckdb
 from models.errors import DataRejectedError, StorageError
 from tasks import duck
 from tasks.footer import Footer, read_footer
+from tasks.lines import is_text, printable
 from tasks.stage_text import ROW, Malformed, stage_csv, stage_json_lines
 from tasks.text_file import look_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from models.schema import Column
 
@@ -95,7 +96,7 @@ def read_file(
     """
     try:
         if path.suffix == ".parquet":
-            return _read_parquet(connection, path)
+            return _read_parquet(connection, path, staging)
         if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
             return _read_text(connection, path, wanted, staging, max_bytes, typed=typed)
     except (duckdb.Error, UnicodeError) as error:
@@ -124,22 +125,34 @@ def read_day(
     return files, unreadable
 
 
-def damaged_files(connection: duck.Connection, files: list[LandedFile]) -> dict[str, str]:
-    """Parquet files whose footer can be read and whose rows can't, with what is wrong. Reads everything."""
+def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str], scratch: Path) -> dict[str, str]:
+    """Parquet files whose footer can be read and whose rows can't, with what is wrong, and in which column.
+
+    cleaned: what is made of a file's rows. Reads everything, each file on a connection of its own, since some errors
+    leave a connection useless.
+    """
     damaged = {}
     for file in files:
-        try:
-            connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM {file.table}").fetchall()
-        except duckdb.Error as error:
-            damaged[file.name] = _first_line(error)
+        for query, where in (
+            *((f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns),
+            (cleaned(file), ""),
+        ):
+            with duck.connect(scratch, threads=1) as connection:
+                try:
+                    connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
+                except duckdb.OutOfMemoryException:
+                    raise
+                except duckdb.Error as error:
+                    damaged[file.name] = f"{where}{_first_line(error)}"
+                    break
     return damaged
 
 
 def _read_complete(
     connection: duck.Connection, path: Path, wanted: tuple[Column, ...], staging: Path, max_bytes: int
 ) -> LandedFile | UnreadableFile:
-    if problem := _link_problem(path):
-        return UnreadableFile(path.name, problem)
+    if problem := _name_problem(path) or _link_problem(path):
+        return UnreadableFile(printable(path.name), problem)
     landed = read_file(connection, path, wanted, staging, max_bytes, typed=True)
     if isinstance(landed, UnreadableFile):
         return landed
@@ -148,6 +161,11 @@ def _read_complete(
         reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
         return UnreadableFile(path.name, landed.damage or reason)
     return landed
+
+
+def _name_problem(path: Path) -> str:
+    """Why a landed file can't be told from others by its name: its bytes are no text. Else nothing."""
+    return "" if is_text(path.name) else "expected a name in UTF-8, received other bytes"
 
 
 def _link_problem(path: Path) -> str:
@@ -164,11 +182,27 @@ def _link_problem(path: Path) -> str:
     return "" if target.is_file() else "expected a file, received a symbolic link to none"
 
 
-def _read_parquet(connection: duck.Connection, path: Path) -> LandedFile:
-    file = LandedFile(path.name, path, {}, 0)
+def _read_parquet(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
+    file = LandedFile(path.name, _named_plainly(path, staging), {}, 0)
     described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {file.table}").fetchall()
     rows = duck.scalar(connection, f"SELECT count(*) FROM {file.table}")
-    return LandedFile(path.name, path, {row[0]: row[1] for row in described}, rows, footer=read_footer(path))
+    columns = {row[0]: row[1] for row in described}
+    return replace(file, columns=columns, rows=rows, footer=read_footer(path))
+
+
+def _named_plainly(path: Path, staging: Path) -> Path:
+    """The file, or a link to it below `staging` where DuckDB might mean more files, or none, by its name."""
+    if not duck.needs_pattern(path):
+        return path
+    packing = path.suffix if path.suffix in PACKINGS else ""
+    link = staging / f"{_digest(path)}-link{_format_of(path)}{packing}"
+    if not link.is_symlink():
+        link.symlink_to(path.absolute())
+    return link
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
 def _read_text(
@@ -187,14 +221,14 @@ def _read_text(
         reason = f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
         return UnreadableFile(path.name, reason)
     sources = [column.source for column in wanted]
-    target = staging / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.parquet"
+    target, source = staging / f"{_digest(path)}.parquet", _named_plainly(path, staging)
     try:
         if json_lines:
             texts = {column.source for column in wanted if column.kind != "number" or not typed}
             names, numbers = [*sources, *look.keys], set(sources) - texts
-            staged = stage_json_lines(connection, path, names, numbers, target, torn=bool(look.damage))
+            staged = stage_json_lines(connection, source, names, numbers, target, torn=bool(look.damage))
         else:
-            staged = stage_csv(connection, path, target, torn=bool(look.damage))
+            staged = stage_csv(connection, source, target, torn=bool(look.damage))
     except (duckdb.IOException, OSError) as error:
         msg = (
             f"staging {path}: expected a disk with room, received: {_first_line(error)}. "

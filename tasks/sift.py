@@ -22,7 +22,7 @@ from tasks import duck, layout
 from tasks.clean import ORIGIN
 from tasks.landing import LandedFile, damaged_files, read_day
 from tasks.lines import RAW_CHARACTERS
-from tasks.parts import Part, Slice, cut
+from tasks.parts import Part, Slice, cut, whole
 from tasks.pieces import WHOLE, Bucket
 from tasks.progress import progress_of
 from tasks.stage_text import MALFORMED, ROW
@@ -102,7 +102,7 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
     try:
         counts = _split(connection, stream, files, folder)
     except duckdb.Error:
-        damaged = damaged_files(connection, files)
+        damaged = damaged_files(files, lambda file: stream.query(whole(file)), scratch)
         files = [file for file in files if file.name not in damaged]
         reasons |= damaged
         if not damaged:

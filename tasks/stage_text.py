@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tasks import duck
 from tasks.footer import read_footer
-from tasks.lines import MalformedRow, Rows, parse_csv, parse_json_lines, printable
+from tasks.lines import MalformedRow, Rows, is_text, parse_csv, parse_json_lines, printable
 from tasks.text_file import Lines
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _different_names(keys: Iterable[str]) -> list[str]:
     """The keys as column names. DuckDB's don't tell case: of two keys that differ in case alone the first is read."""
     names: dict[str, str] = {}
     for key in keys:
-        if key and key.lower() != ROW and _is_text(key):
+        if key and key.lower() != ROW and is_text(key):
             names.setdefault(key.lower(), key)
     return list(names.values())
 
@@ -170,15 +170,7 @@ def _distinct_names(header: list[str]) -> list[str]:
     names: list[str] = []
     seen = {ROW}
     for position, name in enumerate(part.strip() for part in header):
-        known = name and _is_text(name) and name.lower() not in seen
+        known = name and is_text(name) and name.lower() not in seen
         names.append(name if known else f"column{position}")
         seen.add(names[-1].lower())
     return names
-
-
-def _is_text(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
