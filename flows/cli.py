@@ -35,6 +35,7 @@ class _Options:
     landing: str | None = None
 
 
+YEARS = range(1900, 3000)  # so that the calendar has every day that a run counts back or ahead to
 Date = Annotated[
     str, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; a run is for a day, never for today.")
 ]
@@ -300,10 +301,13 @@ def _configured() -> tuple[Any, Any]:
 
 def _day(text: str, option: str = "--date") -> date:
     try:
-        return date.fromisoformat(text)
-    except ValueError as error:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.min
+    if day.year not in YEARS:
         msg = f"{option}: expected a day such as 2026-03-01, received {text!r}"
-        raise UsageError(msg) from error
+        raise UsageError(msg)
+    return day
 
 
 def _given(reason: str) -> str:

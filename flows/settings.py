@@ -94,6 +94,14 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return url
 
+    @field_validator("root", "cache")
+    @classmethod
+    def _has_no_backslash(cls, place: str | Path) -> str | Path:
+        if "\\" in str(place):
+            msg = "a path without a backslash, which DuckDB takes for a separator"
+            raise ValueError(msg)
+        return place
+
     @field_validator("s3_endpoint_url")
     @classmethod
     def _is_an_endpoint(cls, url: str) -> str:

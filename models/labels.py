@@ -14,16 +14,6 @@ if TYPE_CHECKING:
 LAYOUT = 3  # of a label object; another number makes all of them anew
 
 
-def label_column(kind: str) -> str:
-    """The column that says whether an impression had an outcome of the kind: 1, 0, null where its channel has none."""
-    return f"label_{kind}"
-
-
-def age_column(kind: str) -> str:
-    """The column that says how many days after the event day the outcome landed; null where there is none."""
-    return f"age_days_{kind}"
-
-
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
     """Landing days that may hold impressions of an event day."""
     return day_range(event_day, min(as_of, event_day + timedelta(days=recipe.landing.late_days)))

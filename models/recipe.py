@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from models.column_names import name_mistakes
 from models.errors import UsageError
 from models.feature import Feature
 from models.landing_contract import Columns, Landing
@@ -178,7 +179,7 @@ class Recipe(Section):
         if len(set(names)) != len(names):
             msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
             raise ValueError(msg)
-        for mistake in (*self._feature_mistakes(), *self._channel_mistakes()):
+        for mistake in (*self._feature_mistakes(), *self._channel_mistakes(), *self._column_mistakes()):
             raise ValueError(mistake)
         return self
 
@@ -204,6 +205,11 @@ class Recipe(Section):
             yield "landing: expected columns.channel or channel_constant, received neither"
         if not any(channel.gated for channel in self.channels.values()):
             yield "channels: expected at least one with gated = true"
+
+    def _column_mistakes(self) -> Iterator[str]:
+        mapped = [name for name in Columns.model_fields if getattr(self.landing.columns, name)]
+        more = [*(f.source for f in self.features), *self.validation.max_null_share, *self.validation.value_sets]
+        return name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
 
     @property
     def inline_label(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.labels import age_column, label_column
+from models.column_names import age_column, label_column
 from tasks import duck
 from tasks.attribution import LANDED_LATE
 from tasks.layout import ARRIVALS_FILE

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from models.labels import age_column, label_column
+from models.column_names import age_column, label_column
 from models.maturity import final_age
 from tasks import duck
 

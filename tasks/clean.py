@@ -9,6 +9,7 @@ from models.landing_contract import EPOCH_MICROSECONDS, UNIX_EPOCH
 from models.schema import OUTCOME_COLUMNS, Column
 from tasks import duck
 from tasks.event_id import event_id
+from tasks.landed_text import FLOATS, as_shown, as_text
 from tasks.landing import LandedFile
 from tasks.stage_text import ROW
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from tasks.parts import Slice
 
 TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
-FLOATS = ("FLOAT", "DOUBLE")
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 ORIGIN = ("_slice", "_file", "_row", "_raw")  # of a row: number of its slice, file's name, number in the file, content
 
 
@@ -88,7 +89,7 @@ def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column]
             f"{missing} AS {duck.name('_missing_' + column.name)}",
             f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
         ]
-    packed = ", ".join(f"{duck.name(name)} := {duck.name(name)}" for name in file.columns)
+    packed = ", ".join(f"{duck.name(name)} := {as_shown(name, type_)}" for name, type_ in file.columns.items())
     return _select(piece, expressions, f"to_json(struct_pack({packed}))")
 
 
@@ -164,7 +165,7 @@ def typed(file: LandedFile, column: Column, landing: Landing) -> str:
     physical = file.columns[column.source]
     if column.kind == "text":
         filled = physical == "VARCHAR" and column.source in file.footer.never_blank
-        return source if filled else f"nullif({source}::VARCHAR, '')"
+        return source if filled else f"nullif({as_text(column.source, physical)}, '')"
     if column.kind == "label":
         return f"CASE WHEN try_cast({source} AS DOUBLE) IN (0, 1) THEN try_cast({source} AS DOUBLE)::TINYINT END"
     if column.kind == "number":
@@ -180,10 +181,10 @@ def as_time(source: str, physical: str, landing: Landing) -> str:
 
     Null where it can't be read; a number below 0, which lies before the origin, is no time either.
     """
-    if physical.startswith("TIMESTAMP WITH TIME ZONE"):
-        return f"({source} AT TIME ZONE 'UTC')"
+    if physical in ZONED:
+        return f"({source}::TIMESTAMPTZ AT TIME ZONE 'UTC')"
     if physical.startswith(("TIMESTAMP", "DATE")):
-        return f"{source}::TIMESTAMP"
+        return f"try_cast({source} AS TIMESTAMP)"
     if landing.time == "iso":
         return f"(try_cast({source}::VARCHAR AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
     unit = EPOCH_MICROSECONDS.get(landing.time)

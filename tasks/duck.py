@@ -103,8 +103,16 @@ def text(value: object) -> str:
 
 
 def path(file: Path) -> str:
-    """A path as a SQL string literal in which *, ? and [ stand for themselves."""
+    """A path as a SQL string literal in which *, ? and [ stand for themselves; see `needs_pattern`."""
     return text(_unglobbed(file))
+
+
+def needs_pattern(file: Path) -> bool:
+    """Whether only a pattern can name the file, since *, ? or [ stands in its path.
+
+    In a pattern each backslash is a separator, and a neighbour whose name begins with one makes it fail.
+    """
+    return bool(_GLOB.search(str(file)))
 
 
 def name(identifier: str) -> str:

@@ -40,10 +40,13 @@ def read_footer(path: Path) -> Footer:
                 never_null.discard(name)
             if nulls != column.num_values:
                 always_null.discard(name)
-            if statistics is None or not statistics.has_min_max or not _visible(statistics.min):
+            if statistics is None or not _visible(statistics):
                 never_blank.discard(name)
     return Footer(frozenset(never_null), frozenset(always_null), frozenset(never_blank))
 
 
-def _visible(smallest: object) -> bool:
-    return isinstance(smallest, str) and smallest >= FIRST_VISIBLE
+def _visible(statistics: pq.Statistics) -> bool:
+    """Whether even the smallest is a text to be seen. Others are not looked at: Python has no date before year 1."""
+    if statistics.physical_type != "BYTE_ARRAY" or not statistics.has_min_max:
+        return False
+    return isinstance(statistics.min, str) and statistics.min >= FIRST_VISIBLE

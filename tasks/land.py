@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from models.errors import DataRejectedError, StorageError
 from models.schema import landed_columns
 from tasks import duck
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from models.landing_contract import InlineOutcome
     from models.recipe import Recipe
 
+DAMAGE = (duckdb.DataError, duckdb.InternalError)
 ENDINGS = (".parquet", ".malformed.jsonl")  # of what a file becomes, behind its own name
 
 
@@ -65,6 +68,9 @@ def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
                 with zone.writing("impressions", days[0].day, ".malformed.jsonl") as aside:
                     aside.write_text(text, encoding="utf-8")
         zone.remove_stale()
+    except DAMAGE as error:
+        msg = f"land {source}: expected a file whose rows can all be read, received: {str(error).splitlines()[0]}"
+        raise DataRejectedError(msg) from error
     except OSError as error:
         msg = f"land {source}: expected a writable {landing} with room, received: {error}. Mend the disk, land again."
         raise StorageError(msg) from error

@@ -18,6 +18,7 @@ import duckdb
 from models.errors import DataRejectedError, StorageError
 from tasks import duck
 from tasks.footer import Footer, read_footer
+from tasks.lines import is_text, printable
 from tasks.stage_text import ROW, Malformed, stage_csv, stage_json_lines
 from tasks.text_file import PACKINGS, look_over
 
@@ -98,7 +99,7 @@ def read_file(
     """
     try:
         if path.suffix == ".parquet":
-            return _read_parquet(connection, path)
+            return _read_parquet(connection, path, staging)
         if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
             return _read_text(connection, path, wanted, staging, max_bytes, clean)
     except (duckdb.Error, UnicodeError) as error:
@@ -132,14 +133,29 @@ def read_day(
     return files, unreadable
 
 
-def damaged_files(connection: duck.Connection, files: list[LandedFile]) -> dict[str, str]:
-    """Parquet files whose footer can be read and whose rows can't, with what is wrong. Reads everything."""
+def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str], scratch: Path) -> dict[str, str]:
+    """Landed Parquet files whose footer can be read and whose rows can't, with what is wrong, and in which column.
+
+    A text was staged by ourselves: where that can't be read, it isn't the landed file that is damaged. cleaned: what is
+    made of a file's rows. Reads everything, each file on a connection of its own, since some errors
+    leave a connection useless.
+    """
     damaged = {}
     for file in files:
-        try:
-            connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM {file.table}").fetchall()
-        except duckdb.Error as error:
-            damaged[file.name] = _first_line(error)
+        if not file.name.endswith(".parquet"):
+            continue
+        for query, where in (
+            *((f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns),
+            (cleaned(file), ""),
+        ):
+            with duck.connect(scratch, threads=1) as connection:
+                try:
+                    connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
+                except duckdb.OutOfMemoryException:
+                    raise
+                except duckdb.Error as error:
+                    damaged[file.name] = f"{where}{_first_line(error)}"
+                    break
     return damaged
 
 
@@ -151,8 +167,8 @@ def _read_complete(
     max_bytes: int,
     clean: CleanFile,
 ) -> LandedFile | UnreadableFile:
-    if problem := _link_problem(path):
-        return UnreadableFile(path.name, problem)
+    if problem := _name_problem(path) or _link_problem(path):
+        return UnreadableFile(printable(path.name), problem)
     landed = read_file(connection, path, wanted, staging, max_bytes, clean)
     if isinstance(landed, UnreadableFile) or landed.cleaned:
         return landed
@@ -161,6 +177,11 @@ def _read_complete(
         reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
         return UnreadableFile(path.name, landed.damage or reason)
     return landed
+
+
+def _name_problem(path: Path) -> str:
+    """Why a landed file can't be told from others by its name: its bytes are no text. Else nothing."""
+    return "" if is_text(path.name) else "expected a name in UTF-8, received other bytes"
 
 
 def _link_problem(path: Path) -> str:
@@ -177,12 +198,27 @@ def _link_problem(path: Path) -> str:
     return "" if target.is_file() else "expected a file, received a symbolic link to none"
 
 
-def _read_parquet(connection: duck.Connection, path: Path) -> LandedFile:
-    table = _parquet_table(path)
+def _read_parquet(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
+    table = _parquet_table(_named_plainly(path, staging))
     described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
     columns = {row[0]: row[1] for row in described}
     rows = duck.scalar(connection, f"SELECT count(*) FROM {table}")
     return LandedFile(path.name, table, columns, rows, frozenset(columns), footer=read_footer(path))
+
+
+def _named_plainly(path: Path, staging: Path) -> Path:
+    """The file, or a link to it below `staging` where DuckDB might mean more files, or none, by its name."""
+    if not duck.needs_pattern(path):
+        return path
+    packing = path.suffix if path.suffix in PACKINGS else ""
+    link = staging / f"{_digest(path)}-link{_format_of(path)}{packing}"
+    if not link.is_symlink():
+        link.symlink_to(path.absolute())
+    return link
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
 def _read_text(
@@ -195,7 +231,7 @@ def _read_text(
 ) -> LandedFile | UnreadableFile:
     """Look the file over, then stage it; a torn one line by line up to the tear."""
     json_lines = _format_of(path) in JSON_FORMATS
-    target = staging / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.parquet"
+    target, source = staging / f"{_digest(path)}.parquet", _named_plainly(path, staging)
     unpacked = target.with_suffix(".txt")
 
     def clean_table(table: str, columns: dict[str, str]) -> str:
@@ -203,15 +239,15 @@ def _read_text(
         return clean(LandedFile(path.name, table, columns, 0, frozenset(columns)))
 
     try:
-        look = look_over(path, max_bytes, unpacked, json_keys=json_lines)
+        look = look_over(source, max_bytes, unpacked, json_keys=json_lines)
         if look.too_large:
             reason = f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
             return UnreadableFile(path.name, reason)
         if json_lines:
             types = {c.source: "DOUBLE" if clean and c.kind == "number" else "VARCHAR" for c in wanted}
-            staged = stage_json_lines(connection, path, look, types, target, clean_table if clean else None)
+            staged = stage_json_lines(connection, source, look, types, target, clean_table if clean else None)
         else:
-            staged = stage_csv(connection, path, look, target, clean_table if clean else None)
+            staged = stage_csv(connection, source, look, target, clean_table if clean else None)
     except (duckdb.IOException, OSError) as error:
         msg = (
             f"staging {path}: expected a disk with room, received: {_first_line(error)}. "
@@ -222,14 +258,14 @@ def _read_text(
         unpacked.unlink(missing_ok=True)
     return LandedFile(
         path.name,
-        _parquet_table(target, numbered=staged.numbered),
+        _parquet_table(staged.parquet, numbered=staged.numbered),
         staged.columns,
         staged.rows,
         staged.names,
         staged.malformed,
         look.damage or "",
-        Footer() if staged.cleaned else read_footer(target),
-        target if staged.cleaned else None,
+        Footer() if staged.cleaned else read_footer(staged.parquet),
+        staged.parquet if staged.cleaned else None,
     )
 
 

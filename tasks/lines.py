@@ -126,6 +126,15 @@ def printable(line: str) -> str:
     return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def is_text(found: str) -> bool:
+    """Whether Unicode has it: a lone surrogate stands for a byte that is no UTF-8."""
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value

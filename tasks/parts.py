@@ -45,6 +45,11 @@ class Part:
     slices: tuple[Slice, ...]
 
 
+def whole(file: LandedFile) -> list[Slice]:
+    """A file's rows in one slice."""
+    return [Slice(0, file, 0, file.positions)]
+
+
 def cut(files: Iterable[LandedFile]) -> list[Part]:
     """All files' rows in parts of about half a million rows; at least one part, also of no file.
 

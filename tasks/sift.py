@@ -23,7 +23,7 @@ from tasks import duck, layout
 from tasks.clean import ORIGIN
 from tasks.landing import LandedFile, damaged_files, read_day
 from tasks.lines import RAW_CHARACTERS
-from tasks.parts import Part, Slice, cut
+from tasks.parts import Part, Slice, cut, whole
 from tasks.pieces import WHOLE, Bucket
 from tasks.progress import progress_of
 from tasks.stage_text import MALFORMED, ROW
@@ -104,7 +104,7 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
     try:
         counts = _split(connection, stream, files, folder)
     except duckdb.Error:
-        damaged = damaged_files(connection, files)
+        damaged = damaged_files(files, lambda file: stream.query(whole(file)), scratch)
         files = [file for file in files if file.name not in damaged]
         reasons |= damaged
         if not damaged:
@@ -112,6 +112,8 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
         if not files:
             msg = f"{stream.paths[0].parent}: expected at least one readable file, received damaged ones: {damaged}"
             raise DataRejectedError(msg, unreadable=damaged) from None
+        for written in (*(folder / stream.name).iterdir(), *(folder / layout.QUARANTINE).glob(f"{stream.name}-*")):
+            written.unlink()
         counts = _split(connection, stream, files, folder)
     reasons |= {file.name: file.damage for file in files if file.damage}
     columns = {name for file in files for name in file.names}
@@ -121,7 +123,7 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
 
 def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
     """The query of a whole file's rows as they are published; one that can't be used is an error."""
-    rows = stream.query([Slice(0, file, 0, file.positions)])
+    rows = stream.query(whole(file))
     fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
     return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
 
@@ -142,8 +144,8 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
 
         written = duck.in_parallel(connection, write, scans)
     malformed = _quarantine_lines(stream, [] if stream.bucket.number else files, folder)
-    whole = stream.bucket == WHOLE
-    received = malformed + (sum(file.rows for file in files) if whole else sum(scan.rows_in for scan in scans))
+    uncut = stream.bucket == WHOLE
+    received = malformed + (sum(file.rows for file in files) if uncut else sum(scan.rows_in for scan in scans))
     kept, quarantined = sum(kept for kept, _ in written), sum(bad for _, bad in written) + malformed
     counts = Counts(received, kept, duplicates, quarantined)
     if not counts.conserved:
@@ -243,7 +245,7 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
             query += f" AND ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
         target = folder / stream.name / layout.part_file(event_day, scan.part.number)
         if len(scan.ages) == 1 and (ready := _published_as_it_is(stream, scan, slices)):
-            ready.replace(target)
+            target.hardlink_to(ready)  # no rename: where another file turns out to be damaged, all is written anew
             kept += scan.rows_in
             continue
         kept += duck.scalar(connection, duck.copy_to(target, query))
@@ -252,8 +254,8 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
 
 def _published_as_it_is(stream: Stream, scan: _Scan, slices: list[Slice]) -> Path | None:
     """The cleaned file that holds the part's rows and no others, if there is one."""
-    whole = len(slices) == 1 and not slices[0].condition and scan.rows_in == slices[0].file.rows
-    return slices[0].file.cleaned if whole and stream.bucket == WHOLE else None
+    all_of_it = len(slices) == 1 and not slices[0].condition and scan.rows_in == slices[0].file.rows
+    return slices[0].file.cleaned if all_of_it and stream.bucket == WHOLE else None
 
 
 def _without(connection: duck.Connection, piece: Slice) -> Slice:

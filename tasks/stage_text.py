@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from tasks import duck
 from tasks.footer import read_footer
-from tasks.lines import MalformedRow, Rows, parse_csv, parse_json_lines, printable
+from tasks.lines import MalformedRow, Rows, is_text, parse_csv, parse_json_lines, printable
 from tasks.text_file import Lines, Look
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def stage_csv(connection: duck.Connection, path: Path, look: Look, target: Path,
         f"read_csv({duck.path(look.plain)}, auto_detect=false, header=true, columns={_typed(columns)}, "
         f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
     )
-    for way in () if look.damage else (clean, None):
+    for number, way in enumerate(() if look.damage else (clean, None)):
         with suppress(*STUMBLES):
-            return _stage_fast(connection, source, columns, target, frozenset(names), way)
+            return _stage_fast(connection, source, columns, _attempt(target, number), frozenset(names), way)
     return _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
 
 
@@ -122,13 +122,13 @@ def _stage_json_fast(
     seen = frozenset(look.keys) & frozenset(names)
     ways: list[tuple[dict[str, str], Clean | None]] = [(known, clean)] if clean and known else []
     ways += [(columns, None) for columns in (typed, dict.fromkeys(names, "VARCHAR"))]
-    for columns, way in ways:
+    for number, (columns, way) in enumerate(ways):
         source = (
             f"read_json({duck.path(look.plain)}, format='newline_delimited', columns={_typed(columns)}, "
             "hive_partitioning=false)"
         )
         try:
-            return _stage_fast(connection, source, columns, target, seen, way)
+            return _stage_fast(connection, source, columns, _attempt(target, number), seen, way)
         except STUMBLES as error:
             if "Malformed JSON" in str(error):
                 return None
@@ -150,6 +150,11 @@ def _stage_fast(
     numbered = f"(SELECT *, row_number() OVER () - 1 AS {ROW} FROM {source})"
     rows = duck.scalar(connection, duck.copy_to(target, clean(numbered, columns)))
     return Staged(target, {}, rows, names, cleaned=True)
+
+
+def _attempt(target: Path, number: int) -> Path:
+    """A name of its own: DuckDB removes what a failed COPY wrote when it gets round to it, and so perhaps later."""
+    return target.with_suffix(f".{number}.parquet")
 
 
 def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:
@@ -207,7 +212,7 @@ def _different_names(keys: Iterable[str]) -> list[str]:
     """The keys as column names. DuckDB's don't tell case: of two keys that differ in case alone the first is read."""
     names: dict[str, str] = {}
     for key in keys:
-        if key and key.lower() != ROW and _is_text(key):
+        if key and key.lower() != ROW and is_text(key):
             names.setdefault(key.lower(), key)
     return list(names.values())
 
@@ -217,15 +222,7 @@ def _distinct_names(header: list[str]) -> list[str]:
     names: list[str] = []
     seen = {ROW}
     for position, name in enumerate(part.strip() for part in header):
-        known = name and _is_text(name) and name.lower() not in seen
+        known = name and is_text(name) and name.lower() not in seen
         names.append(name if known else f"column{position}")
         seen.add(names[-1].lower())
     return names
-
-
-def _is_text(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 from models.errors import BusyError, StorageError, UsageError
 
 MANIFEST = "manifest.json"
+NAME_BYTES = 200  # of one part of a path: file systems take 255, some of them for our endings
+SHOWN = 300  # characters of a name that is refused
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,13 @@ class Store(Protocol):
 
 
 def inside(name: str) -> str:
-    """The name of an object or a ref itself; raises UsageError for one that leads out of the root."""
+    """The name of an object or a ref itself; raises UsageError for one that leads out of the root or can't be one."""
     parts = name.split("/")
-    if "\0" in name or any(part in ("", ".", "..") for part in parts):
-        msg = f"{name!r}: expected a name below the root, received one that leads elsewhere. See `ctr-retrain status`."
+    if not name.isprintable() or any(part in ("", ".", "..") or len(part.encode()) > NAME_BYTES for part in parts):
+        msg = (
+            f"{name[:SHOWN]!r}: expected a name below the root, received one that leads elsewhere or can't be one. "
+            "See `ctr-retrain status`."
+        )
         raise UsageError(msg)
     return name
 

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.schema import Counts
-from tasks import duck, sift
+from tasks import duck, sift, stage_text
 from tests.landed_day import impression, ingest, rows_of
 
 BAD = impression("bad", ts="yesterday")
@@ -110,3 +110,37 @@ def test_event_ids_made_of_file_and_row_are_the_same_where_a_bad_row_stands_behi
     land_rows("impressions", day, [*rows_from(0, 6), BAD], "0.jsonl.gz")
     ingest(store, landing, recipe, day, now)
     assert published(store, day) == clean
+
+
+def test_a_damaged_file_beside_clean_ones_leaves_their_rows_and_none_of_a_first_attempt(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    for number in range(3):
+        land_rows("impressions", day, rows_from(6 * number, 6 * number + 6), f"{number}.jsonl.gz")
+    path = land_rows("impressions", day, [impression(f"x{n}", bid=f"{n}") for n in range(2000)], "9.parquet")
+    content = bytearray(path.read_bytes())
+    content[4:2000] = b"\xff" * 1996  # the first pages; the footer stays
+    path.write_bytes(content)
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert list(found.unreadable) == ["impressions/9.parquet"]
+    assert found.impressions == Counts(received=18, kept=18, duplicates=0, quarantined=0)
+    assert [len(rows) for *_, rows in published(store, day)] == [6, 6, 6]
+
+
+@pytest.mark.parametrize("end", ["jsonl", "csv"])
+def test_no_attempt_to_read_a_file_writes_where_another_did(
+    store, landing, land_rows, tiny_recipe, day, now, monkeypatch, end
+):
+    """DuckDB may remove what a failed COPY wrote only after the next attempt has written."""
+    targets, write = [], stage_text.duck.copy_to
+
+    def note(path, query, compression="zstd"):
+        targets.append(path)
+        return write(path, query, compression)
+
+    monkeypatch.setattr(stage_text.duck, "copy_to", note)
+    land_rows("impressions", day, [*rows_from(0, 6), BAD, impression("e7", bid="much")], f"0.{end}")
+    ingest(store, landing, tiny_recipe(), day, now)
+    staged = [target for target in targets if target.parent.name == "scratch"]
+    assert len(staged) == len(set(staged)) >= 2
+    assert not any(target.name.count(".") == 1 for target in staged)  # which is the line-by-line way's
