@@ -102,6 +102,8 @@ class Training(Section):
     )
     min_positives: Annotated[int, Field(ge=1)] = 100  # effective, after recency; fewer: nothing is trained
     seed: int = 7
+    embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
+    embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
 
 
 class Weights(Section):
