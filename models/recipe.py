@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -32,6 +33,14 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _known_network(name: str) -> str:
+    if name not in SHIPPED_NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
+        msg = f"expected {', '.join(SHIPPED_NETWORKS)} or package.module:function"
+        raise ValueError(msg)
+    return name
+
+
+SHIPPED_NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
@@ -90,7 +99,7 @@ class Training(Section):
     validation_days: Annotated[int, Field(ge=1, le=28)] = 1
     calibration_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     calibration_days: Annotated[int, Field(ge=1)] = 7
-    network: Literal["logistic_regression", "deepfm", "dcn_v2"] = "deepfm"
+    network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
     cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
