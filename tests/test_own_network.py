@@ -108,7 +108,7 @@ def test_it_starts_at_the_base_log_odds_without_knowing_them(written):
         (returning("keras.layers.Dense(1)(numeric + training.no_such_key)"), r"received AttributeError: .*no_such_key"),
         (
             returning("keras.layers.Dense(1)(numeric) / 0.0"),
-            r"expected finite logits before training, received \[(nan|inf).*division by zero",
+            r"expected finite logits before training, received \[-?(nan|inf).*division by zero",
         ),
     ],
     ids=["no module", "not callable", "no attribute", "broken module", "shape", "two logits", "float", "raises", "nan"],
