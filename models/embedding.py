@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.optimizer import EMBEDDING_TABLE
+from models.table_optimizer import EMBEDDING_TABLE
 
 EMBEDDING_SPREAD = 0.01  # of the initial embeddings, uniform around 0
 

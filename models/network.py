@@ -10,10 +10,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from models.embedding import FusedEmbedding
+from models.errors import UsageError
 from models.features import field_offsets, fields, numbers
+from models.own_network import find_network, is_own
 from models.standardize import StandardizedNumbers
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 
     # (embedded ids (batch, fields, dim + 1), numbers (batch, 2 · numbers), recipe, seeds, bias) → logit (batch, 1)
     Network = Callable[[Any, Any, Training, Iterator[int], float], Any]
+
+
+CHECKED_ROWS = 4  # through an untrained network
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")
@@ -109,8 +115,46 @@ def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: fl
     rows = max(1, field_offsets(recipe.features)[-1])
     embedded = FusedEmbedding(rows, width, next(seeds), name="embedding")(ids)
     standardized = StandardizedNumbers(asdict(numeric_state), name="standardized_numbers")(numeric)
+    inputs = {"ids": ids, "numeric": numeric}
+    if is_own(training.network):
+        own = keras.Model(inputs, _own_logit(embedded, standardized, training, base_log_odds), name="own_network")
+        _check_untrained(own, training.network)
+        return own
     logit = NETWORKS[training.network](embedded, standardized, training, seeds, base_log_odds)
-    return keras.Model({"ids": ids, "numeric": numeric}, logit, name=training.network)
+    return keras.Model(inputs, logit, name=training.network)
+
+
+def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: float) -> Any:
+    """The function's logit plus the base log-odds, (batch, 1); raises UsageError for anything but one logit a row.
+
+    The base log-odds are added, so that the function needn't know them: its own output may start near 0.
+    """
+    name = training.network
+    function = find_network(name)
+    expected = "expected one logit a row, a Keras tensor of shape (None, 1)"
+    try:
+        logit = function(embedded, numeric, training)
+    except Exception as error:
+        inputs = f"embedded {tuple(embedded.shape)} and numeric {tuple(numeric.shape)}"
+        msg = f"network {name!r}: {expected}, of {inputs}, received {type(error).__name__}: {error}"
+        raise UsageError(msg) from error
+    received = tuple(logit.shape) if isinstance(logit, keras.KerasTensor) else f"a {type(logit).__name__}"
+    if received != (None, 1):
+        msg = f"network {name!r}: {expected}, received {received}. End it in keras.layers.Dense(1)."
+        raise UsageError(msg)
+    return keras.layers.Rescaling(1.0, offset=base_log_odds, name="base_log_odds")(logit)
+
+
+def _check_untrained(network: keras.Model, name: str) -> None:
+    """Raise UsageError where the untrained network has no finite answer to rows of zeros."""
+    rows = {key: np.zeros((CHECKED_ROWS, *tensor.shape[1:]), tensor.dtype) for key, tensor in network.input.items()}
+    logit = np.asarray(keras.ops.convert_to_numpy(network(rows, training=False)))
+    if not np.isfinite(logit).all():
+        msg = (
+            f"network {name!r}: expected finite logits before training, received {logit[:, 0].tolist()} for rows of "
+            "zeros. Look for a division by zero, a logarithm of zero, or initial weights that are too large."
+        )
+        raise UsageError(msg)
 
 
 def _flattened(embedded: Any, numeric: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -33,6 +34,14 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _known_network(name: str) -> str:
+    if name not in SHIPPED_NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
+        msg = f"expected {', '.join(SHIPPED_NETWORKS)} or package.module:function"
+        raise ValueError(msg)
+    return name
+
+
+SHIPPED_NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
@@ -91,7 +100,7 @@ class Training(Section):
     validation_days: Annotated[int, Field(ge=1, le=28)] = 1
     calibration_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     calibration_days: Annotated[int, Field(ge=1)] = 7
-    network: Literal["logistic_regression", "deepfm", "dcn_v2"] = "deepfm"
+    network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
     cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
@@ -103,6 +112,8 @@ class Training(Section):
     )
     min_positives: Annotated[int, Field(ge=1)] = 100  # effective, after recency; fewer: nothing is trained
     seed: int = 7
+    embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
+    embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
 
 
 class Weights(Section):

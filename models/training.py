@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from models.device import prepare_device
 from models.errors import TrainingDivergedError
-from models.optimizer import RowWiseAdagradAdam
+from models.optimizer import make_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8
-WARM_UP_SHARE = 0.05  # of the steps
-FINAL_RATE_SHARE = 0.01  # a rate that doesn't fall leaves the intercept wandering by several per cent
 SMOOTHING = 0.9  # of the loss shown
 
 
@@ -51,7 +49,7 @@ def train(
     device = prepare_device()
     model = _training_model(network)
     model.compile(
-        optimizer=_optimizer(network, batches.count, training),
+        optimizer=make_optimizer(training, batches.count, network.input["ids"].shape[1]),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         weighted_metrics=[],
         steps_per_execution=min(STEPS_PER_EXECUTION, batches.count),
@@ -95,25 +93,6 @@ def _training_model(network: keras.Model) -> keras.Model:
     }
     offset = keras.Input((1,), dtype="float32", name="offset")
     return keras.Model({**inputs, "offset": offset}, network(inputs) + offset)
-
-
-def _optimizer(network: keras.Model, steps: int, training: Training) -> RowWiseAdagradAdam:
-    """Warm-up to the recipe's rates, then a cosine's half wave down to nearly nothing."""
-    warm_up = int(steps * WARM_UP_SHARE)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=training.learning_rate / 10 if warm_up else training.learning_rate,
-        decay_steps=max(1, steps - warm_up),
-        alpha=FINAL_RATE_SHARE,
-        warmup_target=training.learning_rate if warm_up else None,
-        warmup_steps=warm_up,
-    )
-    ratio = training.embedding_learning_rate / training.learning_rate
-    return RowWiseAdagradAdam(
-        schedule,
-        ratio,
-        ids_per_row=max(1, network.input["ids"].shape[1]),
-        initial_accumulator=training.embedding_initial_accumulator,
-    )
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]

@@ -7,6 +7,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from models.own_network import find_network, is_own, source_digest
+from models.recipe import Recipe
+
 
 @cache
 def code_digest() -> str:
@@ -16,3 +19,15 @@ def code_digest() -> str:
     for file in sorted(path for folder in ("models", "tasks", "flows") for path in (root / folder).rglob("*.py")):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return f"{version('ctr-retrain')}+{digest.hexdigest()[:12]}"
+
+
+def code_of(recipe: Recipe) -> str:
+    """`code_digest`, and beside it the name and source of a network that the recipe brings along.
+
+    Raises UsageError where there is no such network.
+    """
+    network = recipe.training.network
+    if not is_own(network):
+        return code_digest()
+    find_network(network)
+    return f"{code_digest()} {network}@{source_digest(network)}"

@@ -15,7 +15,7 @@ from models.days import DayPlan, plan_days
 from models.errors import DataRejectedError
 from models.recipe import Recipe
 from tasks.champion import Tenure, read_champions
-from tasks.code import code_digest
+from tasks.code import code_of
 from tasks.fan_out import FanOut
 from tasks.label import LabelledDay, is_labelled, label_day
 from tasks.store import Store, digest_of
@@ -78,8 +78,10 @@ def plan_run(
 ) -> RunPlan:
     """Choose the accepted days, label them as of `day` side by side, name the run. `forced_at` makes a name of its own.
 
-    Raises DataRejectedError where no accepted day is left to train on or to validate on.
+    Raises DataRejectedError where no accepted day is left to train on or to validate on, UsageError where the recipe
+    names a network that isn't there.
     """
+    code = code_of(recipe)  # first: a network that isn't there needn't wait for labels
     days = plan_days(day, recipe)
     excluded = _excluded(store, days, problems)
     labels = _label(store, recipe, [d for d in (*days.train, *days.validate) if str(d) not in excluded], day, fan_out)
@@ -100,12 +102,12 @@ def plan_run(
         [day.path for day in train],
         [day.path for day in validate],
         recipe.digest,
-        code_digest(),
+        code,
         champion.version if champion else None,
         forced_at.isoformat() if forced_at else None,
     ]
     run_id = f"{day}-{digest_of(inputs)[:8]}"
-    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code_digest())
+    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code)
 
 
 def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out: FanOut) -> dict[date, LabelledDay]:

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from models.feature import Feature
 from models.network import build_network, linear_terms, pairwise_products
-from models.optimizer import EMBEDDING_TABLE
 from models.recipe import Channel, Cost, Gate, Recipe, Training
 from models.standardize import NumericState, StandardizedNumbers
+from models.table_optimizer import EMBEDDING_TABLE
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 FEATURES = (

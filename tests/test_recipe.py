@@ -108,7 +108,7 @@ def test_every_mistake_is_told_at_once(load):
         (
             'network = "deepfm"',
             'network = "lstm"',
-            "training.network: expected 'logistic_regression', 'deepfm' or 'dcn_v2', received 'lstm'",
+            "training.network: expected logistic_regression, deepfm, dcn_v2 or package.module:function",
         ),
         (
             "half_life_days = 7",

@@ -1,0 +1,171 @@
+"""Rules of networks that a recipe brings along: found, checked, told apart by source, and served without their code."""
+
+import importlib
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from flows.daily import daily
+from models.errors import UsageError
+from models.feature import Feature
+from models.network import build_network
+from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.standardize import NumericState
+from tasks.code import code_digest, code_of
+from tests.small_world import RUN_DAY, write_recipe
+
+FEATURES = (Feature(name="user", kind="categorical", buckets=50), Feature(name="age", kind="numeric"))
+STATE = NumericState((False,), (3.0,), (2.0,))
+TWO_TOWERS = """
+import keras
+
+@keras.saving.register_keras_serializable("somebody")
+class Scaled(keras.layers.Layer):
+    def call(self, inputs):
+        return 0.5 * inputs
+
+def build(embedded, numeric, training):
+    ids = keras.layers.Flatten()(Scaled()(embedded))
+    hidden = keras.layers.Dense(training.hidden_units[0], "relu")(keras.layers.Concatenate()([ids, numeric]))
+    return keras.layers.Dense(1)(hidden)
+"""
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Write a module that recipes can name; it is forgotten after the test."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text, name="somebodys_networks"):
+        path = tmp_path / f"{name.replace('.', '/')}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+        importlib.invalidate_caches()
+        sys.modules.pop(name, None)
+        return path
+
+    yield write
+    for name in [name for name in sys.modules if name.startswith("somebodys_")]:
+        del sys.modules[name]
+
+
+def recipe(network="somebodys_networks:build"):
+    return Recipe(
+        name="own",
+        channels={"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))},
+        features=FEATURES,
+        training=Training(network=network, embedding_dim=3, hidden_units=(8,)),
+        gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
+    )
+
+
+def built(network="somebodys_networks:build"):
+    return build_network(recipe(network), STATE, -4.25, 7)
+
+
+def returning(expression):
+    return f"import keras\ndef build(embedded, numeric, training):\n    return {expression}\n"
+
+
+def test_a_function_from_inputs_to_logits_is_a_network(written):
+    written(TWO_TOWERS)
+    logit = built()({"ids": np.zeros((5, 1), np.int32), "numeric": np.full((5, 1), np.nan, np.float32)})
+    assert logit.shape == (5, 1)
+    assert logit.numpy() == pytest.approx(-4.25, abs=2)
+
+
+def test_it_gets_embeddings_with_a_linear_column_standardised_numbers_and_the_recipes_training(written):
+    written(
+        returning("keras.layers.Dense(1)(numeric)").replace(
+            "    return",
+            "    assert embedded.shape == (None, 1, 3 + 1)\n"
+            "    assert numeric.shape == (None, 2)\n"
+            "    assert training.hidden_units == (8,)\n    return",
+        )
+    )
+    built()
+
+
+def test_it_starts_at_the_base_log_odds_without_knowing_them(written):
+    written(returning("0.0 * keras.ops.sum(embedded, axis=1)[:, -1:]"))
+    assert built()({"ids": np.zeros((2, 1)), "numeric": np.zeros((2, 1))}).numpy() == pytest.approx(-4.25)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, r"expected an importable module somebodys_networks, received.*PYTHONPATH"),
+        ("build = 3", r"expected a function build in .*somebodys_networks.py, received a int"),
+        ("other = 3", r"expected a function build in .*, received none of that name"),
+        ("1 / 0", r"expected that somebodys_networks can be imported, received ZeroDivisionError"),
+        (returning("embedded"), r"expected one logit a row, .* received \(None, 1, 4\)\. End it in"),
+        (returning("keras.layers.Dense(2)(numeric)"), r"shape \(None, 1\), received \(None, 2\)"),
+        (returning("1.0"), r"expected one logit a row, a Keras tensor .*, received a float"),
+        (returning("keras.layers.Dense(1)(numeric + training.no_such_key)"), r"received AttributeError: .*no_such_key"),
+        (
+            returning("keras.layers.Dense(1)(numeric) / 0.0"),
+            r"expected finite logits before training, received \[-?(nan|inf).*division by zero",
+        ),
+    ],
+    ids=["no module", "not callable", "no attribute", "broken module", "shape", "two logits", "float", "raises", "nan"],
+)
+def test_what_is_wrong_with_a_network_is_said(written, text, words):
+    if text is not None:
+        written(text)
+    with pytest.raises(UsageError, match=r"network 'somebodys_networks:build': .*" + words):
+        built()
+
+
+@pytest.mark.parametrize("network", ["lstm", "module:", ":build", "a/b:build", "module:a.b", "module:build:more"])
+def test_other_names_are_refused_with_the_recipe(network):
+    with pytest.raises(ValueError, match=r"expected logistic_regression, deepfm, dcn_v2 or package\.module:function"):
+        Training(network=network)
+
+
+def test_a_networks_name_and_source_are_part_of_the_code_that_a_run_records(written):
+    file = written(TWO_TOWERS)
+    before = code_of(recipe())
+    assert before.startswith(f"{code_digest()} somebodys_networks:build@")
+    assert code_of(recipe()) == before
+    file.write_text(TWO_TOWERS.replace("0.5", "0.25"), encoding="utf-8")
+    assert code_of(recipe()) != before
+    assert code_of(recipe("deepfm")) == code_digest()
+
+
+def test_a_change_anywhere_in_the_networks_package_counts(written):
+    written("", "somebodys_package.__init__")
+    other = written("scale = 1", "somebodys_package.parts")
+    written(returning("keras.layers.Dense(1)(numeric)"), "somebodys_package.networks")
+    own = recipe("somebodys_package.networks:build")
+    before = code_of(own)
+    other.write_text("scale = 2", encoding="utf-8")
+    assert code_of(own) != before
+
+
+def test_a_network_that_is_not_there_is_wrong_use_before_anything_is_labelled():
+    with pytest.raises(UsageError, match="expected an importable module no_such_module"):
+        code_of(recipe("no_such_module:build"))
+
+
+def test_a_whole_daily_run_trains_judges_and_serves_it_and_a_changed_source_makes_a_new_run(
+    prefect_server, small_landing, tmp_path, written
+):
+    written(TWO_TOWERS)
+    root = tmp_path / "root"
+    own = write_recipe(tmp_path, network="somebodys_networks:build")
+    first = daily(RUN_DAY, own, str(root), str(small_landing))
+    checks = {check["name"]: check for check in first["verdict"]["checks"]}
+    assert first["recorded"] is False
+    assert checks["serving"]["passed"] is True  # by a process that can't import the module
+    manifest = json.loads((root / "runs" / first["run_id"] / "manifest.json").read_text(encoding="utf-8"))
+    assert "somebodys_networks:build@" in manifest["code"]
+    assert first["metrics"]["challenger"]["auc"] > 0.55
+    assert daily(RUN_DAY, own, str(root), str(small_landing))["recorded"] is True
+    written(TWO_TOWERS.replace("0.5 *", "0.25 *"))
+    changed = daily(RUN_DAY, own, str(root), str(small_landing))
+    assert changed["recorded"] is False
+    assert changed["run_id"] != first["run_id"]
