@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from models.section import Name, Section
+
+ENCODING = 1  # of what `models.features.encode` answers; another number makes all encoded days anew
 
 
 class Feature(Section):
@@ -22,3 +24,10 @@ class Feature(Section):
     def source(self) -> str:
         """The impression column that is read."""
         return self.column or ("ts" if self.kind in ("hour", "weekday") else self.name)
+
+
+def encoding_of(features: tuple[Feature, ...]) -> list[dict[str, Any]]:
+    """All that `encode` depends on, as JSON values: two recipes with equal ones encode alike."""
+    spec = [feature.model_dump(mode="json", exclude={"name", "column", "transform"}) for feature in features]
+    sources = [feature.source for feature in features]
+    return [{"encoding": ENCODING}, *({**one, "source": source} for one, source in zip(spec, sources, strict=True))]

@@ -1,51 +1,52 @@
-"""Rows of labelled days as memory-mapped arrays: what training reads, encoded before it starts."""
+"""Encode an event day's impressions once: what of them doesn't depend on the window, without their labels.
+
+An encoded day is named by the impressions that went in and by what the recipe's features read of them. Labels of
+another day have the same rows in the same places, so a later run finds the day and encodes only what is new.
+"""
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from models.batches import TrainingRows
-from models.features import encode, fields, numbers
+from models.errors import StorageError
+from models.features import Encoded, encode, fields, numbers
+from tasks import duck
+from tasks.encoded import ENCODING, encoded_path, encoding_digest
+from tasks.label import label_files
+from tasks.layout import IDS_FILE, NUMERIC_FILE
+from tasks.progress import progress_of
+from tasks.store import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
-    import duckdb
     import numpy.typing as npt
 
+    from models.feature import Feature
     from models.recipe import Recipe
+    from tasks.label import LabelledDay
+    from tasks.store import Store
 
-BATCH_ROWS = 200_000
 
-
-def encode_rows(
-    connection: duckdb.DuckDBPyConnection, query: str, rows: int, recipe: Recipe, scratch: Path
-) -> TrainingRows:
-    """The rows of a query as memory-mapped arrays, in their order."""
-
-    def open_map(name: str, dtype: Any, *width: int) -> npt.NDArray[Any]:
-        return make_map(scratch / f"{name}.npy", dtype, (rows, *width))
-
-    ids = open_map("ids", np.int32, len(fields(recipe.features)))
-    numeric = open_map("numeric", np.float32, len(numbers(recipe.features)))
-    label, day_index = open_map("label", np.uint8), open_map("day_index", np.int16)
-    confidence = open_map("confidence", np.float32) if recipe.landing.columns.confidence else None
-    first = 0
-    for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
-        table = pa.table(batch)
-        part = slice(first, first + len(table))
-        encoded = encode(table, recipe.features)
-        ids[part], numeric[part] = encoded.ids, encoded.numeric
-        label[part], day_index[part] = table["label"].to_numpy(), table["day_index"].to_numpy()
-        if confidence is not None:
-            confidence[part] = table["confidence"].fill_null(1.0).to_numpy()
-        first += len(table)
-    return TrainingRows(ids, numeric, label, day_index, confidence)
+def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> list[Encoded]:
+    """The days' ids and numbers as open memory maps; those that were not encoded before are encoded and published."""
+    days = list(days)
+    new = [day for day in days if store.manifest(encoded_path(day, recipe)) is None]
+    if new:
+        with progress_of(f"encoding {len(new)} of {len(days)} days", "rows") as progress:
+            done = 0
+            for day in new:
+                _publish(store, recipe, day)
+                done += day.rows
+                progress(done, sum(day.rows for day in new))
+    return [_opened(store, recipe, day) for day in days]
 
 
 def make_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -59,6 +60,56 @@ def make_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]
     return mapped
 
 
-def chunks(numeric: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-    """Raw numbers in parts that memory holds."""
-    return (numeric[first : first + BATCH_ROWS] for first in range(0, len(numeric), BATCH_ROWS))
+def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
+    features = recipe.features
+    meta = {"event_day": day.day, "inputs": day.landed, "rows": day.rows, ENCODING: encoding_digest(recipe)}
+    files = label_files(store, day)
+    with store.writing(encoded_path(day, recipe), meta) as folder:
+        ids = make_map(folder / IDS_FILE, np.int32, (day.rows, len(fields(features))))
+        numeric = make_map(folder / NUMERIC_FILE, np.float32, (day.rows, len(numbers(features))))
+        _fill(Encoded(ids, numeric), files, features)
+
+
+def _fill(maps: Encoded, files: list[Path], features: tuple[Feature, ...]) -> None:
+    """Encode the files' rows into the maps in their order, a row group at a time on each core."""
+    groups = [
+        (file, number, pq.read_metadata(file).row_group(number).num_rows)
+        for file in files
+        for number in range(pq.read_metadata(file).num_row_groups)
+    ]
+    ends = np.cumsum([0] + [rows for *_, rows in groups])
+    if ends[-1] != len(maps.ids):
+        msg = f"labels of {files[0].parent}: expected {len(maps.ids):,} rows, received {ends[-1]:,}. Restore them."
+        raise StorageError(msg)
+
+    def write(group: tuple[Path, int, int], first: int) -> None:
+        file, number, rows = group
+        encoded = encode(_read(file, number, features), features)
+        part = slice(first, first + rows)
+        maps.ids[part], maps.numeric[part] = encoded.ids, encoded.numeric
+
+    with ThreadPoolExecutor(duck.cores()) as pool:
+        for _ in pool.map(write, groups, ends[:-1].tolist()):
+            pass
+
+
+def _read(file: Path, group: int, features: tuple[Feature, ...]) -> pa.Table:
+    """The features' columns of a row group; texts come with their dictionaries, so that each is hashed once."""
+    schema = pq.read_schema(file)
+    wanted = list(dict.fromkeys(feature.source for feature in features if feature.source in schema.names))
+    texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.binary())]
+    with pq.ParquetFile(file, read_dictionary=texts) as opened:
+        if not wanted:  # a table without columns has no rows either
+            rows = opened.metadata.row_group(group).num_rows
+            return pa.table({"": pa.nulls(rows)})
+        return opened.read_row_group(group, columns=wanted, use_threads=False)
+
+
+def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Encoded:
+    path = encoded_path(day, recipe)
+    folder = store.open(path)
+    rows = read_manifest(folder)["rows"] if folder else 0
+    if folder is None or rows != day.rows:
+        msg = f"{path} under {store.root}: expected {day.rows:,} encoded rows, received {rows:,}. Remove it, run again."
+        raise StorageError(msg)
+    return Encoded(np.load(folder / IDS_FILE, mmap_mode="r"), np.load(folder / NUMERIC_FILE, mmap_mode="r"))
