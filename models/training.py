@@ -111,7 +111,7 @@ def _optimizer(network: keras.Model, steps: int, training: Training) -> RowWiseA
     return RowWiseAdagradAdam(
         schedule,
         ratio,
-        ids_per_row=max(1, network.input["ids"].shape[1]),
+        ids_per_row=max(1, network.get_layer("embedding").input.shape[1]),
         initial_accumulator=training.embedding_initial_accumulator,
     )
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.errors import StorageError
-from models.features import Encoded, encode, fields, numbers
+from models.features import Encoded, encode, numbers, slots
 from tasks import duck
 from tasks.encoded import ENCODING, encoded_path, encoding_digest
 from tasks.label import label_files
@@ -65,7 +65,7 @@ def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
     meta = {"event_day": day.day, "inputs": day.landed, "rows": day.rows, ENCODING: encoding_digest(recipe)}
     files = label_files(store, day)
     with store.writing(encoded_path(day, recipe), meta) as folder:
-        ids = make_map(folder / IDS_FILE, np.int32, (day.rows, len(fields(features))))
+        ids = make_map(folder / IDS_FILE, np.int32, (day.rows, slots(features)))
         numeric = make_map(folder / NUMERIC_FILE, np.float32, (day.rows, len(numbers(features))))
         _fill(Encoded(ids, numeric), files, features)
 
@@ -96,7 +96,7 @@ def _fill(maps: Encoded, files: list[Path], features: tuple[Feature, ...]) -> No
 def _read(file: Path, group: int, features: tuple[Feature, ...]) -> pa.Table:
     """The features' columns of a row group; texts come with their dictionaries, so that each is hashed once."""
     schema = pq.read_schema(file)
-    wanted = list(dict.fromkeys(feature.source for feature in features if feature.source in schema.names))
+    wanted = list(dict.fromkeys(source for feature in features for source in feature.sources if source in schema.names))
     texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.binary())]
     with pq.ParquetFile(file, read_dictionary=texts) as opened:
         if not wanted:  # a table without columns has no rows either
