@@ -17,6 +17,7 @@ import tensorflow as tf
 from models.errors import DataRejectedError
 
 if TYPE_CHECKING:
+    from models.stacked import Stacked
     from models.weights import Factors
 
 RUN_ROWS = 64  # short enough that a batch of 2,048 mixes 32 places
@@ -25,14 +26,14 @@ READERS = 2
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
-    """Encoded rows with their labels, as arrays or open memory maps.
+    """Encoded rows with their labels, as arrays, open memory maps, or those of many days side by side.
 
     ids: (n, fields) int32. numeric: (n, numbers) float32. label: (n,) uint8. day_index: (n,) int16, positions in the
     factors' days. confidence: (n,) float32, or None where each row counts fully.
     """
 
-    ids: npt.NDArray[np.int32]
-    numeric: npt.NDArray[np.float32]
+    ids: npt.NDArray[np.int32] | Stacked
+    numeric: npt.NDArray[np.float32] | Stacked
     label: npt.NDArray[np.uint8]
     day_index: npt.NDArray[np.int16]
     confidence: npt.NDArray[np.float32] | None = None

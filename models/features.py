@@ -1,8 +1,8 @@
 """Impressions as numbers: hashed ids and raw numeric values, offline from Arrow and in the served graph alike.
 
-A *field* is a categorical feature, an hour or a weekday. All fields share one fused embedding table: field k owns the
-rows from its offset on, and its first row stands for a missing value. Numbers stay raw; the network itself transforms
-and standardises them, so that training and serving can't differ.
+A *field* is a feature with embedding rows: any but the plainly numeric. All fields share one fused embedding table:
+field k owns the rows from its offset on, and its first row stands for a missing value. Numbers stay raw; the network
+itself transforms, standardises and buckets them, so that training and serving can't differ.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from models.errors import DataRejectedError, UsageError
 from models.feature import Feature
+from models.hashing import hashed_rows, rows_of_pairs, rows_of_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,20 +34,30 @@ ROWS_LIMIT = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """ids: (n, fields) int32, rows of the fused table. numeric: (n, numbers) float32, raw, NaN where missing."""
+    """ids: (n, slots) int32, rows of the fused table. numeric: (n, numbers) float32, raw, NaN where missing."""
 
     ids: npt.NDArray[np.int32]
     numeric: npt.NDArray[np.float32]
 
 
 def fields(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
-    """Features that take a column of `ids`, in the recipe's order."""
-    return tuple(feature for feature in features if feature.kind != "numeric")
+    """Features with embedding rows, in the recipe's order, bucketed numbers after all others."""
+    return (*(feature for feature in features if feature.slots), *bucketed(features))
+
+
+def bucketed(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Numbers whose rows the network finds itself, by edges that depend on the window."""
+    return tuple(feature for feature in features if feature.kind == "bucketed")
 
 
 def numbers(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
-    """Features that take a column of `numeric`, in the recipe's order."""
-    return tuple(feature for feature in features if feature.kind == "numeric")
+    """Features that take a column of `numeric`, in the recipe's order, bucketed ones after all others."""
+    return (*(feature for feature in features if feature.kind == "numeric"), *bucketed(features))
+
+
+def slots(features: tuple[Feature, ...]) -> int:
+    """Columns of `ids`."""
+    return sum(feature.slots for feature in features)
 
 
 def field_offsets(features: tuple[Feature, ...]) -> tuple[int, ...]:
@@ -54,14 +65,20 @@ def field_offsets(features: tuple[Feature, ...]) -> tuple[int, ...]:
 
     Raises UsageError where the table would have more rows than an int32 can name.
     """
-    sizes = {"hour": HOUR_ROWS, "weekday": WEEKDAY_ROWS}
     offsets = [0]
     for feature in fields(features):
-        offsets.append(offsets[-1] + sizes.get(feature.kind, feature.buckets))
+        offsets.append(offsets[-1] + _rows_of(feature))
     if offsets[-1] > ROWS_LIMIT:
         msg = f"features: expected at most {ROWS_LIMIT} buckets in all, received {offsets[-1]}. Lower buckets."
         raise UsageError(msg)
     return tuple(offsets)
+
+
+def _rows_of(feature: Feature) -> int:
+    """Table rows of a field, the first for missing values."""
+    if feature.kind == "bucketed":
+        return 1 + (len(feature.edges) + 1 if feature.edges else feature.quantiles)
+    return {"hour": HOUR_ROWS, "weekday": WEEKDAY_ROWS}.get(feature.kind, feature.buckets)
 
 
 def raw_columns(features: tuple[Feature, ...]) -> dict[str, str]:
@@ -69,13 +86,13 @@ def raw_columns(features: tuple[Feature, ...]) -> dict[str, str]:
 
     Raises UsageError where one column is wanted as two of these.
     """
-    dtypes = {"categorical": "string", "numeric": "float32", "hour": "int64", "weekday": "int64"}
+    dtypes = {"text": "string", "number": "float32", "time": "int64"}
     columns: dict[str, str] = {}
     for feature in features:
-        dtype = dtypes[feature.kind]
-        if columns.setdefault(feature.source, dtype) != dtype:
-            msg = f"feature {feature.name!r}: expected one kind a column, received two for column {feature.source!r}."
-            raise UsageError(msg)
+        for source in feature.sources:
+            if columns.setdefault(source, dtypes[feature.holds]) != dtypes[feature.holds]:
+                msg = f"feature {feature.name!r}: expected one kind a column, received two for column {source!r}."
+                raise UsageError(msg)
     return columns
 
 
@@ -85,16 +102,14 @@ def encode(table: pa.Table, features: tuple[Feature, ...]) -> Encoded:
     Raises DataRejectedError where a column can't be read as its feature's kind, UsageError for impossible features.
     """
     encoded = Encoded(
-        np.empty((len(table), len(fields(features))), np.int32),
+        np.empty((len(table), slots(features)), np.int32),
         np.empty((len(table), len(numbers(features))), np.float32),
     )
-    for field, (feature, offset) in enumerate(zip(fields(features), field_offsets(features), strict=False)):
-        column = column_of(table, feature.source)
-        if feature.kind == "categorical":
-            encoded.ids[:, field] = offset + _categorical_rows(column, feature)
-        else:
-            times = as_times(column, feature.source)
-            encoded.ids[:, field] = offset + np.where(times == MISSING_TIME, 0, 1 + _clock(times, feature.kind))
+    first = 0
+    for feature, offset in zip(fields(features), field_offsets(features), strict=False):
+        if feature.slots:
+            encoded.ids[:, first : first + feature.slots] = offset + _rows(table, feature).reshape(-1, feature.slots)
+            first += feature.slots
     for position, feature in enumerate(numbers(features)):
         encoded.numeric[:, position] = as_numbers(column_of(table, feature.source), feature.source)
     return encoded
@@ -180,21 +195,31 @@ def _cast(column: pa.Array, dtype: pa.DataType, name: str, expected: str) -> pa.
         raise DataRejectedError(msg) from error
 
 
-def _categorical_rows(column: pa.Array, feature: Feature) -> npt.NDArray[np.int64]:
-    """Row within the field of each value, (n,); each distinct value is hashed once."""
+def _rows(table: pa.Table, feature: Feature) -> npt.NDArray[np.int64]:
+    """Row within the field, (n,) or (n, slots); each distinct text, or pair of them, is hashed once."""
+    columns = [column_of(table, source) for source in feature.sources]
+    if feature.holds == "time":
+        times = as_times(columns[0], feature.source)
+        return np.where(times == MISSING_TIME, 0, 1 + _clock(times, feature.kind))
+    texts, codes = zip(*(_distinct(*column) for column in zip(columns, feature.sources, strict=True)), strict=True)
+    if feature.kind == "crossed":
+        pairs, code = np.unique(codes[0] * len(texts[1]) + codes[1], return_inverse=True)
+        first, second = texts[0][pairs // len(texts[1])], texts[1][pairs % len(texts[1])]
+        return np.asarray(rows_of_pairs(first, second, feature).numpy()[code])
+    several = feature.kind == "multi_valued"
+    hashed = rows_of_values(texts[0], feature) if several else hashed_rows(texts[0], feature.buckets)
+    return np.asarray(hashed.numpy()[codes[0]])
+
+
+def _distinct(column: pa.Array, name: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """The column's different texts, the last of them b"", and of each row which it is, (n,)."""
     if not pa.types.is_dictionary(column.type):
         if pa.types.is_nested(column.type):
-            column = _cast(column, pa.string(), feature.source, "single values")
+            column = _cast(column, pa.string(), name, "single values")
         column = column.dictionary_encode()
-    row_of_code = _hashed_rows(as_texts(column.dictionary, feature.source), feature.buckets).numpy()
-    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.asarray(np.append(row_of_code, 0)[codes])  # a null has code -1: the 0 at the end
-
-
-def _hashed_rows(texts: Any, buckets: int) -> Any:
-    """Row within a field of `buckets` rows: 0 for "", else 1 + FarmHash fingerprint64 modulo (buckets − 1)."""
-    row = 1 + tf.strings.to_hash_bucket_fast(texts, buckets - 1)
-    return tf.where(tf.equal(texts, ""), tf.zeros_like(row), row)
+    texts = np.append(as_texts(column.dictionary, name), b"").astype(object)
+    codes = column.indices.cast(pa.int64()).fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
+    return texts, np.asarray(codes)
 
 
 def _clock(microseconds: Any, kind: str) -> Any:
@@ -219,21 +244,27 @@ class FeatureEncoder(keras.layers.Layer):  # type: ignore[misc]
         """Ids and raw numbers."""
         offsets = field_offsets(self.features)
         ids = [
-            tf.cast(offset + self._row(columns[feature.source], feature), tf.int32)
+            tf.cast(offset + self._rows([columns[source] for source in feature.sources], feature), tf.int32)
             for feature, offset in zip(fields(self.features), offsets, strict=False)
+            if feature.slots
         ]
         numeric = [columns[feature.source] for feature in numbers(self.features)]
         rows = tf.shape(next(iter(columns.values())))[0]
         return {
-            "ids": tf.stack(ids, axis=1) if ids else tf.zeros((rows, 0), tf.int32),
+            "ids": tf.concat(ids, axis=1) if ids else tf.zeros((rows, 0), tf.int32),
             "numeric": tf.stack(numeric, axis=1) if numeric else tf.zeros((rows, 0), tf.float32),
         }
 
-    def _row(self, column: Any, feature: Feature) -> Any:
-        """Row within the field, (n,) int64."""
+    def _rows(self, columns: list[Any], feature: Feature) -> Any:
+        """Rows within the field, (n, slots) int64."""
+        if feature.kind == "crossed":
+            return rows_of_pairs(columns[0], columns[1], feature)[:, None]
+        if feature.kind == "multi_valued":
+            return rows_of_values(columns[0], feature)
         if feature.kind == "categorical":
-            return _hashed_rows(column, feature.buckets)
-        return tf.where(tf.equal(column, MISSING_TIME), tf.zeros_like(column), 1 + _clock(column, feature.kind))
+            return hashed_rows(columns[0], feature.buckets)[:, None]
+        time = columns[0]
+        return tf.where(tf.equal(time, MISSING_TIME), tf.zeros_like(time), 1 + _clock(time, feature.kind))[:, None]
 
     def get_config(self) -> dict[str, Any]:
         """All that the constructor takes."""

@@ -5,7 +5,6 @@ All fields share one fused table of embedding_dim + 1 columns: the latent vector
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.embedding import FusedEmbedding
 from models.errors import UsageError
-from models.features import field_offsets, fields, numbers
+from models.inputs import network_inputs
 from models.own_network import find_network, is_own
-from models.standardize import StandardizedNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,19 +100,14 @@ def pairwise_products(embedded: Any) -> Any:
 
 
 def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: float, seed: int) -> keras.Model:
-    """The untrained network: {ids (n, fields) int32, numeric (n, numbers) float32 raw} → logit (n, 1).
+    """The untrained network: {ids (n, slots) int32, numeric (n, numbers) float32 raw} → logit (n, 1).
 
     Its output bias starts at the base log-odds, so that heavy weights needn't move it there.
     """
     training = recipe.training
     width = 1 if training.network == "logistic_regression" else training.embedding_dim + 1
-    ids = keras.Input((len(fields(recipe.features)),), dtype="int32", name="ids")
-    numeric = keras.Input((len(numbers(recipe.features)),), dtype="float32", name="numeric")
     seeds = count(seed * 1000)
-    rows = max(1, field_offsets(recipe.features)[-1])
-    embedded = FusedEmbedding(rows, width, next(seeds), name="embedding")(ids)
-    standardized = StandardizedNumbers(asdict(numeric_state), name="standardized_numbers")(numeric)
-    inputs = {"ids": ids, "numeric": numeric}
+    inputs, embedded, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
     if is_own(training.network):
         own = keras.Model(inputs, _own_logit(embedded, standardized, training, base_log_odds), name="own_network")
         _check_untrained(own, training.network)

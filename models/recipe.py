@@ -196,9 +196,12 @@ class Recipe(Section):
 
     def _feature_mistakes(self) -> Iterator[str]:
         kinds: dict[str, set[str]] = {}
+        held: dict[str, set[str]] = {}
         for feature in self.features:
-            kinds.setdefault(feature.source, set()).add(feature.kind)
-        if mixed := [source for source, found in kinds.items() if {"categorical", "numeric"} <= found]:
+            for source in feature.sources:
+                kinds.setdefault(source, set()).add(feature.kind)
+                held.setdefault(source, set()).add(feature.holds)
+        if mixed := [source for source, found in held.items() if {"text", "number"} <= found]:
             yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
         mapped = {getattr(self.landing.columns, name) for name in NOT_FEATURES & Columns.model_fields.keys()}
         known_later = NOT_FEATURES | mapped | set(self.landing.outcome_columns)

@@ -33,13 +33,11 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
             columns.append(Column(name, source, kind, required=name in ("user_id", "campaign_id", "label")))
     known = {column.name for column in columns} | {"channel", "event_id"}
     for feature in recipe.features:
-        if feature.source not in known:
-            columns.append(
-                Column(
-                    feature.source, feature.source, "number" if feature.kind == "numeric" else "text", required=False
-                )
-            )
-            known.add(feature.source)
+        holds: Kind = "number" if feature.holds == "number" else "text"
+        for source in feature.sources:
+            if source not in known:
+                columns.append(Column(source, source, holds, required=False))
+                known.add(source)
     for source in (*recipe.validation.max_null_share, *recipe.validation.value_sets):
         if source not in known:
             columns.append(Column(source, source, "text", required=False))

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.features import numbers
+from models.buckets import quantile_edges
+from models.features import bucketed, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,27 +19,36 @@ if TYPE_CHECKING:
     from models.feature import Feature
 
 CLIP = 10.0  # standard deviations
+SAMPLE_ROWS = 500_000
 
 
 @dataclass(frozen=True)
 class NumericState:
-    """What standardises the numeric features, in the recipe's order: log transform or not, mean and scale after it."""
+    """What was fitted of numbers, in the recipe's order.
+
+    log, mean, scale: of numeric features whether they are transformed, and what they have after it. edges: of bucketed.
+    """
 
     log: tuple[bool, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    edges: tuple[tuple[float, ...], ...] = ()
 
 
 def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple[Feature, ...]) -> NumericState:
-    """Mean and standard deviation of the transformed numbers, over chunks of raw rows (n, numbers).
+    """Mean and standard deviation of the transformed numbers, and edges, over chunks of raw rows (n, numbers).
 
     Values that aren't finite are left out; a feature without values gets mean 0, one that never varies scale 1.
+    Quantiles are of SAMPLE_ROWS rows or more, evenly spaced over all.
     Chunks are merged by Chan, Golub and LeVeque (1983), equation 2.1.
     """
-    log = tuple(feature.transform == "log" for feature in numbers(features))
+    in_buckets = bucketed(features)
+    log = tuple(feature.transform == "log" for feature in numbers(features) if feature.kind == "numeric")
+    sample = _EvenSample(len(in_buckets))
     count, mean, squares = np.zeros(len(log)), np.zeros(len(log)), np.zeros(len(log))
     for chunk in chunks:
-        raw = chunk.astype(np.float64)
+        raw = chunk[:, : len(log)].astype(np.float64)
+        sample.add(chunk[:, len(log) :])
         values = np.where(log, np.sign(raw) * np.log1p(np.abs(raw)), raw)
         finite = np.isfinite(values)
         n = finite.sum(0)
@@ -50,7 +60,31 @@ def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple
         count += n
     scale = np.sqrt(squares / np.maximum(count, 1))
     scale[scale <= np.maximum(1e-6 * np.abs(mean), 1e-30)] = 1.0
-    return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()))
+    columns = sample.rows().T
+    edges = (
+        feature.edges or quantile_edges(column, feature.quantiles)
+        for feature, column in zip(in_buckets, columns, strict=True)
+    )
+    return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()), tuple(edges))
+
+
+class _EvenSample:
+    """Every so many-th row of a stream of unknown length: twice as many as SAMPLE_ROWS at most."""
+
+    def __init__(self, columns: int) -> None:
+        self._parts: list[npt.NDArray[np.float32]] = [np.empty((0, columns), np.float32)]
+        self._step, self._seen = 1, 0
+
+    def add(self, rows: npt.NDArray[np.float32]) -> None:
+        """The next rows of the stream."""
+        self._parts.append(rows[-self._seen % self._step :: self._step])
+        self._seen += len(rows)
+        while sum(map(len, self._parts)) > 2 * SAMPLE_ROWS:
+            self._parts, self._step = [self.rows()[::2]], 2 * self._step
+
+    def rows(self) -> npt.NDArray[np.float32]:
+        """What was taken."""
+        return np.concatenate(self._parts)
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")

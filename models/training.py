@@ -49,7 +49,7 @@ def train(
     device = prepare_device()
     model = _training_model(network)
     model.compile(
-        optimizer=make_optimizer(training, batches.count, network.input["ids"].shape[1]),
+        optimizer=make_optimizer(training, batches.count, network.get_layer("embedding").input.shape[1]),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         weighted_metrics=[],
         steps_per_execution=min(STEPS_PER_EXECUTION, batches.count),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from models.days import plan_days
 from tasks import layout
 from tasks.champion import Champions, read_champions
+from tasks.encoded import ENCODING, encoding_digest
 from tasks.pieces import PIECES
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     labels |= _labels_at_hand(store, recipe, paths, current_days)
     rows = current_days | judged | labels | _inputs(store, labels)
     rows |= {path for path in spared if path.startswith(("days/", "labels/"))}
-    return {*spared, *rows, *runs, *models, *_pieces(store, rows)}
+    encoded = _encoded_at_hand(store, recipe, paths, current_days)
+    return {*spared, *rows, *encoded, *runs, *models, *_pieces(store, rows)}
 
 
 def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -79,13 +81,29 @@ def _recent_runs(store: Store, recipe: Recipe, paths: list[str]) -> set[str]:
 
 def _labels_at_hand(store: Store, recipe: Recipe, paths: list[str], current_days: set[str]) -> set[str]:
     """Labels that the next run would find: of the window's days, made of nothing but what the days' refs name."""
+    found = _within_window(store, recipe, "labels", paths)
+    return {path for path in found if _inputs(store, [path]) <= current_days}
+
+
+def _encoded_at_hand(store: Store, recipe: Recipe, paths: list[str], current_days: set[str]) -> set[str]:
+    """Encoded days that the next run would find; a kept run needs none, since its labels give them again."""
+    digest = encoding_digest(recipe)
+    return {
+        path
+        for path in _within_window(store, recipe, layout.ENCODED, paths)
+        if (manifest := store.manifest(path)) and manifest[ENCODING] == digest
+        if set(manifest["inputs"]) <= current_days
+    }
+
+
+def _within_window(store: Store, recipe: Recipe, folder: str, paths: list[str]) -> list[str]:
+    """Objects of a folder that belong to an event day which the next run may read."""
     landed = store.list_refs("days")
     if not landed:
-        return set()
+        return []
     newest = date.fromisoformat(landed[-1].rsplit("/", maxsplit=1)[-1])
     window = {str(day) for day in plan_days(newest, recipe).all_days}
-    found = [path for path in paths if path.startswith("labels/") and path.split("/")[1] in window]
-    return {path for path in found if _inputs(store, [path]) <= current_days}
+    return [path for path in paths if path.startswith(f"{folder}/") and path.split("/")[1] in window]
 
 
 def _inputs(store: Store, labels: Iterable[str]) -> set[str]:

@@ -36,12 +36,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledDay:
-    """A published label object."""
+    """A published label object. landed: the landed days that its impressions are of. pieces: in so many they lie.
+
+    These two decide which rows it has, and in which order, whatever `as_of` its labels are of.
+    """
 
     day: date
     path: str
     rows: int
     positives: int
+    landed: tuple[str, ...]
+    pieces: int
 
 
 @task(cache_policy=NO_CACHE)
@@ -55,7 +60,8 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     if event_day not in impressions:
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
-    if store.manifest(path) is None:
+    manifest = store.manifest(path)
+    if manifest is None:
         meta: dict[str, Any] = {"event_day": event_day, "inputs": sorted({*impressions.values(), *outcomes.values()})}
         if recipe.landing.buckets == 1:
             with store.writing(path, meta) as folder:
@@ -64,10 +70,14 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
             work = partial(_make_piece, store, recipe, event_day, impressions, outcomes, path)
             pieces = [work(number) for number in range(recipe.landing.buckets)]
             _fill_from_pieces(store, path, {**meta, PIECES: pieces})
+        manifest = store.manifest(path) or meta
     file = store.file(path, SUMMARY_FILE)
     assert file is not None
     summary = json.loads(file.read_text(encoding="utf-8"))
-    return LabelledDay(event_day, path, summary["rows"], summary["positives"])
+    landed = tuple(sorted(impressions.values()))
+    return LabelledDay(
+        event_day, path, summary["rows"], summary["positives"], landed, len(manifest.get(PIECES, [path]))
+    )
 
 
 def label_files(store: Store, day: LabelledDay) -> list[Path]:

@@ -9,6 +9,7 @@ CHAMPION_REF = "champion"
 RUNS = "runs"
 MODELS = "models"
 PIECES = "pieces"
+ENCODED = "encoded"
 RUN_LIST_PAGE = "index.html"
 
 # Below what landed on a day.
@@ -21,8 +22,12 @@ VALUES_FILE = "values.parquet"
 # Below labels.
 ARRIVALS_FILE = "arrivals.parquet"
 
-# Below that and below labels.
+# Below what landed and below labels.
 SUMMARY_FILE = "summary.json"
+
+# Below encoded days.
+IDS_FILE = "ids.npy"
+NUMERIC_FILE = "numeric.npy"
 
 # Below a run.
 RUN_FILE = "run.json"
@@ -69,6 +74,11 @@ def event_day_of(part: Path) -> date:
 def label_object(event_day: date, key: str) -> str:
     """Impressions of an event day with their labels."""
     return f"labels/{event_day}/{key}"
+
+
+def encoded_object(event_day: date, key: str) -> str:
+    """Impressions of an event day as ids and numbers, without labels."""
+    return f"{ENCODED}/{event_day}/{key}"
 
 
 def piece_object(path: str, number: int, of: int) -> str:

@@ -24,21 +24,30 @@ def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
     return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE NOT kept_out"
 
 
-def calibration_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of C: a share of users within the newest days of T, by a hash salted with the cut."""
-    return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE kept_out"
-
-
 def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
     """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none)."""
     bucket = f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
     return _union(store, plan.validate, lambda _: bucket)
 
 
+def labels_of(store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay) -> str:
+    """Of each row of a day of T its `label`, `confidence`, and whether it is `kept_out` for calibration, in order."""
+    confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
+    kept_out = _kept_out(plan, recipe, day.day)
+    files = duck.parquet(*label_files(store, day))
+    return f"SELECT label::UTINYINT AS label, {confidence} AS confidence, {kept_out} FROM {files}"
+
+
 def _train_days(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows of T; those of C, a share of users within its newest days by a hash salted with the cut, are kept out."""
+    return _union(store, plan.train, lambda day: _kept_out(plan, recipe, day))
+
+
+def _kept_out(plan: RunPlan, recipe: Recipe, day: date) -> str:
+    if day not in plan.days.calibrate:
+        return "false AS kept_out"
     threshold = round(recipe.training.calibration_share * 10_000)
-    kept_out = f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000 < {threshold} AS kept_out"
-    return _union(store, plan.train, lambda day: kept_out if day in plan.days.calibrate else "false AS kept_out")
+    return f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000 < {threshold} AS kept_out"
 
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:

@@ -1,44 +1,39 @@
-"""Stage 6, train: encode the training rows once, fit the network, calibrate it on C, save the bundle to be served."""
+"""Stage 6, train: read the encoded days, fit the network, calibrate it on C, save the bundle to be served."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import keras
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.batches import TrainingRows, make_batches
+from models.batches import make_batches
 from models.bundle import save_serving, serving_model
 from models.calibration import Calibration, fit_calibration
 from models.device import prepare_device
 from models.errors import TrainingDivergedError
-from models.features import encode, fields, numbers, raw_columns
+from models.features import raw_columns
 from models.network import build_network
 from models.recipe import Recipe
+from models.stacked import chunks
 from models.standardize import fit_numeric_state
 from models.training import predict_logits, train
 from models.verdict import Check
 from models.weights import Factors
-from tasks import duck
 from tasks.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINING_FILE
 from tasks.plan import RunPlan
 from tasks.progress import progress_of
-from tasks.slices import calibration_rows, training_rows
 from tasks.store import Store
+from tasks.training_rows import CalibrationRows, read_rows
 
-BATCH_ROWS = 200_000
+CHUNK_ROWS = 200_000
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +44,18 @@ def train_challenger(store: Store, recipe: Recipe, plan: RunPlan, factors: Facto
 
     Returns None, or the failed check that says why there is no challenger: its training diverged.
     """
-    scratch = folder / "encoded"
+    scratch = folder / "rows"
     scratch.mkdir()
     prepare_device()  # before the first hash is computed, or a GPU takes all of its memory
     keras.utils.set_random_seed(recipe.training.seed)
     try:
-        with duck.connect(scratch) as connection:
-            rows = _encode(connection, training_rows(store, plan, recipe), factors.rows, recipe, scratch)
-            state = fit_numeric_state(_chunks(rows.numeric), recipe.features)
-            network = build_network(recipe, state, factors.base_log_odds, recipe.training.seed)
-            batches = make_batches(rows, factors, recipe.training.batch_rows, recipe.training.seed)
-            with progress_of("training", "rows") as progress:
-                result = train(network, batches, recipe.training, progress)
-            calibration = _calibrate(connection, calibration_rows(store, plan, recipe), network, recipe)
+        rows, held_out = read_rows(store, recipe, plan, scratch)
+        state = fit_numeric_state(chunks(rows.numeric, CHUNK_ROWS), recipe.features)
+        network = build_network(recipe, state, factors.base_log_odds, recipe.training.seed)
+        batches = make_batches(rows, factors, recipe.training.batch_rows, recipe.training.seed)
+        with progress_of("training", "rows") as progress:
+            result = train(network, batches, recipe.training, progress)
+        calibration = _calibrate(held_out, network)
     except TrainingDivergedError as diverged:
         return Check("training", None, None, passed=False, words=str(diverged))
     finally:
@@ -85,62 +79,18 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def _encode(
-    connection: duckdb.DuckDBPyConnection, query: str, rows: int, recipe: Recipe, scratch: Path
-) -> TrainingRows:
-    """The rows of a query as memory-mapped arrays, in their order."""
-
-    def open_map(name: str, dtype: Any, *width: int) -> npt.NDArray[Any]:
-        return make_map(scratch / f"{name}.npy", dtype, (rows, *width))
-
-    ids = open_map("ids", np.int32, len(fields(recipe.features)))
-    numeric = open_map("numeric", np.float32, len(numbers(recipe.features)))
-    label, day_index = open_map("label", np.uint8), open_map("day_index", np.int16)
-    confidence = open_map("confidence", np.float32) if recipe.landing.columns.confidence else None
-    first = 0
-    for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
-        table = pa.table(batch)
-        part = slice(first, first + len(table))
-        encoded = encode(table, recipe.features)
-        ids[part], numeric[part] = encoded.ids, encoded.numeric
-        label[part], day_index[part] = table["label"].to_numpy(), table["day_index"].to_numpy()
-        if confidence is not None:
-            confidence[part] = table["confidence"].fill_null(1.0).to_numpy()
-        first += len(table)
-    return TrainingRows(ids, numeric, label, day_index, confidence)
-
-
-def make_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """A new .npy file as a writable map, its room on the disk taken: a full disk is an OSError here and now.
-
-    Writing to a sparse file on a full disk would be a bus error, which kills the process.
-    """
-    mapped: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return mapped
-
-
-def _chunks(numeric: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-    return (numeric[first : first + BATCH_ROWS] for first in range(0, len(numeric), BATCH_ROWS))
-
-
-def _calibrate(connection: duckdb.DuckDBPyConnection, query: str, network: keras.Model, recipe: Recipe) -> Calibration:
+def _calibrate(rows: CalibrationRows, network: keras.Model) -> Calibration:
     """Fit the calibration layer on C, rows that training never saw.
 
     Raises TrainingDivergedError where the network answers them with no number.
     """
-    logits, labels = [np.empty(0, np.float32)], [np.empty(0, np.int8)]
-    for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
-        table = pa.table(batch)
-        encoded = encode(table, recipe.features)
-        logits.append(predict_logits(network, encoded.ids, encoded.numeric))
-        labels.append(table["label"].to_numpy())
-    logit = np.concatenate(logits)
+    parts = zip(chunks(rows.ids, CHUNK_ROWS), chunks(rows.numeric, CHUNK_ROWS), strict=True)
+    answers = (predict_logits(network, ids, numeric) for ids, numeric in parts)
+    logit = np.concatenate([np.empty(0, np.float32), *answers])
     if unusable := int((~np.isfinite(logit)).sum()):
         msg = (
             f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "
             "Lower training.learning_rate and training.embedding_learning_rate."
         )
         raise TrainingDivergedError(msg)
-    return fit_calibration(logit, np.concatenate(labels))
+    return fit_calibration(logit, rows.label)

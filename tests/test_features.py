@@ -58,6 +58,7 @@ def test_a_text_hashes_to_its_golden_row_offline_and_in_the_graph():
     wide = (USER.model_copy(update={"buckets": 2**30}),)
     rows = [1 + bucket for bucket in GOLDEN.values()]
     assert tf.strings.to_hash_bucket_fast(list(GOLDEN), 2**30 - 1).numpy().tolist() == list(GOLDEN.values())
+    assert tf.strings.to_hash_bucket_fast([b""], 2**30 - 1).numpy() == 0x9AE16A3B2F90404F % (2**30 - 1)
     assert encode(table, wide).ids[:, 0].tolist() == rows
     assert in_graph(table, wide)["ids"].numpy()[:, 0].tolist() == rows
 

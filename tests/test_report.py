@@ -81,7 +81,9 @@ RECIPE = Recipe.model_validate(
 def make_plan(store, day, champion, excluded):
     days = plan_days(day, RECIPE)
     labelled = [
-        LabelledDay(d, f"labels/{d}/k", 1000, 20) for d in (*days.train, *days.validate) if str(d) not in excluded
+        LabelledDay(d, f"labels/{d}/k", 1000, 20, (), 1)
+        for d in (*days.train, *days.validate)
+        if str(d) not in excluded
     ]
     train = tuple(d for d in labelled if d.day in days.train)
     validate = tuple(d for d in labelled if d.day in days.validate)

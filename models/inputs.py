@@ -1,0 +1,52 @@
+"""Encoded rows as what a network reads: an embedding a field, and standardised numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+from models.buckets import BucketIds
+from models.embedding import FusedEmbedding
+from models.features import bucketed, field_offsets, fields, numbers
+from models.pooling import PooledFields
+from models.standardize import StandardizedNumbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.feature import Feature
+    from models.standardize import NumericState
+
+
+def network_inputs(
+    features: tuple[Feature, ...], state: NumericState, width: int, seed: int
+) -> tuple[dict[str, Any], Any, Any]:
+    """The model's inputs {ids (batch, slots), numeric (batch, numbers)}; from them embedded ids and numbers.
+
+    Embedded: (batch, fields, width), in the order of `fields`. Numbers: (batch, 2 · numeric features).
+    """
+    ids = keras.Input((sum(feature.slots for feature in features),), dtype="int32", name="ids")
+    numeric = keras.Input((len(numbers(features)),), dtype="float32", name="numeric")
+    offsets, in_buckets = field_offsets(features), bucketed(features)
+    rows, values = ids, numeric
+    if in_buckets:
+        first = len(numbers(features)) - len(in_buckets)
+        values = numeric[:, :first]
+        own = offsets[len(fields(features)) - len(in_buckets) : -1]
+        found = BucketIds([list(edges) for edges in state.edges], list(own), name="buckets")(numeric[:, first:])
+        rows = ops.concatenate([ids, found], axis=1)
+    embedded = FusedEmbedding(max(1, offsets[-1]), width, seed, name="embedding")(rows)
+    if any(feature.slots > 1 for feature in features):
+        embedded = PooledFields(_pooled(fields(features), offsets), name="pooled")([embedded, rows])
+    standardized = StandardizedNumbers(asdict(state), name="standardized_numbers")(values)
+    return {"ids": ids, "numeric": numeric}, embedded, standardized
+
+
+def _pooled(features: tuple[Feature, ...], offsets: Sequence[int]) -> list[dict[str, Any]]:
+    return [
+        {"slots": max(1, feature.slots), "pooling": feature.pooling, "missing": offset}
+        for feature, offset in zip(features, offsets, strict=False)
+    ]

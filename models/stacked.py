@@ -1,0 +1,50 @@
+"""Arrays of many days read as one: an index over the days, so that their memory maps are never copied together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Rows = npt.NDArray[np.integer[Any]]
+
+
+class Stacked:
+    """Rows of each array, in their order, one array after the other; read by row numbers like an array.
+
+    arrays: alike but for their lengths, often memory maps. chosen: of each, which of its rows are taken, rising; None
+    takes all.
+    """
+
+    def __init__(self, arrays: Sequence[npt.NDArray[Any]], chosen: Sequence[Rows | None] | None = None) -> None:
+        """Nothing is read yet."""
+        self._arrays = tuple(arrays)
+        self._chosen = tuple(chosen) if chosen is not None else (None,) * len(self._arrays)
+        pairs = zip(self._arrays, self._chosen, strict=True)
+        lengths = [len(array) if rows is None else len(rows) for array, rows in pairs]
+        self._ends = np.cumsum([0, *lengths])
+        self.dtype = self._arrays[0].dtype
+        self.shape = (int(self._ends[-1]), *self._arrays[0].shape[1:])
+
+    def __len__(self) -> int:
+        """Rows."""
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: Rows) -> npt.NDArray[Any]:
+        """Copies of the rows of these numbers, in their order."""
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        part = np.searchsorted(self._ends, rows, side="right") - 1
+        for number in np.unique(part):
+            here = part == number
+            local, chosen = rows[here] - self._ends[number], self._chosen[number]
+            found[here] = self._arrays[number][local if chosen is None else chosen[local]]
+        return found
+
+
+def chunks(rows: npt.NDArray[Any] | Stacked, size: int) -> Iterator[npt.NDArray[Any]]:
+    """All rows in their order, `size` at a time."""
+    return (rows[np.arange(first, min(first + size, len(rows)))] for first in range(0, len(rows), size))

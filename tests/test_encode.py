@@ -1,0 +1,171 @@
+"""Rules of encoded days: each is encoded once, whatever labels and windows later runs read it with."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.days import plan_days
+from models.errors import StorageError
+from models.features import encode
+from models.stacked import Stacked, chunks
+from tasks.collect import collect_garbage
+from tasks.encode import encode_days
+from tasks.encoded import encoded_path
+from tasks.label import label_day, label_files
+from tasks.layout import IDS_FILE
+from tasks.training_rows import read_rows
+from tests.landed_day import impression, ingest
+
+FEATURES = [
+    {"name": "user_id", "kind": "categorical", "buckets": 64},
+    {"name": "device", "kind": "categorical", "buckets": 16},
+    {"name": "hour", "kind": "hour"},
+    {"name": "bid", "kind": "numeric"},
+]
+
+
+@pytest.fixture(params=["local", "s3"])
+def any_store(request):
+    return request.getfixturevalue("local_store" if request.param == "local" else "s3_store")
+
+
+@pytest.fixture
+def recipe(tiny_recipe):
+    return tiny_recipe(features=FEATURES)
+
+
+@pytest.fixture
+def land(landing, land_rows, day, now):
+    """Land and ingest four days, of which the second holds late rows of the first; clicks come a day late."""
+    names = [[f"{number}-{event}" for event in range(40)] for number in range(4)]
+    for number, events in enumerate(names):
+        on = day + timedelta(days=number)
+        rows = [impression(e, f"{on}T{i % 24:02}:00:00Z", user_id=f"u{i}", bid=str(i)) for i, e in enumerate(events)]
+        late = [impression(f"late-{i}", user_id=f"late{i}") for i in range(5)] if number == 1 else []
+        land_rows("impressions", on, rows + late)
+        clicks = [f"{n}-{i}" for n in range(max(0, number - 1), number + 1) for i in range(number, 40, 9)]
+        land_rows("outcomes", on, [{"event_id": e, "ts": f"{on}T23:30:00Z", "kind": "click"} for e in clicks])
+
+    def into(store, recipe):
+        for number in range(len(names)):
+            ingest(store, landing, recipe, day + timedelta(days=number), now)
+
+    return into
+
+
+def label(store, recipe, day, as_of_days=3):
+    return label_day.fn(store, recipe, day, day + timedelta(days=as_of_days))
+
+
+def table_of(store, labelled):
+    return pa.concat_tables([pq.read_table(file) for file in label_files(store, labelled)])
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_an_encoded_day_holds_the_rows_of_its_labels_in_their_order(any_store, land, tiny_recipe, day, pieces):
+    recipe = tiny_recipe(features=FEATURES, landing={"buckets": pieces})
+    land(any_store, recipe)
+    labelled = label(any_store, recipe, day)
+    (encoded,) = encode_days(any_store, recipe, [labelled])
+    expected = encode(table_of(any_store, labelled), recipe.features)
+    assert labelled.rows == len(encoded.ids) == 45
+    assert np.array_equal(encoded.ids, expected.ids)
+    assert np.array_equal(encoded.numeric, expected.numeric, equal_nan=True)
+    assert isinstance(encoded.ids, np.memmap)
+
+
+def test_labels_of_a_later_day_find_the_day_encoded_and_new_impressions_do_not(store, land, recipe, day):
+    land(store, recipe)
+    young, older, oldest = (label(store, recipe, day, age) for age in (0, 1, 3))
+    assert older.path != oldest.path  # other outcomes are known
+    assert encoded_path(older, recipe) == encoded_path(oldest, recipe)
+    assert encoded_path(young, recipe) != encoded_path(older, recipe)  # rows that landed late are not in it
+    encode_days(store, recipe, [older])
+    before = store.ages().keys()
+    encode_days(store, recipe, [oldest])
+    assert store.ages().keys() == before
+
+
+def test_only_what_the_features_read_makes_another_encoding(land, tiny_recipe, store, day):
+    recipe = tiny_recipe(features=FEATURES)
+    land(store, recipe)
+    labelled = label(store, recipe, day)
+    log = [*FEATURES[:3], {**FEATURES[3], "transform": "log"}]
+    wider = [{**FEATURES[0], "buckets": 65}, *FEATURES[1:]]
+    assert encoded_path(labelled, tiny_recipe(features=log)) == encoded_path(labelled, recipe)
+    assert encoded_path(labelled, tiny_recipe(features=wider)) != encoded_path(labelled, recipe)
+    other_window = tiny_recipe(features=FEATURES, training={"window_days": 3})
+    assert encoded_path(labelled, other_window) == encoded_path(labelled, recipe)
+
+
+def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(store, land, tiny_recipe, day, tmp_path):
+    recipe = tiny_recipe(features=FEATURES, training={"calibration_share": 0.3, "calibration_days": 1})
+    land(store, recipe)
+    days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
+    plan = SimpleNamespace(train=days, days=SimpleNamespace(cut=days[-1].day, calibrate=(days[-1].day,)))
+    rows, held_out = read_rows(store, recipe, plan, tmp_path)
+    assert len(rows) + len(held_out.label) == 85
+    assert 0 < len(held_out.label) < 40
+    tables = [table_of(store, labelled) for labelled in days]
+    truth = {}
+    for table in tables:
+        encoded = encode(table, recipe.features)
+        truth |= {
+            tuple(i): (n[0], y)
+            for i, n, y in zip(encoded.ids.tolist(), encoded.numeric.tolist(), table["label"].to_pylist(), strict=True)
+        }
+    for part in (rows, held_out):
+        everything = np.arange(len(part.label))
+        ids, numeric = part.ids[everything], part.numeric[everything]
+        assert len(truth) < 85  # two days' users meet in the same hours; their numbers are the same
+        assert [truth[tuple(i)][0] for i in ids.tolist()] == numeric[:, 0].tolist()
+    assert rows.day_index.tolist() == [0] * 45 + [1] * (len(rows) - 45)
+    assert rows.label[:45].tolist() == tables[0]["label"].to_pylist()
+    assert int(rows.label[45:].sum() + held_out.label.sum()) == sum(tables[1]["label"].to_pylist())
+
+
+def test_labels_and_encoded_rows_that_differ_in_number_are_an_error(store, land, recipe, day):
+    land(store, recipe)
+    labelled = label(store, recipe, day)
+    encode_days(store, recipe, [labelled])
+    wrong = SimpleNamespace(**{**vars(labelled), "rows": 46})
+    with pytest.raises(StorageError, match="expected 46 encoded rows, received 45"):
+        encode_days(store, recipe, [wrong])
+
+
+def test_gc_keeps_encoded_days_that_the_next_run_finds_and_removes_the_rest(any_store, land, tiny_recipe, day):
+    recipe, other = tiny_recipe(features=FEATURES), tiny_recipe(features=FEATURES[:2])
+    land(any_store, recipe)
+    days = [label(any_store, recipe, day + timedelta(days=number), 1) for number in range(2)]
+    young = label(any_store, recipe, day, 0)
+    encode_days(any_store, recipe, [*days, young])
+    encode_days(any_store, other, days)
+    newest = day + timedelta(days=3)
+    assert days[0].day in plan_days(newest, recipe).all_days
+    removed = set(collect_garbage(any_store, other, dry_run=True, min_age=timedelta(0))["removed"])
+    gone = {path for path in removed if path.startswith("encoded/")}
+    in_use = {encoded_path(labelled, recipe) for labelled in (*days, young)}
+    assert gone in (in_use, set())  # on a local disk this very process uses them still
+    assert not removed & {encoded_path(labelled, other) for labelled in days}
+
+
+def test_stacked_arrays_read_like_one_array():
+    arrays = [np.arange(10).reshape(5, 2), np.arange(100, 106).reshape(3, 2), np.zeros((0, 2), int)]
+    chosen = [None, np.array([0, 2]), None]
+    stacked, whole = Stacked(arrays, chosen), np.concatenate([arrays[0], arrays[1][[0, 2]]])
+    assert (len(stacked), stacked.shape, stacked.dtype) == (7, (7, 2), whole.dtype)
+    for rows in (np.array([6, 0, 5, 5, 3]), np.array([], int), np.arange(7)):
+        assert np.array_equal(stacked[rows], whole[rows])
+    for size in (1, 4, 100):
+        assert np.array_equal(np.concatenate(list(chunks(stacked, size))), whole)
+
+
+def test_encoded_days_are_plain_files_below_the_root(store, land, recipe, day):
+    land(store, recipe)
+    labelled = label(store, recipe, day)
+    encode_days(store, recipe, [labelled])
+    assert np.load(store.open(encoded_path(labelled, recipe)) / IDS_FILE).dtype == np.int32

@@ -1,0 +1,160 @@
+"""Rules of the kinds of features: recipe, encoding and served graph of each say the same."""
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from models.buckets import BucketIds, quantile_edges
+from models.bundle import Scorer, save_serving, serving_model
+from models.calibration import Calibration
+from models.feature import Feature
+from models.features import FeatureEncoder, as_numbers, as_texts, as_times, encode, field_offsets, raw_columns, slots
+from models.network import build_network
+from models.pooling import PooledFields
+from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.standardize import fit_numeric_state
+from models.training import predict_logits
+
+USER = Feature(name="user", kind="categorical", buckets=50)
+TAGS = Feature(name="tags", kind="multi_valued", buckets=40, max_values=3)
+ONE_TAG = Feature(name="first_tag", kind="multi_valued", column="tags", buckets=40, max_values=1, pooling="sum")
+PAIR = Feature(name="user_x_tags", kind="crossed", columns=("user", "tags"), buckets=1000)
+PRICE = Feature(name="price", kind="bucketed", quantiles=4)
+AGE = Feature(name="age", kind="bucketed", edges=(18, 65))
+BID = Feature(name="bid", kind="numeric", column="price", transform="log")
+HOUR = Feature(name="hour", kind="hour")
+ALL = (USER, PRICE, TAGS, HOUR, BID, PAIR, ONE_TAG, AGE)
+
+texts = st.none() | st.text("ab|日\0 ", max_size=6) | st.sampled_from(["x" * 128, "|", "||", "a|b|a|b", "\x1f"])
+floats = st.none() | st.floats(width=32, allow_infinity=True, allow_nan=True)
+rows = st.fixed_dictionaries(
+    {"user": texts, "tags": texts, "price": floats, "age": floats, "ts": st.none() | st.integers(-(2**50), 2**50)}
+)
+SCHEMA = pa.schema({"user": "string", "tags": "string", "price": "float64", "age": "float64", "ts": "int64"})
+
+
+def in_graph(table, features):
+    casts = {"string": as_texts, "float32": as_numbers, "int64": as_times}
+    columns = {
+        name: tf.constant(casts[dtype](table[name].combine_chunks(), name))
+        for name, dtype in raw_columns(features).items()
+    }
+    return FeatureEncoder([feature.model_dump() for feature in features])(columns)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.lists(rows, min_size=1, max_size=12), st.booleans())
+def test_offline_and_graph_agree_bit_for_bit_on_any_table(drawn, dictionaries):
+    table = pa.Table.from_pylist(drawn, SCHEMA)
+    offline, graph = encode(table, ALL), in_graph(table, ALL)
+    if dictionaries:
+        columns = [table["user"].dictionary_encode(), table["tags"].dictionary_encode(), *table.columns[2:]]
+        again = encode(pa.table(columns, SCHEMA.names), ALL)
+        assert np.array_equal(again.ids, offline.ids)
+    assert offline.ids.dtype == graph["ids"].numpy().dtype == np.int32
+    assert np.array_equal(offline.ids, graph["ids"].numpy())
+    assert offline.numeric.tobytes() == graph["numeric"].numpy().tobytes()
+    assert offline.ids.min() >= 0
+    assert offline.ids.max() < field_offsets(ALL)[-1]
+
+
+def test_the_table_has_the_rows_of_all_fields_bucketed_ones_last():
+    assert slots(ALL) == 1 + 3 + 1 + 1 + 1  # user, tags, hour, pair, first tag
+    assert field_offsets(ALL) == (0, 50, 90, 115, 1115, 1155, 1160, 1164)  # price: 1 + 4, age: 1 + 3
+
+
+def test_values_of_a_text_take_the_first_slots_and_nothing_between_delimiters_is_no_value():
+    table = pa.table({"tags": ["a|b", "b||a|", "", None, "a|b|c|d", "|"]})
+    ids = encode(table, (TAGS,)).ids
+    a, b = ids[0, :2]
+    assert ids[:4].tolist() == [[a, b, 0], [b, a, 0], [0, 0, 0], [0, 0, 0]]
+    assert ids[4, :2].tolist() == [a, b]
+    assert ids[4, 2] != 0  # the third value; the fourth is cut off
+    assert ids[5].tolist() == [0, 0, 0]
+
+
+def test_a_pair_is_missing_where_either_is_and_differs_from_the_pair_turned_round():
+    table = pa.table({"user": ["a", "b", "a", "", None], "tags": ["b", "a", None, "b", "b"]})
+    ids = encode(table, (PAIR,)).ids[:, 0]
+    assert ids[2:].tolist() == [0, 0, 0]
+    assert 0 < ids[0] != ids[1] > 0
+
+
+def test_a_bucket_begins_at_its_edge_and_missing_has_a_row_of_its_own():
+    layer = BucketIds([[18.0, 65.0], []], [100, 200])
+    raw = tf.constant([[17.9, 0], [18, 1e9], [65, -1], [np.nan, np.nan], [np.inf, 3]], tf.float32)
+    assert layer(raw).numpy().tolist() == [[101, 201], [102, 201], [103, 201], [100, 200], [103, 201]]
+
+
+def test_quantile_edges_are_different_values_that_part_the_mass():
+    assert quantile_edges(np.arange(1, 101, dtype=np.float32), 4) == (25, 50, 75)
+    assert quantile_edges(np.array([0] * 90 + [1] * 10, np.float32), 4) == ()  # three quarters of it are one value
+    assert quantile_edges(np.array([0] * 50 + [1] * 50, np.float32), 10) == (1,)
+    assert quantile_edges(np.array([np.nan, np.inf], np.float32), 4) == ()
+
+
+def test_edges_are_fitted_on_rows_evenly_spaced_or_taken_as_given():
+    values = np.random.default_rng(1).permutation(2_000_003).astype(np.float32)
+    chunks = (np.stack([part, part, part], axis=1) for part in np.array_split(values, 17))
+    state = fit_numeric_state(chunks, (PRICE, AGE, BID))
+    assert state.log == (True,)
+    assert state.edges[1] == (18, 65)
+    assert np.abs(np.array(state.edges[0]) / 2_000_003 - [0.25, 0.5, 0.75]).max() < 0.005
+
+
+@pytest.mark.parametrize(("pooling", "both"), [("mean", 2.0), ("sum", 4.0)])
+def test_pooling_counts_values_that_are_there_and_the_missing_row_where_none_is(pooling, both):
+    layer = PooledFields(
+        [{"slots": 1, "pooling": "mean", "missing": 0}, {"slots": 3, "pooling": pooling, "missing": 10}]
+    )
+    ids = tf.constant([[5, 11, 12, 10], [6, 10, 10, 10]])
+    embedded = tf.constant([[[9.0], [1.0], [3.0], [7.0]], [[8.0], [7.0], [7.0], [7.0]]])
+    assert layer([embedded, ids]).numpy()[:, :, 0].tolist() == [[9, both], [8, 7]]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras reads TensorFlow's variables
+@pytest.mark.parametrize("network", ["logistic_regression", "deepfm", "dcn_v2"])
+def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(network, tmp_path):
+    gate = Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1)
+    channels = {"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))}
+    training = Training(network=network, embedding_dim=3, hidden_units=(8,))
+    recipe = Recipe(name="all", channels=channels, features=ALL, gate=gate, training=training)
+    table = pa.table(
+        {"user": ["a", "b"], "tags": ["x|y", None], "price": [1.0, None], "age": [30.0, 70.0], "ts": [0, 1]}
+    )
+    encoded = encode(table, ALL)
+    model = build_network(recipe, fit_numeric_state([encoded.numeric], ALL), -3.0, 7)
+    inputs = {"ids": tf.constant(encoded.ids), "numeric": tf.constant(encoded.numeric)}
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(model(inputs))
+    gradient = tape.gradient(total, model.get_layer("embedding").table.value)
+    assert isinstance(gradient, tf.IndexedSlices)
+    assert gradient.indices.shape[0] == 2 * (slots(ALL) + 2)
+    assert set(gradient.indices.numpy().tolist()) >= {1155, 1160 + 2, 1160 + 3}  # the missing price, both ages
+    model.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
+    assert np.array_equal(loaded(inputs).numpy(), model(inputs).numpy())
+    calibration = Calibration("identity", 0, 0)
+    save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
+    expected = calibration.apply(predict_logits(model, encoded.ids, encoded.numeric))
+    assert np.abs(Scorer(tmp_path / "serving").score(table) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ({"kind": "numeric", "buckets": 5}, "expected of kind numeric only column, transform, received buckets"),
+        ({"kind": "crossed", "columns": ("a",)}, "expected columns to name two different ones"),
+        ({"kind": "crossed"}, "expected columns to name two different ones"),
+        ({"kind": "bucketed", "edges": (2, 1)}, "expected edges that rise"),
+        ({"kind": "hour", "delimiter": ","}, "expected of kind hour only column, received delimiter"),
+    ],
+)
+def test_keys_that_a_kind_does_not_have_are_refused_by_name(mistake, words):
+    with pytest.raises(ValidationError, match=f"feature 'f': {words}"):
+        Feature(name="f", **mistake)
