@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.checkpoint import TrainingState, capture, restore
-from models.device import prepare_device
+from models.device import is_chief, prepare_device
 from models.errors import TrainingDivergedError
 from models.optimizer import RowWiseAdagradAdam
 from models.replicas import distributed
@@ -127,7 +127,7 @@ class _Fit:
                 loss=keras.losses.BinaryCrossentropy(from_logits=True),
                 weighted_metrics=[FiniteBatches()],
                 steps_per_execution=min(STEPS_PER_EXECUTION, batches.count),
-                jit_compile=False,  # XLA's matrix products are slower on a CPU, and can't hold the table's update
+                jit_compile=False,  # XLA can't hold the table's update, whose shapes depend on the batch's values
             )
             self._model.optimizer.build(self._model.trainable_variables)
 
@@ -172,7 +172,7 @@ class _Fit:
         return float(loss)
 
     def _save_if_due(self, state: TrainingState) -> None:
-        if self._checkpoints and self._checkpoints.due():
+        if self._checkpoints and is_chief(self._strategy) and self._checkpoints.due():
             self._checkpoints.save(state.moved(variables=capture(self._network, self._model.optimizer)))
 
 

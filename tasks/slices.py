@@ -20,13 +20,18 @@ USER_BUCKETS = 256
 
 
 def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of T without those kept for calibration, with `day_index`, the position of their day in plan.train."""
-    return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE NOT kept_out"
+    """Rows of T without those kept out, with `day_index`, the position of their day in plan.train."""
+    return _slice(store, plan, recipe, "train")
 
 
 def calibration_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
     """Rows of C: a share of users within the newest days of T, by a hash salted with the cut."""
-    return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE kept_out"
+    return _slice(store, plan, recipe, "calibrate")
+
+
+def stopping_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows to stop training by: other users within the same days; none where the recipe trains a single epoch."""
+    return _slice(store, plan, recipe, "stop")
 
 
 def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
@@ -35,10 +40,18 @@ def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
     return _union(store, plan.validate, lambda _: bucket)
 
 
-def _train_days(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    threshold = round(recipe.training.calibration_share * 10_000)
-    kept_out = f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000 < {threshold} AS kept_out"
-    return _union(store, plan.train, lambda day: kept_out if day in plan.days.calibrate else "false AS kept_out")
+def _slice(store: Store, plan: RunPlan, recipe: Recipe, name: str) -> str:
+    """Rows of T that belong to one of the slices train, calibrate and stop; each user is in one of them."""
+    training = recipe.training
+    calibrate = round(training.calibration_share * 10_000)
+    stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 else 0)
+    place = f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000"
+    slices = f"CASE WHEN {place} < {calibrate} THEN 'calibrate' WHEN {place} < {stop} THEN 'stop' ELSE 'train' END"
+
+    def column(day: date) -> str:
+        return f"{slices if day in plan.days.calibrate else duck.text('train')} AS _slice"
+
+    return f"SELECT * EXCLUDE (_slice) FROM ({_union(store, plan.train, column)}) WHERE _slice = {duck.text(name)}"
 
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:
