@@ -79,6 +79,7 @@ def train(
     started = perf_counter()
     state = fit.start()
     resumed_at = state.history[-1][0] if state.history else 0
+    fit.progress(resumed_at)
     while not _finished(state, training):
         state = fit.epoch(state, stopping)
     fit.take_best(state)
@@ -126,7 +127,8 @@ class _Fit:
                 optimizer=_optimizer(network, batches.count * training.epochs, training),
                 loss=keras.losses.BinaryCrossentropy(from_logits=True),
                 weighted_metrics=[FiniteBatches()],
-                steps_per_execution=min(STEPS_PER_EXECUTION, batches.count),
+                # Keras can't take several steps at once from a stream that is spread over replicas.
+                steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else min(STEPS_PER_EXECUTION, batches.count),
                 jit_compile=False,  # XLA can't hold the table's update, whose shapes depend on the batch's values
             )
             self._model.optimizer.build(self._model.trainable_variables)
@@ -138,6 +140,10 @@ class _Fit:
             if found and restore(found.variables, self._network, self._model.optimizer):
                 return found.moved(variables=())
         return TrainingState()
+
+    def progress(self, rows: int) -> None:
+        """Tell how many rows are done; before the first step too, since the speed is counted from there."""
+        self._progress(rows, self._training.epochs * self._batches.rows)
 
     def epoch(self, state: TrainingState, stopping: Batches | None) -> TrainingState:
         """Train from where the state stands to the end of its epoch, and measure the loss on the rows kept out."""

@@ -122,6 +122,9 @@ class _OwnProcess:
             self._process.kill()
             self._process.wait()
         self._listener.join(SECONDS_TO_END)
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
 
     def _follow(self, shown: contextlib.ExitStack) -> dict[str, Any] | None:
         """Show logs and progress until there is an answer, or nobody to give one; returns the last progress."""
