@@ -256,12 +256,16 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove what no ref and no kept run needs."""
+    from tasks.checkpoint import sweep_checkpoints  # noqa: PLC0415
     from tasks.collect import collect_garbage  # noqa: PLC0415
     from tasks.registry import claim_root  # noqa: PLC0415
 
     settings, recipe = _configured()
     claim_root(settings.store, recipe.name)
-    answer(collect_garbage(settings.store, recipe, dry_run=dry_run), printing.collected)
+    document = collect_garbage(settings.store, recipe, dry_run=dry_run)
+    age = recipe.retention.min_age_hours * 3600
+    swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
+    answer({**document, "checkpoints": [path.name for path in swept]}, printing.collected)
 
 
 @app.command()

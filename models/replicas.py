@@ -9,7 +9,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
+
+
+class ClusterModel(keras.Model):  # type: ignore[misc]
+    """A model whose steps answer vectors of one: over several machines, Keras takes their mean along the first axis."""
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Keras' own, its scalars as vectors."""
+        return {name: tf.expand_dims(value, 0) for name, value in super().train_step(data).items()}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """The same."""
+        return {name: tf.expand_dims(value, 0) for name, value in super().test_step(data).items()}
+
+
+def model_for(strategy: Any) -> type[keras.Model]:
+    """The class of models that a strategy trains."""
+    return ClusterModel if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) else keras.Model
 
 
 def distributed(dataset: Any, strategy: Any) -> Any:

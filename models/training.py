@@ -19,7 +19,7 @@ from models.checkpoint import TrainingState, capture, restore
 from models.device import is_chief, prepare_device
 from models.errors import TrainingDivergedError
 from models.optimizer import RowWiseAdagradAdam
-from models.replicas import distributed
+from models.replicas import distributed, model_for
 from models.watch import FiniteBatches, Watch
 
 if TYPE_CHECKING:
@@ -121,8 +121,9 @@ class _Fit:
     ) -> None:
         self._network, self._batches, self._training = network, batches, training
         self._strategy, self._progress, self._checkpoints = strategy, progress, checkpoints
+        # Outside of the scope: a model made within one draws a batch of its own to build itself, which is lost then.
+        self._model = _training_model(network, model_for(strategy))
         with strategy.scope():
-            self._model = _training_model(network)
             self._model.compile(
                 optimizer=_optimizer(network, batches.count * training.epochs, training),
                 loss=keras.losses.BinaryCrossentropy(from_logits=True),
@@ -151,7 +152,8 @@ class _Fit:
             watch = Watch(self._batches, self._training.epochs, state, self._progress, self._save_if_due)
             data = distributed(self._batches.stream(state.epoch, state.batch), self._strategy)
             steps = self._batches.count - state.batch
-            self._model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[watch])
+            with self._strategy.scope():
+                self._model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[watch])
             state = watch.state
         losses, best = state.stopping_losses, state.best
         if stopping is not None:
@@ -168,14 +170,15 @@ class _Fit:
 
     def _loss(self, stopping: Batches) -> float:
         data = distributed(stopping.dataset, self._strategy)
-        loss = self._model.evaluate(data, steps=stopping.count, verbose=0, return_dict=True)["loss"]
+        with self._strategy.scope():
+            loss = float(self._model.evaluate(data, steps=stopping.count, verbose=0, return_dict=True)["loss"])
         if not isfinite(loss):
             msg = (
                 f"early stopping: expected a finite loss on {stopping.rows:,} rows kept out, received {loss}. "
                 "Lower training.learning_rate and training.embedding_learning_rate."
             )
             raise TrainingDivergedError(msg)
-        return float(loss)
+        return loss
 
     def _save_if_due(self, state: TrainingState) -> None:
         if self._checkpoints and is_chief(self._strategy) and self._checkpoints.due():
@@ -206,13 +209,13 @@ def predict_logits(
     return logits
 
 
-def _training_model(network: keras.Model) -> keras.Model:
+def _training_model(network: keras.Model, kind: type[keras.Model]) -> keras.Model:
     """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1)."""
     inputs = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in network.input.items()
     }
     offset = keras.Input((1,), dtype="float32", name="offset")
-    return keras.Model({**inputs, "offset": offset}, network(inputs) + offset)
+    return kind({**inputs, "offset": offset}, network(inputs) + offset)
 
 
 def _optimizer(network: keras.Model, steps: int, training: Training) -> RowWiseAdagradAdam:
