@@ -11,9 +11,7 @@ HAS_GPU = bool(tf.config.list_physical_devices("GPU"))
 
 @pytest.mark.skipif(HAS_GPU, reason="there is one")
 def test_a_gpu_that_is_not_there_is_wrong_use_with_what_to_do():
-    with pytest.raises(
-        UsageError, match=r"CTR_RETRAIN_DEVICE: expected a GPU .* received none .*nvidia-smi"
-    ) as no_gpu:
+    with pytest.raises(UsageError, match=r"CTR_RETRAIN_DEVICE: expected a GPU .* received none .*nvidia-smi") as no_gpu:
         prepare_device("gpu")
     assert no_gpu.value.exit_code == 2
 
