@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from flows import printing, quiet
+import flows.quiet  # noqa: F401 - libraries read the environment when imported
+from flows import printing
 from flows.answer import answer, run
 from models.errors import DataRejectedError, StorageError, UsageError
+from tasks.quiet_import import import_tensorflow
 
 app = typer.Typer(
     name="ctr-retrain",
@@ -59,7 +61,6 @@ def options(
 @app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/demo")) -> None:
     """Simulate some weeks and run the last days."""
-    quiet.import_tensorflow()
     from flows.demo import run_demo  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/demo.toml")
@@ -72,7 +73,6 @@ def demo_open_bandit(
     folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/open_bandit"),
 ) -> None:
     """Land Open Bandit's real sample and run its days."""
-    quiet.import_tensorflow()
     from flows.demo import run_open_bandit  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/open_bandit.toml")
@@ -156,7 +156,6 @@ def daily(
 ) -> None:
     """Run all stages for one day."""
     wanted, (settings, _) = _day(day), _configured()
-    quiet.import_tensorflow()
     from flows.daily import daily as flow  # noqa: PLC0415
 
     answer(flow(wanted, settings.recipe, settings.root, settings.landing, force=force), printing.run)
@@ -171,7 +170,6 @@ def backfill(
 ) -> None:
     """Run past days in order; finished ones are skipped."""
     first, last, (settings, _) = _day(start, "--start"), _day(end, "--end"), _configured()
-    quiet.import_tensorflow()
     from flows.backfill import backfill as flow  # noqa: PLC0415
 
     document = flow(first, last, retrain, settings.recipe, settings.root, settings.landing, shadow=shadow)
@@ -202,7 +200,7 @@ def score(
     model: Annotated[str, typer.Option(help="A version; default: the champion.")] = "",
 ) -> None:
     """Score a file with a model in service."""
-    quiet.import_tensorflow()
+    import_tensorflow()
     from tasks.deploy import served_model  # noqa: PLC0415
     from tasks.score import score_file  # noqa: PLC0415
 
@@ -259,19 +257,23 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove what no ref and no kept run needs."""
+    from tasks.checkpoint import sweep_checkpoints  # noqa: PLC0415
     from tasks.collect import collect_garbage  # noqa: PLC0415
     from tasks.registry import claim_root  # noqa: PLC0415
 
     settings, recipe = _configured()
     claim_root(settings.store, recipe.name)
-    answer(collect_garbage(settings.store, recipe, dry_run=dry_run), printing.collected)
+    document = collect_garbage(settings.store, recipe, dry_run=dry_run)
+    age = recipe.retention.min_age_hours * 3600
+    swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
+    answer({**document, "checkpoints": [path.name for path in swept]}, printing.collected)
 
 
 @app.command()
 def doctor() -> None:
     """Check machine, settings and root; say what to mend."""
     settings, recipe = _configured()
-    quiet.import_tensorflow()
+    import_tensorflow()
     from flows.doctor import examine  # noqa: PLC0415
 
     document = {"checks": examine(settings, recipe)}

@@ -19,16 +19,16 @@ from tasks.alert import send_alerts
 from tasks.deploy import check_serving, deploy_challenger
 from tasks.document import day_document, load_document, write_document
 from tasks.drift import DriftReport, detect_drift
-from tasks.evaluate import evaluate_models
 from tasks.gate import judge_challenger, judge_without_challenger, untrainable
 from tasks.ingest import ingest_day
 from tasks.maturity import measure_maturity
+from tasks.model_process import Models, models_on
+from tasks.model_stages import evaluate_models, train_challenger
 from tasks.plan import RunPlan, plan_run
 from tasks.registry import claim_root, current_champion, record_run
 from tasks.report import write_report, write_run_list
 from tasks.store import Store
 from tasks.take_in import catch_up
-from tasks.train import train_challenger
 from tasks.validate import rejection_error, validate_day
 from tasks.weigh import weigh_rows
 
@@ -66,8 +66,8 @@ def daily(
     path = layout.run_object(plan.run_id)
     recorded = store.manifest(path) is not None
     if not recorded:
-        with store.writing(path, plan.to_json()) as folder:
-            _make_run(store, rules, plan, drift, document, folder)
+        with store.writing(path, plan.to_json()) as folder, models_on(settings.compute) as models:
+            _make_run(store, rules, plan, drift, document, folder, models)
     document = load_document(store, path)
     refusal = None
     if document["verdict"]["decision"] == "promote" and not shadow:
@@ -79,16 +79,23 @@ def daily(
 
 
 def _make_run(
-    store: Store, recipe: Recipe, plan: RunPlan, drift: DriftReport, document: dict[str, Any], folder: Path
+    store: Store,
+    recipe: Recipe,
+    plan: RunPlan,
+    drift: DriftReport,
+    document: dict[str, Any],
+    folder: Path,
+    models: Models,
 ) -> None:
     """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
     measure_maturity(store, recipe, plan, folder)
     factors: Factors = weigh_rows(store, recipe, plan, folder)
-    failure = untrainable(recipe, factors, drift.alerts) or train_challenger(store, recipe, plan, factors, folder)
+    failure = untrainable(recipe, factors, drift.alerts)
+    failure = failure or train_challenger(store, recipe, plan, factors, folder, models)
     if failure:
         verdict = judge_without_challenger(folder, failure, bootstrap=plan.champion is None)
     else:
-        evaluate_models(store, recipe, plan, folder)
+        evaluate_models(store, recipe, plan, folder, models)
         serving = check_serving(store, recipe, plan, folder)
         verdict = judge_challenger(store, recipe, plan, folder, [serving])
     write_document(folder, document, plan, drift, factors, verdict)

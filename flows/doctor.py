@@ -13,7 +13,7 @@ from typing import Any
 
 from flows.quiet import QUIET
 from flows.settings import Settings
-from models.errors import CtrRetrainError
+from models.errors import CtrRetrainError, UsageError
 from models.recipe import Recipe
 from tasks import layout
 from tasks.store import Store
@@ -29,7 +29,7 @@ def examine(settings: Settings, recipe: Recipe) -> list[dict[str, Any]]:
         _root(settings, recipe),
         _landing(settings),
         _disk(settings),
-        _device(),
+        _device(settings),
         _server(),
         _telemetry(),
     ]
@@ -87,10 +87,13 @@ def _disk(settings: Settings) -> dict[str, Any]:
     return _check("disk", passed=free >= MIN_FREE_GIB, words=words)
 
 
-def _device() -> dict[str, Any]:
+def _device(settings: Settings) -> dict[str, Any]:
     from models.device import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
 
-    return _check("device", passed=True, words=f"training will use {prepare_device()}")
+    try:
+        return _check("device", passed=True, words=f"training will use {prepare_device(settings.device)}")
+    except UsageError as error:
+        return _check("device", passed=False, words=str(error))
 
 
 def _server() -> dict[str, Any]:

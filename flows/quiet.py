@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-import tempfile
 from pathlib import Path
 
 QUIET = {
@@ -20,21 +17,3 @@ QUIET = {
 }
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each run has a model of its own: retracing is no news
-
-
-def import_tensorflow() -> None:
-    """Import TensorFlow without what it writes to stderr on import, which no setting of its own turns off."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            import tensorflow  # noqa: F401, ICN001, PLC0415
-        except BaseException:
-            said.seek(0)
-            os.write(stderr, said.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

@@ -17,6 +17,7 @@ from models.errors import UsageError
 from tasks.cache import Cache
 from tasks.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
 from tasks.local_store import LocalStore
+from tasks.model_process import Compute
 from tasks.s3 import Bucket, S3Access
 from tasks.s3_store import S3Store
 from tasks.store import Store
@@ -42,6 +43,8 @@ class Settings(BaseSettings):
     task_runner: Literal["threads", "dask"] = "threads"
     days_at_once: int = Field(default=2, ge=1)
     dask_address: str = ""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    training_process: Literal["own", "flow"] = "own"
 
     @field_validator("webhook_url")
     @classmethod
@@ -83,6 +86,11 @@ class Settings(BaseSettings):
         from tasks.fan_out import FanOut  # noqa: PLC0415 - Prefect takes two seconds to import
 
         return FanOut(self.task_runner, self.days_at_once, self.dask_address)
+
+    @property
+    def compute(self) -> Compute:
+        """On what to train, and where."""
+        return Compute(self.device, self.training_process, self.local_folder / "checkpoints")
 
     @field_validator("root", "landing")
     @classmethod

@@ -17,6 +17,9 @@ import tensorflow as tf
 from models.errors import DataRejectedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
     from models.stacked import Stacked
     from models.weights import Factors
 
@@ -53,21 +56,46 @@ class TrainingRows:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """One epoch of batches: ({ids, numeric, offset}, label, sample_weight), the last one perhaps shorter.
+    """Epochs of batches: ({ids, numeric, offset}, label, sample_weight), the last one of each perhaps shorter.
 
-    offset and label: (batch, 1) float32. sample_weight: (batch,) float32.
+    offset and label: (batch, 1) float32. sample_weight: (batch,) float32. count, rows: of one epoch. Which rows make
+    which batch depends on the seed, the epoch and the batch's number alone, so that a stream can begin at any batch.
     """
 
-    dataset: Any  # tf.data.Dataset
+    stream: Callable[[int, int], Any]  # epoch and first batch → tf.data.Dataset of the epoch's batches from there
+    days_of: Callable[[int, int], dict[date, int]]  # epoch and batch → how many of its rows are of which day
     count: int
     rows: int
     batch_rows: int
 
+    @property
+    def dataset(self) -> Any:
+        """The whole first epoch."""
+        return self.stream(0, 0)
+
 
 def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: int) -> Batches:
-    """One epoch over the rows, each exactly once, in an order that the seed decides."""
-    order = BatchOrder(len(rows), batch_rows, seed)
+    """Epochs over the rows, each row exactly once an epoch, in orders that the seed decides."""
 
+    def order_of(epoch: int) -> BatchOrder:
+        return BatchOrder(len(rows), batch_rows, epoch_seed(seed, epoch))
+
+    def days_of(epoch: int, batch: int) -> dict[date, int]:
+        index, count = np.unique(rows.day_index[order_of(epoch).rows_of(batch)], return_counts=True)
+        return {factors.days[day]: int(of_day) for day, of_day in zip(index, count, strict=True)}
+
+    def stream(epoch: int, first: int) -> Any:
+        return _stream(rows, factors, order_of(epoch), first)
+
+    return Batches(stream, days_of, order_of(0).batches, len(rows), batch_rows)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of an epoch's order; the first epoch's is the recipe's own."""
+    return seed if epoch == 0 else int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+
+
+def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int) -> Any:
     def read(number: int) -> tuple[npt.NDArray[Any], ...]:
         index = order.rows_of(int(number))
         day, label = rows.day_index[index], rows.label[index]
@@ -91,9 +119,8 @@ def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: in
         weight.set_shape((None,))
         return {"ids": ids, "numeric": numeric, "offset": offset}, label, weight
 
-    numbers = tf.data.Dataset.range(order.batches)
-    dataset = numbers.map(as_tensors, num_parallel_calls=READERS, deterministic=True).prefetch(READERS)
-    return Batches(dataset, order.batches, len(rows), batch_rows)
+    numbers = tf.data.Dataset.range(first, order.batches)
+    return numbers.map(as_tensors, num_parallel_calls=READERS, deterministic=True).prefetch(READERS)
 
 
 @dataclass(frozen=True, eq=False)

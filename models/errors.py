@@ -5,6 +5,7 @@ CtrRetrainError
 ├── DataRejectedError   exit 3  the data can't be used: nothing landed, unreadable, failed validation
 ├── TrainingDivergedError       the loss is no number any more; the daily flow makes a rejection of it
 ├── StorageError        exit 4  storage or a service failed: disk full, read-only, broken object
+├── ProcessDiedError    exit 4  the process that trains crashed, or was killed: mostly for want of memory
 └── BusyError           exit 5  someone else holds, or has just changed, what this run needs
 
 A held or rejected challenger is a result, not an error: it exits with 0.
@@ -47,6 +48,12 @@ class TrainingDivergedError(CtrRetrainError):
 
 class StorageError(CtrRetrainError):
     """Storage or a service failed."""
+
+    exit_code = 4
+
+
+class ProcessDiedError(CtrRetrainError):
+    """A process of this software's own crashed or was killed."""
 
     exit_code = 4
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 CHECKED_ROWS = 4  # through an untrained network
+# bfloat16 has float32's range, so that gradients need no loss scaling, which float16 does; variables stay float32.
+HIDDEN_POLICIES = {"float32": "float32", "mixed": "mixed_bfloat16"}
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")
@@ -63,7 +65,7 @@ def logistic_regression(embedded: Any, numeric: Any, _training: Training, seeds:
 
 def deepfm(embedded: Any, numeric: Any, training: Training, seeds: Iterator[int], bias: float) -> Any:
     """Linear terms, pairwise products and a perceptron over the same embeddings (Guo et al. 2017, equation 1)."""
-    deep = _perceptron(_flattened(embedded, numeric), training.hidden_units, seeds)
+    deep = _perceptron(_flattened(embedded, numeric), training, seeds)
     output = _dense(1, seeds, bias)(ops.concatenate([deep, numeric], axis=1))
     return linear_terms(embedded) + pairwise_products(embedded) + output
 
@@ -74,7 +76,7 @@ def dcn_v2(embedded: Any, numeric: Any, training: Training, seeds: Iterator[int]
     crossed = flat
     for _ in range(training.cross_layers):
         crossed = CrossLayer(next(seeds))([flat, crossed])
-    deep = _perceptron(flat, training.hidden_units, seeds)
+    deep = _perceptron(flat, training, seeds)
     return linear_terms(embedded) + _dense(1, seeds, bias)(ops.concatenate([crossed, deep], axis=1))
 
 
@@ -157,15 +159,20 @@ def _flattened(embedded: Any, numeric: Any) -> Any:
     return ops.concatenate([ops.reshape(embedded, (-1, width)), numeric], axis=1)
 
 
-def _perceptron(inputs: Any, hidden_units: tuple[int, ...], seeds: Iterator[int]) -> Any:
-    for units in hidden_units:
-        inputs = _dense(units, seeds, activation="relu")(inputs)
-    return inputs
+def _perceptron(inputs: Any, training: Training, seeds: Iterator[int]) -> Any:
+    """The hidden layers, → (batch, units) float32; they alone compute in what `precision` says."""
+    policy = HIDDEN_POLICIES[training.precision]
+    for units in training.hidden_units:
+        inputs = _dense(units, seeds, activation="relu", dtype=policy)(inputs)
+    return ops.cast(inputs, "float32")
 
 
-def _dense(units: int, seeds: Iterator[int], bias: float = 0.0, activation: str | None = None) -> Any:
+def _dense(
+    units: int, seeds: Iterator[int], bias: float = 0.0, activation: str | None = None, dtype: str = "float32"
+) -> Any:
     return keras.layers.Dense(
         units,
+        dtype=dtype,
         activation=activation,
         kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
         bias_initializer=keras.initializers.Constant(bias),

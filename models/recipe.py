@@ -47,6 +47,7 @@ Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
 WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
 ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
+MAX_KEPT_OUT = 0.7  # of the newest training days' users
 
 
 class Cost(Section):
@@ -104,7 +105,11 @@ class Training(Section):
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
     cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
-    batch_rows: Annotated[int, Field(ge=1)] = 4096
+    batch_rows: Annotated[int, Field(ge=1)] = 4096  # of all replicas together
+    epochs: Annotated[int, Field(ge=1, le=100)] = 1  # at most; more than one stops early
+    stopping_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of users, kept out to stop by, where epochs > 1
+    patience: Annotated[int, Field(ge=1)] = 1  # epochs without a lower loss on that slice before training stops
+    precision: Literal["float32", "mixed"] = "float32"  # mixed: hidden layers compute in bfloat16
     learning_rate: Positive = 0.002
     embedding_learning_rate: Positive = 0.05
     embedding_initial_accumulator: Positive = (
@@ -114,6 +119,17 @@ class Training(Section):
     seed: int = 7
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
+
+    @model_validator(mode="after")
+    def _users_are_left_to_train_on(self) -> Self:
+        kept_out = self.calibration_share + (self.stopping_share if self.epochs > 1 else 0)
+        if kept_out > MAX_KEPT_OUT:
+            msg = (
+                f"expected calibration_share and stopping_share to keep out at most {MAX_KEPT_OUT} of the newest "
+                f"days' users together, received {kept_out:g}"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class Weights(Section):

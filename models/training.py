@@ -1,9 +1,12 @@
-"""One epoch of weighted training: σ(f + offset) against the label, through Keras' compile and fit."""
+"""Weighted training: σ(f + offset) against the label, through Keras' compile and fit, epoch by epoch.
+
+It can be stopped at any batch and goes on from its last checkpoint as if nothing had happened.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,54 +15,172 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.device import prepare_device
+from models.checkpoint import TrainingState, capture, restore
+from models.device import is_chief, prepare_device
 from models.errors import TrainingDivergedError
 from models.optimizer import make_optimizer
+from models.replicas import distributed, model_for
+from models.watch import FiniteBatches, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.batches import Batches
+    from models.checkpoint import Checkpoints
     from models.recipe import Training
 
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8
-SMOOTHING = 0.9  # of the loss shown
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training took; history: (rows seen, weighted loss smoothed exponentially)."""
+    """What training took; history: (rows seen, weighted loss smoothed exponentially).
+
+    rows: of one epoch. seconds and rows_per_second: of this process, which may have resumed another's work at row
+    `resumed_at`. stopping_losses: weighted loss on the slice for early stopping after each epoch; best_epoch: whose
+    weights were taken, counted from 1.
+    """
 
     rows: int
     seconds: float
     rows_per_second: float
     device: str
+    replicas: int
+    precision: str
     history: tuple[tuple[int, float], ...]
+    epochs: int
+    best_epoch: int
+    stopping_losses: tuple[float, ...]
+    resumed_at: int
 
 
 def train(
-    network: keras.Model, batches: Batches, training: Training, progress: Progress | None = None
+    network: keras.Model,
+    batches: Batches,
+    training: Training,
+    progress: Progress | None = None,
+    *,
+    stopping: Batches | None = None,
+    checkpoints: Checkpoints | None = None,
+    strategy: Any = None,
 ) -> TrainingResult:
-    """Train the network in place for one epoch; the same network, batches and recipe give the same weights on a CPU.
+    """Train the network in place; the same network, batches and recipe give the same weights on a CPU.
 
-    Raises TrainingDivergedError, naming the batches, where the loss is no longer a number.
+    stopping: rows kept out, on which an epoch after the first must lower the loss; the best epoch's weights are
+    restored. strategy: a tf.distribute one, in whose scope the network was built. Raises TrainingDivergedError, naming
+    batch and days, where the loss is no longer a number.
     """
-    device = prepare_device()
-    model = _training_model(network)
-    model.compile(
-        optimizer=make_optimizer(training, batches.count, network.get_layer("embedding").input.shape[1]),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        weighted_metrics=[],
-        steps_per_execution=min(STEPS_PER_EXECUTION, batches.count),
-        jit_compile=False,  # XLA's matrix products are slower on a CPU, and the table's update isn't compilable
-    )
-    watch = _Watch(batches, progress)
+    strategy = strategy or tf.distribute.get_strategy()
+    fit = _Fit(network, batches, training, strategy, progress or (lambda _done, _total: None), checkpoints)
     started = perf_counter()
-    model.fit(batches.dataset, shuffle=False, verbose=0, callbacks=[watch])
+    state = fit.start()
+    resumed_at = state.history[-1][0] if state.history else 0
+    fit.progress(resumed_at)
+    while not _finished(state, training):
+        state = fit.epoch(state, stopping)
+    fit.take_best(state)
     seconds = perf_counter() - started
-    return TrainingResult(batches.rows, seconds, batches.rows / seconds, device, tuple(watch.history))
+    trained = state.epoch * batches.rows - resumed_at
+    return TrainingResult(
+        rows=batches.rows,
+        seconds=seconds,
+        rows_per_second=trained / seconds,
+        device=prepare_device(),
+        replicas=strategy.num_replicas_in_sync,
+        precision=training.precision,
+        history=state.history,
+        epochs=state.epoch,
+        best_epoch=state.epoch if state.best_epoch is None else state.best_epoch + 1,
+        stopping_losses=state.stopping_losses,
+        resumed_at=resumed_at,
+    )
+
+
+def _finished(state: TrainingState, training: Training) -> bool:
+    """Whether all epochs are over, or `patience` of them passed without a lower loss."""
+    if state.epoch >= training.epochs:
+        return True
+    return state.best_epoch is not None and state.epoch - 1 - state.best_epoch >= training.patience
+
+
+class _Fit:
+    """One fit under way: the compiled model, and where its states are kept."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        batches: Batches,
+        training: Training,
+        strategy: Any,
+        progress: Progress,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self._network, self._batches, self._training = network, batches, training
+        self._strategy, self._progress, self._checkpoints = strategy, progress, checkpoints
+        # Outside of the scope: a model made within one draws a batch of its own to build itself, which is lost then.
+        self._model = _training_model(network, model_for(strategy))
+        with strategy.scope():
+            self._model.compile(
+                optimizer=make_optimizer(training, batches.count * training.epochs, _ids_per_row(network)),
+                loss=keras.losses.BinaryCrossentropy(from_logits=True),
+                weighted_metrics=[FiniteBatches()],
+                # Keras can't take several steps at once from a stream that is spread over replicas.
+                steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else min(STEPS_PER_EXECUTION, batches.count),
+                jit_compile=False,  # XLA can't hold the table's update, whose shapes depend on the batch's values
+            )
+            self._model.optimizer.build(self._model.trainable_variables)
+
+    def start(self) -> TrainingState:
+        """Where an earlier process with the same inputs was killed, or the beginning."""
+        found = self._checkpoints.load() if self._checkpoints else None
+        with self._strategy.scope():
+            if found and restore(found.variables, self._network, self._model.optimizer):
+                return found.moved(variables=())
+        return TrainingState()
+
+    def progress(self, rows: int) -> None:
+        """Tell how many rows are done; before the first step too, since the speed is counted from there."""
+        self._progress(rows, self._training.epochs * self._batches.rows)
+
+    def epoch(self, state: TrainingState, stopping: Batches | None) -> TrainingState:
+        """Train from where the state stands to the end of its epoch, and measure the loss on the rows kept out."""
+        if state.batch < self._batches.count:
+            watch = Watch(self._batches, self._training.epochs, state, self._progress, self._save_if_due)
+            data = distributed(self._batches.stream(state.epoch, state.batch), self._strategy)
+            steps = self._batches.count - state.batch
+            with self._strategy.scope():
+                self._model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[watch])
+            state = watch.state
+        losses, best = state.stopping_losses, state.best
+        if stopping is not None:
+            loss = self._loss(stopping)
+            if loss < min(losses, default=inf):
+                best = capture(self._network)
+            losses = (*losses, loss)
+        return state.moved(epoch=state.epoch + 1, batch=0, stopping_losses=losses, best=best)
+
+    def take_best(self, state: TrainingState) -> None:
+        """The weights of the best epoch, where that was not the last."""
+        if state.best_epoch is not None and state.best_epoch != state.epoch - 1:
+            restore(state.best, self._network)
+
+    def _loss(self, stopping: Batches) -> float:
+        data = distributed(stopping.dataset, self._strategy)
+        with self._strategy.scope():
+            loss = float(self._model.evaluate(data, steps=stopping.count, verbose=0, return_dict=True)["loss"])
+        if not isfinite(loss):
+            msg = (
+                f"early stopping: expected a finite loss on {stopping.rows:,} rows kept out, received {loss}. "
+                "Lower training.learning_rate and training.embedding_learning_rate."
+            )
+            raise TrainingDivergedError(msg)
+        return loss
+
+    def _save_if_due(self, state: TrainingState) -> None:
+        if self._checkpoints and is_chief(self._strategy) and self._checkpoints.due():
+            self._checkpoints.save(state.moved(variables=capture(self._network, self._model.optimizer)))
 
 
 def predict_logits(
@@ -86,39 +207,15 @@ def predict_logits(
     return logits
 
 
-def _training_model(network: keras.Model) -> keras.Model:
+def _training_model(network: keras.Model, kind: type[keras.Model]) -> keras.Model:
     """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1)."""
     inputs = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in network.input.items()
     }
     offset = keras.Input((1,), dtype="float32", name="offset")
-    return keras.Model({**inputs, "offset": offset}, network(inputs) + offset)
+    return kind({**inputs, "offset": offset}, network(inputs) + offset)
 
 
-class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the loss, reports progress, stops at a loss that isn't finite; called every STEPS_PER_EXECUTION steps."""
-
-    def __init__(self, batches: Batches, progress: Progress | None) -> None:
-        super().__init__()
-        self.history: list[tuple[int, float]] = []
-        self._batches = batches
-        self._progress = progress
-        self._first = 0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """`batch`: the last one of those just run."""
-        loss = float(logs["loss"])
-        batch = min(batch, self._batches.count - 1)  # Keras counts as if the last execution were a full one
-        if not isfinite(loss):
-            msg = (
-                f"training: expected a finite loss, received {loss} in batches {self._first + 1} to {batch + 1} of "
-                f"{self._batches.count}. Lower training.learning_rate and training.embedding_learning_rate."
-            )
-            raise TrainingDivergedError(msg)
-        smoothed = SMOOTHING * self.history[-1][1] + (1 - SMOOTHING) * loss if self.history else loss
-        rows = min((batch + 1) * self._batches.batch_rows, self._batches.rows)
-        self.history.append((rows, smoothed))
-        self._first = batch + 1
-        self.model.reset_metrics()  # the next loss is of the next batches alone
-        if self._progress:
-            self._progress(rows, self._batches.rows)
+def _ids_per_row(network: keras.Model) -> int:
+    """Table rows that one training row names."""
+    return int(network.get_layer("embedding").input.shape[1])

@@ -6,33 +6,36 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
-from models.bundle import Scorer
 from models.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
 from models.metrics import measure, reliability
 from models.recipe import Recipe
 from models.verdict import JudgedRows
 from tasks import duck, layout
 from tasks.layout import CHALLENGER, EVALUATION_FILE, SCORES_FILE, SERVING
+from tasks.model_process import ProgressOf
 from tasks.plan import RunPlan
+from tasks.progress import Report
 from tasks.slices import validation_rows
 from tasks.store import Store
 from tasks.weigh import constant_rates
+
+if TYPE_CHECKING:
+    from models.bundle import Scorer
 
 BATCH_ROWS = 200_000
 CURVE_POINTS = 60
 
 
-@task(cache_policy=NO_CACHE)
-def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
+def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, progress_of: ProgressOf) -> None:
     """Write scores.parquet (a row an impression of V) and evaluation.json into the run's folder."""
+    from models.bundle import Scorer  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
+
     scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
     champion = fair_champion(store, plan)
     if champion is not None:
@@ -41,9 +44,11 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -
     query = (
         f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id"
     )
+    rows = sum(day.rows for day in plan.validate)
     with duck.connect(folder) as connection:
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
-        scored = pa.Table.from_batches(_score(batches, scorers, recipe))
+        with progress_of("evaluating", "rows") as progress:
+            scored = pa.Table.from_batches(_score(batches, scorers, recipe, progress, rows))
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
     evaluation = _figures(judged, recipe)
@@ -87,8 +92,11 @@ def judged_rows(scored: pa.Table, constant_rate: dict[str, float] | None) -> Jud
     )
 
 
-def _score(batches: Any, scorers: dict[str, Scorer], recipe: Recipe) -> Iterator[pa.RecordBatch]:
+def _score(
+    batches: Any, scorers: dict[str, Scorer], recipe: Recipe, progress: Report, rows: int
+) -> Iterator[pa.RecordBatch]:
     """Each batch of raw rows with the probability that each model gives."""
+    done = 0
     value = ["value"] if recipe.landing.columns.value else []
     for batch in batches:
         table = pa.table(batch)
@@ -98,6 +106,8 @@ def _score(batches: Any, scorers: dict[str, Scorer], recipe: Recipe) -> Iterator
             "campaign": table["_campaign"].combine_chunks()
         }
         yield pa.RecordBatch.from_pydict(columns | scores)
+        done += len(table)
+        progress(done, rows)
 
 
 def _figures(rows: JudgedRows, recipe: Recipe) -> dict[str, Any]:

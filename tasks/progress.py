@@ -36,13 +36,19 @@ def progress_of(what: str, unit: str) -> Iterator[Report]:
 
 def _line_writer(what: str, unit: str) -> Report:
     started = last = monotonic()
+    told = False
+    first: int | None = None  # the first report; resumed work begins in the middle
 
     def report(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal started, last, first, told
         now = monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES or (done == total and last != started):
-            last = now
-            left = (now - started) / max(done, 1) * (total - done)
-            sys.stderr.write(f"{what}: {done:,} of {total:,} {unit}, {left:.0f} s left\n")
+        if first is None:
+            started, first = now, done
+        if now - last >= SECONDS_BETWEEN_LINES or (done == total and told):
+            last, told = now, True
+            per_second = (done - first) / (now - started) if now > started else 0.0
+            speed = f"{per_second:,.0f} {unit}/s, " if unit == "rows" else ""
+            left = (total - done) / per_second if per_second else 0
+            sys.stderr.write(f"{what}: {done:,} of {total:,} {unit}, {speed}{left:.0f} s left\n")
 
     return report

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 USER_BUCKETS = 256
+TRAIN, CALIBRATE, STOP = range(3)  # slices of T: the last two are users of its newest days, kept out of training
 
 
 def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of T without those kept for calibration, with `day_index`, the position of their day in plan.train."""
-    return f"SELECT * EXCLUDE (kept_out) FROM ({_train_days(store, plan, recipe)}) WHERE NOT kept_out"
+    """Rows of T without those kept out, with `day_index`, the position of their day in plan.train."""
+    rows = _union(store, plan.train, lambda day: f"{_slice(plan, recipe, day)} AS kept_out")
+    return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {TRAIN}"
 
 
 def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
@@ -31,23 +33,22 @@ def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
 
 
 def labels_of(store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay) -> str:
-    """Of each row of a day of T its `label`, `confidence`, and whether it is `kept_out` for calibration, in order."""
+    """Of each row of a day of T its `label`, `confidence` and `slice`, in order."""
     confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
-    kept_out = _kept_out(plan, recipe, day.day)
-    files = duck.parquet(*label_files(store, day))
-    return f"SELECT label::UTINYINT AS label, {confidence} AS confidence, {kept_out} FROM {files}"
+    columns = f"label::UTINYINT AS label, {confidence} AS confidence, {_slice(plan, recipe, day.day)} AS slice"
+    return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
 
 
-def _train_days(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of T; those of C, a share of users within its newest days by a hash salted with the cut, are kept out."""
-    return _union(store, plan.train, lambda day: _kept_out(plan, recipe, day))
-
-
-def _kept_out(plan: RunPlan, recipe: Recipe, day: date) -> str:
+def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
+    """Which slice of T a row belongs to; each user, by a hash salted with the cut, is in one of them."""
     if day not in plan.days.calibrate:
-        return "false AS kept_out"
-    threshold = round(recipe.training.calibration_share * 10_000)
-    return f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000 < {threshold} AS kept_out"
+        return f"{TRAIN}::UTINYINT"
+    training = recipe.training
+    calibrate = round(training.calibration_share * 10_000)
+    stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 else 0)
+    place = f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000"
+    cases = f"WHEN {place} < {calibrate} THEN {CALIBRATE} WHEN {place} < {stop} THEN {STOP}"
+    return f"(CASE {cases} ELSE {TRAIN} END)::UTINYINT"
 
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:

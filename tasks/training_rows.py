@@ -1,9 +1,9 @@
-"""The rows of T as training and calibration read them: encoded days side by side, with labels as of the run's day."""
+"""The rows of T as training, early stopping and calibration read them: encoded days, labels as of the run's day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from models.errors import StorageError
 from models.stacked import Stacked
 from tasks import duck
 from tasks.encode import encode_days, make_map
-from tasks.slices import labels_of
+from tasks.slices import CALIBRATE, STOP, TRAIN, labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -28,58 +27,59 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CalibrationRows:
-    """Rows of C: ids (n, slots) int32, numeric (n, numbers) float32, label (n,) uint8."""
+class Slices:
+    """The rows of T by what they are for; those to stop by are there where the recipe trains more than one epoch."""
 
-    ids: Stacked
-    numeric: Stacked
-    label: npt.NDArray[np.uint8]
+    train: TrainingRows
+    calibrate: TrainingRows | None
+    stop: TrainingRows | None
 
 
-def read_rows(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path) -> tuple[TrainingRows, CalibrationRows]:
-    """Rows to train on, and those kept out of T for calibration; labels lie in maps in `scratch`, encoded days don't.
+def read_slices(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path) -> Slices:
+    """Encoded days side by side, never copied; labels and what else belongs to each row lie in maps in `scratch`.
 
-    Raises StorageError where a day's labels are not those of its encoded rows.
+    A slice without rows is None. Raises StorageError where a day's labels are not those of its encoded rows,
+    DataRejectedError where no row is left to train on.
     """
     encoded = encode_days(store, recipe, plan.train)
-    total = sum(day.rows for day in plan.train)
-    label = make_map(scratch / "label.npy", np.uint8, (total,))
-    day_index = make_map(scratch / "day_index.npy", np.int16, (total,))
-    confidence = (
-        make_map(scratch / "confidence.npy", np.float32, (total,)) if recipe.landing.columns.confidence else None
-    )
-    chosen: list[npt.NDArray[np.int32] | None] = []
-    held_out, held_labels = [], []
+    found = [_labels(store, recipe, plan, day, scratch) for day in plan.train]
+    train, calibrate, stop = (_rows_of(number, encoded, found, recipe, scratch) for number in (TRAIN, CALIBRATE, STOP))
+    return Slices(TrainingRows(*train), *(TrainingRows(*rows) if len(rows[2]) else None for rows in (calibrate, stop)))
+
+
+def _rows_of(number: int, encoded: list[Encoded], labels: list[_Labels], recipe: Recipe, scratch: Path) -> Any:
+    """What TrainingRows takes, of one slice."""
+    chosen = [None if (of_day.slice == number).all() else np.flatnonzero(of_day.slice == number) for of_day in labels]
+    ids, numeric = (Stacked([getattr(day, name) for day in encoded], chosen) for name in ("ids", "numeric"))
+    label = make_map(scratch / f"label{number}.npy", np.uint8, (len(ids),))
+    day_index = make_map(scratch / f"day_index{number}.npy", np.int16, (len(ids),))
+    confidence = None
+    if recipe.landing.columns.confidence:
+        confidence = make_map(scratch / f"confidence{number}.npy", np.float32, (len(ids),))
     first = 0
-    for index, day in enumerate(plan.train):
-        labels, confidences, kept_out = _labels(store, recipe, plan, day, scratch)
-        rows = None if not kept_out.any() else np.flatnonzero(~kept_out).astype(np.int32)
-        part = slice(first, first + int((~kept_out).sum()))
-        label[part], day_index[part] = labels[~kept_out], index
+    for index, (of_day, rows) in enumerate(zip(labels, chosen, strict=True)):
+        wanted = slice(None) if rows is None else rows
+        part = slice(first, first + len(of_day.label[wanted]))
+        label[part], day_index[part] = of_day.label[wanted], index
         if confidence is not None:
-            confidence[part] = confidences[~kept_out]
-        chosen.append(rows)
-        held_out.append(np.flatnonzero(kept_out).astype(np.int32))
-        held_labels.append(labels[kept_out])
+            confidence[part] = of_day.confidence[wanted]
         first = part.stop
-    training = TrainingRows(
-        *_stacked(encoded, chosen), label[:first], day_index[:first], None if confidence is None else confidence[:first]
-    )
-    return training, CalibrationRows(*_stacked(encoded, held_out), np.concatenate(held_labels))
+    return ids, numeric, label, day_index, confidence
 
 
-def _stacked(days: list[Encoded], chosen: Sequence[npt.NDArray[np.int32] | None]) -> tuple[Stacked, Stacked]:
-    return Stacked([day.ids for day in days], chosen), Stacked([day.numeric for day in days], chosen)
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """Of each row of a day, in the order of the encoded rows."""
+
+    label: npt.NDArray[np.uint8]
+    confidence: npt.NDArray[np.float32]
+    slice: npt.NDArray[np.uint8]
 
 
-def _labels(
-    store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scratch: Path
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Label, confidence and whether it is kept out, of each row of a day in the order of the encoded rows."""
+def _labels(store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scratch: Path) -> _Labels:
     with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
         found = connection.sql(labels_of(store, plan, recipe, day)).to_arrow_table()
     if len(found) != day.rows:
         msg = f"{day.path} under {store.root}: expected {day.rows:,} rows, received {len(found):,}. Restore it."
         raise StorageError(msg)
-    label, confidence, kept_out = (column.to_numpy() for column in found.columns)
-    return label, confidence, kept_out
+    return _Labels(*(column.to_numpy() for column in found.columns))

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import warnings
 from datetime import UTC, date, datetime
 
@@ -14,6 +15,8 @@ import pytest
 import flows.quiet  # noqa: F401 - before Prefect and its like, which read the environment when imported
 from models.recipe import Recipe
 from tasks.local_store import LocalStore
+
+os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
 pytest_plugins = ["tests.s3_server", "tests.small_world"]
 

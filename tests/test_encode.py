@@ -17,7 +17,7 @@ from tasks.encode import encode_days
 from tasks.encoded import encoded_path
 from tasks.label import label_day, label_files
 from tasks.layout import IDS_FILE
-from tasks.training_rows import read_rows
+from tasks.training_rows import read_slices
 from tests.landed_day import impression, ingest
 
 FEATURES = [
@@ -107,7 +107,9 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     plan = SimpleNamespace(train=days, days=SimpleNamespace(cut=days[-1].day, calibrate=(days[-1].day,)))
-    rows, held_out = read_rows(store, recipe, plan, tmp_path)
+    slices = read_slices(store, recipe, plan, tmp_path)
+    rows, held_out = slices.train, slices.calibrate
+    assert slices.stop is None
     assert len(rows) + len(held_out.label) == 85
     assert 0 < len(held_out.label) < 40
     tables = [table_of(store, labelled) for labelled in days]
@@ -126,6 +128,22 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     assert rows.day_index.tolist() == [0] * 45 + [1] * (len(rows) - 45)
     assert rows.label[:45].tolist() == tables[0]["label"].to_pylist()
     assert int(rows.label[45:].sum() + held_out.label.sum()) == sum(tables[1]["label"].to_pylist())
+
+
+def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store, land, tiny_recipe, day, tmp_path):
+    shares = {"calibration_share": 0.3, "stopping_share": 0.3, "calibration_days": 1, "epochs": 2}
+    users = {**FEATURES[0], "buckets": 2**20}  # none shares a row with another
+    recipe = tiny_recipe(features=[users, *FEATURES[1:]], training=shares)
+    land(store, recipe)
+    days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
+    plan = SimpleNamespace(train=days, days=SimpleNamespace(cut=days[-1].day, calibrate=(days[-1].day,)))
+    slices = read_slices(store, recipe, plan, tmp_path)
+    parts = (slices.train, slices.calibrate, slices.stop)
+    assert sum(map(len, parts)) == 85
+    assert all(0 < len(part) < 85 for part in parts)
+    newest = [set(part.ids[np.flatnonzero(part.day_index == 1)][:, 0].tolist()) for part in parts]
+    assert not (newest[1] & newest[2])
+    assert not (newest[0] & (newest[1] | newest[2]))
 
 
 def test_labels_and_encoded_rows_that_differ_in_number_are_an_error(store, land, recipe, day):

@@ -1,55 +1,16 @@
 """Rules of training, on a toy world of 20,000 rows."""
 
-from datetime import date
 from math import log
 
 import numpy as np
 import pytest
 
-from models.batches import TrainingRows, make_batches
+from models.batches import BatchOrder, TrainingRows
 from models.device import prepare_device
 from models.errors import TrainingDivergedError
-from models.feature import Feature
-from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
-from models.standardize import NumericState
-from models.training import predict_logits, train
-from models.weights import ClassMass, compute_factors
-
-DAY = date(2026, 3, 8)
-ROWS = 20_000
-FEATURES = (Feature(name="user", kind="categorical", buckets=50), Feature(name="age", kind="numeric"))
-
-
-def toy(n=ROWS, seed=1):
-    """Users differ widely in their click probability, and so do ages; about one row in ten is a positive."""
-    rng = np.random.default_rng(seed)
-    ids = rng.integers(1, 50, (n, 1)).astype(np.int32)
-    age = rng.normal(size=(n, 1)).astype(np.float32)
-    truth = -3 + 2 * np.sin(ids[:, 0]) + age[:, 0]
-    label = (rng.random(n) < 1 / (1 + np.exp(-truth))).astype(np.uint8)
-    return TrainingRows(ids, age, label, np.zeros(n, np.int16)), truth
-
-
-def recipe(**training):
-    options = {"network": "deepfm", "embedding_dim": 4, "hidden_units": (8,), "batch_rows": 250} | training
-    return Recipe(
-        name="toy",
-        channels={"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))},
-        features=FEATURES,
-        training=Training(**options),
-        gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
-    )
-
-
-def trained(rows, *, progress=None, weights=None, **training):
-    rules = recipe(**training)
-    counts = np.bincount(rows.label, minlength=2)
-    mass = ClassMass(np.zeros(2, int), np.array([0, 1]), np.ones(2), counts)
-    factors = compute_factors((DAY,), DAY, mass, weights or Weights())
-    network = build_network(rules, NumericState((False,), (0.0,), (1.0,)), factors.base_log_odds, 7)
-    batches = make_batches(rows, factors, rules.training.batch_rows, seed=7)
-    return network, train(network, batches, rules.training, progress)
+from models.recipe import Weights
+from models.training import predict_logits
+from tests.toy_training import ROWS, toy, trained
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +46,9 @@ def test_without_offset_the_weighted_world_is_learned():
 
 def test_progress_is_told_up_to_the_last_row(toy_run):
     _, _, _, result, seen = toy_run
-    done = [rows for rows, _ in seen]
-    assert seen[0] == (8 * 250, ROWS)  # eight steps at once
+    assert seen[0] == (0, ROWS)  # from which the speed is counted
+    done = [rows for rows, _ in seen[1:]]
+    assert seen[1] == (8 * 250, ROWS)  # eight steps at once
     assert seen[-1] == (ROWS, ROWS)
     assert done == sorted(done)
     assert [rows for rows, _ in result.history] == done
@@ -103,7 +65,7 @@ def test_an_incomplete_last_batch_counts_its_own_rows():
     rows, _ = toy(1030)
     seen = []
     trained(rows, progress=lambda done, _: seen.append(done))
-    assert seen == [1030]  # five batches, the last one of 30 rows
+    assert seen == [0, 1030]  # five batches, the last one of 30 rows
 
 
 def test_the_same_seed_gives_the_same_weights_on_a_cpu():
@@ -114,11 +76,21 @@ def test_the_same_seed_gives_the_same_weights_on_a_cpu():
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_a_loss_that_is_no_number_stops_training_and_says_where():
+def test_a_loss_that_is_no_number_stops_training_and_names_batch_and_days():
     rows, _ = toy(5000)
-    words = r"expected a finite loss, received (nan|inf) in batches 1 to 8 of 20\. Lower training\.learning_rate"
+    words = r"expected a finite loss, received (nan|inf) in batch 2 of 20, whose 250 rows are of 2026-03-08 \(250\)\."
     with pytest.raises(TrainingDivergedError, match=words):
         trained(rows, learning_rate=1e30)
+
+
+def test_the_batch_that_is_named_is_the_one_with_the_broken_rows():
+    rows, _ = toy(5000, days=2)
+    broken = BatchOrder(5000, 250, 7).rows_of(12)
+    confidence = np.ones(5000, np.float32)
+    confidence[broken[:3]] = np.nan
+    words = r"in batch 13 of 20, whose 250 rows are of 2026-03-08 \(\d+\), 2026-03-09 \(\d+\)\."
+    with pytest.raises(TrainingDivergedError, match=words):
+        trained(TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index, confidence))
 
 
 def test_one_class_alone_trains_and_answers_finite_logits():

@@ -1,0 +1,68 @@
+"""Several GPUs or machines: each batch is cut into parts of one size, a part a replica.
+
+Keras takes the mean loss over a replica's rows, and then the mean over replicas. That is the mean over the whole batch
+only where the parts are equally long; so short ones are filled up with rows of weight zero, and the weights are scaled
+by what the filling added to the divisor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class ClusterModel(keras.Model):  # type: ignore[misc]
+    """A model whose steps answer vectors of one: over several machines, Keras takes their mean along the first axis."""
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Keras' own, its scalars as vectors."""
+        return {name: tf.expand_dims(value, 0) for name, value in super().train_step(data).items()}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """The same."""
+        return {name: tf.expand_dims(value, 0) for name, value in super().test_step(data).items()}
+
+
+def model_for(strategy: Any) -> type[keras.Model]:
+    """The class of models that a strategy trains."""
+    return ClusterModel if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) else keras.Model
+
+
+def distributed(dataset: Any, strategy: Any) -> Any:
+    """The global batches of ({…}, label, weight) as parts for this process's replicas; one replica gets them whole."""
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return dataset
+
+    def of_this_worker(context: Any) -> Any:
+        own = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * own
+
+        def parts(inputs: dict[str, Any], label: Any, weight: Any) -> Any:
+            equal = equal_parts(inputs, label, weight, replicas)
+            return tf.data.Dataset.from_tensor_slices(
+                tf.nest.map_structure(lambda part: part[first : first + own], equal)
+            )
+
+        return dataset.flat_map(parts).prefetch(2 * own)
+
+    return strategy.distribute_datasets_from_function(of_this_worker)
+
+
+def equal_parts(inputs: dict[str, Any], label: Any, weight: Any, replicas: int) -> tuple[dict[str, Any], Any, Any]:
+    """Each tensor (batch, …) as (replicas, part, …), so that the mean of the parts' means is the batch's mean."""
+    rows = tf.shape(weight)[0]
+    part = -(-rows // replicas)
+    index = tf.range(part * replicas)
+
+    def cut(tensor: Any) -> Any:
+        filled = tf.gather(tensor, tf.minimum(index, rows - 1))
+        whole = tf.reshape(filled, tf.concat([[replicas, part], tf.shape(tensor)[1:]], 0))
+        return tf.ensure_shape(whole, (replicas, None, *tensor.shape[1:]))
+
+    scale = tf.cast(part * replicas, weight.dtype) / tf.cast(rows, weight.dtype)
+    kept = tf.where(index < rows, tf.gather(weight, tf.minimum(index, rows - 1)) * scale, 0.0)
+    parts = {name: cut(tensor) for name, tensor in inputs.items()}
+    return parts, cut(label), tf.ensure_shape(tf.reshape(kept, [replicas, part]), (replicas, None))

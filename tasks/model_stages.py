@@ -1,0 +1,32 @@
+"""Stages 6 and 7 as the flow sees them: their work is done where models live, which may be another process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.recipe import Recipe
+from models.verdict import Check
+from models.weights import Factors
+from tasks.model_process import Models
+from tasks.plan import RunPlan
+from tasks.store import Store
+
+
+@task(cache_policy=NO_CACHE)
+def train_challenger(
+    store: Store, recipe: Recipe, plan: RunPlan, factors: Factors, folder: Path, models: Models
+) -> Check | None:
+    """`tasks/train.py`: write the bundle and training.json; the failed check where training diverged."""
+    failure: Check | None = models.call(
+        "tasks.train:train_challenger", store, recipe, plan, factors, folder, models.compute
+    )
+    return failure
+
+
+@task(cache_policy=NO_CACHE)
+def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, models: Models) -> None:
+    """`tasks/evaluate.py`: write scores.parquet and evaluation.json."""
+    models.call("tasks.evaluate:evaluate_models", store, recipe, plan, folder)

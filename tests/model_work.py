@@ -1,0 +1,49 @@
+"""Work for the process in which models live, to see what the flow gets of it."""
+
+import logging
+import os
+import signal
+import sys
+import time
+
+from models.errors import UsageError
+
+
+def double(number, progress_of):
+    with progress_of("doubling", "rows") as progress:
+        progress(1, 2)
+        progress(2, 2)
+    return 2 * number
+
+
+def say(text, progress_of):
+    logging.getLogger("tasks.train").info("logged %s", text)
+    sys.stderr.write(f"written {text}\n")
+    print("printed", text)  # noqa: T201 - a library might
+    return os.getpid()
+
+
+def refuse(progress_of):
+    raise UsageError("expected something else", what="details")
+
+
+def stumble(progress_of):
+    return {}["no such key"]
+
+
+def die(how, progress_of):
+    with progress_of("training on cpu", "rows") as progress:
+        progress(120_000, 500_000)
+        sys.stderr.write("something about a tensor\n")
+        sys.stderr.flush()
+        if isinstance(how, str):
+            os.kill(os.getpid(), getattr(signal, how))
+        os._exit(how)
+
+
+def sleep(seconds, progress_of):
+    time.sleep(seconds)
+
+
+def modules(progress_of):
+    return sorted(sys.modules)
