@@ -50,8 +50,7 @@ class _Pipe(logging.Handler):
         self.say(begun=what, unit=unit)
 
         def report(done: int, of: int) -> None:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KILOBYTES_PER_MB
-            self.say(what=what, unit=unit, done=done, of=of, peak_mb=peak)
+            self.say(what=what, unit=unit, done=done, of=of, peak_mb=_peak_mb())
 
         yield report
 
@@ -80,6 +79,14 @@ def _listen(work: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         work.put(line.rstrip("\n"))
     os._exit(0)
+
+
+def _peak_mb() -> int:
+    """The most memory that was resident; ru_maxrss would count what the flow had when it started this process."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    return (kilobytes or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] // KILOBYTES_PER_MB
 
 
 def _answer(source: Path, pipe: _Pipe) -> bytes:

@@ -15,13 +15,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BLOCK_BYTES = 1 << 20
+PACKED_BYTES = 1 << 16  # that are unpacked at once: at most a thousand times as many
 MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
 KEPT_OF_LONG_LINE = 4000  # bytes
 WHOLE_BLOCKS = 2  # at a file's beginning, of which each line is looked at for keys that nobody expects
@@ -68,10 +69,10 @@ def _look(path: Path, source: Iterator[bytes], max_bytes: int, unpacked: Path, *
             target = stack.enter_context(plain.open("wb"))
         for number in count():
             try:
-                block = next(source, b"")
+                block = next(source, None)
             except Damage as error:
                 return Look(plain, tuple(keys), str(error))
-            if not block:
+            if block is None:
                 break
             size += len(block)
             if size > max_bytes:
@@ -101,9 +102,19 @@ def _fast_blocks(path: Path) -> Iterator[bytes]:
     if path.suffix != ".gz":
         yield from blocks(path)
         return
-    with igzip.IGzipFile(path) as stream:
-        while block := stream.read(BLOCK_BYTES):
-            yield block
+    decompressor = None
+    with path.open("rb") as file:
+        while packed := file.read(PACKED_BYTES):
+            while packed:
+                decompressor = decompressor or isal_zlib.decompressobj(wbits=31)
+                if block := decompressor.decompress(packed):
+                    yield block
+                packed = b""
+                if decompressor.eof:  # files may be joined, and padded with zeros
+                    packed, decompressor = decompressor.unused_data.lstrip(b"\0"), None
+    if decompressor is not None:
+        msg = "Compressed file ended before the end-of-stream marker was reached"
+        raise EOFError(msg)
 
 
 def _gathered(stream: Any) -> Iterator[bytes]:

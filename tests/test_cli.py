@@ -396,7 +396,7 @@ def test_gc_says_what_it_would_remove_and_removes_nothing_in_a_dry_run(tmp_path,
     cli = at(tmp_path / "root", tmp_path / "landing", recipe_file)
     finish(start_with(store, "with store.writing('days/2026-03-02/never', {}): pass\n"))
     os.utime(tmp_path / "root" / "days" / "2026-03-02" / "never" / MANIFEST, (0, 0))
-    expected = {"root": store.root, "removed": ["days/2026-03-02/never"], "kept": 0}
+    expected = {"root": store.root, "removed": ["days/2026-03-02/never"], "kept": 0, "checkpoints": []}
     assert cli("gc", "--dry-run", "--json").document == {**expected, "dry_run": True}
     assert "would remove days/2026-03-02/never" in cli("gc", "--dry-run").stdout.replace("\n", "")
     assert cli("gc", "--json").document == {**expected, "dry_run": False}

@@ -179,5 +179,5 @@ def test_a_challenger_whose_training_diverges_is_rejected_and_the_reason_said(fi
     assert list(checks(document)) == ["training"]
     assert "Rejected. No model came out of training." in document["verdict"]["reason"]
     assert "expected a finite loss, received" in document["verdict"]["reason"]
-    assert "Lower training.learning_rate" in document["verdict"]["reason"]
+    assert "lower training.learning_rate" in document["verdict"]["reason"]
     assert_champion_stays(root, first, document)

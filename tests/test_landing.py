@@ -35,6 +35,18 @@ def test_torn_file_gives_its_rows_up_to_the_tear_and_counts_as_unreadable(
     assert expected in found.unreadable[f"impressions/half.{end}"]
 
 
+@pytest.mark.parametrize("kept", [1, 2, 9, 17, 30])
+def test_gzip_file_torn_at_its_very_beginning_is_unreadable_and_never_an_empty_one(
+    store, landing, land_rows, tiny_recipe, day, now, kept
+):
+    land_rows("impressions", day, [impression("a")], "good.jsonl.gz")
+    path = land_rows("impressions", day, [impression("b")], "half.jsonl.gz")
+    path.write_bytes(path.read_bytes()[:kept])
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert list(found.unreadable) == ["impressions/half.jsonl.gz"]
+    assert found.impressions.kept == 1
+
+
 def test_torn_parquet_file_is_one_unreadable_file_beside_the_rows_of_the_others(
     store, landing, land_rows, tiny_recipe, day, now
 ):

@@ -155,7 +155,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
         if trained:
             history = ((4096, 0.4), (8192, 0.3))
             training = {
-                "training": asdict(TrainingResult(9000, 1.5, 6000.0, "cpu", history)),
+                "training": asdict(TrainingResult(9000, 1.5, 6000.0, "cpu", 1, "float32", history, 1, 1, (), 0)),
                 "calibration": Calibration("platt", 900, 250).to_json(),
             }
             (folder / TRAINING_FILE).write_text(json.dumps(training))

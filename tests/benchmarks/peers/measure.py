@@ -1,7 +1,6 @@
 """Speed and memory of one run, in any of the systems' environments: the standard library alone."""
 
 import json
-import resource
 import sys
 import threading
 import time
@@ -23,13 +22,18 @@ class Memory:
     def __exit__(self, *_):
         self._done.set()
         self._thread.join()
-        self.peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        # ru_maxrss would count what the process had that started this one
+        self.peak_rss_mb = _status("VmHWM")
 
     def _watch(self):
         while not self._done.wait(0.02):
-            lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-            own = next(line for line in lines if line.startswith("RssAnon"))
-            self.peak_mb = max(self.peak_mb, int(own.split()[1]) / 1024)
+            self.peak_mb = max(self.peak_mb, _status("RssAnon"))
+
+
+def _status(name):
+    """Megabytes of /proc/self/status."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
 class Speed:
