@@ -11,12 +11,17 @@ from models.maturity import final_age
 if TYPE_CHECKING:
     from models.recipe import Recipe
 
-LAYOUT = 3  # of a label object; another number makes all of them anew
+LAYOUT = 4  # of a label object; another number makes all of them anew
 
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
     """Landing days that may hold impressions of an event day."""
     return day_range(event_day, min(as_of, event_day + timedelta(days=recipe.landing.late_days)))
+
+
+def earlier_landings(event_day: date, recipe: Recipe) -> tuple[date, ...]:
+    """Landing days before an event day that may hold its events under another time, which count there and then."""
+    return day_range(event_day - timedelta(days=recipe.landing.late_days), event_day - timedelta(days=1))
 
 
 def outcome_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import cache
@@ -134,6 +135,19 @@ def copy_to(path: Path, query: str, compression: str = "zstd") -> str:
     level = ", COMPRESSION_LEVEL 1" if compression == "zstd" else ""
     packing = f"COMPRESSION {compression}{level}"
     return f"COPY ({query}) TO {text(path)} (FORMAT parquet, {packing}, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection, target: Path, query: str, scratch: Path, compression: str = "zstd"
+) -> int:
+    """Write a query's rows to a Parquet file by way of `scratch`, whole or not at all; returns how many.
+
+    What a failed COPY wrote DuckDB removes by its name, now or a while later: no second attempt may have that name.
+    """
+    aside = scratch / f"{uuid.uuid4().hex}.parquet"
+    rows = scalar(connection, copy_to(aside, query, compression))
+    aside.replace(target)
+    return rows
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:

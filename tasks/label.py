@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.errors import DataRejectedError
-from models.labels import impression_landings, label_definition, outcome_landings
+from models.labels import earlier_landings, impression_landings, label_definition, outcome_landings
 from models.recipe import Recipe
 from tasks import duck, layout
 from tasks.arrivals import add_arrivals_up, count_arrivals, write_arrivals
@@ -28,6 +28,7 @@ from tasks.ingest import current_day_object
 from tasks.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
 from tasks.pieces import PIECES, WHOLE, Bucket, open_existing, opened, piece_of
 from tasks.progress import progress_of
+from tasks.repeats import note_repeats
 from tasks.store import Store, digest_of
 
 if TYPE_CHECKING:
@@ -93,8 +94,12 @@ def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> b
 
 
 def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple[dict[date, str], dict[date, str], str]:
-    """The landed impressions and outcomes that go into a label object, by landing day, and its path."""
-    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
+    """The landed impressions and outcomes that go into a label object, by landing day, and its path.
+
+    Among the impressions are earlier days', of which only the ids are looked at.
+    """
+    landings = (*earlier_landings(event_day, recipe), *impression_landings(event_day, as_of, recipe))
+    impressions = _day_objects(store, landings)
     outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
     key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
     return impressions, outcomes, layout.label_object(event_day, key)
@@ -183,8 +188,7 @@ def _fill(folder: Path, sources: _Sources, recipe: Recipe, event_day: date) -> N
 
 def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, scratch: Path) -> pa.Table | None:
     """Arrivals of an event day as of a day, counted without writing its labels; None where it was not ingested."""
-    impressions = _day_objects(store, impression_landings(event_day, as_of, recipe))
-    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
+    impressions, outcomes, _ = _inputs(store, recipe, event_day, as_of)
     if event_day not in impressions:
         return None
     with duck.connect(scratch, threads=1) as connection:
@@ -194,44 +198,19 @@ def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, 
 
 def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Recipe, event_day: date) -> list[str]:
     """One query for each file that holds impressions of the day, in the order in which they landed, with labels."""
-    parts = [
-        (file, (landing - event_day).days)
+    own = {
+        landing: found
         for landing, files in sources.impressions.items()
-        for file in files
-        if layout.event_day_of(file) == event_day
-    ]
-    _note_seen(connection, [file for file, days_late in parts if days_late], sources.impressions)
+        if (found := [file for file in files if layout.event_day_of(file) == event_day])
+    }
+    repeating = note_repeats(connection, own, sources.impressions) if own else set()
     known = f"SELECT * FROM ({known_outcomes(sources.outcomes, recipe, event_day)}) WHERE {sources.bucket.holds}"
     connection.execute(f"CREATE TABLE known AS {known}")
-    rows = (f"({_impressions(*part, event_day)} AND {sources.bucket.holds})" for part in parts)
-    return [labelled(part, "known", recipe, event_day) for part in rows]
-
-
-def _note_seen(connection: duck.Connection, late: list[Path], landings: dict[date, list[Path]]) -> None:
-    """Fill the table `seen` with the ids of late impressions that an earlier landing holds too, and which one.
-
-    Few rows land late, so only their ids are held; an id that landed before with a time before the event day is seen
-    too: it is another event of that earlier day.
-    """
-    connection.execute("CREATE TABLE late (event_id VARCHAR)")
-    connection.execute("CREATE TABLE seen (event_id VARCHAR, landing DATE)")
-    if not late:
-        return
-    connection.execute(f"INSERT INTO late SELECT event_id FROM {duck.parquet(*late)}")
-    earlier = [(landing, file) for landing, files in landings.items() for file in files]
-
-    def note(cursor: duck.Connection, item: tuple[date, Path]) -> None:
-        landing, file = item
-        cursor.execute(
-            f"INSERT INTO seen SELECT event_id, DATE '{landing}' FROM {duck.parquet(file)} "
-            "WHERE event_id IN (SELECT event_id FROM late)"
-        )
-
-    duck.in_parallel(connection, note, earlier)
-
-
-def _impressions(file: Path, days_late: int, event_day: date) -> str:
-    """A file's impressions without those that an earlier landing holds, each with the days that it landed late."""
-    landing = event_day + timedelta(days=days_late)
-    seen = f"event_id NOT IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')" if days_late else "true"
-    return f"SELECT *, {days_late}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)} WHERE {seen}"
+    parts = []
+    for landing, files in own.items():
+        seen = f"event_id IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')"
+        for file in files:
+            rows = f"SELECT *, {(landing - event_day).days}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)}"
+            condition = f"{sources.bucket.holds}{f' AND NOT {seen}' if landing in repeating else ''}"
+            parts.append(labelled(f"({rows} WHERE {condition})", "known", recipe, event_day))
+    return parts

@@ -102,7 +102,7 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
     files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes, clean)
     reasons = {file.name: file.reason for file in unreadable}
     try:
-        counts = _split(connection, stream, files, folder)
+        counts = _split(connection, stream, files, folder, scratch)
     except duckdb.Error:
         damaged = damaged_files(files, lambda file: stream.query(whole(file)), scratch)
         files = [file for file in files if file.name not in damaged]
@@ -114,7 +114,7 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
             raise DataRejectedError(msg, unreadable=damaged) from None
         for written in (*(folder / stream.name).iterdir(), *(folder / layout.QUARANTINE).glob(f"{stream.name}-*")):
             written.unlink()
-        counts = _split(connection, stream, files, folder)
+        counts = _split(connection, stream, files, folder, scratch)
     reasons |= {file.name: file.damage for file in files if file.damage}
     columns = {name for file in files for name in file.names}
     rows_in_files = sum(file.positions for file in files)
@@ -128,7 +128,7 @@ def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
     return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
 
 
-def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path) -> Counts:
+def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path) -> Counts:
     scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut(files))
     _fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
     connection.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM bad")
@@ -137,7 +137,7 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
         done: list[int] = []
 
         def write(cursor: duck.Connection, scan: _Scan) -> tuple[int, int]:
-            written = _write(cursor, stream, scan, folder)
+            written = _write(cursor, stream, scan, folder, scratch)
             done.append(scan.part.number)
             progress(len(done), len(scans))
             return written
@@ -234,7 +234,7 @@ def _only(slices: Iterable[Slice], places: pa.Table, table: str) -> list[Slice]:
     ]
 
 
-def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path) -> tuple[int, int]:
+def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> tuple[int, int]:
     """Second pass over a part: its rows to keep, a file an event day, and its bad ones; returns how many of each."""
     slices = [_without(connection, piece) for piece in scan.part.slices]
     rows, kept = stream.query(slices), 0
@@ -248,8 +248,8 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
             target.hardlink_to(ready)  # no rename: where another file turns out to be damaged, all is written anew
             kept += scan.rows_in
             continue
-        kept += duck.scalar(connection, duck.copy_to(target, query))
-    return kept, _quarantine_rows(connection, stream, scan, folder) if scan.bad.num_rows else 0
+        kept += duck.write(connection, target, query, scratch)
+    return kept, _quarantine_rows(connection, stream, scan, folder, scratch) if scan.bad.num_rows else 0
 
 
 def _published_as_it_is(stream: Stream, scan: _Scan, slices: list[Slice]) -> Path | None:
@@ -265,7 +265,7 @@ def _without(connection: duck.Connection, piece: Slice) -> Slice:
     return replace(piece, condition=f"{ROW} NOT IN ({rows})") if some else piece
 
 
-def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path) -> int:
+def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> int:
     """Write a part's bad rows with file, row, reason and their beginning. `row` counts from 1 among the file's rows."""
     bad = _only(scan.part.slices, scan.bad, "bad")
     query = (
@@ -273,7 +273,7 @@ def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, f
         f"left(_raw::VARCHAR, {RAW_CHARACTERS}) AS raw FROM ({stream.query(bad)})"
     )
     target = folder / layout.QUARANTINE / f"{stream.name}-{scan.part.number:04d}.parquet"
-    return duck.scalar(connection, duck.copy_to(target, query))
+    return duck.write(connection, target, query, scratch)
 
 
 def _quarantine_lines(stream: Stream, files: list[LandedFile], folder: Path) -> int:

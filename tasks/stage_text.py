@@ -85,9 +85,9 @@ def stage_csv(connection: duck.Connection, path: Path, look: Look, target: Path,
         f"read_csv({duck.path(look.plain)}, auto_detect=false, header=true, columns={_typed(columns)}, "
         f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
     )
-    for number, way in enumerate(() if look.damage else (clean, None)):
+    for way in () if look.damage else (clean, None):
         with suppress(*STUMBLES):
-            return _stage_fast(connection, source, columns, _attempt(target, number), frozenset(names), way)
+            return _stage_fast(connection, source, columns, target, frozenset(names), way)
     return _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
 
 
@@ -122,13 +122,13 @@ def _stage_json_fast(
     seen = frozenset(look.keys) & frozenset(names)
     ways: list[tuple[dict[str, str], Clean | None]] = [(known, clean)] if clean and known else []
     ways += [(columns, None) for columns in (typed, dict.fromkeys(names, "VARCHAR"))]
-    for number, (columns, way) in enumerate(ways):
+    for columns, way in ways:
         source = (
             f"read_json({duck.path(look.plain)}, format='newline_delimited', columns={_typed(columns)}, "
             "hive_partitioning=false)"
         )
         try:
-            return _stage_fast(connection, source, columns, _attempt(target, number), seen, way)
+            return _stage_fast(connection, source, columns, target, seen, way)
         except STUMBLES as error:
             if "Malformed JSON" in str(error):
                 return None
@@ -145,16 +145,11 @@ def _stage_fast(
 ) -> Staged:
     """DuckDB reads the file in its order; raises one of STUMBLES where it can't read a line, or not clean a row."""
     if clean is None:
-        rows = duck.scalar(connection, duck.copy_to(target, f"SELECT * FROM {source}", SCRATCH_COMPRESSION))
+        rows = duck.write(connection, target, f"SELECT * FROM {source}", target.parent, SCRATCH_COMPRESSION)
         return Staged(target, columns, rows, names)
     numbered = f"(SELECT *, row_number() OVER () - 1 AS {ROW} FROM {source})"
-    rows = duck.scalar(connection, duck.copy_to(target, clean(numbered, columns)))
+    rows = duck.write(connection, target, clean(numbered, columns), target.parent)
     return Staged(target, {}, rows, names, cleaned=True)
-
-
-def _attempt(target: Path, number: int) -> Path:
-    """A name of its own: DuckDB removes what a failed COPY wrote when it gets round to it, and so perhaps later."""
-    return target.with_suffix(f".{number}.parquet")
 
 
 def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:

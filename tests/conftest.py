@@ -99,7 +99,7 @@ def land_rows(landing):
     def write(stream, day, rows, name="part.jsonl"):
         path = landing / stream / f"dt={day}" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_compressed(_encoded(rows, name), name))
+        path.write_bytes(_compressed(encoded(rows, name), name))
         return path
 
     return write
@@ -130,7 +130,7 @@ def _merged(base, changes):
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def _encoded(rows, name):
+def encoded(rows, name):
     names = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO(newline="")
     if ".csv" in name:

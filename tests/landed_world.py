@@ -12,11 +12,14 @@ from random import Random
 from hypothesis import strategies as st
 
 from models.schema import Counts
+from tests.conftest import encoded
 
 FIRST = date(2026, 3, 2)
 DAYS = [FIRST + timedelta(days=n) for n in range(5)]
 MIDNIGHT = datetime(2026, 3, 2)  # noqa: DTZ001 - UTC, as the store keeps it
 LATE_DAYS = 1
+FILES = 3  # of a stream and day
+FORMATS = ("jsonl", "csv", "parquet")
 BROKEN = ('{"event_id": "x", "ts', "[1]", "no json")
 UNREADABLE = "yesterday"
 
@@ -38,7 +41,8 @@ def worlds(draw):
         at = draw(st.integers(0, 3)) * 24 + draw(st.sampled_from([0, 1, 12, 23]))
         events.append((event, at))
         for late in draw(st.lists(st.integers(0, 2), min_size=1, max_size=3)):  # the same event sent again
-            ts = MIDNIGHT + timedelta(hours=at, seconds=draw(st.integers(0, 2)))
+            moved = draw(st.sampled_from([0, 0, 0, -1, 1]))  # days, by a clock that was set meanwhile
+            ts = MIDNIGHT + timedelta(days=moved, hours=at, seconds=draw(st.integers(0, 2)))
             _land(lines, "impressions", at // 24 + late, _impression(event, channel, ts.isoformat()))
     outcomes = st.tuples(
         st.sampled_from([*events, ("unknown", 12)]),
@@ -54,17 +58,16 @@ def worlds(draw):
         lines[stream, day].append(draw(st.sampled_from(BROKEN)))
         row = _impression("e0", "ad", UNREADABLE) | {"kind": "click"}
         lines[stream, day].append(json.dumps(row))
-    for number, day in enumerate(DAYS):  # so that no day is without a usable row
-        row = _impression(f"filler{number}", "ad", f"{day}T10:00:00")
-        lines["impressions", day].append(json.dumps(row))
-        lines["outcomes", day].append(json.dumps(row | {"kind": "click"}))
+    for stream, day in lines:
+        lines[stream, day] += [_filler(stream, day, number) for number in range(FILES)]
     return World(lines)
 
 
 def write(world, landing, grouping, days=DAYS):
-    """Write the lines of some days, in an order and in files that the number `grouping` says.
+    """Write the lines of some days, in an order, in files and in formats that the number `grouping` says.
 
-    Broken lines stand in a file with a whole row: a file without the required columns is an unreadable one, as such.
+    Each file has a filler of its own, so that none is without a usable row and its columns; the first is always of JSON
+    lines and takes those that are broken.
     """
     for (stream, day), lines in world.lines.items():
         random = Random(f"{grouping} {stream} {day}")  # noqa: S311 - no secret
@@ -72,12 +75,15 @@ def write(world, landing, grouping, days=DAYS):
             continue
         folder = landing / stream / f"dt={day}"
         folder.mkdir(parents=True, exist_ok=True)
-        broken, whole = ([line for line in lines if (line in BROKEN) is wanted] for wanted in (True, False))
-        files, shuffled = random.randint(1, 3), random.sample(whole, len(whole))
-        for number in range(min(files, len(whole))):
-            chosen = shuffled[number::files] + (broken if number == 0 else [])
-            text = "".join(f"{line}\n" for line in random.sample(chosen, len(chosen)))
-            (folder / f"{random.randint(0, 99)}-{number}.jsonl").write_text(text, encoding="utf-8")
+        fillers = [_filler(stream, day, number) for number in range(FILES)]
+        files = [[filler] for filler in fillers]
+        files[0] += [line for line in lines if line in BROKEN]
+        for line in lines:
+            if line not in BROKEN and line not in fillers:
+                random.choice(files).append(line)
+        for number, chosen in enumerate(files):
+            name = f"{random.randint(0, 99)}-{number}.{random.choice(FORMATS) if number else 'jsonl'}"
+            (folder / name).write_bytes(_encoded(random.sample(chosen, len(chosen)), name))
 
 
 def kept(world, recipe, stream, day):
@@ -93,13 +99,21 @@ def kept(world, recipe, stream, day):
 def labels(world, recipe, event_day, as_of):
     """Event id → channel's label and each kind's, of an event day as of a day."""
     found = {}
-    for event, (row, _) in _impressions(world, recipe, as_of).items():
-        if row["ts"].date() != event_day:
-            continue
+    for event, row in _rows_of(world, recipe, event_day, as_of).items():
         channel, kinds = recipe.channels[row["channel"]], {}
         for kind in recipe.kinds:
             kinds[kind] = _label(world, recipe, row, kind, as_of) if kind in channel.windows_hours else None
         found[event] = (kinds[channel.positive_kind], kinds)
+    return found
+
+
+def _rows_of(world, recipe, event_day, as_of):
+    """Event id → its row, where no landing before, from the first that may hold late events of the day, held it too."""
+    found, seen = {}, set()
+    for day in (day for day in DAYS if event_day - timedelta(days=LATE_DAYS) <= day <= as_of):
+        rows = kept(world, recipe, "impressions", day)[0]
+        found |= {r["event_id"]: r for r in rows if r["ts"].date() == event_day and r["event_id"] not in seen}
+        seen |= {row["event_id"] for row in rows}
     return found
 
 
@@ -181,8 +195,20 @@ def _usable(line, recipe, stream, day):
     return None if too_old or row["channel"] not in recipe.channels else {**row, "ts": ts}
 
 
+def _filler(stream, day, number):
+    row = _impression(f"filler{number} of {day}", "ad", f"{day}T10:00:00")
+    return json.dumps(row | {"kind": "click"} if stream == "outcomes" else row)
+
+
 def _impression(event, channel, ts):
     return {"event_id": event, "ts": ts, "user_id": "u", "channel": channel, "campaign_id": "c"}
+
+
+def _encoded(lines, name):
+    if name.endswith(".jsonl"):
+        return "".join(f"{line}\n" for line in lines).encode()
+    rows = [json.loads(line) for line in lines]
+    return encoded(rows, name)
 
 
 def _land(lines, stream, landed, row):

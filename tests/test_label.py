@@ -178,6 +178,44 @@ def test_event_that_lands_on_two_days_counts_once_and_the_earliest_landing_wins(
     assert channels == ["ad", "ad"]
 
 
+@pytest.mark.parametrize(
+    ("landings", "counted"),
+    [
+        ([(0, 0), (1, 1)], [0]),
+        ([(1, 0), (2, 2)], [0]),
+        ([(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)], [0]),
+        ([(1, 1), (2, 2)], [1]),
+        ([(0, 0), (2, 2)], [0, 2]),  # longer ago than late files are waited for: another event
+    ],
+)
+def test_event_that_lands_again_with_its_time_on_another_day_counts_where_it_landed_first(
+    store, ingest, tiny_recipe, day, landings, counted
+):
+    """`landings`: landing day and event day of the same event, each as days after `day`."""
+    recipe, days = tiny_recipe(), [day + timedelta(days=number) for number in range(3)]
+    for number, landed in enumerate(days):
+        moved = [("moved", "ad", f"{days[at]}T10:00:00Z") for where, at in landings if where == number]
+        ingest(recipe, landed, [(f"own {number}", "ad", f"{landed}T10:00:00Z"), *moved])
+    found = [labels(store, recipe, event_day, days[-1])[1] for event_day in days]
+    assert [number for number, rows in enumerate(found) if "moved" in rows] == counted
+    assert all(f"own {number}" in rows for number, rows in enumerate(found))
+
+
+def test_labels_are_made_anew_where_an_earlier_landing_changed_and_not_where_a_later_one_did(
+    store, ingest, tiny_recipe, day
+):
+    recipe, before, after = tiny_recipe(), day - timedelta(days=1), day + timedelta(days=4)  # when all is final
+    earlier = ingest(recipe, before, [("x", "ad", f"{before}T10:00:00Z")])
+    landed = ingest(recipe, day, [("a", "ad", f"{day}T10:00:00Z"), ("b", "ad", f"{day}T11:00:00Z")])
+    first, found = labels(store, recipe, day, after)
+    assert set(found) == {"a", "b"}
+    assert read_manifest(store.open(first.path))["inputs"] == sorted([earlier.path, landed.path])
+    ingest(recipe, after, [("a", "ad", f"{after}T10:00:00Z")])
+    assert labels(store, recipe, day, after)[0] == first
+    ingest(recipe, before, [("x", "ad", f"{before}T10:00:00Z"), ("a", "ad", f"{before}T23:59:59Z")])
+    assert set(labels(store, recipe, day, after)[1]) == {"b"}
+
+
 def test_rows_stand_in_the_order_in_which_they_landed_and_a_later_day_adds_behind_them(store, ingest, tiny_recipe, day):
     recipe, later = tiny_recipe(), day + timedelta(days=1)
     ingest(recipe, day, [(event, "ad", "2026-03-02T10:00:00Z") for event in "zab"])

@@ -1,6 +1,7 @@
 """Rules of landing and labels in any landed world: conservation, order, replays, lateness; against an oracle."""
 
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,13 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from tasks.label import label_day, label_files
 from tasks.local_store import LocalStore
 from tasks.outcomes import account_outcomes
 from tests.counts import draws
-from tests.landed_day import ingest, rows_of
+from tests.landed_day import ingest, quarantined, rows_of
 from tests.landed_world import DAYS, FIRST, kept, labels, reasons, worlds, write
 from tests.stored import stored_names
 
@@ -122,6 +124,31 @@ def test_an_old_day_gives_the_same_content_after_newer_data_has_landed(recipe, w
             assert old == new
             both = [[f.read_bytes() for f in label_files(p.store, d)] for p, d in ((then, old), (now, new))]
             assert both[0] == both[1]
+
+
+@any_world
+@given(worlds(), st.integers(1, 1000))
+def test_order_files_and_formats_change_nothing(recipe, world, grouping):
+    with landed(world, recipe) as one, landed(world, recipe, grouping) as other:
+        for day in DAYS:
+            for name in ("impressions", "outcomes"):
+                assert getattr(one.ingested[day], name) == getattr(other.ingested[day], name)
+            assert reasons_of(one.store, recipe, day) == reasons_of(other.store, recipe, day)
+            assert quarantine_of(one.store, day) == quarantine_of(other.store, day)
+        found = all_labels(one.store, recipe)
+        assert found == all_labels(other.store, recipe)
+        assert found == {(e, d): labels(world, recipe, e, d) for e, d in found}
+
+
+def reasons_of(store, recipe, day):
+    """Reason → how many of the outcomes that were kept."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return account_outcomes(store, recipe, day, DAYS[-1], Path(scratch))
+
+
+def quarantine_of(store, day):
+    """Stream and reason → how many rows. What is said of a broken line depends on the line alone."""
+    return Counter((row["stream"], row["reason"]) for row in quarantined(store, day))
 
 
 @any_world
