@@ -12,8 +12,8 @@ import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imp
 from prefect import flow, runtime
 
 from flows.settings import load_settings
+from models.factors import Factors
 from models.recipe import Recipe, load_recipe
-from models.weights import Factors
 from tasks import layout
 from tasks.alert import send_alerts
 from tasks.deploy import check_serving, deploy_challenger

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
+    from models.factors import Factors
     from models.stacked import Stacked
-    from models.weights import Factors
 
 RUN_ROWS = 64  # short enough that a batch of 2,048 mixes 32 places
 READERS = 2

@@ -12,8 +12,8 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.factors import Factors
 from models.verdict import Verdict
-from models.weights import Factors
 from tasks.drift import DriftReport
 from tasks.ingest import IngestedDay
 from tasks.layout import DRIFT_FILE, EVALUATION_FILE, MATURITY_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE

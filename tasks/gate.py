@@ -11,9 +11,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.drift import Alert
+from models.factors import Factors
 from models.recipe import Recipe
 from models.verdict import FAILED, Check, Verdict, judge
-from models.weights import Factors
 from tasks import layout
 from tasks.evaluate import judged_rows, unfairness
 from tasks.layout import SCORES_FILE, VERDICT_FILE

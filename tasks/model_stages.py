@@ -7,9 +7,9 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.factors import Factors
 from models.recipe import Recipe
 from models.verdict import Check
-from models.weights import Factors
 from tasks.model_process import Models
 from tasks.plan import RunPlan
 from tasks.store import Store

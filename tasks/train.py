@@ -18,6 +18,7 @@ from models.bundle import save_serving, serving_model
 from models.calibration import Calibration, fit_calibration
 from models.device import choose_strategy, prepare_device
 from models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
+from models.factors import Factors
 from models.features import raw_columns
 from models.network import build_network
 from models.recipe import Recipe
@@ -25,7 +26,6 @@ from models.stacked import chunks
 from models.standardize import NumericState, fit_numeric_state
 from models.training import predict_logits, train
 from models.verdict import Check
-from models.weights import Factors
 from tasks.checkpoint import checkpoints_of
 from tasks.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINING_FILE
 from tasks.model_process import Compute, ProgressOf

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.factors import ClassMass, Factors, compute_factors
 from models.recipe import Recipe
-from models.weights import ClassMass, Factors, compute_factors
 from tasks import duck
 from tasks.layout import WEIGHTS_FILE
 from tasks.plan import RunPlan

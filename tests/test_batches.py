@@ -7,8 +7,8 @@ import pytest
 
 from models.batches import RUN_ROWS, BatchOrder, TrainingRows, make_batches
 from models.errors import DataRejectedError
+from models.factors import ClassMass, compute_factors
 from models.recipe import Weights
-from models.weights import ClassMass, compute_factors
 
 CUT = date(2026, 3, 8)
 DAYS = (CUT - timedelta(days=7), CUT)

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from models.batches import TrainingRows, make_batches
+from models.factors import ClassMass, compute_factors
 from models.features import encode
 from models.network import build_network
 from models.optimizer import RowWiseAdagrad
 from models.recipe import Weights, load_recipe
 from models.standardize import fit_numeric_state
 from models.training import predict_logits, train
-from models.weights import ClassMass, compute_factors
 from models.world import World, simulate_day
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")

@@ -13,10 +13,10 @@ from models.calibration import Calibration
 from models.days import plan_days
 from models.drift import DayRatio, detect
 from models.errors import StorageError
+from models.factors import ClassMass, compute_factors
 from models.recipe import Recipe
 from models.training import TrainingResult
 from models.verdict import Check, JudgedRows, judge
-from models.weights import ClassMass, compute_factors
 from tasks import layout
 from tasks.champion import Tenure
 from tasks.document import day_document, write_document

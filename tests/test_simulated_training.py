@@ -22,13 +22,13 @@ import pytest
 
 from models.batches import TrainingRows, make_batches
 from models.calibration import ISOTONIC_POSITIVES, Calibration, fit_calibration
+from models.factors import ClassMass, compute_factors
 from models.features import encode
 from models.metrics import roc_auc
 from models.network import build_network
 from models.recipe import load_recipe
 from models.standardize import fit_numeric_state
 from models.training import predict_logits, train
-from models.weights import ClassMass, compute_factors
 from models.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day
 
 RECIPE = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")

@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from models.batches import TrainingRows, make_batches
+from models.factors import ClassMass, compute_factors
 from models.feature import Feature
 from models.network import build_network
 from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
 from models.standardize import NumericState
 from models.training import train
-from models.weights import ClassMass, compute_factors
 
 DAY = date(2026, 3, 8)
 ROWS = 20_000

@@ -39,12 +39,12 @@ def ctr_retrain(folder, count, seed, speed):
     import keras
 
     from models.batches import TrainingRows, make_batches
+    from models.factors import ClassMass, compute_factors
     from models.feature import Feature
     from models.network import build_network
     from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
     from models.standardize import NumericState
     from models.training import predict_logits, train
-    from models.weights import ClassMass, compute_factors
 
     rows, test = Rows(folder, "train"), Rows(folder, "test")
     features = [Feature(name=f"c{k}", kind="categorical", buckets=size) for k, size in enumerate(rows.sizes)]

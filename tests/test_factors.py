@@ -9,8 +9,9 @@ import pytest
 from scipy.optimize import minimize
 
 from models.errors import DataRejectedError, UsageError
+from models.factors import ClassMass, Factors, compute_factors
 from models.recipe import Weights
-from models.weights import ClassMass, Factors, compute_factors, kish_sample_size
+from models.weights import kish_sample_size
 
 CUT = date(2026, 3, 8)
 WEEK_AGO = CUT - timedelta(days=7)
