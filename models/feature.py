@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from models.section import Name, Section
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ENCODING = 2  # of what `models.features.encode` answers; another number makes all encoded days anew
-GRAPHS_OWN = {"name", "column", "columns", "transform", "quantiles", "edges", "pooling"}  # keys that no encoding reads
+GRAPHS_OWN = {  # keys that no encoding reads
+    "name", "column", "columns", "transform", "quantiles", "edges", "pooling", "min_rows", "shares",
+}  # fmt: skip
 
 KEYS = {  # that each kind has beside `name`
-    "categorical": {"column", "buckets"},
-    "multi_valued": {"column", "buckets", "delimiter", "max_values", "pooling"},
-    "crossed": {"columns", "buckets"},
+    "categorical": {"column", "buckets", "min_rows", "shares"},
+    "multi_valued": {"column", "buckets", "delimiter", "max_values", "pooling", "min_rows", "shares"},
+    "crossed": {"columns", "buckets", "min_rows"},
     "numeric": {"column", "transform"},
     "bucketed": {"column", "quantiles", "edges"},
     "hour": {"column"},
@@ -30,6 +35,8 @@ class Feature(Section):
     column: str = ""  # default: the feature's name
     columns: tuple[str, ...] = ()  # crossed: the two columns
     buckets: Annotated[int, Field(ge=2, le=2**30)] = 2**14  # of what is hashed: rows of the embedding
+    min_rows: Annotated[int, Field(ge=1)] = 1  # of what is hashed: values on fewer rows of T share one embedding row
+    shares: str = ""  # categorical, multi_valued: the feature whose embedding rows stand for equal values here too
     transform: Literal["none", "log"] = "none"  # numeric: log is sign(x)·ln(1 + |x|), before standardising
     quantiles: Annotated[int, Field(ge=2, le=1000)] = 16  # bucketed: buckets of equal mass on T, unless there are edges
     edges: tuple[float, ...] = ()  # bucketed: where one bucket ends and the next, which holds the edge, begins
@@ -50,6 +57,11 @@ class Feature(Section):
         else:
             return self
         raise ValueError(msg)
+
+    @property
+    def owner(self) -> str:
+        """The feature that the embedding rows belong to: this one, or the one that it shares with."""
+        return self.shares or self.name
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -76,6 +88,24 @@ class Feature(Section):
 
 def encoding_of(features: tuple[Feature, ...]) -> list[dict[str, Any]]:
     """All that `encode` depends on, as JSON values: two recipes with equal ones encode alike."""
-    spec = [feature.model_dump(mode="json", exclude=GRAPHS_OWN) for feature in features]
-    sources = [feature.sources for feature in features]
-    return [{"encoding": ENCODING}, *({**one, "sources": source} for one, source in zip(spec, sources, strict=True))]
+    names = [feature.name for feature in features]
+    spec = []
+    for feature in features:
+        own = {"sources": feature.sources} | ({"shares": names.index(feature.shares)} if feature.shares else {})
+        spec.append(feature.model_dump(mode="json", exclude=GRAPHS_OWN) | own)
+    return [{"encoding": ENCODING}, *spec]
+
+
+def sharing_mistakes(features: tuple[Feature, ...]) -> Iterator[str]:
+    """What is wrong with features that share another's embedding rows."""
+    by_name = {feature.name: feature for feature in features}
+    for feature in (feature for feature in features if feature.shares):
+        owner = by_name.get(feature.shares)
+        if owner is None or owner.shares or "shares" not in KEYS[owner.kind]:
+            others = [f.name for f in features if not f.shares and "shares" in KEYS[f.kind]]
+            yield f"feature {feature.name!r}: expected shares to be one of {others}, received {feature.shares!r}"
+        elif (feature.buckets, feature.min_rows) != (owner.buckets, owner.min_rows):
+            yield (
+                f"feature {feature.name!r}: expected the buckets and min_rows of {owner.name!r}, whose embedding rows "
+                f"it shares, {owner.buckets} and {owner.min_rows}, received {feature.buckets} and {feature.min_rows}"
+            )

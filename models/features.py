@@ -1,8 +1,9 @@
 """Impressions as numbers: hashed ids and raw numeric values, offline from Arrow and in the served graph alike.
 
 A *field* is a feature with embedding rows: any but the plainly numeric. All fields share one fused embedding table:
-field k owns the rows from its offset on, and its first row stands for a missing value. Numbers stay raw; the network
-itself transforms, standardises and buckets them, so that training and serving can't differ.
+field k owns the rows from its offset on, and its first row stands for a missing value. A field that shares another's
+rows owns that first row only. Numbers stay raw; the network itself transforms, standardises and buckets them, so that
+training and serving can't differ.
 """
 
 from __future__ import annotations
@@ -75,10 +76,18 @@ def field_offsets(features: tuple[Feature, ...]) -> tuple[int, ...]:
 
 
 def _rows_of(feature: Feature) -> int:
-    """Table rows of a field, the first for missing values."""
+    """Table rows that a field owns, the first for missing values."""
+    if feature.shares:
+        return 1
     if feature.kind == "bucketed":
         return 1 + (len(feature.edges) + 1 if feature.edges else feature.quantiles)
     return {"hour": HOUR_ROWS, "weekday": WEEKDAY_ROWS}.get(feature.kind, feature.buckets)
+
+
+def value_offsets(features: tuple[Feature, ...]) -> tuple[int, ...]:
+    """For each field, where its values' rows are counted from: its own offset, or that of the field it shares with."""
+    offsets = dict(zip([feature.name for feature in fields(features)], field_offsets(features), strict=False))
+    return tuple(offsets[feature.owner] for feature in fields(features))
 
 
 def raw_columns(features: tuple[Feature, ...]) -> dict[str, str]:
@@ -106,9 +115,10 @@ def encode(table: pa.Table, features: tuple[Feature, ...]) -> Encoded:
         np.empty((len(table), len(numbers(features))), np.float32),
     )
     first = 0
-    for feature, offset in zip(fields(features), field_offsets(features), strict=False):
+    for feature, *offsets in zip(fields(features), field_offsets(features), value_offsets(features), strict=False):
         if feature.slots:
-            encoded.ids[:, first : first + feature.slots] = offset + _rows(table, feature).reshape(-1, feature.slots)
+            rows = _rows(table, feature).reshape(-1, feature.slots)
+            encoded.ids[:, first : first + feature.slots] = np.where(rows == 0, *(offset + rows for offset in offsets))
             first += feature.slots
     for position, feature in enumerate(numbers(features)):
         encoded.numeric[:, position] = as_numbers(column_of(table, feature.source), feature.source)
@@ -242,12 +252,12 @@ class FeatureEncoder(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Ids and raw numbers."""
-        offsets = field_offsets(self.features)
-        ids = [
-            tf.cast(offset + self._rows([columns[source] for source in feature.sources], feature), tf.int32)
-            for feature, offset in zip(fields(self.features), offsets, strict=False)
-            if feature.slots
-        ]
+        of_fields = zip(fields(self.features), field_offsets(self.features), value_offsets(self.features), strict=False)
+        ids = []
+        for feature, missing, first in of_fields:
+            if feature.slots:
+                rows = self._rows([columns[source] for source in feature.sources], feature)
+                ids.append(tf.cast(tf.where(tf.equal(rows, 0), missing + rows, first + rows), tf.int32))
         numeric = [columns[feature.source] for feature in numbers(self.features)]
         rows = tf.shape(next(iter(columns.values())))[0]
         return {

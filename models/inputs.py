@@ -12,6 +12,7 @@ from models.buckets import BucketIds
 from models.embedding import FusedEmbedding
 from models.features import bucketed, field_offsets, fields, numbers
 from models.pooling import PooledFields
+from models.rare_values import RARE_VALUES, RareValues, capped_fields
 from models.standardize import StandardizedNumbers
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def network_inputs(
         own = offsets[len(fields(features)) - len(in_buckets) : -1]
         found = BucketIds([list(edges) for edges in state.edges], list(own), name="buckets")(numeric[:, first:])
         rows = ops.concatenate([ids, found], axis=1)
-    embedded = FusedEmbedding(max(1, offsets[-1]), width, seed, name="embedding")(rows)
+    capped = capped_fields(features)
+    if capped:
+        rows = RareValues(capped, offsets[-1], name=RARE_VALUES)(rows)
+    embedded = FusedEmbedding(max(1, offsets[-1] + len(capped)), width, seed, name="embedding")(rows)
     if any(feature.slots > 1 for feature in features):
         embedded = PooledFields(_pooled(fields(features), offsets), name="pooled")([embedded, rows])
     standardized = StandardizedNumbers(asdict(state), name="standardized_numbers")(values)

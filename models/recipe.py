@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from models.column_names import name_mistakes
 from models.errors import UsageError
-from models.feature import Feature
+from models.feature import Feature, sharing_mistakes
 from models.landing_contract import Columns, Landing
 from models.section import Name, Section
 
@@ -211,6 +211,7 @@ class Recipe(Section):
         return self
 
     def _feature_mistakes(self) -> Iterator[str]:
+        yield from sharing_mistakes(self.features)
         kinds: dict[str, set[str]] = {}
         held: dict[str, set[str]] = {}
         for feature in self.features:

@@ -21,6 +21,7 @@ from models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedE
 from models.factors import Factors
 from models.features import raw_columns
 from models.network import build_network
+from models.rare_values import adapt_rare_values
 from models.recipe import Recipe
 from models.stacked import chunks
 from models.standardize import NumericState, fit_numeric_state
@@ -62,6 +63,7 @@ def train_challenger(
         state = fit_numeric_state(chunks(rows.train.numeric, CHUNK_ROWS), recipe.features)
         with strategy.scope():
             network = build_network(recipe, state, factors.base_log_odds, recipe.training.seed)
+        adapt_rare_values(network, chunks(rows.train.ids, CHUNK_ROWS))
         batches = make_batches(rows.train, factors, recipe.training.batch_rows, recipe.training.seed)
         stopping = _stopping_batches(rows.stop, factors, recipe)
         with (

@@ -1,5 +1,7 @@
 """Rules of the kinds of features: recipe, encoding and served graph of each say the same."""
 
+import re
+
 import keras
 import numpy as np
 import pyarrow as pa
@@ -12,10 +14,11 @@ from pydantic import ValidationError
 from models.buckets import BucketIds, quantile_edges
 from models.bundle import Scorer, save_serving, serving_model
 from models.calibration import Calibration
-from models.feature import Feature
+from models.feature import Feature, encoding_of, sharing_mistakes
 from models.features import FeatureEncoder, as_numbers, as_texts, as_times, encode, field_offsets, raw_columns, slots
 from models.network import build_network
 from models.pooling import PooledFields
+from models.rare_values import RareValues, adapt_rare_values, capped_fields
 from models.recipe import Channel, Cost, Gate, Recipe, Training
 from models.standardize import fit_numeric_state
 from models.training import predict_logits
@@ -36,6 +39,13 @@ rows = st.fixed_dictionaries(
     {"user": texts, "tags": texts, "price": floats, "age": floats, "ts": st.none() | st.integers(-(2**50), 2**50)}
 )
 SCHEMA = pa.schema({"user": "string", "tags": "string", "price": "float64", "age": "float64", "ts": "int64"})
+
+
+def recipe_of(features, network="deepfm"):
+    gate = Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1)
+    channels = {"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))}
+    training = Training(network=network, embedding_dim=3, hidden_units=(8,))
+    return Recipe(name="all", channels=channels, features=features, gate=gate, training=training)
 
 
 def in_graph(table, features):
@@ -120,10 +130,7 @@ def test_pooling_counts_values_that_are_there_and_the_missing_row_where_none_is(
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras reads TensorFlow's variables
 @pytest.mark.parametrize("network", ["logistic_regression", "deepfm", "dcn_v2"])
 def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(network, tmp_path):
-    gate = Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1)
-    channels = {"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))}
-    training = Training(network=network, embedding_dim=3, hidden_units=(8,))
-    recipe = Recipe(name="all", channels=channels, features=ALL, gate=gate, training=training)
+    recipe = recipe_of(ALL, network)
     table = pa.table(
         {"user": ["a", "b"], "tags": ["x|y", None], "price": [1.0, None], "age": [30.0, 70.0], "ts": [0, 1]}
     )
@@ -158,3 +165,77 @@ def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(networ
 def test_keys_that_a_kind_does_not_have_are_refused_by_name(mistake, words):
     with pytest.raises(ValidationError, match=f"feature 'f': {words}"):
         Feature(name="f", **mistake)
+
+
+CITY = Feature(name="city", kind="categorical", buckets=30)
+BIRTHPLACE = Feature(name="birthplace", kind="categorical", buckets=30, shares="city")
+VISITED = Feature(name="visited", kind="multi_valued", buckets=30, max_values=2, shares="city")
+
+
+def test_features_that_share_name_the_same_row_for_equal_values_and_rows_of_their_own_for_missing_ones():
+    features = (BIRTHPLACE, CITY, VISITED)
+    table = pa.table(
+        {"city": ["Oslo", "Rome", None], "birthplace": ["Rome", None, None], "visited": ["Oslo|Rome", "", None]}
+    )
+    encoded = encode(table, features)
+    assert field_offsets(features) == (0, 1, 31, 32)
+    oslo, rome = encoded.ids[:2, 1]
+    assert encoded.ids.tolist() == [[rome, oslo, oslo, rome], [0, rome, 31, 31], [0, 1, 31, 31]]
+    assert np.array_equal(in_graph(table, features)["ids"].numpy(), encoded.ids)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shares": "town"}, r"expected shares to be one of \['city'\], received 'town'"),
+        ({"shares": "born_in"}, r"expected shares to be one of \['city'\], received 'born_in'"),
+        ({"buckets": 40}, "expected the buckets and min_rows of 'city', .* 30 and 1, received 40 and 1"),
+    ],
+)
+def test_features_that_cannot_share_are_refused(change, words):
+    feature = Feature.model_validate(
+        {"name": "born_in", "kind": "categorical", "buckets": 30, "shares": "city"} | change
+    )
+    (mistake,) = sharing_mistakes((CITY, feature))
+    assert re.search(words, mistake)
+
+
+def test_a_shared_feature_changes_the_encoding_and_the_name_of_what_it_shares_with_does_not():
+    renamed = CITY.model_copy(update={"name": "town", "column": "city"})
+    shared, apart = encoding_of((CITY, BIRTHPLACE)), encoding_of((CITY, BIRTHPLACE.model_copy(update={"shares": ""})))
+    assert shared != apart
+    assert encoding_of((renamed, BIRTHPLACE.model_copy(update={"shares": "town"}))) == shared
+
+
+def test_values_on_too_few_rows_and_unseen_ones_share_a_row_behind_all_others():
+    capped = CITY.model_copy(update={"min_rows": 3})
+    features = (USER, capped, AGE, BIRTHPLACE.model_copy(update={"min_rows": 3}))
+    cities, born = ["Oslo"] * 2 + ["Rome"] * 2 + [None], ["Oslo", None, None, None, None]
+    table = pa.table({"user": ["a"] * 5, "city": cities, "birthplace": born, "age": [1.0] * 5})
+    ids = encode(table, features).ids
+    layer = RareValues(capped_fields(features), field_offsets(features)[-1])
+    assert layer(ids).numpy().tolist() == ids.tolist()
+    layer.adapt(iter([ids[:3], ids[3:]]))
+    rare = field_offsets(features)[-1]
+    expected = ids.copy()
+    expected[2:4, 1] = rare  # Rome; Oslo stands on three rows, once as a birthplace
+    assert layer(ids).numpy().tolist() == expected.tolist()
+    unseen = encode(pa.table({"city": ["Bergen"]}), features).ids
+    assert layer(unseen).numpy().tolist() == [[0, rare, field_offsets(features)[2]]]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras reads TensorFlow's variables
+def test_rare_values_are_served_as_they_were_trained(tmp_path):
+    capped = CITY.model_copy(update={"min_rows": 2})
+    recipe = recipe_of((capped, USER))
+    table = pa.table({"city": ["Oslo", "Oslo", "Rome", None], "user": ["a", "b", "a", "b"]})
+    encoded = encode(table, recipe.features)
+    model = build_network(recipe, fit_numeric_state([encoded.numeric], recipe.features), -3.0, 7)
+    adapt_rare_values(model, [encoded.ids])
+    model.get_layer("embedding").table.assign(np.arange(4 * 81).reshape(81, 4) / 1000)  # 30 + 50 rows and the rare one
+    calibration = Calibration("identity", 0, 0)
+    save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
+    asked = pa.table({"city": ["Oslo", "Rome", "Bergen", None], "user": ["a"] * 4})
+    oslo, rome, unseen, missing = Scorer(tmp_path / "serving").score(asked)
+    assert rome == unseen
+    assert len({oslo, rome, missing}) == 3
