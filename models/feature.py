@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ENCODING = 2  # of what `models.features.encode` answers; another number makes all encoded days anew
 GRAPHS_OWN = {  # keys that no encoding reads
     "name", "column", "columns", "transform", "quantiles", "edges", "pooling", "min_rows", "shares",
+    "harmonics",
 }  # fmt: skip
 
 KEYS = {  # that each kind has beside `name`
@@ -22,8 +23,8 @@ KEYS = {  # that each kind has beside `name`
     "crossed": {"columns", "buckets", "min_rows"},
     "numeric": {"column", "transform"},
     "bucketed": {"column", "quantiles", "edges"},
-    "hour": {"column"},
-    "weekday": {"column"},
+    "hour": {"column", "harmonics"},
+    "weekday": {"column", "harmonics"},
 }
 
 
@@ -40,6 +41,7 @@ class Feature(Section):
     transform: Literal["none", "log"] = "none"  # numeric: log is sign(x)·ln(1 + |x|), before standardising
     quantiles: Annotated[int, Field(ge=2, le=1000)] = 16  # bucketed: buckets of equal mass on T, unless there are edges
     edges: tuple[float, ...] = ()  # bucketed: where one bucket ends and the next, which holds the edge, begins
+    harmonics: Annotated[int, Field(ge=0, le=3)] = 0  # hour, weekday: sines and cosines of the cycle beside the rows
     delimiter: Annotated[str, Field(min_length=1)] = "|"  # multi_valued: between the values of a text
     max_values: Annotated[int, Field(ge=1, le=1000)] = 8  # multi_valued: the first so many count
     pooling: Literal["mean", "sum"] = "mean"  # multi_valued: of the values' embeddings

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from models.buckets import BucketIds
+from models.cyclic import CyclicTimes, cycles
 from models.embedding import FusedEmbedding
 from models.features import bucketed, field_offsets, fields, numbers
 from models.pooling import PooledFields
@@ -27,7 +28,8 @@ def network_inputs(
 ) -> tuple[dict[str, Any], Any, Any]:
     """The model's inputs {ids (batch, slots), numeric (batch, numbers)}; from them embedded ids and numbers.
 
-    Embedded: (batch, fields, width), in the order of `fields`. Numbers: (batch, 2 · numeric features).
+    Embedded: (batch, fields, width), in the order of `fields`. Numbers: (batch, 2 · numeric
+    features, and 2 a harmonic of the clock features).
     """
     ids = keras.Input((sum(feature.slots for feature in features),), dtype="int32", name="ids")
     numeric = keras.Input((len(numbers(features)),), dtype="float32", name="numeric")
@@ -46,6 +48,8 @@ def network_inputs(
     if any(feature.slots > 1 for feature in features):
         embedded = PooledFields(_pooled(fields(features), offsets), name="pooled")([embedded, rows])
     standardized = StandardizedNumbers(asdict(state), name="standardized_numbers")(values)
+    if found := cycles(features):
+        standardized = ops.concatenate([standardized, CyclicTimes(found, name="cyclic_times")(ids)], axis=1)
     return {"ids": ids, "numeric": numeric}, embedded, standardized
 
 

@@ -14,8 +14,19 @@ from pydantic import ValidationError
 from models.buckets import BucketIds, quantile_edges
 from models.bundle import Scorer, save_serving, serving_model
 from models.calibration import Calibration
+from models.cyclic import CyclicTimes, cycles
 from models.feature import Feature, encoding_of, sharing_mistakes
-from models.features import FeatureEncoder, as_numbers, as_texts, as_times, encode, field_offsets, raw_columns, slots
+from models.features import (
+    HOUR_MICROSECONDS,
+    FeatureEncoder,
+    as_numbers,
+    as_texts,
+    as_times,
+    encode,
+    field_offsets,
+    raw_columns,
+    slots,
+)
 from models.network import build_network
 from models.pooling import PooledFields
 from models.rare_values import RareValues, adapt_rare_values, capped_fields
@@ -30,7 +41,7 @@ PAIR = Feature(name="user_x_tags", kind="crossed", columns=("user", "tags"), buc
 PRICE = Feature(name="price", kind="bucketed", quantiles=4)
 AGE = Feature(name="age", kind="bucketed", edges=(18, 65))
 BID = Feature(name="bid", kind="numeric", column="price", transform="log")
-HOUR = Feature(name="hour", kind="hour")
+HOUR = Feature(name="hour", kind="hour", harmonics=2)
 ALL = (USER, PRICE, TAGS, HOUR, BID, PAIR, ONE_TAG, AGE)
 
 texts = st.none() | st.text("ab|日\0 ", max_size=6) | st.sampled_from(["x" * 128, "|", "||", "a|b|a|b", "\x1f"])
@@ -117,6 +128,22 @@ def test_edges_are_fitted_on_rows_evenly_spaced_or_taken_as_given():
     assert np.abs(np.array(state.edges[0]) / 2_000_003 - [0.25, 0.5, 0.75]).max() < 0.005
 
 
+def test_hours_stand_on_a_circle_and_missing_ones_at_its_centre():
+    weekday = Feature(name="weekday", kind="weekday", harmonics=1)
+    features = (USER, HOUR, PRICE, weekday)
+    hours = [0, 6, 23, None]
+    times = pa.array([None if hour is None else hour * HOUR_MICROSECONDS for hour in hours], pa.int64())
+    points = CyclicTimes(cycles(features))(encode(pa.table({"ts": times}), features).ids).numpy()
+    assert points.shape == (4, 2 * (2 + 1))
+    thursday = 3 / 7
+    for row, hour in enumerate(hours[:3]):
+        turns = np.array([hour / 24, 2 * hour / 24, hour / 24, 2 * hour / 24, thursday, thursday])
+        waves = (np.sin, np.sin, np.cos, np.cos, np.sin, np.cos)
+        expected = [wave(2 * np.pi * turn) for wave, turn in zip(waves, turns, strict=True)]
+        assert points[row] == pytest.approx(expected, abs=1e-6)
+    assert points[3].tolist() == [0] * 6
+
+
 @pytest.mark.parametrize(("pooling", "both"), [("mean", 2.0), ("sum", 4.0)])
 def test_pooling_counts_values_that_are_there_and_the_missing_row_where_none_is(pooling, both):
     layer = PooledFields(
@@ -159,7 +186,7 @@ def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(networ
         ({"kind": "crossed", "columns": ("a",)}, "expected columns to name two different ones"),
         ({"kind": "crossed"}, "expected columns to name two different ones"),
         ({"kind": "bucketed", "edges": (2, 1)}, "expected edges that rise"),
-        ({"kind": "hour", "delimiter": ","}, "expected of kind hour only column, received delimiter"),
+        ({"kind": "hour", "delimiter": ","}, "expected of kind hour only column, harmonics, received delimiter"),
     ],
 )
 def test_keys_that_a_kind_does_not_have_are_refused_by_name(mistake, words):
