@@ -32,7 +32,8 @@ class TrainingRows:
     """Encoded rows with their labels, as arrays, open memory maps, or those of many days side by side.
 
     ids: (n, fields) int32. numeric: (n, numbers) float32. label: (n,) uint8. day_index: (n,) int16, positions in the
-    factors' days. confidence: (n,) float32, or None where each row counts fully.
+    factors' days. confidence: (n,) float32, or None where each row counts fully. maturity: (n,) float32, the share F of
+    eventual outcomes that had landed, or None where all labels are final.
     """
 
     ids: npt.NDArray[np.int32] | Stacked
@@ -40,10 +41,11 @@ class TrainingRows:
     label: npt.NDArray[np.uint8]
     day_index: npt.NDArray[np.int16]
     confidence: npt.NDArray[np.float32] | None = None
+    maturity: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Refuse no rows, and arrays of different lengths."""
-        arrays = (self.ids, self.numeric, self.label, self.day_index, self.confidence)
+        arrays = (self.ids, self.numeric, self.label, self.day_index, self.confidence, self.maturity)
         lengths = [len(array) for array in arrays if array is not None]
         if len(set(lengths)) != 1 or not lengths[0]:
             msg = f"training rows: expected arrays of one length of at least 1, received lengths {lengths}."
@@ -60,6 +62,7 @@ class Batches:
 
     offset and label: (batch, 1) float32. sample_weight: (batch,) float32. count, rows: of one epoch. Which rows make
     which batch depends on the seed, the epoch and the batch's number alone, so that a stream can begin at any batch.
+    observed: whether labels are young, and `maturity` (batch, 1) stands among the inputs.
     """
 
     stream: Callable[[int, int], Any]  # epoch and first batch → tf.data.Dataset of the epoch's batches from there
@@ -67,6 +70,7 @@ class Batches:
     count: int
     rows: int
     batch_rows: int
+    observed: bool = False
 
     @property
     def dataset(self) -> Any:
@@ -87,7 +91,7 @@ def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: in
     def stream(epoch: int, first: int) -> Any:
         return _stream(rows, factors, order_of(epoch), first)
 
-    return Batches(stream, days_of, order_of(0).batches, len(rows), batch_rows)
+    return Batches(stream, days_of, order_of(0).batches, len(rows), batch_rows, rows.maturity is not None)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -100,24 +104,29 @@ def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int)
         index = order.rows_of(int(number))
         day, label = rows.day_index[index], rows.label[index]
         confidence = None if rows.confidence is None else rows.confidence[index]
+        maturity = () if rows.maturity is None else (rows.maturity[index][:, None],)
         return (
             rows.ids[index],
             rows.numeric[index],
             factors.offset(day, confidence)[:, None],
             label.astype(np.float32)[:, None],
             factors.weight(day, label, confidence),
+            *maturity,
         )
 
     def as_tensors(number: Any) -> tuple[dict[str, Any], Any, Any]:
-        ids, numeric, offset, label, weight = tf.numpy_function(
-            read, [number], (tf.int32, tf.float32, tf.float32, tf.float32, tf.float32), stateful=False
-        )
+        types = (tf.int32, *[tf.float32] * (4 if rows.maturity is None else 5))
+        ids, numeric, offset, label, weight, *maturity = tf.numpy_function(read, [number], types, stateful=False)
         ids.set_shape((None, rows.ids.shape[1]))
         numeric.set_shape((None, rows.numeric.shape[1]))
         offset.set_shape((None, 1))
         label.set_shape((None, 1))
         weight.set_shape((None,))
-        return {"ids": ids, "numeric": numeric, "offset": offset}, label, weight
+        inputs = {"ids": ids, "numeric": numeric, "offset": offset}
+        for share in maturity:  # one, or none
+            share.set_shape((None, 1))
+            inputs["maturity"] = share
+        return inputs, label, weight
 
     numbers = tf.data.Dataset.range(first, order.batches)
     return numbers.map(as_tensors, num_parallel_calls=READERS, deterministic=True).prefetch(READERS)

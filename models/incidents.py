@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +14,9 @@ from models.errors import UsageError
 from models.traffic import CHANNELS
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
+
+WAVES = 64
 
 
 @dataclass(frozen=True)
@@ -76,4 +79,31 @@ class RegimeChange:
     day: date
 
 
-Incident = BrokenClickLogger | BotFlood | RegimeChange
+@dataclass(frozen=True)
+class DriftingTastes:
+    """Each segment's liking for each category moves from day to day, on all days, besides what else there is.
+
+    sd: of what it adds to the log-odds. Between two days it correlates by e^(−days apart / memory_days).
+    """
+
+    sd: float
+    memory_days: float
+
+    def __post_init__(self) -> None:
+        """Refuse tastes that don't drift."""
+        if self.sd <= 0 or self.memory_days <= 0:
+            received = f"received {self.sd} and {self.memory_days}"
+            msg = f"drifting tastes: expected sd and memory_days above 0, {received}"
+            raise UsageError(msg)
+
+    def log_odds(self, rng: np.random.Generator, day: date, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """What the day adds, (segments, categories): a sum of waves, so that each day can be had without the earlier.
+
+        Frequencies from a Cauchy distribution make the correlation exponential (Rahimi and Recht 2007, figure 1).
+        """
+        frequency = rng.standard_cauchy((WAVES, *shape)) / self.memory_days
+        phase = rng.uniform(0, 2 * np.pi, (WAVES, *shape))
+        return np.asarray(self.sd * np.sqrt(2 / WAVES) * np.cos(frequency * day.toordinal() + phase).sum(axis=0))
+
+
+Incident = BrokenClickLogger | BotFlood | RegimeChange | DriftingTastes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -43,6 +43,12 @@ class Maturity:
     def to_json(self) -> dict[str, Any]:
         """As the run keeps it."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """What `to_json` gave, also after a trip through a JSON file."""
+        shares = tuple(tuple(hour) for hour in values["shares"])
+        return cls(**values | {"overall": tuple(values["overall"]), "shares": shares})
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,24 @@ def correct_ratio(
         error = sqrt(float((seen * (1 - share) / share**2).sum())) / rows
     ratio = positives / rows if rows else None
     return YoungRatio(day, channel, kind, age_days, rows, positives, ratio, corrected, error)
+
+
+def seen_shares(curves: Iterable[Maturity], recipe: Recipe, age_days: int) -> dict[str, tuple[float | None, ...]]:
+    """F of each channel's own positive kind at an age: 24 hours each, all 1 where the label is final by then.
+
+    None in an hour of which no share is known, or one below FLOOR: such rows say nothing yet.
+    """
+    known = {(curve.channel, curve.kind): curve for curve in curves}
+    found: dict[str, tuple[float | None, ...]] = {}
+    for name, channel in recipe.channels.items():
+        curve = known.get((name, channel.positive_kind))
+        if recipe.inline_label or age_days >= final_age(recipe, name, channel.positive_kind):
+            found[name] = (1.0,) * HOURS
+        elif curve is None:
+            found[name] = (None,) * HOURS
+        else:
+            found[name] = tuple(share if share >= FLOOR else None for share in (h[age_days] for h in curve.shares))
+    return found
 
 
 def _shares_at(maturity: Maturity, age_days: int) -> NDArray[np.float64]:

@@ -56,6 +56,7 @@ class Stream(IntEnum):
     CLICKS = 7
     LOST_CLICKS = 8
     LANDING = 9
+    DRIFTING_TASTES = 10
 
 
 def random_stream(seed: int, stream: Stream, *key: int) -> np.random.Generator:

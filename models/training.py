@@ -18,6 +18,7 @@ import tensorflow as tf
 from models.checkpoint import TrainingState, capture, restore
 from models.device import is_chief, prepare_device
 from models.errors import TrainingDivergedError
+from models.losses import observed_logit
 from models.optimizer import make_optimizer
 from models.replicas import distributed, model_for
 from models.watch import FiniteBatches, Watch
@@ -120,7 +121,7 @@ class _Fit:
         self._network, self._batches, self._training = network, batches, training
         self._strategy, self._progress, self._checkpoints = strategy, progress, checkpoints
         # Outside of the scope: a model made within one draws a batch of its own to build itself, which is lost then.
-        self._model = _training_model(network, model_for(strategy))
+        self._model = _training_model(network, model_for(strategy), observed=batches.observed)
         with strategy.scope():
             self._model.compile(
                 optimizer=make_optimizer(training, batches.count * training.epochs, _ids_per_row(network)),
@@ -207,13 +208,17 @@ def predict_logits(
     return logits
 
 
-def _training_model(network: keras.Model, kind: type[keras.Model]) -> keras.Model:
-    """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1)."""
+def _training_model(network: keras.Model, kind: type[keras.Model], *, observed: bool) -> keras.Model:
+    """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1).
+
+    observed: labels are young, so the logit is that of a positive which has landed; inputs have maturity (n, 1) too.
+    """
     inputs = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in network.input.items()
     }
-    offset = keras.Input((1,), dtype="float32", name="offset")
-    return kind({**inputs, "offset": offset}, network(inputs) + offset)
+    more = {name: keras.Input((1,), name=name) for name in ("offset", *(["maturity"] if observed else []))}
+    logit = observed_logit(network(inputs), more["maturity"]) if observed else network(inputs)
+    return kind({**inputs, **more}, logit + more["offset"])
 
 
 def _ids_per_row(network: keras.Model) -> int:

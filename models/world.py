@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import UsageError
-from models.incidents import BotFlood, BrokenClickLogger, Incident, RegimeChange
+from models.incidents import BotFlood, BrokenClickLogger, DriftingTastes, Incident, RegimeChange
 from models.traffic import (
     CATEGORIES,
     HOUR_US,
@@ -201,7 +201,13 @@ def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Camp
     user_vector = segment_vector[users.segment] + user_residual
     campaign_vector = category_vector[campaigns.category] + RESIDUAL_SD * spread * campaign_residual
     main_effects = category_effect[campaigns.category] + QUALITY_SD * quality[:, 0]
-    return np.asarray(segment_effect[users.segment, None] + main_effects + user_vector @ campaign_vector.T)
+    effect = segment_effect[users.segment, None] + main_effects + user_vector @ campaign_vector.T
+    for incident in world.incidents:
+        if isinstance(incident, DriftingTastes):
+            rng = random_stream(world.seed, Stream.DRIFTING_TASTES)
+            moved = incident.log_odds(rng, day, (len(SEGMENTS), len(CATEGORIES)))
+            effect = effect + moved[users.segment[:, None], campaigns.category]
+    return np.asarray(effect)
 
 
 def _draw_outcomes(

@@ -1,12 +1,22 @@
 """Rules of label maturity: F by channel, kind, hour and age, and what it says of days that are too young."""
 
+import json
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.maturity import FLOOR, HOURS, PRIOR_POSITIVES, correct_ratio, estimate_maturity, final_age
+from models.maturity import (
+    FLOOR,
+    HOURS,
+    PRIOR_POSITIVES,
+    Maturity,
+    correct_ratio,
+    estimate_maturity,
+    final_age,
+    seen_shares,
+)
 from models.world import World
 from tasks.ingest import ingest_day
 from tasks.label import count_young_day, label_day
@@ -60,6 +70,20 @@ def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed
     assert young.corrected == pytest.approx(0.02)
     assert young.standard_error == pytest.approx((100 * 0.5 / 0.5**2) ** 0.5 / 10_000)
     assert correct_ratio(day, curve, "ad", "click", "2026-03-02", 1).corrected == pytest.approx(0.01)
+
+
+def test_shares_that_training_reads_are_each_hours_own_all_one_once_final_and_none_where_nothing_is_known(tiny_recipe):
+    late = [("ad", "click", 7, 0, 1, 10**6)]  # of this hour's impressions nothing lands on the day itself
+    mature = arrivals(*(("ad", "click", hour, 0, 0, 10**6) for hour in range(HOURS) if hour != 7), *late)
+    curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
+    again = Maturity.from_json(json.loads(json.dumps(curve.to_json())))
+    assert again == curve
+    shares = seen_shares([again], tiny_recipe(), 0)
+    assert shares["ad"][6] == curve.shares[6][0]
+    assert shares["ad"][7] is None  # below FLOOR
+    assert shares["push"] == (None,) * HOURS
+    assert seen_shares([], tiny_recipe(), 1)["ad"] == (1.0,) * HOURS
+    assert seen_shares([], tiny_recipe(), 3)["push"] == (1.0,) * HOURS
 
 
 def test_a_share_too_small_to_divide_by_is_raised_to_the_floor(tiny_recipe):

@@ -9,7 +9,7 @@ import pytest
 
 import models.world
 from models.errors import UsageError
-from models.incidents import BotFlood, BrokenClickLogger, RegimeChange
+from models.incidents import BotFlood, BrokenClickLogger, DriftingTastes, RegimeChange
 from models.traffic import draw_campaigns
 from models.world import ATTRIBUTION_WINDOW_HOURS, NOISE_SD, World, simulate_day
 
@@ -282,6 +282,28 @@ def test_a_regime_change_has_other_effects_from_its_day_on_and_leaves_the_traffi
         assert abs(is_now.mean() - was.mean()) < 0.5
 
 
+def test_drifting_tastes_move_clicks_a_little_from_day_to_day_and_leave_the_traffic_alone():
+    drift = DriftingTastes(sd=0.5, memory_days=7)
+    kwargs = {"seed": 16, "rows_per_day": 3000}
+    moved = []
+    for day in days_after(SUNDAY, 2):
+        old, new = simulate_day(World(**kwargs), day), simulate_day(World(**kwargs, incidents=(drift,)), day)
+        assert old.impressions == new.impressions
+        moved.append((log_odds(values(new.truth, "probability")) - log_odds(values(old.truth, "probability"))).std())
+    assert all(0.3 < spread < 0.7 for spread in moved)
+    assert drift.log_odds(np.random.default_rng(1), SUNDAY, (3, 4)).shape == (3, 4)
+
+
+@pytest.mark.parametrize("apart", [1, 5, 14])
+def test_drifting_tastes_forget_exponentially(apart):
+    drift = DriftingTastes(sd=0.5, memory_days=7)
+    one, other = (
+        drift.log_odds(np.random.default_rng(1), day, (200, 200)) for day in (SUNDAY, SUNDAY + timedelta(apart))
+    )
+    assert one.std() == pytest.approx(0.5, rel=0.03)
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] == pytest.approx(np.exp(-apart / 7), abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -292,6 +314,7 @@ def test_a_regime_change_has_other_effects_from_its_day_on_and_leaves_the_traffi
         (lambda: World(push_ctr=1.0), "received 0.02 and 1.0"),
         (lambda: BrokenClickLogger("email", SUNDAY, SUNDAY, 0.5), "expected channel 'ad' or 'push', received 'email'"),
         (lambda: BrokenClickLogger("ad", SUNDAY, SUNDAY, 1.5), "expected lost_share in 0 to 1, received 1.5"),
+        (lambda: DriftingTastes(0.0, 7), "expected sd and memory_days above 0, received 0.0 and 7"),
         (lambda: BotFlood(SUNDAY, SUNDAY, 1.0), "1 excluded, received 1.0"),
     ],
 )
