@@ -7,7 +7,7 @@ at full speed, and permuted; weights and offsets are computed as the batch is re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.errors import DataRejectedError
+from models.sampling import choose_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +80,19 @@ class Batches:
 
 
 def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: int) -> Batches:
-    """Epochs over the rows, each row exactly once an epoch, in orders that the seed decides."""
+    """Epochs over the rows, in orders that the seed decides.
 
+    Each row comes exactly once an epoch, unless the factors sample: then each epoch draws its own rows.
+    """
+
+    @lru_cache(maxsize=1)
     def order_of(epoch: int) -> BatchOrder:
-        return BatchOrder(len(rows), batch_rows, epoch_seed(seed, epoch))
+        own_seed = epoch_seed(seed, epoch)
+        if not factors.samples:
+            return BatchOrder(len(rows), batch_rows, own_seed)
+        sampled = (factors.negative_share, factors.positive_copies)
+        chosen = choose_rows(rows.label, rows.day_index, *sampled, own_seed)
+        return BatchOrder(len(chosen), batch_rows, own_seed, chosen)
 
     def days_of(epoch: int, batch: int) -> dict[date, int]:
         index, count = np.unique(rows.day_index[order_of(epoch).rows_of(batch)], return_counts=True)
@@ -91,7 +101,8 @@ def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: in
     def stream(epoch: int, first: int) -> Any:
         return _stream(rows, factors, order_of(epoch), first)
 
-    return Batches(stream, days_of, order_of(0).batches, len(rows), batch_rows, rows.maturity is not None)
+    order = order_of(0)
+    return Batches(stream, days_of, order.batches, order.rows, batch_rows, rows.maturity is not None)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -136,12 +147,14 @@ def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int)
 class BatchOrder:
     """Which rows make which batch: runs of RUN_ROWS rows in random order, then a permutation within the batch.
 
-    The shorter run at the end of the data, where there is one, always comes last.
+    The shorter run at the end of the data, where there is one, always comes last. rows: streamed in an epoch. chosen:
+    their numbers, mostly rising, where that is not every row once.
     """
 
     rows: int
     batch_rows: int
     seed: int
+    chosen: npt.NDArray[np.uint32] | None = None
 
     @cached_property
     def runs(self) -> npt.NDArray[np.int64]:
@@ -160,4 +173,6 @@ class BatchOrder:
         first = batch * self.batch_rows
         place = np.arange(first, min(first + self.batch_rows, self.rows))
         index = self.runs[place // RUN_ROWS] * RUN_ROWS + place % RUN_ROWS
+        if self.chosen is not None:
+            index = self.chosen[index].astype(np.int64)
         return np.random.default_rng((self.seed, batch)).permutation(index)

@@ -4,10 +4,14 @@ The weight of row i, of age a days, label c and confidence q, is
 
     w(i, c) = s · min(2^(−a / half_life) · κ_c · q, cap)
 
-with the class weight κ_c and the scale s that makes the mean weight of the training rows 1. A model trained with these
+with the class weight κ_c and the scale s that makes the mean weight of the streamed rows 1. A model trained with these
 weights learns the log-odds of the weighted world, ln(w(i, 1) / w(i, 0)) away from those of the real one (King and Zeng
-2001, section 4.1, prior correction, here row by row and after capping). That difference is the row's *offset*: training
-sees σ(f + offset), serving σ(f).
+2001, section 4.1, prior correction, here row by row and after capping). Where of a day's negatives only the share r is
+streamed, and each positive k times, the odds are k / r times as high again. Both together are the row's *offset*:
+
+    o(i) = ln w(i, 1) − ln w(i, 0) + ln k − ln r
+
+Training sees σ(f + o), serving σ(f).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import DataRejectedError, UsageError
+from models.sampling import kept_negatives
 from models.weights import class_weights_of, kish_sample_size
 
 if TYPE_CHECKING:
@@ -51,9 +56,12 @@ class ClassMass:
 class Factors:
     """All that makes a row's weight, and what the weights amount to over the training rows.
 
-    days and recency: one each per day of T. class_weight: of labels 0 and 1. cap: infinite where there is none.
-    base_log_odds: of a positive in the world that the network learns, for its output bias: under recency and
-    confidence alone where there is an offset, else under the whole weights.
+    days, recency and negative_share: one each per day of T; negative_share as it really is, in whole rows.
+    class_weight: of labels 0 and 1. cap: infinite where there is none. base_log_odds: of a positive in the world that
+    the network learns, for its output bias: under recency and confidence alone where there is an offset, else under the
+    whole weights and sampling. rows and shares: of the rows that an epoch streams; rows_before_sampling: of those it
+    chooses from. effective_sample_size: of the weights of different rows, one that comes k times weighing k times as
+    much. effective_positives: under recency alone.
     """
 
     days: tuple[date, ...]
@@ -63,21 +71,29 @@ class Factors:
     scale: float
     use_offset: bool
     base_log_odds: float
+    negative_share: tuple[float, ...]
+    positive_copies: int
+    rows_before_sampling: int
     rows: int
     effective_sample_size: float
     effective_positives: float
     day_shares: tuple[float, ...]
     class_shares: tuple[float, float]
 
+    @property
+    def samples(self) -> bool:
+        """Whether an epoch streams anything but each row once."""
+        return self.positive_copies > 1 or min(self.negative_share) < 1
+
     def weight(self, day_index: Ints, label: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
-        """Weights of rows, (n,), with mean 1 over all training rows; no confidence means 1."""
+        """Weights of rows, (n,), with mean 1 over all streamed rows; no confidence means 1."""
         weight = np.asarray(self.recency)[day_index] * np.asarray(self.class_weight)[label]
         if confidence is not None:
             weight = weight * confidence
         return np.asarray(self.scale * np.minimum(weight, self.cap), np.float32)
 
     def offset(self, day_index: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
-        """The rows' ln w(i, 1) − ln w(i, 0) after capping, (n,); zero where the recipe turns the inversion off."""
+        """The rows' o(i), (n,); zero where the recipe turns the inversion off."""
         if not self.use_offset:
             return np.zeros(len(day_index), np.float32)
         shared = np.log(self.recency)[day_index]
@@ -86,7 +102,8 @@ class Factors:
         log_negative, log_positive = (
             np.minimum(shared + log(weight), np.log(self.cap)) for weight in self.class_weight
         )
-        return (log_positive - log_negative).astype(np.float32)
+        sampled = log(self.positive_copies) - np.log(self.negative_share)[day_index]
+        return (log_positive - log_negative + sampled).astype(np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; days as ISO dates, an infinite cap as None."""
@@ -120,14 +137,16 @@ def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights:
         )
         raise UsageError(msg)
     recency = np.exp2(-half_lives)
-    shared = recency[mass.day_index] * mass.confidence  # (m,)
-    class_mass = np.bincount(mass.label, shared * mass.rows, minlength=2).astype(np.float64)
-    class_weight = class_weights_of(class_mass, weights)
-    cap = weights.cap or np.inf
-    raw = np.minimum(shared * np.array(class_weight)[mass.label], cap)
-    total, rows = float(raw @ mass.rows), int(mass.rows.sum())
-    weighted_mass = np.bincount(mass.label, raw * mass.rows, minlength=2).astype(np.float64)
     positive = mass.label == 1
+    kept_share = _negative_share(mass, len(days), weights.negative_share)
+    kept = np.where(positive, mass.rows, mass.rows * kept_share[mass.day_index])  # (m,) different rows of an epoch
+    copies = np.where(positive, weights.positive_copies, 1)
+    shared = recency[mass.day_index] * mass.confidence  # (m,)
+    class_weight = class_weights_of(_by_class(mass, shared * copies * kept), weights)
+    cap = weights.cap or np.inf
+    raw = np.minimum(shared * np.array(class_weight)[mass.label], cap) * copies
+    total, rows = float(raw @ kept), round(float(copies @ kept))
+    weighted_mass = _by_class(mass, raw * kept)
     return Factors(
         days=days,
         recency=tuple(recency.tolist()),
@@ -135,13 +154,28 @@ def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights:
         cap=cap,
         scale=rows / total,
         use_offset=weights.offset,
-        base_log_odds=_log_odds(class_mass if weights.offset else weighted_mass),
+        base_log_odds=_log_odds(_by_class(mass, shared * mass.rows) if weights.offset else weighted_mass),
+        negative_share=tuple(kept_share.tolist()),
+        positive_copies=weights.positive_copies,
+        rows_before_sampling=int(mass.rows.sum()),
         rows=rows,
-        effective_sample_size=kish_sample_size(raw, mass.rows),
+        effective_sample_size=kish_sample_size(raw, kept),
         effective_positives=kish_sample_size(recency[mass.day_index][positive], mass.rows[positive]),
-        day_shares=tuple((np.bincount(mass.day_index, raw * mass.rows, minlength=len(days)) / total).tolist()),
+        day_shares=tuple((np.bincount(mass.day_index, raw * kept, minlength=len(days)) / total).tolist()),
         class_shares=tuple((weighted_mass / total).tolist()),
     )
+
+
+def _negative_share(mass: ClassMass, days: int, asked: float) -> Floats:
+    """Of each day's negatives, (days,), in whole rows; as asked where there are none."""
+    negative = mass.label == 0
+    rows = np.bincount(mass.day_index[negative], mass.rows[negative], minlength=days).astype(np.int64)
+    return np.where(rows > 0, kept_negatives(rows, asked) / np.maximum(rows, 1), asked)
+
+
+def _by_class(mass: ClassMass, amount: Floats) -> Floats:
+    """Sums of what each combination has, (2,)."""
+    return np.bincount(mass.label, amount, minlength=2).astype(np.float64)
 
 
 def _log_odds(class_mass: Floats) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from models.errors import UsageError
+from models.focal import FocalLink, inverse_focal_link
 from models.inputs import network_inputs
 from models.own_network import find_network, is_own
 
@@ -104,18 +105,27 @@ def pairwise_products(embedded: Any) -> Any:
 def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: float, seed: int) -> keras.Model:
     """The untrained network: {ids (n, slots) int32, numeric (n, numbers) float32 raw} → logit (n, 1).
 
-    Its output bias starts at the base log-odds, so that heavy weights needn't move it there.
+    Its output bias starts at the base log-odds, so that heavy weights needn't move it there. For the focal loss it ends
+    in that loss's link, so that its answer is the logit of a probability under either loss.
     """
     training = recipe.training
+    if training.loss == "focal":
+        base_log_odds = float(inverse_focal_link(np.float32(base_log_odds), training.focal_gamma))
     width = 1 if training.network == "logistic_regression" else training.embedding_dim + 1
     seeds = count(seed * 1000)
     inputs, embedded, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
     if is_own(training.network):
-        own = keras.Model(inputs, _own_logit(embedded, standardized, training, base_log_odds), name="own_network")
+        logit = _linked(_own_logit(embedded, standardized, training, base_log_odds), training)
+        own = keras.Model(inputs, logit, name="own_network")
         _check_untrained(own, training.network)
         return own
     logit = NETWORKS[training.network](embedded, standardized, training, seeds, base_log_odds)
-    return keras.Model(inputs, logit, name=training.network)
+    return keras.Model(inputs, _linked(logit, training), name=training.network)
+
+
+def _linked(logit: Any, training: Training) -> Any:
+    """What the loss drives to its minimum, as the log-odds of a positive."""
+    return FocalLink(training.focal_gamma, name="focal_link")(logit) if training.loss == "focal" else logit
 
 
 def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: float) -> Any:

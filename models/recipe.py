@@ -119,6 +119,8 @@ class Training(Section):
     seed: int = 7
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0  # of the focal loss; 0 is cross-entropy
 
     @model_validator(mode="after")
     def _users_are_left_to_train_on(self) -> Self:
@@ -140,6 +142,8 @@ class Weights(Section):
     class_power: Share = 1.0
     cap: Annotated[float, Field(ge=0)] = 0.0  # on the product, before it is normalised; 0: no cap
     offset: bool = True  # exact inversion of the weights; off only to see what goes wrong without
+    negative_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of each day's negatives, drawn anew each epoch
+    positive_copies: Annotated[int, Field(ge=1, le=10_000)] = 1  # how often an epoch streams each positive
 
 
 class Validation(Section):

@@ -18,7 +18,8 @@ import tensorflow as tf
 from models.checkpoint import TrainingState, capture, restore
 from models.device import is_chief, prepare_device
 from models.errors import TrainingDivergedError
-from models.losses import observed_logit
+from models.focal import inverse_focal_link
+from models.losses import FocalLoss, observed_logit
 from models.optimizer import make_optimizer
 from models.replicas import distributed, model_for
 from models.watch import FiniteBatches, Watch
@@ -121,11 +122,11 @@ class _Fit:
         self._network, self._batches, self._training = network, batches, training
         self._strategy, self._progress, self._checkpoints = strategy, progress, checkpoints
         # Outside of the scope: a model made within one draws a batch of its own to build itself, which is lost then.
-        self._model = _training_model(network, model_for(strategy), observed=batches.observed)
+        self._model = _training_model(network, model_for(strategy), training, observed=batches.observed)
         with strategy.scope():
             self._model.compile(
                 optimizer=make_optimizer(training, batches.count * training.epochs, _ids_per_row(network)),
-                loss=keras.losses.BinaryCrossentropy(from_logits=True),
+                loss=_loss_of(training),
                 weighted_metrics=[FiniteBatches()],
                 # Keras can't take several steps at once from a stream that is spread over replicas.
                 steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else min(STEPS_PER_EXECUTION, batches.count),
@@ -208,9 +209,18 @@ def predict_logits(
     return logits
 
 
-def _training_model(network: keras.Model, kind: type[keras.Model], *, observed: bool) -> keras.Model:
+def _loss_of(training: Training) -> keras.losses.Loss:
+    if training.loss == "focal":
+        return FocalLoss(training.focal_gamma)
+    return keras.losses.BinaryCrossentropy(from_logits=True)
+
+
+def _training_model(
+    network: keras.Model, kind: type[keras.Model], training: Training, *, observed: bool
+) -> keras.Model:
     """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1).
 
+    Of the focal loss, it is what has that sum as its log-odds.
     observed: labels are young, so the logit is that of a positive which has landed; inputs have maturity (n, 1) too.
     """
     inputs = {
@@ -218,7 +228,10 @@ def _training_model(network: keras.Model, kind: type[keras.Model], *, observed: 
     }
     more = {name: keras.Input((1,), name=name) for name in ("offset", *(["maturity"] if observed else []))}
     logit = observed_logit(network(inputs), more["maturity"]) if observed else network(inputs)
-    return kind({**inputs, **more}, logit + more["offset"])
+    logit = logit + more["offset"]
+    if training.loss == "focal":
+        logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)
+    return kind({**inputs, **more}, logit)
 
 
 def _ids_per_row(network: keras.Model) -> int:

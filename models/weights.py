@@ -47,7 +47,7 @@ def effective_number_weights(counts: Floats, beta: float) -> Floats:
     return np.asarray(weight * np.divide(present, total, out=np.zeros_like(total), where=total > 0))
 
 
-def kish_sample_size(weight: Floats, rows: Ints) -> float:
+def kish_sample_size(weight: Floats, rows: Ints | Floats) -> float:
     """(Σ w)² / Σ w² over all rows, where `rows` of them share each weight (Kish 1965, section 11.7); 0 for no rows."""
     squares = float((weight**2) @ rows)
     return float(weight @ rows) ** 2 / squares if squares else 0.0

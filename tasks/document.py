@@ -63,6 +63,9 @@ def write_document(
     if factors is not None:
         document["weights"] = {
             "rows": factors.rows,
+            "rows_before_sampling": factors.rows_before_sampling,
+            "negative_share": min(factors.negative_share),
+            "positive_copies": factors.positive_copies,
             "effective_sample_size": factors.effective_sample_size,
             "effective_positives": factors.effective_positives,
             "class_weight": list(factors.class_weight),
