@@ -138,7 +138,10 @@ class Weights(Section):
     """How rows are weighed in training. Evaluation is always unweighted."""
 
     half_life_days: Positive = 7.0
-    class_weight: Literal["balanced", "none"] | dict[Literal["0", "1"], Positive] = "balanced"
+    class_weight: Literal["balanced", "none", "auto", "effective_number"] | dict[Literal["0", "1"], Positive] = (
+        "balanced"
+    )
+    class_beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999  # of effective_number
     class_power: Share = 1.0
     cap: Annotated[float, Field(ge=0)] = 0.0  # on the product, before it is normalised; 0: no cap
     offset: bool = True  # exact inversion of the weights; off only to see what goes wrong without

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.factors import ClassMass, Factors, compute_factors
 from models.recipe import Recipe
+from models.weights import AUTO_MEANS
 from tasks import duck
 from tasks.layout import WEIGHTS_FILE
 from tasks.plan import RunPlan
@@ -20,6 +22,8 @@ from tasks.store import Store
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+log = logging.getLogger(__name__)
 
 
 @task(cache_policy=NO_CACHE)
@@ -40,6 +44,8 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
         columns["rows"].astype("int64"),
     )
     days = tuple(day.day for day in plan.train)
+    if recipe.weights.class_weight == "auto":
+        log.warning(AUTO_MEANS)
     factors = compute_factors(days, plan.data_through, mass, recipe.weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
     text = json.dumps({**factors.to_json(), "constant_rate": _rates(totals)}, indent=1)

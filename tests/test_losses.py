@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.errors import UsageError
 from models.losses import (
     ClassBalancedLoss,
     FocalLoss,
@@ -148,5 +149,5 @@ def test_a_model_compiled_with_labels_weights_and_offsets_serves_the_unweighted_
 
 @pytest.mark.parametrize("beta", [-0.1, 1.0, 1.5])
 def test_a_beta_outside_of_0_to_1_is_refused(beta):
-    with pytest.raises(ValueError, match=r"beta: expected a number in \[0, 1\), received"):
+    with pytest.raises(UsageError, match=r"beta: expected a number in \[0, 1\), received"):
         class_balanced_loss(np.zeros(1), np.zeros(1), 10, 5, beta=beta)

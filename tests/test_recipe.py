@@ -118,7 +118,7 @@ def test_every_mistake_is_told_at_once(load):
         (
             'class_weight = "balanced"',
             'class_weight = "heavy"',
-            "weights.class_weight: expected 'balanced' or 'none', received 'heavy'",
+            "weights.class_weight: expected 'balanced', 'none', 'auto' or 'effective_number', received 'heavy'",
         ),
         (
             "calibration_ratio = [0.8, 1.25]",
