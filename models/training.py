@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from models.batches import Batches
     from models.checkpoint import Checkpoints
     from models.recipe import Training
+    from models.table_optimizer import TableOptimizer
 
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
@@ -67,15 +68,19 @@ def train(
     stopping: Batches | None = None,
     checkpoints: Checkpoints | None = None,
     strategy: Any = None,
+    optimizer: TableOptimizer | None = None,
 ) -> TrainingResult:
     """Train the network in place; the same network, batches and recipe give the same weights on a CPU.
 
     stopping: rows kept out, on which an epoch after the first must lower the loss; the best epoch's weights are
-    restored. strategy: a tf.distribute one, in whose scope the network was built. Raises TrainingDivergedError, naming
-    batch and days, where the loss is no longer a number.
+    restored. strategy: a tf.distribute one, in whose scope the network was built. optimizer: of `optimizer_for`, perhaps
+    with slots from another fit; a new one by default. Raises TrainingDivergedError, naming batch and days, where the
+    loss is no longer a number.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    fit = _Fit(network, batches, training, strategy, progress or (lambda _done, _total: None), checkpoints)
+    with strategy.scope():
+        optimizer = optimizer or optimizer_for(network, batches, training)
+    fit = _Fit(network, batches, training, strategy, progress or (lambda _done, _total: None), checkpoints, optimizer)
     started = perf_counter()
     state = fit.start()
     resumed_at = state.history[-1][0] if state.history else 0
@@ -118,6 +123,7 @@ class _Fit:
         strategy: Any,
         progress: Progress,
         checkpoints: Checkpoints | None,
+        optimizer: TableOptimizer,
     ) -> None:
         self._network, self._batches, self._training = network, batches, training
         self._strategy, self._progress, self._checkpoints = strategy, progress, checkpoints
@@ -125,7 +131,7 @@ class _Fit:
         self._model = _training_model(network, model_for(strategy), training, observed=batches.observed)
         with strategy.scope():
             self._model.compile(
-                optimizer=make_optimizer(training, batches.count * training.epochs, _ids_per_row(network)),
+                optimizer=optimizer,
                 loss=_loss_of(training),
                 weighted_metrics=[FiniteBatches()],
                 # Keras can't take several steps at once from a stream that is spread over replicas.
@@ -185,6 +191,12 @@ class _Fit:
             self._checkpoints.save(state.moved(variables=capture(self._network, self._model.optimizer)))
 
 
+def optimizer_for(network: keras.Model, batches: Batches, training: Training) -> TableOptimizer:
+    """The recipe's, its rates planned for the whole fit; to be called in the scope of the fit's strategy."""
+    ids_per_row = int(network.get_layer("embedding").input.shape[1])
+    return make_optimizer(training, batches.count * training.epochs, ids_per_row)
+
+
 def predict_logits(
     network: keras.Model,
     ids: npt.NDArray[np.int32],
@@ -232,8 +244,3 @@ def _training_model(
     if training.loss == "focal":
         logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)
     return kind({**inputs, **more}, logit)
-
-
-def _ids_per_row(network: keras.Model) -> int:
-    """Table rows that one training row names."""
-    return int(network.get_layer("embedding").input.shape[1])

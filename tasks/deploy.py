@@ -21,7 +21,7 @@ from models.recipe import Recipe
 from models.verdict import Check
 from tasks import duck, layout
 from tasks.champion import Tenure, read_champions, take_over
-from tasks.layout import BUNDLE_FILE, CHALLENGER, SCORES_FILE
+from tasks.layout import BUNDLE_FILE, CHALLENGER, SCORES_FILE, TRAINABLE
 from tasks.plan import RunPlan
 from tasks.slices import validation_rows
 from tasks.store import Store
@@ -103,7 +103,8 @@ def _publish_bundle(store: Store, run: Path, description: dict[str, Any]) -> Non
         meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
         meta |= {"recipe_digest": description["recipe_digest"], "code": description["code"]}
         with store.writing(path, meta) as folder:
-            shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True)
+            what_serves = shutil.ignore_patterns(TRAINABLE)
+            shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True, ignore=what_serves)
 
 
 def served_model(store: Store, version: str) -> tuple[str, Path]:

@@ -17,7 +17,7 @@ from models.network import build_network
 from models.rare_values import adapt_rare_values
 from models.stacked import chunks
 from models.standardize import NumericState, fit_numeric_state
-from models.training import TrainingResult, predict_logits, train
+from models.training import TrainingResult, optimizer_for, predict_logits, train
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from models.factors import Factors
     from models.features import Encoded
     from models.recipe import Recipe
+    from models.table_optimizer import TableOptimizer
     from tasks.progress import Report
     from tasks.training_rows import Slices
 
@@ -34,9 +35,10 @@ CHUNK_ROWS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A trained network in full precision, what its numbers were standardised by, and its calibration layer."""
+    """A trained network in full precision, its optimizer, what its numbers were standardised by, and its calibration."""
 
     network: keras.Model
+    optimizer: TableOptimizer
     state: NumericState
     calibration: Calibration
     result: TrainingResult
@@ -58,10 +60,12 @@ def fit_network(
         adapt_rare_values(network, chunks(rows.train.ids, CHUNK_ROWS))
         batches = make_batches(rows.train, factors, training.batch_rows, training.seed)
         stopping = _stopping_batches(rows.stop, factors, recipe)
-        more = {"stopping": stopping, "checkpoints": checkpoints, "strategy": strategy}
+        with strategy.scope():
+            optimizer = optimizer_for(network, batches, training)
+        more = {"stopping": stopping, "checkpoints": checkpoints, "strategy": strategy, "optimizer": optimizer}
         result = train(network, batches, training, progress, **more)
         network = _in_full_precision(network, recipe, state, factors)
-        return Fitted(network, state, _calibrate(rows.calibrate, network), result)
+        return Fitted(network, optimizer, state, _calibrate(rows.calibrate, network), result)
     except tf.errors.ResourceExhaustedError as error:
         msg = (
             f"training: expected room for the model and a batch, received: {error.message.splitlines()[0]} "

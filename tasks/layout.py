@@ -44,6 +44,7 @@ CHALLENGER = "challenger"  # the bundle
 # Below a bundle.
 SERVING = "serving"  # the SavedModel
 BUNDLE_FILE = "bundle.json"
+TRAINABLE = "trainable"  # variables of network and optimizer, from which training can go on; stays with the run
 
 
 def day_object(landing_day: date, identity: str) -> str:

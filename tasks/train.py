@@ -15,10 +15,11 @@ from models.errors import TrainingDivergedError
 from models.factors import Factors
 from models.features import raw_columns
 from models.recipe import Recipe
+from models.trainable import save_trainable, trainable_of
 from models.verdict import Check
 from tasks.checkpoint import checkpoints_of
 from tasks.fit import fit_network
-from tasks.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINING_FILE
+from tasks.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINABLE, TRAINING_FILE
 from tasks.model_process import Compute, ProgressOf
 from tasks.plan import RunPlan
 from tasks.store import Store, digest_of
@@ -62,6 +63,7 @@ def train_challenger(
     )
     bundle = folder / CHALLENGER
     save_serving(serving_model(fitted.network, recipe, calibration), bundle / SERVING)
+    save_trainable(trainable_of(fitted.network, fitted.optimizer), bundle / TRAINABLE)
     description = {
         **plan.to_json(),
         "recipe": recipe.model_dump(mode="json"),

@@ -1,0 +1,50 @@
+"""Rules of a network kept as it can be trained on: what comes back is what was there."""
+
+import keras
+import numpy as np
+import pytest
+
+from models.checkpoint import capture, restore
+from models.errors import StorageError
+from models.standardize import NumericState
+from models.trainable import load_trainable, rebuild_network, save_trainable, trainable_of
+from models.training import optimizer_for, predict_logits, train
+from tests.toy_training import batches_of, factors_of, recipe, toy, trained
+
+STATE = NumericState((False,), (0.0,), (1.0,))
+
+
+@pytest.mark.parametrize("seen", [None, np.arange(50, dtype=np.int32)])
+def test_a_network_comes_back_with_its_optimizer_and_goes_on_as_if_it_had_stayed(tmp_path, seen):
+    rows, _ = toy(n=2_000)
+    rules, factors = recipe(), factors_of(rows)
+    network, _ = trained(rows)
+    batches = batches_of(rows, factors, rules)
+    optimizer = optimizer_for(network, batches, rules.training)
+    train(network, batches, rules.training, optimizer=optimizer)
+    save_trainable(trainable_of(network, optimizer, seen), tmp_path / "trainable")
+    kept = load_trainable(tmp_path / "trainable")
+    again = rebuild_network(kept, rules, STATE)
+    assert np.array_equal(
+        predict_logits(again, rows.ids, rows.numeric), predict_logits(network, rows.ids, rows.numeric)
+    )
+    assert (kept.last_seen is None) == (seen is None)
+    assert seen is None or np.array_equal(kept.last_seen, seen)
+
+    slots = optimizer_for(again, batches, rules.training)
+    slots.build(again.trainable_variables)
+    assert restore(kept.optimizer, slots)
+    assert any(np.abs(array).sum() for array in kept.optimizer[1:])
+    for model, with_slots in ((network, optimizer), (again, slots)):
+        train(model, batches, rules.training, optimizer=with_slots)
+    for first, second in zip(capture(network, optimizer), capture(again, slots), strict=True):
+        assert np.array_equal(first, second)
+
+
+def test_a_folder_without_variables_and_a_recipe_of_another_network_are_refused(tmp_path):
+    with pytest.raises(StorageError, match="expected a network's variables as training left them"):
+        load_trainable(tmp_path)
+    network, _ = trained(toy(n=500)[0])
+    save_trainable(trainable_of(network, keras.optimizers.SGD()), tmp_path / "trainable")
+    with pytest.raises(StorageError, match="expected those of network 'deepfm' as the recipe describes it"):
+        rebuild_network(load_trainable(tmp_path / "trainable"), recipe(embedding_dim=5), STATE)
