@@ -73,9 +73,9 @@ def train(
     """Train the network in place; the same network, batches and recipe give the same weights on a CPU.
 
     stopping: rows kept out, on which an epoch after the first must lower the loss; the best epoch's weights are
-    restored. strategy: a tf.distribute one, in whose scope the network was built. optimizer: of `optimizer_for`, perhaps
-    with slots from another fit; a new one by default. Raises TrainingDivergedError, naming batch and days, where the
-    loss is no longer a number.
+    restored. strategy: a tf.distribute one, in whose scope the network was built. optimizer: of `optimizer_for`,
+    perhaps with slots from another fit; a new one by default. Raises TrainingDivergedError, naming batch and days,
+    where the loss is no longer a number.
     """
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():

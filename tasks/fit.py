@@ -35,7 +35,7 @@ CHUNK_ROWS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A trained network in full precision, its optimizer, what its numbers were standardised by, and its calibration."""
+    """A trained network in full precision, its optimizer, what its numbers are standardised by, its calibration."""
 
     network: keras.Model
     optimizer: TableOptimizer
