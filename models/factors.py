@@ -4,7 +4,8 @@ The weight of row i, of age a days, label c and confidence q, is
 
     w(i, c) = s · min(2^(−a / half_life) · κ_c · q, cap)
 
-with the class weight κ_c and the scale s that makes the mean weight of the streamed rows 1. A model trained with these
+with the class weight κ_c and the scale s that makes the mean weight of the streamed rows 1 (or is 1, where the recipe
+doesn't normalise). A model trained with these
 weights learns the log-odds of the weighted world, ln(w(i, 1) / w(i, 0)) away from those of the real one (King and Zeng
 2001, section 4.1, prior correction, here row by row and after capping). Where of a day's negatives only the share r is
 streamed, and each positive k times, the odds are k / r times as high again. Both together are the row's *offset*:
@@ -29,7 +30,7 @@ from models.sampling import kept_negatives
 from models.weights import class_weights_of, kish_sample_size
 
 if TYPE_CHECKING:
-    from models.recipe import Weights
+    from models.weighting import Weights
 
 Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.floating[Any]]
@@ -69,6 +70,7 @@ class Factors:
     class_weight: tuple[float, float]
     cap: float
     scale: float
+    mean_weight: float
     use_offset: bool
     base_log_odds: float
     negative_share: tuple[float, ...]
@@ -86,7 +88,7 @@ class Factors:
         return self.positive_copies > 1 or min(self.negative_share) < 1
 
     def weight(self, day_index: Ints, label: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
-        """Weights of rows, (n,), with mean 1 over all streamed rows; no confidence means 1."""
+        """Weights of rows, (n,), with mean 1 (else mean_weight) over all streamed rows; no confidence means 1."""
         weight = np.asarray(self.recency)[day_index] * np.asarray(self.class_weight)[label]
         if confidence is not None:
             weight = weight * confidence
@@ -152,7 +154,8 @@ def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights:
         recency=tuple(recency.tolist()),
         class_weight=class_weight,
         cap=cap,
-        scale=rows / total,
+        scale=rows / total if weights.normalise else 1.0,
+        mean_weight=1.0 if weights.normalise else total / rows,
         use_offset=weights.offset,
         base_log_odds=_log_odds(_by_class(mass, shared * mass.rows) if weights.offset else weighted_mass),
         negative_share=tuple(kept_share.tolist()),

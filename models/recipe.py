@@ -19,6 +19,7 @@ from models.errors import UsageError
 from models.feature import Feature, sharing_mistakes
 from models.landing_contract import Columns, Landing
 from models.section import Name, Section
+from models.weighting import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,21 +133,6 @@ class Training(Section):
             )
             raise ValueError(msg)
         return self
-
-
-class Weights(Section):
-    """How rows are weighed in training. Evaluation is always unweighted."""
-
-    half_life_days: Positive = 7.0
-    class_weight: Literal["balanced", "none", "auto", "effective_number"] | dict[Literal["0", "1"], Positive] = (
-        "balanced"
-    )
-    class_beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999  # of effective_number
-    class_power: Share = 1.0
-    cap: Annotated[float, Field(ge=0)] = 0.0  # on the product, before it is normalised; 0: no cap
-    offset: bool = True  # exact inversion of the weights; off only to see what goes wrong without
-    negative_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of each day's negatives, drawn anew each epoch
-    positive_copies: Annotated[int, Field(ge=1, le=10_000)] = 1  # how often an epoch streams each positive
 
 
 class Validation(Section):
@@ -282,6 +268,15 @@ NOT_FEATURES = frozenset(
 )
 
 
+REFUSED_KEYS = {
+    "training.validation_split": (
+        "validation is by time, on the days after those trained on (training.validation_days). A random split puts "
+        "rows of the same hours, users and campaigns on both sides, and what changes with time (hour, weekday, a "
+        "campaign's age) then seems to foretell what it only recalls"
+    )
+}
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe; raises UsageError with key, expected and received of each mistake."""
     try:
@@ -307,6 +302,8 @@ def _explain(problem: ErrorDetails) -> str:
     """One mistake of a recipe as `key: expected …, received …`."""
     # Parts such as dict[str,float] or [key] name a branch of pydantic's, not a key of the recipe.
     key = ".".join(str(part) for part in problem["loc"] if "[" not in str(part)) or "recipe"
+    if key in REFUSED_KEYS:
+        return f"{key}: expected no such key, received {problem['input']!r}: {REFUSED_KEYS[key]}"
     if problem["type"] == "extra_forbidden":
         return f"{key}: expected no such key, received {problem['input']!r}. Check its spelling or remove it"
     if problem["type"] == "missing":

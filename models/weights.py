@@ -27,7 +27,7 @@ from models.errors import DataRejectedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.recipe import Weights
+    from models.weighting import Weights
 
 Ints = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.floating[Any]]

@@ -16,7 +16,7 @@ from models.factors import Factors
 from models.verdict import Verdict
 from tasks.drift import DriftReport
 from tasks.ingest import IngestedDay
-from tasks.layout import DRIFT_FILE, EVALUATION_FILE, MATURITY_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE
+from tasks.layout import DRIFT_FILE, EVALUATION_FILE, MATURITY_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE, WEIGHTS_FILE
 from tasks.plan import RunPlan
 from tasks.store import Store
 from tasks.validate import ValidatedDay
@@ -40,6 +40,7 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
         "alerts": [alert.to_json() for alert in drift.alerts],
         "maturity": None,
         "weights": None,
+        "warnings": [],
         "training": None,
         "metrics": {"challenger": None, "champion": None},
         "verdict": None,
@@ -64,6 +65,7 @@ def write_document(
         document["weights"] = {
             "rows": factors.rows,
             "rows_before_sampling": factors.rows_before_sampling,
+            "mean_weight": factors.mean_weight,
             "negative_share": min(factors.negative_share),
             "positive_copies": factors.positive_copies,
             "effective_sample_size": factors.effective_sample_size,
@@ -72,6 +74,8 @@ def write_document(
             "class_shares": list(factors.class_shares),
             "days": {str(day): share for day, share in zip(factors.days, factors.day_shares, strict=True)},
         }
+    if (folder / WEIGHTS_FILE).exists():
+        document["warnings"] = _read(folder / WEIGHTS_FILE)["warnings"]
     if (folder / MATURITY_FILE).exists():
         found = _read(folder / MATURITY_FILE)
         curves = [{key: curve[key] for key in ("channel", "kind", "days", "overall")} for curve in found["curves"]]

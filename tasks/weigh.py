@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.cautions import cautions_of
 from models.factors import ClassMass, Factors, compute_factors
 from models.recipe import Recipe
 from models.weights import AUTO_MEANS
@@ -48,7 +50,8 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
         log.warning(AUTO_MEANS)
     factors = compute_factors(days, plan.data_through, mass, recipe.weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
-    text = json.dumps({**factors.to_json(), "constant_rate": _rates(totals)}, indent=1)
+    warnings = [asdict(caution) for caution in cautions_of(recipe, factors)]
+    text = json.dumps({**factors.to_json(), "constant_rate": _rates(totals), "warnings": warnings}, indent=1)
     (folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
     return factors
 

@@ -216,3 +216,11 @@ def test_without_offset_balanced_weights_overstate_rare_clicks_manyfold():
     intercept, slope = optimum(factors.weight(day, label), factors.offset(day), x, label, rows)
     probability = 1 / (1 + np.exp(-(intercept + slope * x)))
     assert (rows @ probability) / (rows @ label) > 5
+
+
+def test_weights_stay_raw_where_the_recipe_says_so_and_their_mean_is_known():
+    factors = factors_of(*FOUR_CELLS, class_weight={"1": 4}, normalise=False)
+    assert factors.weight(DAY, LABEL).tolist() == [0.5, 2, 1, 4]
+    assert factors.mean_weight == pytest.approx((40 + 40 + 40 + 40) / 150)
+    assert factors.offset(DAY) == pytest.approx(factors_of(*FOUR_CELLS, class_weight={"1": 4}).offset(DAY))
+    assert factors_of(*FOUR_CELLS, class_weight={"1": 4}).mean_weight == 1

@@ -85,6 +85,12 @@ def test_unknown_key_is_refused_by_name(load):
     ]
 
 
+def test_a_random_validation_split_is_refused_with_the_reason(load):
+    (found,) = mistakes(load, split=("window_days = 14", "window_days = 14\nvalidation_split = 0.2"))
+    assert found.startswith("training.validation_split: expected no such key, received 0.2: validation is by time")
+    assert "weekday" in found
+
+
 def test_missing_key_is_named(load):
     found = mistakes(load, gone=("max_cost_delta_per_1000 = 0.5", ""))
     assert found == ["gate.max_cost_delta_per_1000: expected a value, received nothing. Add the key"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.calibration import Calibration
+from models.cautions import cautions_of
 from models.days import plan_days
 from models.drift import DayRatio, detect
 from models.errors import StorageError
@@ -26,7 +27,7 @@ from tasks.gate import judge_without_challenger
 from tasks.ingest import ingest_day
 from tasks.label import LabelledDay
 from tasks.landing_zone import LocalLandingZone
-from tasks.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE
+from tasks.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
 from tasks.local_store import LocalStore
 from tasks.plan import RunPlan
 from tasks.registry import record_run
@@ -152,6 +153,8 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     )
     factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
     with store.writing(layout.run_object(plan.run_id), plan.to_json()) as folder:
+        warnings = [asdict(caution) for caution in cautions_of(RECIPE, factors)]
+        (folder / WEIGHTS_FILE).write_text(json.dumps({"warnings": warnings}))
         if trained:
             history = ((4096, 0.4), (8192, 0.3))
             training = {
@@ -239,6 +242,13 @@ def test_both_models_are_set_side_by_side_by_channel_with_their_charts(report):
         assert page.count("figure", "id", chart) == 1
     assert CHAMPION.version in page.text
     assert "Constant rate" not in page.text
+
+
+def test_what_the_training_curve_can_be_compared_with_stands_under_warnings(report):
+    page, _ = report
+    assert "stands under Warnings." in page.text
+    assert page.count("ul", "id", "warnings") == 1
+    assert "positives weighed 49 times as much as negatives. It can be compared within this run alone" in page.text
 
 
 def test_every_day_says_what_it_did(report):

@@ -1,0 +1,54 @@
+"""Encoded rows of the simulated world with their final labels, for tests of what training reaches on unseen days."""
+
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow.compute as pc
+
+from models.features import encode
+from models.world import ATTRIBUTION_WINDOW_HOURS, simulate_day
+
+FIRST_DAY = date(2026, 3, 2)
+
+
+@dataclass(frozen=True)
+class Rows:
+    ids: np.ndarray
+    numeric: np.ndarray
+    label: np.ndarray
+    day_index: np.ndarray
+    best_probability: np.ndarray
+
+    def where(self, chosen):
+        return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def clicked_within_window(simulated):
+    impressions, outcomes = simulated.impressions, simulated.outcomes
+    clicks = outcomes.filter(pc.equal(outcomes["kind"], "click"))
+    row = pc.index_in(clicks["event_id"], impressions["event_id"].combine_chunks()).to_numpy()
+    delay = clicks["ts"].to_numpy() - impressions["ts"].to_numpy()[row]
+    push = impressions["channel"].to_numpy()[row] == "push"
+    window = np.where(push, ATTRIBUTION_WINDOW_HOURS["push"], ATTRIBUTION_WINDOW_HOURS["ad"])
+    label = np.zeros(impressions.num_rows, np.uint8)
+    label[row[delay <= window.astype("timedelta64[h]")]] = 1
+    return label
+
+
+def rows_of_day(world, features, number):
+    simulated = simulate_day(world, FIRST_DAY + timedelta(days=number))
+    encoded = encode(simulated.impressions, features)
+    label = clicked_within_window(simulated)
+    day_index = np.full(len(label), number, np.int16)
+    return Rows(encoded.ids, encoded.numeric, label, day_index, simulated.truth["best_probability"].to_numpy())
+
+
+def slices_of(world, features, training_days, unseen_days, calibration_share):
+    """Rows for training, for calibration (a share of the users of the newest seven days), and of the unseen days."""
+    days = [rows_of_day(world, features, number) for number in range(training_days + unseen_days)]
+    rows = Rows(*(np.concatenate([getattr(day, field.name) for day in days]) for field in fields(Rows)))
+    unseen = rows.day_index >= training_days
+    user = rows.ids[:, 0]  # the first feature of the recipe
+    kept_out = ~unseen & (rows.day_index >= training_days - 7) & (user % 100 < 100 * calibration_share)
+    return rows.where(~unseen & ~kept_out), rows.where(kept_out), rows.where(unseen)
