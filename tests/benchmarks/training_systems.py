@@ -17,7 +17,7 @@ from tests.benchmarks.peers.measure import Memory, Speed, answer
 BATCH = 4096
 UNITS = (256, 128, 64)
 DIM = 16
-STEPS_AT_ONCE = 8
+DAY = date(2026, 3, 1)
 
 
 class Rows:
@@ -36,18 +36,42 @@ class Rows:
 
 def ctr_retrain(folder, count, seed, speed):
     """This project's DeepFM through its own batches and training."""
+    from models.training import predict_logits, train
+
+    rows, test = Rows(folder, "train"), Rows(folder, "test")
+    recipe, factors, network = deepfm(rows.sizes, rows.label[:count], seed)
+    done = 0
+
+    def progress(now, _):
+        nonlocal done
+        speed.step(now, -(-(now - done) // BATCH))
+        done = now
+
+    train(network, our_batches(folder, rows, factors, count, seed), recipe.training, progress)
+    return lambda: _sigmoid(predict_logits(network, test.ids + rows.offsets[:-1], np.array(test.numeric)))
+
+
+def feeding(folder, count, seed, speed):
+    """The same batches, and nothing done with them: each is copied out of the maps, weighed and given to TensorFlow."""
+    rows = Rows(folder, "train")
+    _, factors, _ = deepfm(rows.sizes, rows.label[:count], seed)
+    done = 0
+    for _, label, _ in our_batches(folder, rows, factors, count, seed).dataset:
+        done += len(label)
+        speed.step(done)
+
+
+def deepfm(sizes, label, seed):
+    """This project's recipe, factors and untrained network for a set whose fields have these sizes."""
     import keras
 
-    from models.batches import TrainingRows, make_batches
     from models.factors import ClassMass, compute_factors
     from models.feature import Feature
     from models.network import build_network
     from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
     from models.standardize import NumericState
-    from models.training import predict_logits, train
 
-    rows, test = Rows(folder, "train"), Rows(folder, "test")
-    features = [Feature(name=f"c{k}", kind="categorical", buckets=size) for k, size in enumerate(rows.sizes)]
+    features = [Feature(name=f"c{k}", kind="categorical", buckets=size) for k, size in enumerate(sizes)]
     features += [Feature(name=f"n{k}", kind="numeric") for k in range(NUMBERS)]
     cost = Cost(true_positive=-1, false_positive=0.02)
     recipe = Recipe(
@@ -57,25 +81,21 @@ def ctr_retrain(folder, count, seed, speed):
         training=Training(network="deepfm", hidden_units=UNITS, embedding_dim=DIM, batch_rows=BATCH, seed=seed),
         gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
     )
-    day = date(2026, 3, 1)
-    label = rows.label[:count]
     mass = ClassMass(np.zeros(2, int), np.array([0, 1]), np.ones(2), np.bincount(label, minlength=2))
-    factors = compute_factors((day,), day, mass, Weights(class_weight="none"))
+    factors = compute_factors((DAY,), DAY, mass, Weights(class_weight="none"))
     keras.utils.set_random_seed(seed)
     state = NumericState((False,) * NUMBERS, (0.0,) * NUMBERS, (1.0,) * NUMBERS)
-    network = build_network(recipe, state, factors.base_log_odds, seed)
+    return recipe, factors, build_network(recipe, state, factors.base_log_odds, seed)
+
+
+def our_batches(folder, rows, factors, count, seed):
+    """The set's first rows as this project streams them."""
+    from models.batches import TrainingRows, make_batches
+
     maps = (np.lib.format.open_memmap(folder / f"fused_{name}.npy", "r") for name in ("ids", "numeric"))
     ids, numeric = (array[:count] for array in maps)
-    batches = make_batches(TrainingRows(ids, numeric, label, np.zeros(count, np.int16)), factors, BATCH, seed)
-    done = 0
-
-    def progress(now, _):
-        nonlocal done
-        speed.step(now, -(-(now - done) // BATCH))
-        done = now
-
-    train(network, batches, recipe.training, progress)
-    return lambda: _sigmoid(predict_logits(network, test.ids + rows.offsets[:-1], np.array(test.numeric)))
+    day_index = np.zeros(count, np.int16)
+    return make_batches(TrainingRows(ids, numeric, rows.label[:count], day_index), factors, BATCH, seed)
 
 
 def naive_keras(folder, count, seed, speed):
@@ -178,13 +198,14 @@ SYSTEMS = {
     "scikit-learn": sklearn_sgd,
     "op-limit": op_limit,
 }
+OTHERS = {"feeding": feeding}
 
 
 def main(system, folder, rows, seed):
     """One run."""
     speed = Speed()
     with Memory() as memory:
-        predict = SYSTEMS[system](folder, rows, seed, speed)
+        predict = (SYSTEMS | OTHERS)[system](folder, rows, seed, speed)
     if predict:
         np.save(folder / "predicted.npy", predict())
     answer(speed, memory)
