@@ -15,6 +15,10 @@ help:
 	@echo "make test              lint, types, tests"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
+	@echo "make bench-multilabel  15 labels, the rarest with four positives: class_weight against weights by label"
+	@echo "make bench-weight-semantics  what class and sample weights touch on the installed Keras"
+	@echo "make bench-mild        is anything needed at 1.7 : 1?"
+	@echo "make bench-step-size   weights of 1 and 100 against normalised ones, with SGD and with Adam"
 	@echo "make lock              choose versions anew and write the lock files"
 	@echo "make clean             remove .venv and var/"
 
@@ -41,7 +45,7 @@ lint: .venv/installed
 	.venv/bin/mypy
 
 bench-%: .venv/installed
-	.venv/bin/python -m tests.benchmarks.$* $(if $(ROWS),--rows $(ROWS)) $(ARGS)
+	.venv/bin/python -m tests.benchmarks.$(subst -,_,$*) $(if $(ROWS),--rows $(ROWS)) $(ARGS)
 
 lock: .venv/installed
 	$(COMPILE) --extra dev --output-file requirements.lock
