@@ -36,7 +36,10 @@ def main() -> None:
     arguments = parser.parse_args()
     found = [one_seed(seed) for seed in range(1, arguments.seeds + 1)]
     rows = [summary(way, [run[way] for run in found], [run["unweighted"] for run in found]) for way in WAYS]
-    print_table(f"1.7 : 1, {arguments.seeds} seeds; differences from unweighted with 95 % intervals", rows)
+    print_table(
+        f"1.7 : 1, {arguments.seeds} seeds; differences from unweighted with 95 % intervals",
+        [shown(row) for row in rows],
+    )
     if arguments.json:
         write_rows(arguments.json, rows)
 
@@ -106,8 +109,17 @@ def summary(way: str, runs: list[dict[str, float]], unweighted: list[dict[str, f
     for name in COMPARED:
         pairs = [run[name] - other[name] for run, other in zip(runs, unweighted, strict=True)]
         half = student.ppf(0.975, len(pairs) - 1) * stdev(pairs) / len(pairs) ** 0.5
-        row[f"{name}_minus_unweighted"] = f"{mean(pairs):+.4f} ({mean(pairs) - half:+.4f} to {mean(pairs) + half:+.4f})"
+        for suffix, value in (("", mean(pairs)), ("_low", mean(pairs) - half), ("_high", mean(pairs) + half)):
+            row[f"{name}_minus_unweighted{suffix}"] = round(value, 4)
     return row
+
+
+def shown(row: dict[str, object]) -> dict[str, object]:
+    """The row with each interval beside its difference."""
+    cells = {name: value for name, value in row.items() if not name.endswith(("_low", "_high"))}
+    for name in cells.keys() & {f"{name}_minus_unweighted" for name in COMPARED}:
+        cells[name] = f"{row[name]:+.4f} ({row[f'{name}_low']:+.4f} to {row[f'{name}_high']:+.4f})"
+    return cells
 
 
 if __name__ == "__main__":
