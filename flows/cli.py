@@ -182,6 +182,30 @@ def backfill(
 
 
 @app.command()
+def compare(  # noqa: PLR0913, PLR0917 - a command's options
+    day: Date,
+    days: Annotated[int, typer.Option(min=1, help="Past days to judge by, up to --date.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Models of each strategy and day.")] = 3,
+    strategies: Annotated[str, typer.Option(help="Some of them, separated by commas; default: all.")] = "",
+    half_lives: Annotated[str, typer.Option(help="Days to try, such as 3,7,14.")] = "",
+    class_powers: Annotated[str, typer.Option(help="Powers of the class weight to try, such as 0.5,1.")] = "",
+    ages: Annotated[str, typer.Option(help="Of the freshness curve's windows, in days; 0: none.")] = "1,2,4,7",
+    criterion: Annotated[
+        Literal["cost_per_1000", "log_loss"], typer.Option(help="What a recommendation goes by.")
+    ] = "cost_per_1000",
+    force: Annotated[bool, typer.Option(help="Compare anew, even from the same inputs.")] = False,
+) -> None:
+    """Compare ways to weigh and sample on past days."""
+    wanted, (settings, _) = _day(day), _configured()
+    from flows.asked import read_asked  # noqa: PLC0415
+    from flows.compare import compare as flow  # noqa: PLC0415
+
+    lists = {"strategies": strategies, "half_lives": half_lives, "class_powers": class_powers, "ages": ages}
+    asked = read_asked(wanted, lists, days=days, seeds=seeds, criterion=criterion)
+    answer(flow(asked, settings.recipe, settings.root, settings.landing, force=force), printing.compared)
+
+
+@app.command()
 def serve(
     cron: Annotated[str | None, typer.Option(help="When, such as '0 4 * * *'.")] = None,
     timezone: Annotated[str | None, typer.Option(help="The schedule's, such as Europe/Berlin.")] = None,

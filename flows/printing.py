@@ -94,6 +94,39 @@ def demo(document: dict[str, Any]) -> None:
     _line(f"report: {escape(document['runs'][-1]['report'])}")
 
 
+def compared(document: dict[str, Any]) -> None:
+    """Each strategy's figures and what separates it from the first, then what to do."""
+    console = _console()
+    again = " (recorded before)" if document.get("recorded") else ""
+    judged = sum(day["positives"] for day in document["days"])
+    seeds, days = len(document["seeds"]), len(document["days"])
+    console.print(f"{document['date']}  {days} day(s), {seeds} seed(s), {judged:,} positives to judge by{again}")
+    figures = Table("strategy", "cost / 1,000", "log loss", "AUC", "PR AUC", "calibr.", "seconds", box=SIMPLE_HEAD)
+    deltas = Table("less " + document["strategies"][0]["name"], "cost / 1,000", "p", "log loss", "p", box=SIMPLE_HEAD)
+    for table in (figures, deltas):
+        table.columns[0].no_wrap = True
+    deltas.caption = "± of each comparison alone; p after Holm's correction; * the recipe's own"
+    for entry in document["strategies"]:
+        name = f"{entry['name']} *" if entry["own"] else entry["name"]
+        figures.add_row(name, *_compared_figures(entry))
+        if delta := entry["delta"]:
+            shown = [(delta[criterion], digits) for criterion, digits in (("cost_per_1000", 2), ("log_loss", 5))]
+            deltas.add_row(
+                name, *(text for d, digits in shown for text in (_interval(d, digits), f"{d['p_holm']:.2g}"))
+            )
+    console.print(figures)
+    console.print(deltas)
+    for point in document["freshness_curve"][1:]:
+        delta = point["delta"]
+        _line(f"data {point['age_days']} day(s) older: log loss {_interval(delta, 5)}, p {delta['p']:.3g}")
+    for what, why in document["left_out"].items():
+        _line(f"[yellow]{what} left out[/yellow]: {escape(why)}")
+    recommended = document["recommendation"]
+    name = f"[green]{recommended['name']}[/green]" if recommended["name"] else "[yellow]not separated[/yellow]"
+    _line(f"{name}: {escape(recommended['words'])}")
+    _line(f"report   {escape(document['report'])}")
+
+
 def backfill(document: dict[str, Any]) -> None:
     """What became of each day."""
     table = Table("day", "outcome", "", box=SIMPLE_HEAD)
@@ -141,6 +174,21 @@ def doctor(document: dict[str, Any]) -> None:
     for check in document["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
         _line(f"{mark} {check['name']}: {escape(check['words'])}")
+
+
+def _compared_figures(entry: dict[str, Any]) -> list[str]:
+    """A strategy's metrics, or why it has none."""
+    metrics = entry["metrics"]
+    if metrics is None:
+        return [f"[red]{escape(entry['failure'])}[/red]"]
+    digits = {"cost_per_1000": 2, "log_loss": 5, "auc": 4, "pr_auc": 4, "calibration_ratio": 3}
+    return [*(_figure(metrics[name], f"{{:.{n}f}}") for name, n in digits.items()), f"{entry['seconds']:.1f}"]
+
+
+def _interval(delta: dict[str, Any], digits: int) -> str:
+    """A difference and how far its interval reaches to either side."""
+    reach = "∞" if delta["high"] is None else f"{delta['high'] - delta['value']:.{digits}f}"
+    return f"{delta['value']:+.{digits}f} ± {reach}"
 
 
 def _demo_row(entry: dict[str, Any]) -> list[str]:

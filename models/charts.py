@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.figures import compact, number, percent
 from models.plot import Axis, Plot
@@ -171,6 +171,25 @@ def trend_chart(days: Sequence[date], costs: Mapping[str, Sequence[float | None]
         for i, value in known:
             plot.point(i, value, _style(index), f"{days[i]}, {name}: {number(value)}")
     plot.legend = [(name, _style(i), "point") for i, name in enumerate(costs)]
+    return plot.svg()
+
+
+def freshness_chart(curve: Sequence[Mapping[str, Any]]) -> str:
+    """Log loss by age of the data, less the youngest's, with paired intervals; points as `compare` writes them."""
+    base = curve[0]["log_loss"]
+    points = [(p["age_days"], p["log_loss"] - base, p["low"] - base, p["high"] - base) for p in curve]
+    ends = [bound for _, *bounds in points for bound in bounds if isfinite(bound)]
+    oldest = max(age for age, *_ in points)
+    plot = Plot(
+        "Log loss by age of the data, less the youngest's",
+        Axis(-0.4, oldest + 0.4, "days between the window's end and the newest possible", number, whole=True),
+        Axis(*_around([*ends, 0.0]), "log loss less the youngest's", number),
+    )
+    plot.across(0.0, "youngest")
+    plot.line([age for age, *_ in points], [value for _, value, *_ in points], "challenger")
+    for age, value, low, high in points:
+        plot.interval(age, low, high, "challenger")
+        plot.point(age, value, "challenger", f"{age} days old: {number(value)} ({number(low)} to {number(high)})")
     return plot.svg()
 
 

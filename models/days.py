@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,12 @@ class DayPlan:
     def cut(self) -> date:
         """Newest day of T; a model trained on T has data_through = cut."""
         return self.train[-1]
+
+    def aged(self, days: int) -> DayPlan:
+        """The same V, and a T as long that ends so many days earlier."""
+        earlier = timedelta(days=days)
+        train, calibrate = (tuple(day - earlier for day in part) for part in (self.train, self.calibrate))
+        return replace(self, train=train, calibrate=calibrate)
 
     @property
     def all_days(self) -> tuple[date, ...]:

@@ -76,7 +76,7 @@ class Plot:
     def point(self, x: float, y: float, style: str, words: str) -> None:
         """A marker that says its words when pointed at."""
         if isfinite(x) and isfinite(y):
-            self.marks.append(f'<g class="point {style}">{_marker(*self.at(x, y), style)}{_hint(words)}</g>')
+            self.marks.append(f'<g class="point {style}">{marker(*self.at(x, y), style)}{_hint(words)}</g>')
 
     def interval(self, x: float, low: float, high: float, style: str) -> None:
         """An upright bar from low to high."""
@@ -145,14 +145,14 @@ class Plot:
             elif kind == "line":
                 sample = f'<path class="line {style}" d="M{x} 13h18"/>'
             else:
-                sample = f'<g class="point {style}">{_marker(x + 7, 13, style)}</g>'
+                sample = f'<g class="point {style}">{marker(x + 7, 13, style)}</g>'
             parts.append(f'{sample}<text x="{x + 22}" y="17">{escape(words)}</text>')
             x += 34 + LETTER * len(words)
         return parts
 
 
-def _marker(x: float, y: float, style: str) -> str:
-    """A circle, a square or a diamond, so that colour isn't needed."""
+def marker(x: float, y: float, style: str) -> str:
+    """A circle, a square or a diamond, so that colour isn't needed: an SVG element around a point in pixels."""
     if style == "challenger":
         return f'<circle cx="{x}" cy="{y}" r="3.6"/>'
     if style == "champion":

@@ -43,8 +43,9 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     current_days = {f"{name}/{ref['current']}" for name, ref in _refs(store, "days")}
     judged = {ref[key] for _, ref in _refs(store, "accepted") for key in ("day_object", "validation")}
     versions = _kept_versions(read_champions(store), recipe.retention.champions)
-    runs = {layout.run_object(version) for version in versions} | _recent_runs(store, recipe, paths)
+    runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
     manifests = [manifest for path in runs if (manifest := store.manifest(path))]
+    comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
     models = {layout.model_object(version) for version in versions}
     models |= {layout.model_object(manifest["champion"]) for manifest in manifests if manifest["champion"]}
     labels = {path for manifest in manifests for path in manifest["labels"]}
@@ -52,7 +53,7 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     rows = current_days | judged | labels | _inputs(store, labels)
     rows |= {path for path in spared if path.startswith(("days/", "labels/"))}
     encoded = _encoded_at_hand(store, recipe, paths, current_days)
-    return {*spared, *rows, *encoded, *runs, *models, *_pieces(store, rows)}
+    return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_pieces(store, rows)}
 
 
 def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -68,9 +69,9 @@ def _kept_versions(champions: Champions, earlier: int) -> list[str]:
     return list(served)[: earlier + 1]
 
 
-def _recent_runs(store: Store, recipe: Recipe, paths: list[str]) -> set[str]:
-    """The runs of the days up to `runs_days` before the newest run's, recorded or about to be."""
-    days = {path: _day(path.rsplit("/", maxsplit=1)[-1][:10]) for path in paths if path.startswith(f"{layout.RUNS}/")}
+def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:
+    """A folder's runs or comparisons of the days up to `runs_days` before the newest, recorded or about to be."""
+    days = {path: _day(path.rsplit("/", maxsplit=1)[-1][:10]) for path in paths if path.startswith(f"{folder}/")}
     recorded = [date.fromisoformat(name.rsplit("/", maxsplit=1)[-1]) for name in store.list_refs("runs")]
     newest = max([*recorded, *(day for day in days.values() if day)], default=None)
     if newest is None:

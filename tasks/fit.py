@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from models.checkpoint import Checkpoints
     from models.factors import Factors
-    from models.features import Encoded
     from models.recipe import Recipe
+    from models.stacked import Stacked
     from models.table_optimizer import TableOptimizer
     from tasks.progress import Report
     from tasks.training_rows import Slices
@@ -74,10 +74,12 @@ def fit_network(
         raise ProcessDiedError(msg) from error
 
 
-def logits_of(network: keras.Model, rows: TrainingRows | Encoded) -> npt.NDArray[np.float32]:
+def logits_of(
+    network: keras.Model, ids: npt.NDArray[np.int32] | Stacked, numeric: npt.NDArray[np.float32] | Stacked
+) -> npt.NDArray[np.float32]:
     """The network's answers to encoded rows, (n,), before calibration."""
-    parts = zip(chunks(rows.ids, CHUNK_ROWS), chunks(rows.numeric, CHUNK_ROWS), strict=True)
-    return np.concatenate([predict_logits(network, ids, numeric) for ids, numeric in parts])
+    parts = zip(chunks(ids, CHUNK_ROWS), chunks(numeric, CHUNK_ROWS), strict=True)
+    return np.concatenate([predict_logits(network, *part) for part in parts])
 
 
 def _in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, factors: Factors) -> keras.Model:
@@ -110,7 +112,7 @@ def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
     """
     if rows is None:
         return fit_calibration(np.empty(0, np.float32), np.empty(0, np.uint8))
-    logit = logits_of(network, rows)
+    logit = logits_of(network, rows.ids, rows.numeric)
     if unusable := int((~np.isfinite(logit)).sum()):
         msg = (
             f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "

@@ -8,6 +8,7 @@ from pathlib import Path
 CHAMPION_REF = "champion"
 RUNS = "runs"
 MODELS = "models"
+COMPARISONS = "comparisons"
 PIECES = "pieces"
 ENCODED = "encoded"
 RUN_LIST_PAGE = "index.html"
@@ -40,6 +41,9 @@ VERDICT_FILE = "verdict.json"
 DRIFT_FILE = "drift.json"
 REPORT_FILE = "report.html"
 CHALLENGER = "challenger"  # the bundle
+
+# Below a comparison, beside its report.
+COMPARISON_FILE = "comparison.json"
 
 # Below a bundle.
 SERVING = "serving"  # the SavedModel
@@ -120,6 +124,16 @@ def run_object(run_id: str) -> str:
 def run_ref(day: date) -> str:
     """The runs that were made for a day, newest last."""
     return f"runs/{day}"
+
+
+def comparison_object(comparison_id: str) -> str:
+    """Strategies that were judged side by side."""
+    return f"{COMPARISONS}/{comparison_id}"
+
+
+def scores_file(name: str, seed: int, run: int) -> str:
+    """Probabilities of one fit of a comparison while it is made, by its seed and the place of its run day."""
+    return f"{name}-{seed}-{run}.npy"
 
 
 def model_object(version: str) -> str:

@@ -75,14 +75,16 @@ def plan_run(
     problems: dict[str, str],
     fan_out: FanOut,
     forced_at: datetime | None = None,
+    days: DayPlan | None = None,
 ) -> RunPlan:
     """Choose the accepted days, label them as of `day` side by side, name the run. `forced_at` makes a name of its own.
 
+    days: instead of those that a run for `day` has.
     Raises DataRejectedError where no accepted day is left to train on or to validate on, UsageError where the recipe
     names a network that isn't there.
     """
     code = code_of(recipe)  # first: a network that isn't there needn't wait for labels
-    days = plan_days(day, recipe)
+    days = days or plan_days(day, recipe)
     excluded = _excluded(store, days, problems)
     labels = _label(store, recipe, [d for d in (*days.train, *days.validate) if str(d) not in excluded], day, fan_out)
     excluded |= {str(wanted): "no impressions of that day" for wanted, labelled in labels.items() if not labelled.rows}

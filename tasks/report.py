@@ -12,26 +12,23 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models import charts
 from models.comparison import compare, opponent_of, send_everything_or_nothing
 from models.drift import DayRatio, detect
-from models.figures import fixed, number, percent, signed
 from models.metrics import ReliabilityBin
 from models.recipe import Recipe
 from tasks import duck, layout
 from tasks.ingest import current_day_object
 from tasks.layout import DRIFT_FILE, EVALUATION_FILE, QUARANTINE, REPORT_FILE, RUN_FILE, TRAINING_FILE
+from tasks.page import render_page
 from tasks.pieces import opened
 from tasks.plan import RunPlan
 from tasks.store import Store
 from tasks.validate import Finding, load_validated_day
 
-TEMPLATES = Path(__file__).parent / "templates"
-WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
 DATA_DOCS = "data_docs/index.html"
 READERS = 16  # runs read at once, each of which a bucket answers in its own time
 QUARANTINE_REASONS = 12  # shown; there are hardly more
@@ -55,7 +52,7 @@ def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> N
     evaluation = _read(folder / EVALUATION_FILE) if (folder / EVALUATION_FILE).exists() else None
     training = _read(folder / TRAINING_FILE) if (folder / TRAINING_FILE).exists() else None
     findings, docs = _findings(store, plan.day)
-    page = _render(
+    page = render_page(
         "report.html.j2",
         run=run,
         verdict=run["verdict"],
@@ -87,7 +84,7 @@ def write_run_list(store: Store, champion: str | None) -> None:
     """
     runs = list_runs(store)
     name = store.read_ref(layout.name_ref())
-    page = _render(
+    page = render_page(
         "runs.html.j2",
         recipe_name=name.value["current"] if name else None,
         runs=runs,
@@ -245,26 +242,6 @@ def _trend(runs: list[dict[str, Any]]) -> str | None:
 def _cost(metrics: dict[str, Any], name: str) -> float | None:
     block = metrics.get(name)
     return block["cost_per_1000"] if block else None
-
-
-def _render(template: str, **contents: Any) -> str:
-    """A page from a template; every value that goes in is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, number=_shown, count=lambda n: f"{n:,}", signed=signed, fixed=fixed)
-    return environment.get_template(template).render(words=WORDS, **contents)
-
-
-def _shown(value: float | list[float] | None) -> str:
-    """A check's value or bound."""
-    if value is None:
-        return "–"
-    return " to ".join(map(number, value)) if isinstance(value, list) else number(value)
 
 
 def _read(path: Path) -> dict[str, Any]:

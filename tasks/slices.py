@@ -28,8 +28,14 @@ def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
 
 def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
     """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none)."""
-    bucket = f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
-    return _union(store, plan.validate, lambda _: bucket)
+    return _union(store, plan.validate, lambda _: _user_bucket(recipe))
+
+
+def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
+    """Of each row of a day of V its `label`, `channel`, `user_bucket` and `campaign`, in order."""
+    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
+    columns = f"label::UTINYINT AS label, channel, {_user_bucket(recipe)}, {campaign} AS campaign"
+    return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
 
 
 def labels_of(store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay) -> str:
@@ -56,6 +62,10 @@ def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], st
         f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM {duck.parquet(*label_files(store, day))}"
         for index, day in enumerate(days)
     )
+
+
+def _user_bucket(recipe: Recipe) -> str:
+    return f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
 
 
 def _unit(recipe: Recipe) -> str:

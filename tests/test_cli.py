@@ -34,6 +34,10 @@ COMMANDS = {
     "accept": {"--date", "--reason"},
     "daily": {"--date", "--force"},
     "backfill": {"--start", "--end", "--retrain", "--shadow"},
+    "compare": {
+        *("--date", "--days", "--seeds", "--strategies", "--half-lives", "--class-powers", "--ages", "--criterion"),
+        "--force",
+    },
     "score": {"--input", "--output", "--model"},
     "models": set(),
     "status": set(),

@@ -64,6 +64,7 @@ def test_what_a_ref_or_a_kept_run_leads_to_stays_and_the_rest_goes(store, tiny_r
         ("labels/2026-01-01/unread", {"inputs": ["days/2026-03-20/now"]}),
         run("2026-03-20-a", "labels/2026-01-01/read"),
         run("2025-03-20-b"),
+        *("comparisons/2026-03-20-c", "comparisons/2025-03-20-d"),
     )
     history = [{"current": name} for name in ("before", "now")]
     store.swap_ref("days/2026-03-20", {"current": "now", "history": history}, None)
@@ -73,6 +74,7 @@ def test_what_a_ref_or_a_kept_run_leads_to_stays_and_the_rest_goes(store, tiny_r
     gone = {
         *("days/2026-03-20/before", "days/2026-03-20/never", "validations/2026-03-20/before"),
         *("labels/2026-03-20/before", "labels/2026-01-01/unread", "runs/2025-03-20-b"),
+        "comparisons/2025-03-20-d",
     }
     assert set(collect_garbage(store, tiny_recipe(), dry_run=True, min_age=AT_ONCE)["removed"]) == gone
     assert names(store) == before
