@@ -48,4 +48,5 @@ def test_class_weight_takes_a_row_of_labels_for_its_first_label():
         "multi-label, none": 10,
         "class_weight and sample_weight": "refused: You cannot `class_weight` and `sample_weight` at the same time",
         "class_weight with two outputs": "refused: `class_weight` is only supported for Models with a single output",
+        "sample_weight of 0 for output b of two": "b_loss",
     }

@@ -91,7 +91,7 @@ def judge(y: np.ndarray, probability: np.ndarray, base_rate: float, way: str) ->
     return {
         "auc": roc_auc_score(y, probability),
         "log_loss": log_loss(y, probability),
-        "calibration_ratio": probability.sum() / y.sum(),
+        "calibration_ratio": float(probability.sum() / y.sum()),
         "balanced_accuracy_at_half": balanced_accuracy_score(y, probability >= 0.5),
         "balanced_accuracy_at_its_threshold": balanced_accuracy_score(
             y, probability >= (base_rate if way == "unweighted" else 0.5)

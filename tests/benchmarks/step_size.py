@@ -52,7 +52,8 @@ def main() -> None:
             for scale in SCALES:
                 start, end, figures = trained(name, scale, training, test, seed)
                 reference = end if reference is None else reference
-                figures["moved_apart"] = np.linalg.norm(end - reference) / np.linalg.norm(reference - start)
+                apart = np.linalg.norm(end - reference) / np.linalg.norm(reference - start)
+                figures["moved_apart"] = float(apart)
                 found[scale].append(figures)
         rows += [summary(name, scale, runs) for scale, runs in found.items()]
     print_table(f"One set of weights at three scales, {arguments.seeds} seeds", rows)

@@ -112,15 +112,17 @@ def row_classes() -> list[dict[str, object]]:
         for name, (label, words) in forms.items()
     ]
     together = {"sample_weight": ONE, "class_weight": {0: 1.0, 1: 1.0}}
-    rows.append({"weights": "class_weight and sample_weight", "touches": refusal(static_model([1.0]), X, Y, together)})
-    inputs = keras.Input((1,))
-    two = keras.Model(inputs, {name: keras.layers.Dense(1, name=name, trainable=False)(inputs) for name in "ab"})
-    rows.append(
-        {
-            "weights": "class_weight with two outputs",
-            "touches": refusal(two, X, {"a": Y, "b": Y}, {"class_weight": {0: 1.0, 1: 1.0}}),
-        }
+    one = static_model([1.0])
+    one.compile(loss="mean_squared_error", run_eagerly=True)
+    rows.append({"weights": "class_weight and sample_weight", "touches": refusal(one, X, Y, together)})
+    two, both = two_outputs(), {"a": Y, "b": Y}
+    refused = refusal(two, X, both, {"class_weight": {0: 1.0, 1: 1.0}})
+    rows.append({"weights": "class_weight with two outputs", "touches": refused})
+    plain, weighted = (
+        quiet_fit(two, {"x": X, "y": both, **options}) for options in ({}, {"sample_weight": {"a": ONE, "b": 0 * ONE}})
     )
+    differs = [name for name in ("a_loss", "b_loss") if not np.isclose(plain[name][0], weighted[name][0])]
+    rows.append({"weights": "sample_weight of 0 for output b of two", "touches": ", ".join(differs)})
     return rows
 
 
@@ -137,7 +139,6 @@ def weight_of(label: list[list[float]], class_weight: dict[int, float]) -> float
 
 def refusal(model: keras.Model, x: np.ndarray, y: object, options: dict[str, object]) -> str:
     """The first words of Keras' error, or that there was none."""
-    model.compile(loss="mean_squared_error", run_eagerly=True)
     try:
         quiet_fit(model, {"x": x, "y": y, **options})
     except ValueError as error:
@@ -150,6 +151,14 @@ def static_model(kernel: list[float]) -> keras.Model:
     layer = keras.layers.Dense(len(kernel), use_bias=False, trainable=False)
     model = keras.Sequential([keras.Input((1,)), layer])
     layer.set_weights([np.array([kernel])])
+    return model
+
+
+def two_outputs() -> keras.Model:
+    """Two frozen layers of one input, (n, 1) → {a, b} (n, 1)."""
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, {name: keras.layers.Dense(1, name=name, trainable=False)(inputs) for name in "ab"})
+    model.compile(loss={"a": "mean_squared_error", "b": "mean_squared_error"}, run_eagerly=True)
     return model
 
 
