@@ -6,10 +6,17 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow.compute as pc
 
+from models.batches import TrainingRows, make_batches
+from models.calibration import Calibration
+from models.factors import ClassMass, compute_factors
 from models.features import encode
+from models.network import build_network
+from models.standardize import fit_numeric_state
+from models.training import predict_logits, train
 from models.world import ATTRIBUTION_WINDOW_HOURS, simulate_day
 
 FIRST_DAY = date(2026, 3, 2)
+UNCALIBRATED = Calibration("identity", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -52,3 +59,26 @@ def slices_of(world, features, training_days, unseen_days, calibration_share):
     user = rows.ids[:, 0]  # the first feature of the recipe
     kept_out = ~unseen & (rows.day_index >= training_days - 7) & (user % 100 < 100 * calibration_share)
     return rows.where(~unseen & ~kept_out), rows.where(kept_out), rows.where(unseen)
+
+
+def trained(rows, recipe):
+    """The recipe's network, trained on these rows under its weights."""
+    cell, count = np.unique(2 * rows.day_index.astype(int) + rows.label, return_counts=True)
+    mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
+    days = tuple(FIRST_DAY + timedelta(days=number) for number in range(rows.day_index.max() + 1))
+    factors = compute_factors(days, days[-1], mass, recipe.weights)
+    training = recipe.training
+    state = fit_numeric_state([rows.numeric], recipe.features)
+    network = build_network(recipe, state, factors.base_log_odds, training.seed)
+    training_rows = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index)
+    train(network, make_batches(training_rows, factors, training.batch_rows, training.seed), training)
+    return network
+
+
+def logits(network, rows):
+    return predict_logits(network, rows.ids, rows.numeric)
+
+
+def calibration_ratio(network, rows, calibration=UNCALIBRATED):
+    """Σp/Σy."""
+    return calibration.apply(logits(network, rows)).sum() / rows.label.sum()
