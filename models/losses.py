@@ -22,14 +22,17 @@ def weighted_cross_entropy(
     """w₁ y softplus(−z) + w₀ (1 − y) softplus(z) with z = logit + offset; shape of the logit, (n,) or (n, labels).
 
     Weights and offset: numbers, one a label (labels,), or one an element. The offset ln w₁ − ln w₀ makes σ(logit) the
-    probability of the world without weights (King and Zeng 2001, section 4.1).
+    probability of the world without weights (King and Zeng 2001, section 4.1). A label that is NaN is unknown: its loss
+    is 0.
     """
     logit = ops.convert_to_tensor(logit)
     label, negative, positive, offset = (
         ops.cast(given, logit.dtype) for given in (label, negative_weight, positive_weight, offset)
     )
-    z = logit + offset
-    return positive * label * ops.softplus(-z) + negative * (1 - label) * ops.softplus(z)
+    z, known = logit + offset, ops.logical_not(ops.isnan(label))
+    label = ops.where(known, label, 0.0)
+    loss = positive * label * ops.softplus(-z) + negative * (1 - label) * ops.softplus(z)
+    return ops.where(known, loss, 0.0)
 
 
 def weighted_categorical_cross_entropy(label: Any, logit: Any, *, class_weight: Any = 1.0, offset: Any = 0.0) -> Any:
@@ -102,6 +105,36 @@ class WeightedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
     def call(self, label: Any, logit: Any) -> Any:
         """Losses of rows, (n,)."""
         return _of_rows(weighted_cross_entropy(label, logit, **self.settings))
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {**super().get_config(), **self.settings}
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class CrossEntropyByLabel(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy of (n, labels), summed over labels, mean over rows; its sample weights are (n, labels) too."""
+
+    def call(self, label: Any, logit: Any) -> Any:
+        """Losses of elements, times their number in a row: Keras divides by the number of all."""
+        return logit.shape[-1] * weighted_cross_entropy(label, logit)
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class WeightedCategoricalCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
+    """`weighted_categorical_cross_entropy` of one-hot labels; weights and offsets are numbers or one a class."""
+
+    def __init__(self, class_weight: Any = 1.0, offset: Any = 0.0, **options: Any) -> None:
+        """Take numbers, sequences or arrays."""
+        super().__init__(**options)
+        self.settings = {
+            "class_weight": np.asarray(class_weight, np.float64).tolist(),
+            "offset": np.asarray(offset, np.float64).tolist(),
+        }
+
+    def call(self, label: Any, logit: Any) -> Any:
+        """Losses of rows, (n,)."""
+        return weighted_categorical_cross_entropy(label, logit, **self.settings)
 
     def get_config(self) -> dict[str, Any]:
         """All that the constructor takes."""
