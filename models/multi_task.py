@@ -79,7 +79,7 @@ def known_labels(labels: Any, weights: ClassWeights) -> tuple[npt.NDArray[Any], 
     first = weights.counts.classes[0]
     if np.ndim(labels) == 2:
         matrix = np.asarray(labels, np.float64)
-        known = ~np.isnan(matrix).any(axis=1)
+        known = np.asarray(~np.isnan(matrix).any(axis=1))
         return np.where(known[:, None], matrix, np.eye(matrix.shape[1])[0]), known
     array = pa.array(labels, from_pandas=True)
     known = array.is_valid().to_numpy(zero_copy_only=False)
