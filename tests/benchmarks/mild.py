@@ -16,6 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 from scipy.stats import t as student
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
@@ -34,7 +36,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=Path, help="write the rows here")
     arguments = parser.parse_args()
-    found = [one_seed(seed) for seed in range(1, arguments.seeds + 1)]
+    seeds = range(1, arguments.seeds + 1)
+    found = [one_seed(seed) for seed in track(seeds, "seeds", console=Console(stderr=True))]
     rows = [summary(way, [run[way] for run in found], [run["unweighted"] for run in found]) for way in WAYS]
     print_table(
         f"1.7 : 1, {arguments.seeds} seeds; differences from unweighted with 95 % intervals",

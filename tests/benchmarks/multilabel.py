@@ -21,6 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score
 
 from models.losses import WeightedCrossEntropy
@@ -43,7 +45,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the rows here")
     arguments = parser.parse_args()
-    found = [one_set(seed) for seed in range(1, arguments.repeats + 1)]
+    seeds = range(1, arguments.repeats + 1)
+    found = [one_set(seed) for seed in track(seeds, "sets", console=Console(stderr=True))]
     rows = [summary(name, [run[name] for run in found], [run["plain"] for run in found]) for name in STRATEGIES]
     print_table(
         f"23 labels of which 15 occur: {arguments.repeats} sets, {FOLDS} folds each", [shown(row) for row in rows]
