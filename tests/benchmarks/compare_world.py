@@ -65,13 +65,17 @@ def _row(world, strategy, age_days, delta, entry):
     by_loss = delta["log_loss"] if delta else dict.fromkeys(("value", "low", "high", "p"))
     row = {"world": world, "strategy": strategy, "age_days": age_days}
     row |= {f"log_loss_{name}": _rounded(by_loss[name], 5) for name in ("value", "low", "high")}
-    row["p_holm" if entry else "p"] = _rounded(by_loss.get("p_holm") if entry else by_loss["p"], 4)
+    row["p_holm" if entry else "p"] = _two_digits(by_loss.get("p_holm" if entry else "p"))
     if entry:
         by_cost = delta["cost_per_1000"] if delta else {"value": None, "low": None, "high": None}
         row |= {f"cost_{name}": _rounded(by_cost[name], 2) for name in ("value", "low", "high")}
         row |= {name: _rounded(entry["metrics"][name], 4) for name in ("auc", "pr_auc", "calibration_ratio")}
         row |= {"positives": entry["metrics"]["positives"], "seconds": _rounded(entry["seconds"], 1)}
     return row
+
+
+def _two_digits(value):
+    return "" if value is None else float(f"{value:.2g}")
 
 
 def _rounded(value, digits):
