@@ -23,7 +23,7 @@ from tasks.gate import judge_challenger, judge_without_challenger, untrainable
 from tasks.ingest import ingest_day
 from tasks.maturity import measure_maturity
 from tasks.model_process import Models, models_on
-from tasks.model_stages import evaluate_models, train_challenger
+from tasks.model_stages import evaluate_models, train_challenger, train_cold_twin
 from tasks.plan import RunPlan, plan_run
 from tasks.registry import claim_root, current_champion, record_run
 from tasks.report import write_report, write_run_list
@@ -95,6 +95,7 @@ def _make_run(
     if failure:
         verdict = judge_without_challenger(folder, failure, bootstrap=plan.champion is None)
     else:
+        train_cold_twin(store, recipe, plan, folder, models)
         evaluate_models(store, recipe, plan, folder, models)
         serving = check_serving(store, recipe, plan, folder)
         verdict = judge_challenger(store, recipe, plan, folder, [serving])

@@ -72,6 +72,10 @@ def run(document: dict[str, Any]) -> None:
         console.print(f"[red]alert[/red] {escape(alert['cause'])}")
     for warning in document.get("warnings", []):
         console.print(f"[yellow]to know[/yellow] {escape(warning['words'])}")
+    start = (document["training"] or {}).get("start", {})
+    for words in (start.get("words"), (start.get("cold_twin") or {}).get("words")):
+        if words:
+            console.print(f"[yellow]to know[/yellow] {escape(words)}")
     if document.get("not_deployed"):
         console.print(f"[yellow]not put into service[/yellow]: {escape(document['not_deployed'])}")
     # A recorded document names the champion that the challenger met; `daily` names the one in service.

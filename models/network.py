@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Network = Callable[[Any, Any, Training, Iterator[int], float], Any]
 
 
+BASE_LOG_ODDS = "base_log_odds"  # name of the layer that adds them to the logit of a network of the recipe's own
 CHECKED_ROWS = 4  # through an untrained network
 # bfloat16 has float32's range, so that gradients need no loss scaling, which float16 does; variables stay float32.
 HIDDEN_POLICIES = {"float32": "float32", "mixed": "mixed_bfloat16"}
@@ -146,7 +147,7 @@ def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: f
     if received != (None, 1):
         msg = f"network {name!r}: {expected}, received {received}. End it in keras.layers.Dense(1)."
         raise UsageError(msg)
-    return keras.layers.Rescaling(1.0, offset=base_log_odds, name="base_log_odds")(logit)
+    return keras.layers.Rescaling(1.0, offset=base_log_odds, name=BASE_LOG_ODDS)(logit)
 
 
 def _check_untrained(network: keras.Model, name: str) -> None:

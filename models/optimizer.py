@@ -16,8 +16,11 @@ WARM_UP_SHARE = 0.05  # of the steps
 FINAL_RATE_SHARE = 0.01  # a rate that doesn't fall leaves the intercept wandering by several per cent
 
 
-def make_optimizer(training: Training, steps: int, ids_per_row: int) -> TableOptimizer:
-    """The recipe's: warm-up to its rates, then a cosine's half wave down to nearly nothing over the steps."""
+def make_optimizer(training: Training, steps: int, ids_per_row: int, first_step: int = 0) -> TableOptimizer:
+    """The recipe's: warm-up to its rates, then a cosine's half wave down to nearly nothing over the steps.
+
+    first_step: steps that the optimizer's slots have behind them already; the schedule begins after them.
+    """
     warm_up = int(steps * WARM_UP_SHARE)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=training.learning_rate / 10 if warm_up else training.learning_rate,
@@ -27,7 +30,7 @@ def make_optimizer(training: Training, steps: int, ids_per_row: int) -> TableOpt
         warmup_steps=warm_up,
     )
     settings = {
-        "dense": keras.optimizers.Adam(schedule),
+        "dense": keras.optimizers.Adam(LaterSchedule(schedule, first_step) if first_step else schedule),
         "embedding_rate_ratio": training.embedding_learning_rate / training.learning_rate,
         "ids_per_row": max(1, ids_per_row),
         "row_weight_decay": training.embedding_weight_decay,
@@ -35,6 +38,29 @@ def make_optimizer(training: Training, steps: int, ids_per_row: int) -> TableOpt
     if training.embedding_optimizer == "lazy_adam":
         return LazyAdam(**settings)
     return RowWiseAdagrad(**settings, initial_accumulator=training.embedding_initial_accumulator)
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class LaterSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A schedule that begins at first_step, since Adam's bias correction goes by the optimizer's steps as well."""
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, first_step: int) -> None:
+        """Take the schedule and the step that is its 0."""
+        super().__init__()
+        self.schedule, self.first_step = schedule, first_step
+
+    def __call__(self, step: Any) -> Any:
+        """The schedule's rate of so many steps before."""
+        return self.schedule(step - self.first_step)
+
+    def get_config(self) -> dict[str, Any]:
+        """All that the constructor takes."""
+        return {"schedule": keras.saving.serialize_keras_object(self.schedule), "first_step": self.first_step}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LaterSchedule:
+        """The inverse of `get_config`."""
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["first_step"])
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")

@@ -19,6 +19,7 @@ from models.errors import UsageError
 from models.feature import Feature, sharing_mistakes
 from models.landing_contract import Columns, Landing
 from models.section import Name, Section
+from models.warm_start import WarmStart
 from models.weighting import Weights
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ class Recipe(Section):
     channels: dict[Name, Channel] = Field(min_length=1)
     features: tuple[Feature, ...] = Field(min_length=1)
     training: Training = Training()
+    warm_start: WarmStart = WarmStart()
     weights: Weights = Weights()
     validation: Validation = Validation()
     drift: Drift = Drift()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -33,6 +33,12 @@ class NumericState:
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     edges: tuple[tuple[float, ...], ...] = ()
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """What `asdict` gave, after a trip through a JSON file."""
+        plain = {name: tuple(value) for name, value in values.items()}
+        return cls(**{**plain, "edges": tuple(tuple(edges) for edges in values["edges"])})
 
 
 def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple[Feature, ...]) -> NumericState:

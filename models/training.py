@@ -191,10 +191,13 @@ class _Fit:
             self._checkpoints.save(state.moved(variables=capture(self._network, self._model.optimizer)))
 
 
-def optimizer_for(network: keras.Model, batches: Batches, training: Training) -> TableOptimizer:
-    """The recipe's, its rates planned for the whole fit; to be called in the scope of the fit's strategy."""
+def optimizer_for(network: keras.Model, batches: Batches, training: Training, first_step: int = 0) -> TableOptimizer:
+    """The recipe's, its rates planned for the whole fit; to be called in the scope of the fit's strategy.
+
+    first_step: which it counts as the fit's first.
+    """
     ids_per_row = int(network.get_layer("embedding").input.shape[1])
-    return make_optimizer(training, batches.count * training.epochs, ids_per_row)
+    return make_optimizer(training, batches.count * training.epochs, ids_per_row, first_step)
 
 
 def predict_logits(

@@ -16,7 +16,16 @@ from models.factors import Factors
 from models.verdict import Verdict
 from tasks.drift import DriftReport
 from tasks.ingest import IngestedDay
-from tasks.layout import DRIFT_FILE, EVALUATION_FILE, MATURITY_FILE, REPORT_FILE, RUN_FILE, TRAINING_FILE, WEIGHTS_FILE
+from tasks.layout import (
+    COLD_TWIN,
+    DRIFT_FILE,
+    EVALUATION_FILE,
+    MATURITY_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    TRAINING_FILE,
+    WEIGHTS_FILE,
+)
 from tasks.plan import RunPlan
 from tasks.store import Store
 from tasks.validate import ValidatedDay
@@ -85,6 +94,7 @@ def write_document(
         document["training"] = {
             **{key: trained["training"][key] for key in ("rows", "seconds", "rows_per_second", "device")},
             "calibration": trained["calibration"],
+            "start": {**trained["start"], "cold_twin": _cold_twin(folder)},
         }
         figures = _read(folder / EVALUATION_FILE)
         document["metrics"] = {
@@ -102,6 +112,17 @@ def load_document(store: Store, path: str) -> dict[str, Any]:
     file = store.file(path, RUN_FILE)
     assert file is not None
     return {**_read(file), "report": store.address(path, REPORT_FILE)}
+
+
+def _cold_twin(folder: Path) -> dict[str, Any] | None:
+    """How the run stands against its cold twin, or why that can't be said; None where it has none."""
+    if not (folder / COLD_TWIN).is_dir():
+        return None
+    failure = _read(folder / COLD_TWIN / TRAINING_FILE).get("failure")
+    if failure:
+        return {"behind": None, "words": f"The cold twin came to nothing: {failure}"}
+    found: dict[str, Any] = _read(folder / EVALUATION_FILE)["cold_twin"]
+    return found
 
 
 def _drift_json(drift: DriftReport) -> dict[str, Any]:

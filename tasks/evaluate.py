@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from models.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
 from models.metrics import measure, reliability
 from models.recipe import Recipe
+from models.twin import compare_with_twin
 from models.verdict import JudgedRows
 from tasks import duck, layout
-from tasks.layout import CHALLENGER, EVALUATION_FILE, SCORES_FILE, SERVING
+from tasks.layout import CHALLENGER, COLD_TWIN, EVALUATION_FILE, SCORES_FILE, SERVING
 from tasks.model_process import ProgressOf
 from tasks.plan import RunPlan
 from tasks.progress import Report
@@ -40,6 +41,8 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, p
     champion = fair_champion(store, plan)
     if champion is not None:
         scorers["champion"] = Scorer(champion / SERVING)
+    if (folder / COLD_TWIN / CHALLENGER).is_dir():
+        scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
     query = (
         f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id"
@@ -52,6 +55,9 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, p
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
     evaluation = _figures(judged, recipe)
+    if "cold_twin" in scorers:
+        twin = scored["cold_twin"].to_numpy()
+        evaluation["cold_twin"] = asdict(compare_with_twin(judged, twin, recipe.gate, recipe.training.seed))
     (folder / EVALUATION_FILE).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
 
 

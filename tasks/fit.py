@@ -11,12 +11,24 @@ import tensorflow as tf
 
 from models.batches import Batches, TrainingRows, make_batches
 from models.calibration import Calibration, fit_calibration
+from models.carry import (
+    Carried,
+    Donor,
+    carried_state,
+    carry_slots,
+    carry_weights,
+    check_layer_names,
+    freeze_layers,
+    seen_rows,
+    steps_done,
+)
 from models.device import choose_strategy
 from models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
 from models.network import build_network
 from models.rare_values import adapt_rare_values
 from models.stacked import chunks
 from models.standardize import NumericState, fit_numeric_state
+from models.trainable import Trainable, trainable_of
 from models.training import TrainingResult, optimizer_for, predict_logits, train
 
 if TYPE_CHECKING:
@@ -24,7 +36,7 @@ if TYPE_CHECKING:
 
     from models.checkpoint import Checkpoints
     from models.factors import Factors
-    from models.recipe import Recipe
+    from models.recipe import Recipe, Training
     from models.stacked import Stacked
     from models.table_optimizer import TableOptimizer
     from tasks.progress import Report
@@ -35,43 +47,82 @@ CHUNK_ROWS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A trained network in full precision, its optimizer, what its numbers are standardised by, its calibration."""
+    """A trained network in full precision, what its numbers are standardised by, its calibration.
+
+    trainable: network and optimizer as training left them. carried: of a warm start, what came from the champion.
+    """
 
     network: keras.Model
-    optimizer: TableOptimizer
+    trainable: Trainable
+    carried: Carried | None
     state: NumericState
     calibration: Calibration
     result: TrainingResult
 
 
 def fit_network(
-    rows: Slices, recipe: Recipe, factors: Factors, progress: Report, checkpoints: Checkpoints | None = None
+    rows: Slices,
+    recipe: Recipe,
+    factors: Factors,
+    progress: Report,
+    checkpoints: Checkpoints | None = None,
+    donor: Donor | None = None,
 ) -> Fitted:
     """Fit the recipe's network on the slices of T; the device was prepared before.
 
-    Raises TrainingDivergedError where the loss or a logit is no number, ProcessDiedError where memory doesn't suffice.
+    donor: the champion that the weights start from, instead of from nothing. Raises TrainingDivergedError where the
+    loss or a logit is no number, ProcessDiedError where memory doesn't suffice, UsageError where the recipe freezes a
+    layer that isn't there.
     """
     training, strategy = recipe.training, choose_strategy()
     keras.utils.set_random_seed(training.seed)
     try:
         state = fit_numeric_state(chunks(rows.train.numeric, CHUNK_ROWS), recipe.features)
-        with strategy.scope():
-            network = build_network(recipe, state, factors.base_log_odds, training.seed)
-        adapt_rare_values(network, chunks(rows.train.ids, CHUNK_ROWS))
+        base_log_odds = factors.base_log_odds
+        if donor:
+            training = _slower(training, recipe.warm_start.rate_share)
+            state = carried_state(state, recipe.features, donor)
+            base_log_odds = donor.trainable.base_log_odds or base_log_odds
         batches = make_batches(rows.train, factors, training.batch_rows, training.seed)
         stopping = _stopping_batches(rows.stop, factors, recipe)
         with strategy.scope():
-            optimizer = optimizer_for(network, batches, training)
+            network = build_network(recipe, state, base_log_odds, training.seed)
+            check_layer_names(network, recipe.warm_start.freeze)
+            known = rows.train.ids if rows.window_ids is None else rows.window_ids
+            adapt_rare_values(network, chunks(known, CHUNK_ROWS))
+            optimizer, carried = _started(network, batches, recipe, donor, rows, training)
         more = {"stopping": stopping, "checkpoints": checkpoints, "strategy": strategy, "optimizer": optimizer}
         result = train(network, batches, training, progress, **more)
-        network = _in_full_precision(network, recipe, state, factors)
-        return Fitted(network, optimizer, state, _calibrate(rows.calibrate, network), result)
+        trainable = trainable_of(network, optimizer)
+        network = _in_full_precision(network, recipe, state, base_log_odds)
+        return Fitted(network, trainable, carried, state, _calibrate(rows.calibrate, network), result)
     except tf.errors.ResourceExhaustedError as error:
         msg = (
             f"training: expected room for the model and a batch, received: {error.message.splitlines()[0]} "
             "Lower training.batch_rows, training.embedding_dim or the features' buckets."
         )
         raise ProcessDiedError(msg) from error
+
+
+def _started(
+    network: keras.Model, batches: Batches, recipe: Recipe, donor: Donor | None, rows: Slices, training: Training
+) -> tuple[TableOptimizer, Carried | None]:
+    """The optimizer, and, where there is a donor, what its weights and its optimizer's slots became here."""
+    if donor is None:
+        return optimizer_for(network, batches, training), None
+    seen = None if rows.recent_ids is None else seen_rows(chunks(rows.recent_ids, CHUNK_ROWS), recipe.features)
+    carried, sources = carry_weights(network, recipe, donor, seen)
+    carried = freeze_layers(network, recipe.warm_start.freeze, carried)
+    kept = recipe.warm_start.optimizer == "kept"
+    optimizer = optimizer_for(network, batches, training, steps_done(donor) if kept else 0)
+    optimizer.build(network.trainable_variables)
+    return optimizer, carry_slots(optimizer, network, donor, sources, carried) if kept else carried
+
+
+def _slower(training: Training, share: float) -> Training:
+    """The same with this share of both learning rates."""
+    rates = {name: share * getattr(training, name) for name in ("learning_rate", "embedding_learning_rate")}
+    return training.model_copy(update=rates)
 
 
 def logits_of(
@@ -82,11 +133,11 @@ def logits_of(
     return np.concatenate([predict_logits(network, *part) for part in parts])
 
 
-def _in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, factors: Factors) -> keras.Model:
+def _in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, base_log_odds: float) -> keras.Model:
     """The trained network as it is calibrated and served: in float32, whatever it was trained in, outside a scope."""
     training = recipe.training
     plain = recipe.model_copy(update={"training": training.model_copy(update={"precision": "float32"})})
-    copy = build_network(plain, state, factors.base_log_odds, training.seed)
+    copy = build_network(plain, state, base_log_odds, training.seed)
     copy.set_weights(network.get_weights())
     return copy
 

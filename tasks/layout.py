@@ -41,6 +41,7 @@ VERDICT_FILE = "verdict.json"
 DRIFT_FILE = "drift.json"
 REPORT_FILE = "report.html"
 CHALLENGER = "challenger"  # the bundle
+COLD_TWIN = "cold_twin"  # the same run started from nothing: a bundle, weights and training of its own
 
 # Below a comparison, beside its report.
 COMPARISON_FILE = "comparison.json"
@@ -49,6 +50,7 @@ COMPARISON_FILE = "comparison.json"
 SERVING = "serving"  # the SavedModel
 BUNDLE_FILE = "bundle.json"
 TRAINABLE = "trainable"  # variables of network and optimizer, from which training can go on; stays with the run
+TRAINABLE_LIST = "variables.json"  # of it
 
 
 def day_object(landing_day: date, identity: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from prefect import task
@@ -10,9 +11,11 @@ from prefect.cache_policies import NO_CACHE
 from models.factors import Factors
 from models.recipe import Recipe
 from models.verdict import Check
+from tasks.layout import COLD_TWIN, TRAINING_FILE
 from tasks.model_process import Models
 from tasks.plan import RunPlan
 from tasks.store import Store
+from tasks.weigh import weigh_rows
 
 
 @task(cache_policy=NO_CACHE)
@@ -24,6 +27,22 @@ def train_challenger(
         "tasks.train:train_challenger", store, recipe, plan, factors, folder, models.compute
     )
     return failure
+
+
+@task(cache_policy=NO_CACHE)
+def train_cold_twin(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, models: Models) -> None:
+    """Where the recipe wants one beside this warm run, the same run started from nothing, in a folder below its own.
+
+    That its training diverged is told with the comparison.
+    """
+    if not (plan.start.warm and recipe.warm_start.wants_twin(plan.day.toordinal())):
+        return
+    own = folder / COLD_TWIN
+    own.mkdir()
+    factors = weigh_rows.fn(store, recipe, plan.twin, own)
+    failure = models.call("tasks.train:train_challenger", store, recipe, plan.twin, factors, own, models.compute)
+    if failure:
+        (own / TRAINING_FILE).write_text(json.dumps({"failure": failure.words}, indent=1), encoding="utf-8")
 
 
 @task(cache_policy=NO_CACHE)

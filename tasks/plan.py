@@ -6,7 +6,7 @@ not made again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any
@@ -20,11 +20,15 @@ from tasks.fan_out import FanOut
 from tasks.label import LabelledDay, is_labelled, label_day
 from tasks.store import Store, digest_of
 from tasks.validate import load_validated_day
+from tasks.warm_start import COLD, Start, choose_start
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The inputs of one run. `excluded`: days of the plan that are left out, and why."""
+    """The inputs of one run. `excluded`: days of the plan that are left out, and why.
+
+    train: days of T that are trained on; all of its accepted ones but in a run that starts from the champion.
+    """
 
     day: date
     run_id: str
@@ -35,6 +39,12 @@ class RunPlan:
     champion: Tenure | None
     recipe_digest: str
     code: str
+    start: Start = COLD
+
+    @property
+    def window(self) -> tuple[LabelledDay, ...]:
+        """All accepted days of T."""
+        return (*self.start.earlier, *self.train)
 
     @property
     def data_through(self) -> date:
@@ -43,8 +53,13 @@ class RunPlan:
 
     @property
     def calibrate(self) -> tuple[LabelledDay, ...]:
-        """The training days of which a share of users is kept for calibration."""
-        return tuple(day for day in self.train if day.day in self.days.calibrate)
+        """The days of T of which a share of users is kept for calibration."""
+        return tuple(day for day in self.window if day.day in self.days.calibrate and self.start.keeps(day.day))
+
+    @property
+    def twin(self) -> RunPlan:
+        """The same run, started from nothing."""
+        return replace(self, train=self.window, start=COLD)
 
     def days_json(self) -> dict[str, list[str]]:
         """The days that were really used, as `daily --json` shows them."""
@@ -61,7 +76,7 @@ class RunPlan:
             "train_through": str(self.data_through),
             "days": self.days_json(),
             "excluded": self.excluded,
-            "labels": [day.path for day in (*self.train, *self.validate)],
+            "labels": [day.path for day in (*self.window, *self.validate)],
             "champion": self.champion.version if self.champion else None,
             "recipe_digest": self.recipe_digest,
             "code": self.code,
@@ -109,7 +124,9 @@ def plan_run(
         forced_at.isoformat() if forced_at else None,
     ]
     run_id = f"{day}-{digest_of(inputs)[:8]}"
-    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code)
+    start = choose_start(store, recipe, champion, train, code)
+    train = train[len(start.earlier) :]
+    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code, start)
 
 
 def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out: FanOut) -> dict[date, LabelledDay]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 USER_BUCKETS = 256
-TRAIN, CALIBRATE, STOP = range(3)  # slices of T: the last two are users of its newest days, kept out of training
+# Slices of T. CALIBRATE and STOP are users of its newest days, kept out of training; TRAINED is what a warm run's
+# champion has been trained on, or might have been.
+TRAIN, CALIBRATE, STOP, TRAINED = range(4)
 
 
 def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
@@ -46,15 +48,23 @@ def labels_of(store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay) -> 
 
 
 def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
-    """Which slice of T a row belongs to; each user, by a hash salted with the cut, is in one of them."""
-    if day not in plan.days.calibrate:
-        return f"{TRAIN}::UTINYINT"
+    """Which slice of T a row belongs to; each user, by a salted hash, is in one of them.
+
+    The salt is the cut. Where runs start from each other's weights it is the day itself, so that the rows kept out of
+    a day are the same in each run, and no champion has been trained on them.
+    """
+    trained = day in {earlier.day for earlier in plan.start.earlier}
+    otherwise = TRAINED if trained else TRAIN
+    if day not in {kept.day for kept in plan.calibrate}:
+        return f"{otherwise}::UTINYINT"
     training = recipe.training
     calibrate = round(training.calibration_share * 10_000)
     stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 else 0)
-    place = f"hash({_unit(recipe)} || {duck.text(f'@{plan.days.cut}')}) % 10000"
-    cases = f"WHEN {place} < {calibrate} THEN {CALIBRATE} WHEN {place} < {stop} THEN {STOP}"
-    return f"(CASE {cases} ELSE {TRAIN} END)::UTINYINT"
+    salt = day if recipe.warm_start.enabled else plan.days.cut
+    place = f"hash({_unit(recipe)} || {duck.text(f'@{salt}')}) % 10000"
+    stopping = TRAINED if trained else STOP
+    cases = f"WHEN {place} < {calibrate} THEN {CALIBRATE} WHEN {place} < {stop} THEN {stopping}"
+    return f"(CASE {cases} ELSE {otherwise} END)::UTINYINT"
 
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:

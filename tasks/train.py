@@ -15,7 +15,7 @@ from models.errors import TrainingDivergedError
 from models.factors import Factors
 from models.features import raw_columns
 from models.recipe import Recipe
-from models.trainable import save_trainable, trainable_of
+from models.trainable import save_trainable
 from models.verdict import Check
 from tasks.checkpoint import checkpoints_of
 from tasks.fit import fit_network
@@ -24,6 +24,7 @@ from tasks.model_process import Compute, ProgressOf
 from tasks.plan import RunPlan
 from tasks.store import Store, digest_of
 from tasks.training_rows import read_slices
+from tasks.warm_start import kept_out_json, open_donor
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def train_challenger(
             progress_of(f"training on {device}", "rows") as progress,
             checkpoints_of(compute.checkpoints, _fit_key(plan, device)) as checkpoints,
         ):
-            fitted = fit_network(rows, recipe, factors, progress, checkpoints)
+            donor = open_donor(store, plan.start.version) if plan.start.version else None
+            fitted = fit_network(rows, recipe, factors, progress, checkpoints, donor)
     except TrainingDivergedError as diverged:
         return Check("training", None, None, passed=False, words=str(diverged))
     finally:
@@ -63,22 +65,29 @@ def train_challenger(
     )
     bundle = folder / CHALLENGER
     save_serving(serving_model(fitted.network, recipe, calibration), bundle / SERVING)
-    save_trainable(trainable_of(fitted.network, fitted.optimizer), bundle / TRAINABLE)
+    save_trainable(fitted.trainable, bundle / TRAINABLE)
     description = {
         **plan.to_json(),
         "recipe": recipe.model_dump(mode="json"),
         "numeric_state": asdict(fitted.state),
         "calibration": calibration.to_json(),
         "columns": raw_columns(recipe.features),
+        **({"kept_out": kept_out_json(plan.start, plan.days.calibrate[0])} if recipe.warm_start.enabled else {}),
     }
     _write_json(bundle / BUNDLE_FILE, description)
-    _write_json(folder / TRAINING_FILE, {"training": asdict(result), "calibration": calibration.to_json()})
+    trained = {
+        "training": asdict(result),
+        "calibration": calibration.to_json(),
+        "start": {"words": plan.start.words, "carried": asdict(fitted.carried) if fitted.carried else None},
+    }
+    _write_json(folder / TRAINING_FILE, trained)
     return None
 
 
 def _fit_key(plan: RunPlan, device: str) -> str:
-    """Names all that the fit depends on: rows, recipe, code, and what computes."""
-    return digest_of([[day.path for day in plan.train], str(plan.days.cut), plan.recipe_digest, plan.code, device])
+    """Names all that the fit depends on: rows, where it starts, recipe, code, and what computes."""
+    rows = [[day.path for day in plan.window], [day.path for day in plan.train], str(plan.days.cut)]
+    return digest_of([*rows, plan.start.version, plan.recipe_digest, plan.code, device])
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """The rows of T by what they are for; those to stop by are there where the recipe trains more than one epoch."""
+    """The rows of T by what they are for; those to stop by are there where the recipe trains more than one epoch.
+
+    window_ids: ids of all rows of T, whatever they are for; recent_ids: of those from which values expire that they
+    don't name. Of a warm run alone.
+    """
 
     train: TrainingRows
     calibrate: TrainingRows | None
     stop: TrainingRows | None
+    window_ids: Stacked | None = None
+    recent_ids: Stacked | None = None
 
 
 def read_slices(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path) -> Slices:
@@ -41,14 +48,30 @@ def read_slices(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path) -> S
     A slice without rows is None. Raises StorageError where a day's labels are not those of its encoded rows,
     DataRejectedError where no row is left to train on.
     """
-    encoded = encode_days(store, recipe, plan.train)
-    found = [_labels(store, recipe, plan, day, scratch) for day in plan.train]
-    train, calibrate, stop = (_rows_of(number, encoded, found, recipe, scratch) for number in (TRAIN, CALIBRATE, STOP))
-    return Slices(TrainingRows(*train), *(TrainingRows(*rows) if len(rows[2]) else None for rows in (calibrate, stop)))
+    encoded = encode_days(store, recipe, plan.window)
+    found = [_labels(store, recipe, plan, day, scratch) for day in plan.window]
+    train, calibrate, stop = (
+        _rows_of(number, encoded, found, recipe, scratch, len(plan.start.earlier))
+        for number in (TRAIN, CALIBRATE, STOP)
+    )
+    kept_out = [TrainingRows(*rows) if len(rows[2]) else None for rows in (calibrate, stop)]
+    window_ids, recent_ids = _ids_of_window(encoded, recipe, plan)
+    return Slices(TrainingRows(*train), kept_out[0], kept_out[1], window_ids, recent_ids)
 
 
-def _rows_of(number: int, encoded: list[Encoded], labels: list[_Labels], recipe: Recipe, scratch: Path) -> Any:
-    """What TrainingRows takes, of one slice."""
+def _ids_of_window(encoded: list[Encoded], recipe: Recipe, plan: RunPlan) -> tuple[Stacked | None, Stacked | None]:
+    if not plan.start.warm:
+        return None, None
+    oldest = plan.days.cut - timedelta(days=recipe.warm_start.expire_days - 1)
+    ids = [day.ids for day in encoded]
+    recent = [of_day for of_day, day in zip(ids, plan.window, strict=True) if day.day >= oldest]
+    return Stacked(ids), Stacked(recent or ids[-1:])
+
+
+def _rows_of(
+    number: int, encoded: list[Encoded], labels: list[_Labels], recipe: Recipe, scratch: Path, earlier: int
+) -> Any:
+    """What TrainingRows takes, of one slice; days are counted from the first that is trained on, after the earlier."""
     chosen = [None if (of_day.slice == number).all() else np.flatnonzero(of_day.slice == number) for of_day in labels]
     ids, numeric = (Stacked([getattr(day, name) for day in encoded], chosen) for name in ("ids", "numeric"))
     label = make_map(scratch / f"label{number}.npy", np.uint8, (len(ids),))
@@ -60,7 +83,7 @@ def _rows_of(number: int, encoded: list[Encoded], labels: list[_Labels], recipe:
     for index, (of_day, rows) in enumerate(zip(labels, chosen, strict=True)):
         wanted = slice(None) if rows is None else rows
         part = slice(first, first + len(of_day.label[wanted]))
-        label[part], day_index[part] = of_day.label[wanted], index
+        label[part], day_index[part] = of_day.label[wanted], max(0, index - earlier)
         if confidence is not None:
             confidence[part] = of_day.confidence[wanted]
         first = part.stop

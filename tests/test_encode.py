@@ -18,6 +18,7 @@ from tasks.encoded import encoded_path
 from tasks.label import label_day, label_files
 from tasks.layout import IDS_FILE
 from tasks.training_rows import read_slices
+from tasks.warm_start import COLD
 from tests.landed_day import impression, ingest
 
 FEATURES = [
@@ -102,11 +103,17 @@ def test_only_what_the_features_read_makes_another_encoding(land, tiny_recipe, s
     assert encoded_path(labelled, other_window) == encoded_path(labelled, recipe)
 
 
+def plan_on(days):
+    """The days as T, of which the newest calibrates."""
+    which = SimpleNamespace(cut=days[-1].day, calibrate=(days[-1].day,))
+    return SimpleNamespace(train=days, window=days, calibrate=days[-1:], days=which, start=COLD)
+
+
 def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(store, land, tiny_recipe, day, tmp_path):
     recipe = tiny_recipe(features=FEATURES, training={"calibration_share": 0.3, "calibration_days": 1})
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
-    plan = SimpleNamespace(train=days, days=SimpleNamespace(cut=days[-1].day, calibrate=(days[-1].day,)))
+    plan = plan_on(days)
     slices = read_slices(store, recipe, plan, tmp_path)
     rows, held_out = slices.train, slices.calibrate
     assert slices.stop is None
@@ -136,7 +143,7 @@ def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store
     recipe = tiny_recipe(features=[users, *FEATURES[1:]], training=shares)
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
-    plan = SimpleNamespace(train=days, days=SimpleNamespace(cut=days[-1].day, calibrate=(days[-1].day,)))
+    plan = plan_on(days)
     slices = read_slices(store, recipe, plan, tmp_path)
     parts = (slices.train, slices.calibrate, slices.stop)
     assert sum(map(len, parts)) == 85

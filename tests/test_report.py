@@ -160,6 +160,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
             training = {
                 "training": asdict(TrainingResult(9000, 1.5, 6000.0, "cpu", 1, "float32", history, 1, 1, (), 0)),
                 "calibration": Calibration("platt", 900, 250).to_json(),
+                "start": {"words": "", "carried": None},
             }
             (folder / TRAINING_FILE).write_text(json.dumps(training))
             rows = judged_rows(champion)

@@ -6,30 +6,34 @@ import pytest
 
 from models.checkpoint import capture, restore
 from models.errors import StorageError
+from models.network import build_network
 from models.standardize import NumericState
-from models.trainable import load_trainable, rebuild_network, save_trainable, trainable_of
+from models.trainable import load_trainable, named_layers, named_slots, rebuild_network, save_trainable, trainable_of
 from models.training import optimizer_for, predict_logits, train
 from tests.toy_training import batches_of, factors_of, recipe, toy, trained
 
 STATE = NumericState((False,), (0.0,), (1.0,))
 
 
-@pytest.mark.parametrize("seen", [None, np.arange(50, dtype=np.int32)])
-def test_a_network_comes_back_with_its_optimizer_and_goes_on_as_if_it_had_stayed(tmp_path, seen):
+def flat(embedded, numeric, training):
+    """A network of the recipe's own."""
+    return keras.layers.Dense(1)(keras.layers.Concatenate()([keras.layers.Flatten()(embedded), numeric]))
+
+
+@pytest.mark.parametrize("network", ["deepfm", "tests.test_trainable:flat"])
+def test_a_network_comes_back_with_its_optimizer_and_goes_on_as_if_it_had_stayed(tmp_path, network):
     rows, _ = toy(n=2_000)
-    rules, factors = recipe(), factors_of(rows)
-    network, _ = trained(rows)
+    rules, factors = recipe(network=network), factors_of(rows)
+    network, _ = trained(rows, network=network)
     batches = batches_of(rows, factors, rules)
     optimizer = optimizer_for(network, batches, rules.training)
     train(network, batches, rules.training, optimizer=optimizer)
-    save_trainable(trainable_of(network, optimizer, seen), tmp_path / "trainable")
+    save_trainable(trainable_of(network, optimizer), tmp_path / "trainable")
     kept = load_trainable(tmp_path / "trainable")
     again = rebuild_network(kept, rules, STATE)
     assert np.array_equal(
         predict_logits(again, rows.ids, rows.numeric), predict_logits(network, rows.ids, rows.numeric)
     )
-    assert (kept.last_seen is None) == (seen is None)
-    assert seen is None or np.array_equal(kept.last_seen, seen)
 
     slots = optimizer_for(again, batches, rules.training)
     slots.build(again.trainable_variables)
@@ -48,3 +52,17 @@ def test_a_folder_without_variables_and_a_recipe_of_another_network_are_refused(
     save_trainable(trainable_of(network, keras.optimizers.SGD()), tmp_path / "trainable")
     with pytest.raises(StorageError, match="expected those of network 'deepfm' as the recipe describes it"):
         rebuild_network(load_trainable(tmp_path / "trainable"), recipe(embedding_dim=5), STATE)
+
+
+def test_layers_and_slots_are_named_alike_in_any_process():
+    rows, _ = toy(n=500)
+    rules = recipe(network="dcn_v2", cross_layers=2)
+    for _ in range(2):  # Keras counts on from the first
+        network = build_network(rules, STATE, -2.0, 7)
+        optimizer = optimizer_for(network, batches_of(rows, factors_of(rows), rules), rules.training)
+        optimizer.build(network.trainable_variables)
+        layers = ["cross_layer", "cross_layer_1", "dense", "dense_1", "embedding"]
+        assert sorted(named_layers(network)) == layers
+        slots = set(named_slots(optimizer, network))
+        assert {"embedding/0 embedding_table: accumulator", "dense_1/1 bias: velocity"} <= slots
+        assert sum(": " in slot for slot in slots) == 1 + 2 * 2 * 4  # two moments each of kernel and bias

@@ -1,0 +1,77 @@
+"""Warm and cold training on the simulated world while users' tastes drift, for a test and a benchmark.
+
+A cold model is trained on a whole window. From it a chain of warm ones goes on, each from its predecessor and on one
+more day. In the end a cold one is trained on the window up to the same day, and both are judged on the days after it,
+against the true probabilities: log loss in expectation, free of the labels' noise.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from models.batches import TrainingRows
+from models.carry import Donor
+from models.factors import ClassMass, compute_factors
+from models.incidents import DriftingTastes
+from models.recipe import load_recipe
+from models.warm_start import WarmStart
+from models.world import World
+from tasks.fit import fit_network, logits_of
+from tasks.training_rows import Slices
+from tests.simulated_rows import FIRST_DAY, Rows, rows_of_day
+
+RECIPE = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")
+JUDGED_DAYS = 2
+
+
+def drifting_world(seed, rows_per_day):
+    """Campaigns launch and end, and in two weeks tastes are hardly related to what they were."""
+    tastes = DriftingTastes(sd=0.5, memory_days=14)
+    return World(seed=seed, rows_per_day=rows_per_day, ad_ctr=0.05, push_ctr=0.04, incidents=(tastes,))
+
+
+def days_of(world, count):
+    """Encoded rows of the world's first days."""
+    return [rows_of_day(world, RECIPE.features, number) for number in range(count)]
+
+
+def fitted(days, window, donor=None, **warm_start):
+    """Network and donor for the next, trained on the days; window: days up to the same one, for what expires."""
+    recipe = RECIPE.model_copy(update={"warm_start": WarmStart(enabled=True, **warm_start)})
+    rows = _joined(days)
+    first = int(rows.day_index.min())
+    cell, count = np.unique(2 * (rows.day_index.astype(int) - first) + rows.label, return_counts=True)
+    mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
+    of = tuple(FIRST_DAY + timedelta(days=first + number) for number in range(len(days)))
+    factors = compute_factors(of, of[-1], mass, recipe.weights)
+    train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
+    ids = np.concatenate([day.ids for day in window])
+    slices = Slices(train, None, None, ids if donor else None, ids if donor else None)
+    fit = fit_network(slices, recipe, factors, lambda _done, _total: None, donor=donor)
+    return fit.network, Donor(recipe, fit.state, fit.trainable), len(rows.label)
+
+
+def log_loss(network, days):
+    """In expectation over the labels, nats per impression, of the network's own probabilities."""
+    rows = _joined(days)
+    logit = np.float64(logits_of(network, rows.ids, rows.numeric))
+    return float((np.logaddexp(0, logit) - rows.best_probability * logit).mean())
+
+
+def best_log_loss(days):
+    """What the true probabilities have."""
+    p = _joined(days).best_probability
+    return float(-(p * np.log(p) + (1 - p) * np.log1p(-p)).mean())
+
+
+def chain(days, window_days, steps, donor, **warm_start):
+    """The last of a chain of warm models that goes on from a model of the first window, and the rows of its own day."""
+    for step in range(1, steps + 1):
+        last = window_days + step
+        network, donor, rows = fitted(days[last - 1 : last], days[step:last], donor, **warm_start)
+    return network, rows
+
+
+def _joined(days):
+    return Rows(*(np.concatenate([getattr(day, name) for day in days]) for name in Rows.__dataclass_fields__))
