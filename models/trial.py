@@ -59,6 +59,10 @@ class Trial:
         self.rows, self._scores, self._recipe = rows.where(self._keep), scores, recipe
         self._costs = {name: recipe.channels[name].cost for name in gated}
 
+    def __contains__(self, name: str) -> bool:
+        """Whether it has scores of that name."""
+        return name in self._scores
+
     def metrics(self, name: str) -> dict[str, float | int | None]:
         """The figures, each as its mean over the seeds; None where one of them has none."""
         seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]

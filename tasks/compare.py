@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.differences import holm
-from models.errors import DataRejectedError
+from models.errors import DataRejectedError, UsageError
 from models.recipe import Recipe
 from models.recommendation import Recommendation, recommend
 from models.strategies import Strategy, strategies
 from models.trial import CRITERIA, Trial, TrialRows
 from tasks import duck
 from tasks.compare_plan import ComparePlan, Fit, FitResult, Window
+from tasks.encode import make_map
 from tasks.gate import untrainable
 from tasks.layout import COMPARISON_FILE, REPORT_FILE, scores_file
 from tasks.model_process import Models
@@ -29,6 +30,8 @@ from tasks.store import Store
 from tasks.weigh import weigh_rows
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from models.factors import Factors
     from tasks.plan import RunPlan
 
@@ -39,7 +42,7 @@ STAGE = "tasks.compare_fits"  # where models live
 def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: Path, models: Models) -> None:
     """Train and judge, and write comparison.json into the folder.
 
-    Raises DataRejectedError where there is too little even for unweighted training.
+    Raises DataRejectedError where there is too little even for unweighted training, UsageError where that diverges.
     """
     chosen = strategies(recipe, plan.asked.grid, plan.positive_ratio, plan.asked.strategies)
     scratch = folder / "scores"
@@ -51,18 +54,17 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
     seeds = [recipe.training.seed + number for number in range(plan.asked.seeds)]
     results = models.call(f"{STAGE}:fit_windows", store, windows, seeds, scratch, models.compute)
     failures |= {result.name: result.failure for result in results if result.failure}
+    if why := failures.get(chosen[0].name):
+        msg = f"compare for {plan.asked.day}: expected a model of {chosen[0].name} training, received none: {why}"
+        raise UsageError(msg)
     names = list(dict.fromkeys(result.name for result in results if result.name not in failures))
     runs = range(len(plan.runs))
-    scores = {
-        name: [
-            np.concatenate([np.load(scratch / scores_file(name, seed, run), mmap_mode="r") for run in runs])
-            for seed in seeds
-        ]
-        for name in names
-    }
+    scores = {name: [_joined(scratch, name, seed, runs) for seed in seeds] for name in names}
+    older = {_age(days) for days in plan.aged}
     trial = Trial(_judged(store, recipe, plan.runs, scratch), scores, recipe)
     document = {
         **plan.to_json(),
+        "left_out": plan.left_out | {name.replace("_", " "): why for name, why in failures.items() if name in older},
         "date": str(plan.asked.day),
         "criterion": plan.asked.criterion,
         "confidence": recipe.gate.confidence,
@@ -70,7 +72,7 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         "days": _days(plan.runs),
         "strategies": _strategies(trial, chosen, results, failures, plan.runs),
         "recommendation": _recommended(trial, chosen, failures, plan.asked.criterion, recipe).to_json(),
-        "freshness_curve": _freshness(trial, _youngest(chosen), [age for age in plan.aged if _age(age) in scores]),
+        "freshness_curve": _freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else [],
     }
     shutil.rmtree(scratch)
     (folder / COMPARISON_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -108,6 +110,16 @@ def _windows(
             if fits:
                 windows.append(Window(number, window, tuple(fits)))
     return windows, failures
+
+
+def _joined(scratch: Path, name: str, seed: int, runs: range) -> NDArray[np.float32]:
+    """Probabilities of one strategy and seed on the rows of all V, as an open memory map."""
+    parts = [np.load(scratch / scores_file(name, seed, run), mmap_mode="r") for run in runs]
+    if len(parts) == 1:
+        return np.asarray(parts[0])
+    joined: NDArray[np.float32] = make_map(scratch / f"{name}-{seed}.npy", np.float32, (sum(map(len, parts)),))
+    np.concatenate(parts, out=joined)
+    return joined
 
 
 def _age(days: int) -> str:
@@ -197,15 +209,13 @@ def _recommended(
     )
 
 
-def _freshness(trial: Trial, youngest: str, ages: Sequence[int]) -> list[dict[str, Any]]:
+def _freshness(trial: Trial, youngest: str, ages: Iterable[int]) -> list[dict[str, Any]]:
     """Log loss by age of the data; low and high are the youngest's log loss plus the paired difference's bounds."""
-    if not ages:
-        return []
     base = trial.metrics(youngest)["log_loss"]
     assert base is not None
     curve: list[dict[str, Any]] = [{"age_days": 0, "log_loss": base, "low": base, "high": base, "delta": None}]
-    for age in ages:
+    for age in (age for age in ages if _age(age) in trial):
         delta = trial.difference("log_loss", _age(age), youngest)
         bounds = {"log_loss": base + delta.value, "low": base + delta.low, "high": base + delta.high}
         curve.append({"age_days": age, **bounds, "delta": delta.to_json()})
-    return curve
+    return curve if len(curve) > 1 else []
