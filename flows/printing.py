@@ -71,7 +71,7 @@ def run(document: dict[str, Any]) -> None:
     for alert in document["alerts"]:
         console.print(f"[red]alert[/red] {escape(alert['cause'])}")
     for warning in document.get("warnings", []):
-        console.print(f"[yellow]to know[/yellow] {escape(warning['words'])}")
+        console.print(f"[yellow]warning[/yellow] {escape(warning['words'])}")
     start = (document["training"] or {}).get("start", {})
     for words in (start.get("words"), (start.get("cold_twin") or {}).get("words")):
         if words:

@@ -68,9 +68,8 @@ def _loss_caution(recipe: Recipe, factors: Factors) -> Caution | None:
     if not made_of:
         return None
     words = (
-        f"The training loss is of {', '.join(made_of)}. It can be compared within this run alone: not with the loss of "
-        "a run of other weights, sampling or loss (factors are made anew each day, so not even with yesterday's), and "
-        "not with log loss on the validation days, which is unweighted cross-entropy. Compare models there."
+        f"The training loss is of {', '.join(made_of)}. It can be compared within this run alone: not with other runs' "
+        "(weights are made anew each day), and not with log loss on the validation days, which is unweighted."
     )
     return Caution("training_loss", words)
 

@@ -192,7 +192,7 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
     answer = there("explain", RUN_DAY)
     assert f"report   {root}/runs/{first_run.document['run_id']}/report.html" in answer.stdout.splitlines()
     assert answer.stdout.startswith("2026-03-07  promoted, first champion\nPromoted: every check passed.")
-    assert "to know The training loss is of rows weighed by age (half-life 3 days)" in answer.stdout
+    assert "warning The training loss is of rows weighed by age (half-life 3 days)" in answer.stdout
 
 
 # --- exit statuses
