@@ -15,6 +15,8 @@ help:
 	@echo "make test              lint, types, tests"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
+	@echo "make bench-training    how fast and how well training goes beside Keras, DeepCTR and FuxiCTR; ROWS=200000 for another size"
+	@echo "make bench-feeding     how fast batches come, in how much memory, and how well they are shuffled"
 	@echo "make bench-multilabel  15 labels, the rarest with four positives: class_weight against weights by label"
 	@echo "make bench-weight-semantics  what class and sample weights touch on the installed Keras"
 	@echo "make bench-mild        is anything needed at 1.7 : 1?"

@@ -102,6 +102,8 @@ def measure(
             rows = min(count, SLOW_ROWS) if slow else count
             run = run_once(system, folder, rows, seed, pythons)
             found[system].append(run | quality(folder, label, truth) | {"rows": rows})
+            told = {name: round(value, 5) for name, value in found[system][-1].items()}
+            sys.stderr.write(f"seed {seed}, {table_rows:,} table rows, {system}: {json.dumps(told)}\n")
             (folder / "predicted.npy").unlink(missing_ok=True)
     table = [summary(system, table_rows, runs) for system, runs in found.items()]
     limit = next((row["rows_per_second"] for row in table if row["system"] == "op-limit"), None)
