@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from models.feature import Feature
     from models.recipe import Recipe
 
-SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers")  # keys of [training] that weights depend on
+# Keys of [training] that weights depend on; the focal loss's are of what goes into its link, not of a logit.
+SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers", "loss", "focal_gamma")
 
 
 def why_unfit(recipe: Recipe, champion: Recipe) -> str | None:

@@ -11,6 +11,7 @@ from models.bundle import Scorer, save_serving, serving_model
 from models.calibration import Calibration
 from models.features import encode
 from models.focal import focal_link, inverse_focal_link
+from models.kinship import why_unfit
 from models.losses import focal_loss
 from models.network import build_network
 from models.standardize import NumericState
@@ -117,3 +118,9 @@ def test_the_served_graph_has_the_link_before_the_calibration(tmp_path):
     into_link = type(network)(network.input, network.get_layer("focal_link").input)
     without = calibration.apply(predict_logits(into_link, encoded.ids, encoded.numeric))
     assert np.abs(without - expected).max() > 0.01
+
+
+def test_weights_trained_under_the_focal_loss_do_not_start_a_run_of_another_loss():
+    assert why_unfit(recipe(), recipe(loss="focal")) == "its training.loss is focal, the recipe's cross_entropy"
+    assert "focal_gamma" in why_unfit(recipe(loss="focal"), recipe(loss="focal", focal_gamma=1.0))
+    assert why_unfit(recipe(loss="focal"), recipe(loss="focal")) is None
