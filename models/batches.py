@@ -15,13 +15,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.errors import DataRejectedError
+from models.head_rows import streaming_chance, with_heads
 from models.sampling import choose_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from models.factors import Factors
+    from models.head_rows import HeadFactors
     from models.stacked import Stacked
 
 RUN_ROWS = 64  # short enough that a batch of 2,048 mixes 32 places
@@ -34,7 +36,8 @@ class TrainingRows:
 
     ids: (n, fields) int32. numeric: (n, numbers) float32. label: (n,) uint8. day_index: (n,) int16, positions in the
     factors' days. confidence: (n,) float32, or None where each row counts fully. maturity: (n,) float32, the share F of
-    eventual outcomes that had landed, or None where all labels are final.
+    eventual outcomes that had landed, or None where all labels are final. heads: (n, heads) uint8, labels of the
+    recipe's heads, UNKNOWN where they are, or None where there are no heads or none of their labels is known.
     """
 
     ids: npt.NDArray[np.int32] | Stacked
@@ -43,10 +46,11 @@ class TrainingRows:
     day_index: npt.NDArray[np.int16]
     confidence: npt.NDArray[np.float32] | None = None
     maturity: npt.NDArray[np.float32] | None = None
+    heads: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         """Refuse no rows, and arrays of different lengths."""
-        arrays = (self.ids, self.numeric, self.label, self.day_index, self.confidence, self.maturity)
+        arrays = (self.ids, self.numeric, self.label, self.day_index, self.confidence, self.maturity, self.heads)
         lengths = [len(array) for array in arrays if array is not None]
         if len(set(lengths)) != 1 or not lengths[0]:
             msg = f"training rows: expected arrays of one length of at least 1, received lengths {lengths}."
@@ -63,7 +67,8 @@ class Batches:
 
     offset and label: (batch, 1) float32. sample_weight: (batch,) float32. count, rows: of one epoch. Which rows make
     which batch depends on the seed, the epoch and the batch's number alone, so that a stream can begin at any batch.
-    observed: whether labels are young, and `maturity` (batch, 1) stands among the inputs.
+    observed: whether labels are young, and `maturity` (batch, 1) stands among the inputs. labels: how many there are;
+    with heads, offset, label and weight are all (batch, labels), the main one first.
     """
 
     stream: Callable[[int, int], Any]  # epoch and first batch → tf.data.Dataset of the epoch's batches from there
@@ -72,6 +77,7 @@ class Batches:
     rows: int
     batch_rows: int
     observed: bool = False
+    labels: int = 1
 
     @property
     def dataset(self) -> Any:
@@ -79,11 +85,15 @@ class Batches:
         return self.stream(0, 0)
 
 
-def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: int) -> Batches:
+def make_batches(
+    rows: TrainingRows, factors: Factors, batch_rows: int, seed: int, heads: Sequence[HeadFactors] = ()
+) -> Batches:
     """Epochs over the rows, in orders that the seed decides.
 
-    Each row comes exactly once an epoch, unless the factors sample: then each epoch draws its own rows.
+    Each row comes exactly once an epoch, unless the factors sample: then each epoch draws its own rows. heads: of the
+    columns of rows.heads; where the rows have none, the heads learn nothing.
     """
+    heads = () if rows.heads is None else heads
 
     @lru_cache(maxsize=1)
     def order_of(epoch: int) -> BatchOrder:
@@ -99,10 +109,10 @@ def make_batches(rows: TrainingRows, factors: Factors, batch_rows: int, seed: in
         return {factors.days[day]: int(of_day) for day, of_day in zip(index, count, strict=True)}
 
     def stream(epoch: int, first: int) -> Any:
-        return _stream(rows, factors, order_of(epoch), first)
+        return _stream(rows, factors, order_of(epoch), first, heads)
 
     order = order_of(0)
-    return Batches(stream, days_of, order.batches, order.rows, batch_rows, rows.maturity is not None)
+    return Batches(stream, days_of, order.batches, order.rows, batch_rows, rows.maturity is not None, 1 + len(heads))
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -110,29 +120,30 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed if epoch == 0 else int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
-def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int) -> Any:
+def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int, heads: Sequence[HeadFactors]) -> Any:
     def read(number: int) -> tuple[npt.NDArray[Any], ...]:
         index = order.rows_of(int(number))
         day, label = rows.day_index[index], rows.label[index]
         confidence = None if rows.confidence is None else rows.confidence[index]
         maturity = () if rows.maturity is None else (rows.maturity[index][:, None],)
-        return (
-            rows.ids[index],
-            rows.numeric[index],
-            factors.offset(day, confidence)[:, None],
-            label.astype(np.float32)[:, None],
-            factors.weight(day, label, confidence),
-            *maturity,
-        )
+        main = (label.astype(np.float32), factors.offset(day, confidence), factors.weight(day, label, confidence))
+        if heads:
+            assert rows.heads is not None
+            chance = streaming_chance(factors, day, label)
+            more = [head.terms(rows.heads[index, place], day, confidence, chance) for place, head in enumerate(heads)]
+            labels, offset, weight = with_heads(main, more)
+        else:
+            labels, offset, weight = main[0][:, None], main[1][:, None], main[2]
+        return rows.ids[index], rows.numeric[index], offset, labels, weight, *maturity
 
     def as_tensors(number: Any) -> tuple[dict[str, Any], Any, Any]:
         types = (tf.int32, *[tf.float32] * (4 if rows.maturity is None else 5))
         ids, numeric, offset, label, weight, *maturity = tf.numpy_function(read, [number], types, stateful=False)
         ids.set_shape((None, rows.ids.shape[1]))
         numeric.set_shape((None, rows.numeric.shape[1]))
-        offset.set_shape((None, 1))
-        label.set_shape((None, 1))
-        weight.set_shape((None,))
+        offset.set_shape((None, 1 + len(heads)))
+        label.set_shape((None, 1 + len(heads)))
+        weight.set_shape((None, 1 + len(heads)) if heads else (None,))
         inputs = {"ids": ids, "numeric": numeric, "offset": offset}
         for share in maturity:  # one, or none
             share.set_shape((None, 1))

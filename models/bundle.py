@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from models.answers import PROBABILITY, probability_column
 from models.calibration import LOGIT_LIMIT, Calibration
 from models.device import prepare_device
 from models.errors import StorageError
 from models.features import FeatureEncoder, as_numbers, as_texts, as_times, column_of, raw_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
@@ -56,8 +57,10 @@ class CalibrationLayer(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "calibration": self.calibration.to_json()}
 
 
-def serving_model(network: keras.Model, recipe: Recipe, calibration: Calibration) -> keras.Model:
-    """Raw columns of the recipe's features, each (n,), → {"probability": (n,) float32}.
+def serving_model(
+    network: keras.Model, recipe: Recipe, calibration: Calibration, heads: Mapping[str, Calibration] | None = None
+) -> keras.Model:
+    """Raw columns of the features, each (n,), → {"probability": (n,) float32}, and "probability_KIND" of each head.
 
     Its inputs have the columns' names as `signature_names` writes them.
     """
@@ -66,8 +69,15 @@ def serving_model(network: keras.Model, recipe: Recipe, calibration: Calibration
     inputs = {names[column]: keras.Input((), dtype=dtype, name=names[column]) for column, dtype in dtypes.items()}
     features = [feature.model_dump() for feature in recipe.features]
     encoded = FeatureEncoder(features, name="features")({column: inputs[names[column]] for column in dtypes})
-    probability = CalibrationLayer(calibration.to_json(), name="calibration")(network(encoded))
-    return keras.Model(inputs, {"probability": keras.ops.squeeze(probability, axis=1)}, name="serving")
+    logit = network(encoded)
+    if not heads:
+        probability = CalibrationLayer(calibration.to_json(), name="calibration")(logit)
+        return keras.Model(inputs, {PROBABILITY: keras.ops.squeeze(probability, axis=1)}, name="serving")
+    answers = {}
+    for place, (name, own) in enumerate({"": calibration, **heads}.items()):
+        layer = CalibrationLayer(own.to_json(), name=f"calibration_{place}")
+        answers[probability_column(name)] = keras.ops.squeeze(layer(logit[:, place : place + 1]), axis=1)
+    return keras.Model(inputs, answers, name="serving")
 
 
 def signature_names(columns: Iterable[str]) -> dict[str, str]:
@@ -125,12 +135,22 @@ class Scorer:
 
         Raises DataRejectedError where a column can't be read as the model's type.
         """
-        probability = np.empty(len(table))
+        return self.score_all(table, batch_rows)[PROBABILITY]
+
+    def score_all(self, table: pa.Table, batch_rows: int = SCORING_ROWS) -> dict[str, npt.NDArray[np.float64]]:
+        """Every probability that the model answers, (n,) each, the label's own first."""
+        found = {name: np.empty(len(table)) for name in self.answers}
         for first in range(0, len(table), batch_rows):
             part = table.slice(first, batch_rows)
-            inputs = {name: self._input(part, name) for name in self._casts}
-            probability[first : first + len(part)] = self._answer(**inputs)["probability"].numpy()
-        return probability
+            answer = self._answer(**{name: self._input(part, name) for name in self._casts})
+            for name, probability in found.items():
+                probability[first : first + len(part)] = answer[name].numpy()
+        return found
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Names of the probabilities, the label's own first."""
+        return tuple(sorted(self._answer.structured_outputs))
 
     def _input(self, table: pa.Table, name: str) -> Any:
         column = self._columns[name]

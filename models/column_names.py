@@ -14,7 +14,7 @@ GIVEN = frozenset(
         *("landed_days_late", "day_index", "user_bucket", "kept_out", "label"),
     }
 )
-GIVEN_PREFIXES = ("_missing_", "_wrong_", "_time_", "_landing_", "_model_")
+GIVEN_PREFIXES = ("_head_", "_missing_", "_wrong_", "_time_", "_landing_", "_model_")
 
 
 def label_column(kind: str) -> str:

@@ -7,7 +7,7 @@ of people and of files alike. The hour matters: an evening's impression has had 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import ceil, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -71,7 +71,7 @@ class YoungRatio:
 
 def final_age(recipe: Recipe, channel: str, kind: str) -> int:
     """The age in days from which on the label of a channel and kind doesn't change."""
-    return ceil(recipe.channels[channel].windows_hours[kind] / 24) + recipe.landing.grace_days
+    return recipe.final_ages[channel][kind]
 
 
 def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str, kind: str) -> Maturity | None:

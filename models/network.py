@@ -16,9 +16,10 @@ from models.errors import UsageError
 from models.focal import FocalLink, inverse_focal_link
 from models.inputs import network_inputs
 from models.own_network import find_network, is_own
+from models.shared_layers import with_head_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from models.recipe import Recipe, Training
     from models.standardize import NumericState
@@ -103,13 +104,21 @@ def pairwise_products(embedded: Any) -> Any:
     return 0.5 * ops.sum(pairs[:, :-1], axis=1, keepdims=True)
 
 
-def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: float, seed: int) -> keras.Model:
-    """The untrained network: {ids (n, slots) int32, numeric (n, numbers) float32 raw} → logit (n, 1).
+def build_network(
+    recipe: Recipe,
+    numeric_state: NumericState,
+    base_log_odds: float,
+    seed: int,
+    head_log_odds: Sequence[float] | None = None,
+) -> keras.Model:
+    """The untrained network: {ids (n, slots) int32, numeric (n, numbers) float32 raw} → logits (n, 1 + heads).
 
-    Its output bias starts at the base log-odds, so that heavy weights needn't move it there. For the focal loss it ends
-    in that loss's link, so that its answer is the logit of a probability under either loss.
+    Its output biases start at the base log-odds, so that heavy weights needn't move them there; those of the heads at 0
+    where they aren't given. For the focal loss it ends in that loss's link, so that its answer is the logit of a
+    probability under either loss.
     """
     training = recipe.training
+    log_odds = (base_log_odds, *(head_log_odds or [0.0] * len(training.heads)))
     if training.loss == "focal":
         base_log_odds = float(inverse_focal_link(np.float32(base_log_odds), training.focal_gamma))
     width = 1 if training.network == "logistic_regression" else training.embedding_dim + 1
@@ -117,11 +126,14 @@ def build_network(recipe: Recipe, numeric_state: NumericState, base_log_odds: fl
     inputs, embedded, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
     if is_own(training.network):
         logit = _linked(_own_logit(embedded, standardized, training, base_log_odds), training)
-        own = keras.Model(inputs, logit, name="own_network")
-        _check_untrained(own, training.network)
-        return own
-    logit = NETWORKS[training.network](embedded, standardized, training, seeds, base_log_odds)
-    return keras.Model(inputs, _linked(logit, training), name=training.network)
+        _check_untrained(keras.Model(inputs, logit, name="own_network"), training.network)
+    else:
+        logit = _linked(NETWORKS[training.network](embedded, standardized, training, seeds, base_log_odds), training)
+    if training.heads:
+        shared = [_flattened(embedded, standardized)]
+        logit = with_head_logits(logit, inputs, shared, training.heads, log_odds, next(seeds))
+    name = "own_network" if is_own(training.network) else training.network
+    return keras.Model(inputs, logit, name=name)
 
 
 def _linked(logit: Any, training: Training) -> Any:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from models.column_names import name_mistakes
 from models.errors import UsageError
 from models.feature import Feature, sharing_mistakes
+from models.head import Head, head_mistakes
 from models.landing_contract import Columns, Landing
 from models.section import Name, Section
 from models.warm_start import WarmStart
@@ -123,6 +124,8 @@ class Training(Section):
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0  # of the focal loss; 0 is cross-entropy
+    heads: tuple[Head, ...] = ()  # further kinds of outcomes that are learnt beside the label
+    two_stages: bool = False  # all layers without class weights first, then the output layer alone with them
 
     @model_validator(mode="after")
     def _users_are_left_to_train_on(self) -> Self:
@@ -201,9 +204,15 @@ class Recipe(Section):
         if len(set(names)) != len(names):
             msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
             raise ValueError(msg)
-        for mistake in (*self._feature_mistakes(), *self._channel_mistakes(), *self._column_mistakes()):
+        for mistake in self._mistakes():
             raise ValueError(mistake)
         return self
+
+    def _mistakes(self) -> Iterator[str]:
+        yield from self._feature_mistakes()
+        yield from self._channel_mistakes()
+        yield from self._column_mistakes()
+        yield from self._head_mistakes()
 
     def _feature_mistakes(self) -> Iterator[str]:
         yield from sharing_mistakes(self.features)
@@ -236,6 +245,25 @@ class Recipe(Section):
         mapped = [name for name in Columns.model_fields if getattr(self.landing.columns, name)]
         more = [*(f.source for f in self.features), *self.validation.max_null_share, *self.validation.value_sets]
         return name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
+
+    def _head_mistakes(self) -> Iterator[str]:
+        training = self.training
+        if training.heads and self.inline_label:
+            yield "training.heads: expected labels from outcomes, received an inline label (landing.columns.label)"
+        elif training.heads and training.loss == "focal":
+            yield "training.loss: expected cross_entropy where there are training.heads, received 'focal'"
+        else:
+            oldest_days = self.maturity_days + training.validation_days + training.window_days - 1
+            yield from head_mistakes(training.heads, self.final_ages, oldest_days)
+
+    @property
+    def final_ages(self) -> dict[str, dict[str, int]]:
+        """Of each channel's kinds, the positive one first, the age in days from which on its label doesn't change."""
+        grace = self.landing.grace_days
+        return {
+            name: {kind: ceil(hours / 24) + grace for kind, hours in channel.windows_hours.items()}
+            for name, channel in self.channels.items()
+        }
 
     @property
     def inline_label(self) -> bool:

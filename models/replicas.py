@@ -63,6 +63,8 @@ def equal_parts(inputs: dict[str, Any], label: Any, weight: Any, replicas: int) 
         return tf.ensure_shape(whole, (replicas, None, *tensor.shape[1:]))
 
     scale = tf.cast(part * replicas, weight.dtype) / tf.cast(rows, weight.dtype)
-    kept = tf.where(index < rows, tf.gather(weight, tf.minimum(index, rows - 1)) * scale, 0.0)
+    there = tf.reshape(index < rows, [-1, *[1] * (len(weight.shape) - 1)])
+    kept = tf.where(there, tf.gather(weight, tf.minimum(index, rows - 1)) * scale, 0.0)
     parts = {name: cut(tensor) for name, tensor in inputs.items()}
-    return parts, cut(label), tf.ensure_shape(tf.reshape(kept, [replicas, part]), (replicas, None))
+    own = (replicas, None, *weight.shape[1:])
+    return parts, cut(label), tf.ensure_shape(tf.reshape(kept, [replicas, part, *weight.shape[1:]]), own)

@@ -19,7 +19,7 @@ from models.checkpoint import TrainingState, capture, restore
 from models.device import is_chief, prepare_device
 from models.errors import TrainingDivergedError
 from models.focal import inverse_focal_link
-from models.losses import FocalLoss, observed_logit
+from models.losses import CrossEntropyByLabel, FocalLoss, observed_logit
 from models.optimizer import make_optimizer
 from models.replicas import distributed, model_for
 from models.watch import FiniteBatches, Watch
@@ -128,11 +128,13 @@ class _Fit:
         self._network, self._batches, self._training = network, batches, training
         self._strategy, self._progress, self._checkpoints = strategy, progress, checkpoints
         # Outside of the scope: a model made within one draws a batch of its own to build itself, which is lost then.
-        self._model = _training_model(network, model_for(strategy), training, observed=batches.observed)
+        self._model = _training_model(
+            network, model_for(strategy), training, observed=batches.observed, labels=batches.labels
+        )
         with strategy.scope():
             self._model.compile(
                 optimizer=optimizer,
-                loss=_loss_of(training),
+                loss=_loss_of(training, batches.labels),
                 weighted_metrics=[FiniteBatches()],
                 # Keras can't take several steps at once from a stream that is spread over replicas.
                 steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else min(STEPS_PER_EXECUTION, batches.count),
@@ -205,8 +207,9 @@ def predict_logits(
     ids: npt.NDArray[np.int32],
     numeric: npt.NDArray[np.float32],
     batch_rows: int = 16_384,
+    column: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """Logits without weights, offset or calibration, (n,)."""
+    """Logits without weights, offset or calibration, (n,): of the label, or of the head in a later column."""
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
@@ -215,7 +218,7 @@ def predict_logits(
         ]
     )
     def forward(ids: Any, numeric: Any) -> Any:
-        return network({"ids": ids, "numeric": numeric}, training=False)[:, 0]
+        return network({"ids": ids, "numeric": numeric}, training=False)[:, column]
 
     logits = np.empty(len(ids), np.float32)
     for first in range(0, len(ids), batch_rows):
@@ -224,25 +227,32 @@ def predict_logits(
     return logits
 
 
-def _loss_of(training: Training) -> keras.losses.Loss:
+def _loss_of(training: Training, labels: int) -> keras.losses.Loss:
+    if labels > 1:
+        return CrossEntropyByLabel()
     if training.loss == "focal":
         return FocalLoss(training.focal_gamma)
     return keras.losses.BinaryCrossentropy(from_logits=True)
 
 
 def _training_model(
-    network: keras.Model, kind: type[keras.Model], training: Training, *, observed: bool
+    network: keras.Model, kind: type[keras.Model], training: Training, *, observed: bool, labels: int = 1
 ) -> keras.Model:
-    """The network's logit plus each row's offset: {ids, numeric, offset (n, 1)} → (n, 1).
+    """The network's logits plus each row's offsets: {ids, numeric, offset (n, labels)} → (n, labels).
 
     Of the focal loss, it is what has that sum as its log-odds.
     observed: labels are young, so the logit is that of a positive which has landed; inputs have maturity (n, 1) too.
+    labels: how many the batches have; the network's further heads take no part.
     """
     inputs = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in network.input.items()
     }
-    more = {name: keras.Input((1,), name=name) for name in ("offset", *(["maturity"] if observed else []))}
-    logit = observed_logit(network(inputs), more["maturity"]) if observed else network(inputs)
+    logit = network(inputs) if labels == network.output.shape[1] else network(inputs)[:, :labels]
+    more = {"offset": keras.Input((labels,), name="offset")}
+    if observed:
+        more["maturity"] = keras.Input((1,), name="maturity")
+        young = observed_logit(logit[:, :1], more["maturity"])
+        logit = young if labels == 1 else keras.ops.concatenate([young, logit[:, 1:]], axis=1)
     logit = logit + more["offset"]
     if training.loss == "focal":
         logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)

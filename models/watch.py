@@ -36,7 +36,7 @@ class FiniteBatches(keras.metrics.Metric):  # type: ignore[misc]
         """Add 1 for a batch with a finite loss, a replica's share where several share a batch."""
         loss = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(label, logit.dtype), logit)
         if sample_weight is not None:
-            loss *= tf.reshape(tf.cast(sample_weight, loss.dtype), (-1, 1))
+            loss *= tf.reshape(tf.cast(sample_weight, loss.dtype), (tf.shape(loss)[0], -1))
         finite = tf.cast(tf.math.is_finite(tf.reduce_sum(loss)), tf.float32)
         self.count.assign_add(finite / tf.distribute.get_strategy().num_replicas_in_sync)
 

@@ -16,11 +16,13 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.answers import PROBABILITY, probability_column
 from models.errors import UsageError
 from models.recipe import Recipe
 from models.verdict import Check
 from tasks import duck, layout
 from tasks.champion import Tenure, read_champions, take_over
+from tasks.evaluate_heads import head_column
 from tasks.layout import BUNDLE_FILE, CHALLENGER, SCORES_FILE, TRAINABLE
 from tasks.plan import RunPlan
 from tasks.slices import validation_rows
@@ -57,14 +59,18 @@ def check_serving(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> 
         if finished.returncode != 0:
             words = f"Serving from a fresh process: expected probabilities, received: {_last_line(finished.stderr)}"
             return Check("serving", None, TOLERANCE, passed=False, words=words)
-        served = pq.read_table(scores)["probability"].to_numpy()
+        answers = pq.read_table(scores)
     except subprocess.TimeoutExpired:
         words = f"Serving from a fresh process: expected an answer within {SERVING_TIMEOUT_SECONDS} s, received none."
         return Check("serving", None, TOLERANCE, passed=False, words=words)
     finally:
         sample.unlink(missing_ok=True)
     scores.unlink()
-    evaluated = pq.read_table(folder / SCORES_FILE, columns=["challenger"])["challenger"].to_numpy()[: len(rows)]
+    kinds = {"challenger": PROBABILITY}
+    kinds |= {head_column("challenger", h.kind): probability_column(h.kind) for h in recipe.training.heads}
+    scored = pq.read_table(folder / SCORES_FILE, columns=list(kinds)).slice(0, len(rows))
+    evaluated = np.stack([scored[column].to_numpy() for column in kinds], axis=1)
+    served = np.stack([answers[column].to_numpy() for column in kinds.values()], axis=1)  # (rows, 1 + heads)
     strange = served[len(rows) :]
     difference = float(np.abs(served[: len(rows)] - evaluated).max())
     answered = bool(((strange > 0) & (strange < 1)).all())

@@ -52,6 +52,7 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
         "warnings": [],
         "training": None,
         "metrics": {"challenger": None, "champion": None},
+        "heads": {},
         "verdict": None,
         "champion": None,
         "report": None,
@@ -102,6 +103,8 @@ def write_document(
             "champion": figures["metrics"].get("champion"),
             "constant": figures["metrics"].get("constant"),
         }
+        if figures.get("heads"):
+            document["heads"] = _heads(figures["heads"], _read(folder / WEIGHTS_FILE)["heads"], trained)
     _write(folder / RUN_FILE, document)
     _write(folder / DRIFT_FILE, _drift_json(drift))
     return document
@@ -122,6 +125,16 @@ def _cold_twin(folder: Path) -> dict[str, Any] | None:
     if failure:
         return {"behind": None, "words": f"The cold twin came to nothing: {failure}"}
     found: dict[str, Any] = _read(folder / EVALUATION_FILE)["cold_twin"]
+    return found
+
+
+def _heads(figures: dict[str, Any], weights: dict[str, Any], trained: dict[str, Any]) -> dict[str, Any]:
+    """Of each head its figures on V, on how many rows it was trained by which weights, and its calibration."""
+    found = {}
+    for kind, of_kind in figures.items():
+        keys = ("rows", "effective_sample_size", "effective_positives", "class_weight")
+        calibration = {key: trained["head_calibrations"][kind][key] for key in ("method", "rows", "positives")}
+        found[kind] = {**of_kind, "weights": {k: weights[kind][k] for k in keys}, "calibration": calibration}
     return found
 
 

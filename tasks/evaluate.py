@@ -12,17 +12,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.answers import PROBABILITY, probability_column
 from models.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
 from models.metrics import measure, reliability
 from models.recipe import Recipe
 from models.twin import compare_with_twin
 from models.verdict import JudgedRows
 from tasks import duck, layout
+from tasks.evaluate_heads import head_column, measure_heads
 from tasks.layout import CHALLENGER, COLD_TWIN, EVALUATION_FILE, SCORES_FILE, SERVING
 from tasks.model_process import ProgressOf
 from tasks.plan import RunPlan
 from tasks.progress import Report
-from tasks.slices import validation_rows
+from tasks.slices import HEAD_LABEL, validation_rows
 from tasks.store import Store
 from tasks.weigh import constant_rates
 
@@ -54,7 +56,7 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, p
             scored = pa.Table.from_batches(_score(batches, scorers, recipe, progress, rows))
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
-    evaluation = _figures(judged, recipe)
+    evaluation = {**_figures(judged, recipe), "heads": measure_heads(scored, recipe, plan)}
     if "cold_twin" in scorers:
         twin = scored["cold_twin"].to_numpy()
         evaluation["cold_twin"] = asdict(compare_with_twin(judged, twin, recipe.gate, recipe.training.seed))
@@ -106,8 +108,15 @@ def _score(
     value = ["value"] if recipe.landing.columns.value else []
     for batch in batches:
         table = pa.table(batch)
+        heads = recipe.training.heads
         kept = ["event_id", "label", "channel", "user_bucket", "day_index", *value]
-        scores = {name: pa.array(scorer.score(table)) for name, scorer in scorers.items()}
+        kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]
+        scores = {}
+        for name, scorer in scorers.items():
+            answers = scorer.score_all(table)
+            scores[name] = pa.array(answers[PROBABILITY])
+            columns = {head_column(name, head.kind): probability_column(head.kind) for head in heads}
+            scores |= {column: pa.array(answers[own]) for column, own in columns.items() if own in answers}
         columns = {name: table[name].combine_chunks() for name in kept} | {
             "campaign": table["_campaign"].combine_chunks()
         }

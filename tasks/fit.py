@@ -24,18 +24,23 @@ from models.carry import (
 )
 from models.device import choose_strategy
 from models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
+from models.head import UNKNOWN
 from models.network import build_network
 from models.rare_values import adapt_rare_values
+from models.shared_layers import frozen_below_output
 from models.stacked import chunks
 from models.standardize import NumericState, fit_numeric_state
 from models.trainable import Trainable, trainable_of
 from models.training import TrainingResult, optimizer_for, predict_logits, train
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from models.checkpoint import Checkpoints
     from models.factors import Factors
+    from models.head_rows import HeadFactors
     from models.recipe import Recipe, Training
     from models.stacked import Stacked
     from models.table_optimizer import TableOptimizer
@@ -58,6 +63,7 @@ class Fitted:
     state: NumericState
     calibration: Calibration
     result: TrainingResult
+    head_calibrations: dict[str, Calibration]
 
 
 def fit_network(
@@ -67,12 +73,17 @@ def fit_network(
     progress: Report,
     checkpoints: Checkpoints | None = None,
     donor: Donor | None = None,
+    *,
+    heads: Sequence[HeadFactors] = (),
+    representation: Factors | None = None,
 ) -> Fitted:
     """Fit the recipe's network on the slices of T; the device was prepared before.
 
-    donor: the champion that the weights start from, instead of from nothing. Raises TrainingDivergedError where the
-    loss or a logit is no number, ProcessDiedError where memory doesn't suffice, UsageError where the recipe freezes a
-    layer that isn't there.
+    donor: the champion that the weights start from, instead of from nothing. heads: of the recipe's. representation:
+    where there are two stages, what rows weigh in the first, in which all layers learn; in the second, the output
+    layers alone do, by `factors` (Kang et al. 2020, section 4.1). Raises TrainingDivergedError where the loss or a
+    logit is no number, ProcessDiedError where memory doesn't suffice, UsageError where the recipe freezes a layer that
+    isn't there.
     """
     training, strategy = recipe.training, choose_strategy()
     keras.utils.set_random_seed(training.seed)
@@ -83,19 +94,27 @@ def fit_network(
             training = _slower(training, recipe.warm_start.rate_share)
             state = carried_state(state, recipe.features, donor)
             base_log_odds = donor.trainable.base_log_odds or base_log_odds
-        batches = make_batches(rows.train, factors, training.batch_rows, training.seed)
-        stopping = _stopping_batches(rows.stop, factors, recipe)
+        first = representation or factors
+        batches = make_batches(rows.train, first, training.batch_rows, training.seed, heads)
+        stopping = _stopping_batches(rows.stop, first, recipe, heads)
         with strategy.scope():
-            network = build_network(recipe, state, base_log_odds, training.seed)
+            log_odds = [head.factors.base_log_odds for head in heads]
+            network = build_network(recipe, state, base_log_odds, training.seed, log_odds)
             check_layer_names(network, recipe.warm_start.freeze)
             known = rows.train.ids if rows.window_ids is None else rows.window_ids
             adapt_rare_values(network, chunks(known, CHUNK_ROWS))
             optimizer, carried = _started(network, batches, recipe, donor, rows, training)
         more = {"stopping": stopping, "checkpoints": checkpoints, "strategy": strategy, "optimizer": optimizer}
         result = train(network, batches, training, progress, **more)
+        if representation:
+            batches = make_batches(rows.train, factors, training.batch_rows, training.seed, heads)
+            stopping = _stopping_batches(rows.stop, factors, recipe, heads)
+            with frozen_below_output(network):
+                result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
         trainable = trainable_of(network, optimizer)
         network = _in_full_precision(network, recipe, state, base_log_odds)
-        return Fitted(network, trainable, carried, state, _calibrate(rows.calibrate, network), result)
+        calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
+        return Fitted(network, trainable, carried, state, calibration, result, of_heads)
     except tf.errors.ResourceExhaustedError as error:
         msg = (
             f"training: expected room for the model and a batch, received: {error.message.splitlines()[0]} "
@@ -126,11 +145,14 @@ def _slower(training: Training, share: float) -> Training:
 
 
 def logits_of(
-    network: keras.Model, ids: npt.NDArray[np.int32] | Stacked, numeric: npt.NDArray[np.float32] | Stacked
+    network: keras.Model,
+    ids: npt.NDArray[np.int32] | Stacked,
+    numeric: npt.NDArray[np.float32] | Stacked,
+    column: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """The network's answers to encoded rows, (n,), before calibration."""
+    """The network's answers to encoded rows, (n,), before calibration; those of a head by its column."""
     parts = zip(chunks(ids, CHUNK_ROWS), chunks(numeric, CHUNK_ROWS), strict=True)
-    return np.concatenate([predict_logits(network, *part) for part in parts])
+    return np.concatenate([predict_logits(network, *part, column=column) for part in parts])
 
 
 def _in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, base_log_odds: float) -> keras.Model:
@@ -142,7 +164,9 @@ def _in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState
     return copy
 
 
-def _stopping_batches(rows: TrainingRows | None, factors: Factors, recipe: Recipe) -> Batches | None:
+def _stopping_batches(
+    rows: TrainingRows | None, factors: Factors, recipe: Recipe, heads: Sequence[HeadFactors]
+) -> Batches | None:
     """The rows kept out to stop by, in their order, weighed as the others are; None for a single epoch."""
     training = recipe.training
     if training.epochs == 1:
@@ -153,7 +177,7 @@ def _stopping_batches(rows: TrainingRows | None, factors: Factors, recipe: Recip
             "training.stopping_share or training.calibration_days, or set training.epochs to 1."
         )
         raise DataRejectedError(msg)
-    return make_batches(rows, factors, training.batch_rows, training.seed)
+    return make_batches(rows, factors, training.batch_rows, training.seed, heads)
 
 
 def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
@@ -163,11 +187,31 @@ def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
     """
     if rows is None:
         return fit_calibration(np.empty(0, np.float32), np.empty(0, np.uint8))
-    logit = logits_of(network, rows.ids, rows.numeric)
+    logit = _finite(logits_of(network, rows.ids, rows.numeric))
+    return fit_calibration(logit, rows.label)
+
+
+def _calibrate_heads(
+    rows: TrainingRows | None, network: keras.Model, heads: Sequence[HeadFactors]
+) -> dict[str, Calibration]:
+    """Each head's own layer, on the rows of C whose label of its kind is final; without any, it changes nothing."""
+    found = {}
+    for place, head in enumerate(heads):
+        logit, label = np.empty(0, np.float32), np.empty(0, np.uint8)
+        if rows is not None and rows.heads is not None:
+            known = rows.heads[:, place] != UNKNOWN
+            logit = _finite(logits_of(network, rows.ids, rows.numeric, 1 + place))[known]
+            label = rows.heads[known, place]
+        found[head.kind] = fit_calibration(logit, label)
+    return found
+
+
+def _finite(logit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The logits; raises TrainingDivergedError where one is no number."""
     if unusable := int((~np.isfinite(logit)).sum()):
         msg = (
             f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "
             "Lower training.learning_rate and training.embedding_learning_rate."
         )
         raise TrainingDivergedError(msg)
-    return fit_calibration(logit, rows.label)
+    return logit

@@ -28,13 +28,13 @@ from tasks.stage_text import ROW
 from tasks.whole import appearing
 
 BATCH_ROWS = 200_000
-PROBABILITY = "probability"
 TARGETS = (".parquet", ".csv")
 
 
 def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> int:
     """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
 
+    Models with heads add a column `probability_KIND` for each.
     Columns are found under the landed names of the bundle's recipe, or else under ours (with our_names: under ours
     alone), and read as ingest reads them. Columns that the file lacks, nulls and unseen values are answered. Of JSON
     lines, the keys of the first hundred rows and those that the model reads are kept. A target appears whole or not at
@@ -49,7 +49,7 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
     description = json.loads((bundle / BUNDLE_FILE).read_text(encoding="utf-8"))
     recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
-        file = _read(connection, source, recipe, Path(scratch))
+        file = _read(connection, source, recipe, Path(scratch), scorer.answers)
         inputs = _inputs(file, recipe, scorer.columns, our_names=our_names)
         if not inputs:
             wanted, received = ", ".join(scorer.columns), ", ".join(file.columns) or "none"
@@ -64,7 +64,9 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
     return file.rows
 
 
-def _read(connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, scratch: Path) -> LandedFile:
+def _read(
+    connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, scratch: Path, answers: tuple[str, ...]
+) -> LandedFile:
     if not source.is_file():
         msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
         raise UsageError(msg)
@@ -82,8 +84,8 @@ def _read(connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, s
             f"row {first.row}: {first.reason}. Mend or remove them; nothing was written."
         )
         raise DataRejectedError(msg)
-    if PROBABILITY in file.columns:
-        msg = f"scoring {source}: expected no column {PROBABILITY!r}, which scoring adds, received one. Rename it."
+    if taken := [name for name in answers if name in file.columns]:
+        msg = f"scoring {source}: expected no column {taken[0]!r}, which scoring adds, received one. Rename it."
         raise DataRejectedError(msg)
     return file
 
@@ -112,7 +114,7 @@ def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
 
 def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows: int, target: Path) -> None:
     kept = [field for field in columns if not field.name.startswith("_model_")]
-    schema = pa.schema([*kept, pa.field(PROBABILITY, pa.float64())])
+    schema = pa.schema([*kept, *(pa.field(name, pa.float64()) for name in scorer.answers)])
     done = 0
     try:
         with (
@@ -123,7 +125,9 @@ def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows:
             for table in tables:
                 inputs = [name for name in table.column_names if name.startswith("_model_")]
                 given = table.select(inputs).rename_columns([name.removeprefix("_model_") for name in inputs])
-                answered = table.drop_columns(inputs).append_column(PROBABILITY, pa.array(scorer.score(given)))
+                answered = table.drop_columns(inputs)
+                for name, probability in scorer.score_all(given).items():
+                    answered = answered.append_column(name, pa.array(probability))
                 writer.write_table(answered.cast(schema))
                 done += len(table)
                 progress(done, rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from models.column_names import label_column
+from models.head import UNKNOWN, final_channels
 from tasks import duck
 from tasks.label import label_files
 
@@ -17,20 +19,34 @@ if TYPE_CHECKING:
     from tasks.store import Store
 
 USER_BUCKETS = 256
+HEAD_LABEL = "_head_"  # before a head's kind
 # Slices of T. CALIBRATE and STOP are users of its newest days, kept out of training; TRAINED is what a warm run's
 # champion has been trained on, or might have been.
 TRAIN, CALIBRATE, STOP, TRAINED = range(4)
 
 
 def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of T without those kept out, with `day_index`, the position of their day in plan.train."""
-    rows = _union(store, plan.train, lambda day: f"{_slice(plan, recipe, day)} AS kept_out")
+    """Rows of T without those kept out, with `head_labels` and `day_index`, the position of their day in plan.train."""
+
+    def more(day: date) -> str:
+        heads = "".join(f", {label} AS {name}" for name, label in head_labels(recipe, plan, day).items())
+        return f"{_slice(plan, recipe, day)} AS kept_out{heads}"
+
+    rows = _union(store, plan.train, more)
     return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {TRAIN}"
 
 
 def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none)."""
-    return _union(store, plan.validate, lambda _: _user_bucket(recipe))
+    """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none).
+
+    They have `head_labels` too.
+    """
+
+    def more(day: date) -> str:
+        heads = "".join(f", {label} AS {name}" for name, label in head_labels(recipe, plan, day).items())
+        return f"{_user_bucket(recipe)}{heads}"
+
+    return _union(store, plan.validate, more)
 
 
 def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
@@ -41,10 +57,23 @@ def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
 
 
 def labels_of(store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay) -> str:
-    """Of each row of a day of T its `label`, `confidence` and `slice`, in order."""
+    """Of each row of a day of T its `label`, `confidence`, `slice`, and `head_labels` or UNKNOWN, in order."""
     confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
     columns = f"label::UTINYINT AS label, {confidence} AS confidence, {_slice(plan, recipe, day.day)} AS slice"
+    for name, head in head_labels(recipe, plan, day.day).items():
+        columns += f", coalesce({head}, {UNKNOWN})::UTINYINT AS {name}"
     return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
+
+
+def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
+    """Of each head the column of its label, and its expression on a day: NULL where it is unknown or not final."""
+    found = {}
+    for head in recipe.training.heads:
+        final = final_channels(head, recipe.final_ages, (plan.day - day).days)
+        label = " * ".join(duck.name(label_column(kind)) for kind in (head.kind, head.after) if kind)
+        known = f"channel IN ({', '.join(map(duck.text, final))})" if final else "false"
+        found[duck.name(f"{HEAD_LABEL}{head.kind}")] = f"(CASE WHEN {known} THEN {label} END)::UTINYINT"
+    return found
 
 
 def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:

@@ -19,6 +19,7 @@ from models.trainable import save_trainable
 from models.verdict import Check
 from tasks.checkpoint import checkpoints_of
 from tasks.fit import fit_network
+from tasks.head_factors import head_factors, representation_factors
 from tasks.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINABLE, TRAINING_FILE
 from tasks.model_process import Compute, ProgressOf
 from tasks.plan import RunPlan
@@ -53,7 +54,8 @@ def train_challenger(
             checkpoints_of(compute.checkpoints, _fit_key(plan, device)) as checkpoints,
         ):
             donor = open_donor(store, plan.start.version) if plan.start.version else None
-            fitted = fit_network(rows, recipe, factors, progress, checkpoints, donor)
+            heads, plain = head_factors(folder, recipe), representation_factors(folder, recipe)
+            fitted = fit_network(rows, recipe, factors, progress, checkpoints, donor, heads=heads, representation=plain)
     except TrainingDivergedError as diverged:
         return Check("training", None, None, passed=False, words=str(diverged))
     finally:
@@ -64,13 +66,15 @@ def train_challenger(
         *(compute.device, device, result.rows, result.epochs, result.rows_per_second),
     )
     bundle = folder / CHALLENGER
-    save_serving(serving_model(fitted.network, recipe, calibration), bundle / SERVING)
+    head_calibrations = {kind: own.to_json() for kind, own in fitted.head_calibrations.items()}
+    save_serving(serving_model(fitted.network, recipe, calibration, fitted.head_calibrations), bundle / SERVING)
     save_trainable(fitted.trainable, bundle / TRAINABLE)
     description = {
         **plan.to_json(),
         "recipe": recipe.model_dump(mode="json"),
         "numeric_state": asdict(fitted.state),
         "calibration": calibration.to_json(),
+        "head_calibrations": head_calibrations,
         "columns": raw_columns(recipe.features),
         **({"kept_out": kept_out_json(plan.start, plan.days.calibrate[0])} if recipe.warm_start.enabled else {}),
     }
@@ -78,6 +82,7 @@ def train_challenger(
     trained = {
         "training": asdict(result),
         "calibration": calibration.to_json(),
+        "head_calibrations": head_calibrations,
         "start": {"words": plan.start.words, "carried": asdict(fitted.carried) if fitted.carried else None},
     }
     _write_json(folder / TRAINING_FILE, trained)

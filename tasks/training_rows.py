@@ -79,6 +79,9 @@ def _rows_of(
     confidence = None
     if recipe.landing.columns.confidence:
         confidence = make_map(scratch / f"confidence{number}.npy", np.float32, (len(ids),))
+    heads = None
+    if recipe.training.heads:
+        heads = make_map(scratch / f"heads{number}.npy", np.uint8, (len(ids), len(recipe.training.heads)))
     first = 0
     for index, (of_day, rows) in enumerate(zip(labels, chosen, strict=True)):
         wanted = slice(None) if rows is None else rows
@@ -86,8 +89,10 @@ def _rows_of(
         label[part], day_index[part] = of_day.label[wanted], max(0, index - earlier)
         if confidence is not None:
             confidence[part] = of_day.confidence[wanted]
+        if heads is not None:
+            heads[part] = of_day.heads[wanted]
         first = part.stop
-    return ids, numeric, label, day_index, confidence
+    return ids, numeric, label, day_index, confidence, None, heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +102,7 @@ class _Labels:
     label: npt.NDArray[np.uint8]
     confidence: npt.NDArray[np.float32]
     slice: npt.NDArray[np.uint8]
+    heads: npt.NDArray[np.uint8]  # (rows, heads)
 
 
 def _labels(store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scratch: Path) -> _Labels:
@@ -105,4 +111,6 @@ def _labels(store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scrat
     if len(found) != day.rows:
         msg = f"{day.path} under {store.root}: expected {day.rows:,} rows, received {len(found):,}. Restore it."
         raise StorageError(msg)
-    return _Labels(*(column.to_numpy() for column in found.columns))
+    label, confidence, of_slice, *heads = (column.to_numpy() for column in found.columns)
+    beside = np.stack(heads, axis=1) if heads else np.empty((len(label), 0), np.uint8)
+    return _Labels(label, confidence, of_slice, beside)

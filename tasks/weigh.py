@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,6 +16,7 @@ from models.factors import ClassMass, Factors, compute_factors
 from models.recipe import Recipe
 from models.weights import AUTO_MEANS
 from tasks import duck
+from tasks.head_factors import HEADS, REPRESENTATION, weigh_heads, without_classes
 from tasks.layout import WEIGHTS_FILE
 from tasks.plan import RunPlan
 from tasks.slices import training_rows
@@ -38,6 +39,7 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
     )
     with duck.connect(folder) as connection:
         counted = connection.sql(query).to_arrow_table()
+        heads = weigh_heads(connection, training_rows(store, plan, recipe), recipe, plan)
     columns: dict[str, npt.NDArray[np.generic]] = {name: counted[name].to_numpy() for name in counted.column_names}
     mass = ClassMass(
         columns["day_index"].astype("int64"),
@@ -51,7 +53,11 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
     factors = compute_factors(days, plan.data_through, mass, recipe.weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
     warnings = [asdict(caution) for caution in cautions_of(recipe, factors)]
-    text = json.dumps({**factors.to_json(), "constant_rate": _rates(totals), "warnings": warnings}, indent=1)
+    more: dict[str, Any] = {"constant_rate": _rates(totals), "warnings": warnings, HEADS: heads}
+    if recipe.training.two_stages:
+        plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))
+        more[REPRESENTATION] = plain.to_json()
+    text = json.dumps({**factors.to_json(), **more}, indent=1)
     (folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
     return factors
 
