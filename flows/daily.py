@@ -27,6 +27,7 @@ from tasks.model_stages import evaluate_models, train_challenger, train_cold_twi
 from tasks.plan import RunPlan, plan_run
 from tasks.registry import claim_root, current_champion, record_run
 from tasks.report import write_report, write_run_list
+from tasks.ship import ship_challenger
 from tasks.store import Store
 from tasks.take_in import catch_up
 from tasks.validate import rejection_error, validate_day
@@ -99,7 +100,8 @@ def _make_run(
         evaluate_models(store, recipe, plan, folder, models)
         serving = check_serving(store, recipe, plan, folder)
         verdict = judge_challenger(store, recipe, plan, folder, [serving])
-    write_document(folder, document, plan, drift, factors, verdict)
+        ship_challenger(store, recipe, plan, folder, verdict, models)
+    write_document(store, folder, document, plan, drift, factors, verdict)
     write_report(store, recipe, plan, folder)
 
 

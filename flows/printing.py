@@ -78,6 +78,7 @@ def run(document: dict[str, Any]) -> None:
             console.print(f"[yellow]to know[/yellow] {escape(words)}")
     if document.get("not_deployed"):
         console.print(f"[yellow]not put into service[/yellow]: {escape(document['not_deployed'])}")
+    _line(f"serves   {escape(document['serves']['words'])}")
     # A recorded document names the champion that the challenger met; `daily` names the one in service.
     role = "champion" if "recorded" in document else "against "
     for name, value in (
@@ -154,8 +155,10 @@ def models(document: dict[str, Any]) -> None:
 
 def status(document: dict[str, Any]) -> None:
     """The root at a glance."""
-    for name in ("root", "recipe", "champion", "champion_data_through", "newest_day"):
-        _line(f"{name.replace('_', ' '):22}{escape(document[name] or 'none')}")
+    age = document["champion_data_age_days"]
+    shown = {**document, "champion_data_age": None if age is None else f"{age} day{'' if age == 1 else 's'}"}
+    for name in ("root", "recipe", "champion", "champion_data_through", "newest_day", "champion_data_age"):
+        _line(f"{name.replace('_', ' '):22}{escape(shown[name] or 'none')}")
     for day in document["rejected_days"]:
         _line(f"{day['date']}  [red]data rejected[/red]  {escape(day['reason'])}")
     runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)

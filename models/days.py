@@ -41,6 +41,11 @@ class DayPlan:
         return replace(self, train=train, calibrate=calibrate)
 
     @property
+    def fresh(self) -> tuple[date, ...]:
+        """The days after the cut, D included: what the served model goes through where the recipe ships it fresh."""
+        return day_range(self.cut + timedelta(days=1), self.day)
+
+    @property
     def all_days(self) -> tuple[date, ...]:
         """Every event day that the run may read, oldest first, D included."""
         return day_range(self.train[0], self.day)

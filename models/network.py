@@ -21,7 +21,8 @@ from models.shared_layers import with_head_logits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from models.recipe import Recipe, Training
+    from models.learning import Training
+    from models.recipe import Recipe
     from models.standardize import NumericState
 
     # (embedded ids (batch, fields, dim + 1), numbers (batch, 2 · numbers), recipe, seeds, bias) → logit (batch, 1)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from models.table_optimizer import TableOptimizer, has_gradient
 
 if TYPE_CHECKING:
-    from models.recipe import Training
+    from models.learning import Training
 
 WARM_UP_SHARE = 0.05  # of the steps
 FINAL_RATE_SHARE = 0.01  # a rate that doesn't fall leaves the intercept wandering by several per cent

@@ -13,7 +13,7 @@ from models.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from models.recipe import Training
+    from models.learning import Training
 
     # (embedded ids (batch, fields, dim + 1), numbers (batch, columns), training) → logit (batch, 1)
     OwnNetwork = Callable[[Any, Any, Training], Any]

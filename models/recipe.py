@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from models.column_names import name_mistakes
 from models.errors import UsageError
 from models.feature import Feature, sharing_mistakes
-from models.head import Head, head_mistakes
+from models.head import head_mistakes
 from models.landing_contract import Columns, Landing
+from models.learning import Training
 from models.section import Name, Section
 from models.warm_start import WarmStart
 from models.weighting import Weights
@@ -37,20 +37,11 @@ def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
-def _known_network(name: str) -> str:
-    if name not in SHIPPED_NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
-        msg = f"expected {', '.join(SHIPPED_NETWORKS)} or package.module:function"
-        raise ValueError(msg)
-    return name
-
-
-SHIPPED_NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
 WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
 ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
-MAX_KEPT_OUT = 0.7  # of the newest training days' users
 
 
 class Cost(Section):
@@ -97,48 +88,6 @@ class Channel(Section):
         return self
 
 
-class Training(Section):
-    """Which days, which network, how it learns."""
-
-    window_days: Annotated[int, Field(ge=1, le=400)] = 14
-    validation_days: Annotated[int, Field(ge=1, le=28)] = 1
-    calibration_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    calibration_days: Annotated[int, Field(ge=1)] = 7
-    network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
-    embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
-    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
-    cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
-    batch_rows: Annotated[int, Field(ge=1)] = 4096  # of all replicas together
-    epochs: Annotated[int, Field(ge=1, le=100)] = 1  # at most; more than one stops early
-    stopping_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of users, kept out to stop by, where epochs > 1
-    patience: Annotated[int, Field(ge=1)] = 1  # epochs without a lower loss on that slice before training stops
-    precision: Literal["float32", "mixed"] = "float32"  # mixed: hidden layers compute in bfloat16
-    learning_rate: Positive = 0.002
-    embedding_learning_rate: Positive = 0.05
-    embedding_initial_accumulator: Positive = (
-        0.1  # row-wise Adagrad's start: the larger, the gentler a row's first steps
-    )
-    min_positives: Annotated[int, Field(ge=1)] = 100  # effective, after recency; fewer: nothing is trained
-    seed: int = 7
-    embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
-    embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0  # of the focal loss; 0 is cross-entropy
-    heads: tuple[Head, ...] = ()  # further kinds of outcomes that are learnt beside the label
-    two_stages: bool = False  # all layers without class weights first, then the output layer alone with them
-
-    @model_validator(mode="after")
-    def _users_are_left_to_train_on(self) -> Self:
-        kept_out = self.calibration_share + (self.stopping_share if self.epochs > 1 else 0)
-        if kept_out > MAX_KEPT_OUT:
-            msg = (
-                f"expected calibration_share and stopping_share to keep out at most {MAX_KEPT_OUT} of the newest "
-                f"days' users together, received {kept_out:g}"
-            )
-            raise ValueError(msg)
-        return self
-
-
 class Validation(Section):
     """Hygiene of a day; a day that fails one of these is rejected until somebody accepts it."""
 
@@ -169,6 +118,7 @@ class Gate(Section):
     max_channel_cost_delta_per_1000: Annotated[float, Field(ge=0)]
     max_log_loss_delta: Annotated[float, Field(ge=0)] = 0.001
     calibration_ratio: Bounds = (0.8, 1.25)
+    max_churn: Positive = 0.5  # mean move of the log-odds by the fresh pass; more: the evaluated model serves
     min_rows: Annotated[int, Field(ge=1)] = 5000
     min_positives: Annotated[int, Field(ge=1)] = 200
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
@@ -250,6 +200,8 @@ class Recipe(Section):
         training = self.training
         if training.heads and self.inline_label:
             yield "training.heads: expected labels from outcomes, received an inline label (landing.columns.label)"
+        elif training.heads and training.ship == "fresh":
+            yield "training.ship: expected evaluated where there are training.heads, received 'fresh'"
         elif training.heads and training.loss == "focal":
             yield "training.loss: expected cross_entropy where there are training.heads, received 'focal'"
         else:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from models.batches import Batches
     from models.checkpoint import Checkpoints
-    from models.recipe import Training
+    from models.learning import Training
     from models.table_optimizer import TableOptimizer
 
     Progress = Callable[[int, int], None]  # rows done, rows in all

@@ -13,7 +13,11 @@ from tasks.store import Ref, Store
 
 @dataclass(frozen=True)
 class Tenure:
-    """One entry of the champion's history: a version that came into service, and how."""
+    """One entry of the champion's history: a version that came into service, and how.
+
+    data_through: of what was judged, also where its fresh twin serves, which has seen more. So champions that were
+    shipped fresh and those that were not age alike, and one may follow the other.
+    """
 
     version: str
     run_day: str

@@ -23,30 +23,32 @@ from models.verdict import Check
 from tasks import duck, layout
 from tasks.champion import Tenure, read_champions, take_over
 from tasks.evaluate_heads import head_column
-from tasks.layout import BUNDLE_FILE, CHALLENGER, SCORES_FILE, TRAINABLE
+from tasks.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_THROUGH, SCORES_FILE, TRAINABLE
 from tasks.plan import RunPlan
-from tasks.slices import validation_rows
+from tasks.slices import serving_sample
 from tasks.store import Store
 
-SAMPLE_ROWS = 1000
 TOLERANCE = 1e-6
 SERVING_TIMEOUT_SECONDS = 300
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @task(cache_policy=NO_CACHE)
-def check_serving(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Check:
-    """Whether a fresh process that has only the bundle answers a sample of V with the evaluation's numbers.
+def check_serving(
+    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, bundle: str = CHALLENGER, expected: str = SCORES_FILE
+) -> Check:
+    """Whether a new process that has only the bundle answers a sample of V with the numbers expected of it.
+
+    expected: a file with them, that of the evaluation for the challenger.
 
     The sample holds unseen and missing values beside real rows; those must be answered with a probability too.
     """
     sample = folder / "serving_sample.parquet"
     scores = folder / "serving_scores.parquet"
-    query = f"SELECT * FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
     with duck.connect(folder) as connection:
-        rows = connection.sql(query).to_arrow_table()
+        rows = connection.sql(serving_sample(store, plan, recipe)).to_arrow_table()
     pq.write_table(pa.concat_tables([rows, _strange_rows(rows)]), sample)
-    command = [sys.executable, "-m", "tasks.score", str(folder / CHALLENGER), str(sample), str(scores)]
+    command = [sys.executable, "-m", "tasks.score", str(folder / bundle), str(sample), str(scores)]
     try:
         finished = subprocess.run(  # noqa: S603 - our own module
             command,
@@ -68,7 +70,7 @@ def check_serving(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> 
     scores.unlink()
     kinds = {"challenger": PROBABILITY}
     kinds |= {head_column("challenger", h.kind): probability_column(h.kind) for h in recipe.training.heads}
-    scored = pq.read_table(folder / SCORES_FILE, columns=list(kinds)).slice(0, len(rows))
+    scored = pq.read_table(folder / expected, columns=list(kinds)).slice(0, len(rows))
     evaluated = np.stack([scored[column].to_numpy() for column in kinds], axis=1)
     served = np.stack([answers[column].to_numpy() for column in kinds.values()], axis=1)  # (rows, 1 + heads)
     strange = served[len(rows) :]
@@ -95,7 +97,8 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
         raise UsageError(msg)
     description = json.loads((run / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
     _publish_bundle(store, run, description)
-    tenure = Tenure(run_id, description["day"], description["data_through"], action, reason, now.isoformat())
+    judged_through = description.get(EVALUATED_THROUGH, description["data_through"])
+    tenure = Tenure(run_id, description["day"], judged_through, action, reason, now.isoformat())
     refusal = take_over(store, tenure)
     if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now
         _publish_bundle(store, run, description)
@@ -107,7 +110,7 @@ def _publish_bundle(store: Store, run: Path, description: dict[str, Any]) -> Non
     path = layout.model_object(description["run_id"])
     if store.manifest(path) is None:
         meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
-        meta |= {"recipe_digest": description["recipe_digest"], "code": description["code"]}
+        meta |= {key: description[key] for key in (EVALUATED_THROUGH, "recipe_digest", "code") if key in description}
         with store.writing(path, meta) as folder:
             what_serves = shutil.ignore_patterns(TRAINABLE)
             shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True, ignore=what_serves)

@@ -20,6 +20,7 @@ from tasks.layout import (
     COLD_TWIN,
     DRIFT_FILE,
     EVALUATION_FILE,
+    FRESH_FILE,
     MATURITY_FILE,
     REPORT_FILE,
     RUN_FILE,
@@ -27,6 +28,7 @@ from tasks.layout import (
     WEIGHTS_FILE,
 )
 from tasks.plan import RunPlan
+from tasks.ship import describe_served
 from tasks.store import Store
 from tasks.validate import ValidatedDay
 
@@ -54,6 +56,8 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
         "metrics": {"challenger": None, "champion": None},
         "heads": {},
         "verdict": None,
+        "serves": None,
+        "fresh": None,
         "champion": None,
         "report": None,
     }
@@ -61,7 +65,13 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
 
 @task(cache_policy=NO_CACHE)
 def write_document(
-    folder: Path, document: dict[str, Any], plan: RunPlan, drift: DriftReport, factors: Factors | None, verdict: Verdict
+    store: Store,
+    folder: Path,
+    document: dict[str, Any],
+    plan: RunPlan,
+    drift: DriftReport,
+    factors: Factors | None,
+    verdict: Verdict,
 ) -> dict[str, Any]:
     """Complete the day's document with what the run made, write run.json and drift.json into the run's folder."""
     document = {
@@ -86,6 +96,9 @@ def write_document(
         }
     if (folder / WEIGHTS_FILE).exists():
         document["warnings"] = _read(folder / WEIGHTS_FILE)["warnings"]
+    document["serves"] = describe_served(store, plan, verdict, folder)
+    if (folder / FRESH_FILE).exists():
+        document["fresh"] = _read(folder / FRESH_FILE)
     if (folder / MATURITY_FILE).exists():
         found = _read(folder / MATURITY_FILE)
         curves = [{key: curve[key] for key in ("channel", "kind", "days", "overall")} for curve in found["curves"]]

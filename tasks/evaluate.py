@@ -20,7 +20,7 @@ from models.twin import compare_with_twin
 from models.verdict import JudgedRows
 from tasks import duck, layout
 from tasks.evaluate_heads import head_column, measure_heads
-from tasks.layout import CHALLENGER, COLD_TWIN, EVALUATION_FILE, SCORES_FILE, SERVING
+from tasks.layout import CHALLENGER, COLD_TWIN, EVALUATED, EVALUATED_THROUGH, EVALUATION_FILE, SCORES_FILE, SERVING
 from tasks.model_process import ProgressOf
 from tasks.plan import RunPlan
 from tasks.progress import Report
@@ -42,7 +42,7 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, p
     scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
     champion = fair_champion(store, plan)
     if champion is not None:
-        scorers["champion"] = Scorer(champion / SERVING)
+        scorers["champion"] = Scorer(champion[0])
     if (folder / COLD_TWIN / CHALLENGER).is_dir():
         scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
@@ -57,32 +57,51 @@ def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, p
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
     evaluation = {**_figures(judged, recipe), "heads": measure_heads(scored, recipe, plan)}
+    if champion is not None:
+        evaluation["champion_data_through"] = champion[1]
     if "cold_twin" in scorers:
         twin = scored["cold_twin"].to_numpy()
         evaluation["cold_twin"] = asdict(compare_with_twin(judged, twin, recipe.gate, recipe.training.seed))
     (folder / EVALUATION_FILE).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
 
 
-def fair_champion(store: Store, plan: RunPlan) -> Path | None:
-    """The champion's bundle, None where there is none or where it has seen rows of V."""
-    if plan.champion is None:
+def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
+    """The champion's SavedModel that has not seen V, and the day through which it has seen data.
+
+    What serves, or else its evaluated twin. None where there is no champion, or where both have seen V.
+    """
+    seen = _seen_by_champion(store, plan)
+    unseeing = [(name, through) for name, through in seen.items() if through < str(plan.validate[0].day)]
+    if plan.champion is None or not unseeing:
         return None
     folder = store.open(layout.model_object(plan.champion.version))
-    if folder is None or unfairness(store, plan):
-        return None
-    return folder
+    name, through = unseeing[0]
+    return (folder / name, through) if folder else None
 
 
 def unfairness(store: Store, plan: RunPlan) -> str | None:
     """Why the champion can't be scored on V, None where it can or where there is none."""
     if plan.champion is None:
         return None
-    manifest = store.manifest(layout.model_object(plan.champion.version))
-    if manifest is None:
+    seen, first = _seen_by_champion(store, plan), str(plan.validate[0].day)
+    if not seen:
         return f"expected its bundle under {layout.MODELS}/, received none"
-    seen: str = manifest["data_through"]
-    first = str(plan.validate[0].day)
-    return None if seen < first else f"expected data through a day before {first}, received {seen}: it has seen V"
+    if any(through < first for through in seen.values()):
+        return None
+    received = " and ".join(f"{through} ({_ROLES[name]})" for name, through in seen.items())
+    return f"expected data through a day before {first}, received {received}: it has seen V"
+
+
+_ROLES = {SERVING: "what serves", EVALUATED: "its evaluated twin"}
+
+
+def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
+    """The newest day that each model of the champion's bundle has seen, what serves first; empty without a bundle."""
+    manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
+    if manifest is None:
+        return {}
+    seen = {SERVING: manifest["data_through"]}
+    return seen | ({EVALUATED: manifest[EVALUATED_THROUGH]} if EVALUATED_THROUGH in manifest else {})
 
 
 def judged_rows(scored: pa.Table, constant_rate: dict[str, float] | None) -> JudgedRows:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoints
     from models.factors import Factors
     from models.head_rows import HeadFactors
-    from models.recipe import Recipe, Training
+    from models.learning import Training
+    from models.recipe import Recipe
     from models.stacked import Stacked
     from models.table_optimizer import TableOptimizer
     from tasks.progress import Report
@@ -112,7 +113,7 @@ def fit_network(
             with frozen_below_output(network):
                 result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
         trainable = trainable_of(network, optimizer)
-        network = _in_full_precision(network, recipe, state, base_log_odds)
+        network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
         return Fitted(network, trainable, carried, state, calibration, result, of_heads)
     except tf.errors.ResourceExhaustedError as error:
@@ -155,7 +156,7 @@ def logits_of(
     return np.concatenate([predict_logits(network, *part, column=column) for part in parts])
 
 
-def _in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, base_log_odds: float) -> keras.Model:
+def in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, base_log_odds: float) -> keras.Model:
     """The trained network as it is calibrated and served: in float32, whatever it was trained in, outside a scope."""
     training = recipe.training
     plain = recipe.model_copy(update={"training": training.model_copy(update={"precision": "float32"})})

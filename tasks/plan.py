@@ -28,6 +28,7 @@ class RunPlan:
     """The inputs of one run. `excluded`: days of the plan that are left out, and why.
 
     train: days of T that are trained on; all of its accepted ones but in a run that starts from the champion.
+    fresh: the days after the cut, D included, where the recipe ships models fresh; their labels are young.
     """
 
     day: date
@@ -39,6 +40,7 @@ class RunPlan:
     champion: Tenure | None
     recipe_digest: str
     code: str
+    fresh: tuple[LabelledDay, ...] = ()
     start: Start = COLD
 
     @property
@@ -50,6 +52,11 @@ class RunPlan:
     def data_through(self) -> date:
         """The newest event day that training reads."""
         return self.train[-1].day
+
+    @property
+    def fresh_pass(self) -> RunPlan:
+        """The same run, its days after the cut instead of T."""
+        return replace(self, train=self.fresh, start=COLD)
 
     @property
     def calibrate(self) -> tuple[LabelledDay, ...]:
@@ -76,7 +83,7 @@ class RunPlan:
             "train_through": str(self.data_through),
             "days": self.days_json(),
             "excluded": self.excluded,
-            "labels": [day.path for day in (*self.window, *self.validate)],
+            "labels": list(dict.fromkeys(day.path for day in (*self.window, *self.validate, *self.fresh))),
             "champion": self.champion.version if self.champion else None,
             "recipe_digest": self.recipe_digest,
             "code": self.code,
@@ -94,18 +101,21 @@ def plan_run(
 ) -> RunPlan:
     """Choose the accepted days, label them as of `day` side by side, name the run. `forced_at` makes a name of its own.
 
-    days: instead of those that a run for `day` has.
-    Raises DataRejectedError where no accepted day is left to train on or to validate on, UsageError where the recipe
-    names a network that isn't there.
+    days: instead of those that a run for `day` has; then nothing is shipped fresh. Raises DataRejectedError where no
+    accepted day is left to train on or to validate on, UsageError where the recipe names a network that isn't there.
     """
     code = code_of(recipe)  # first: a network that isn't there needn't wait for labels
+    wanted_fresh = recipe.training.ship == "fresh" and days is None
     days = days or plan_days(day, recipe)
-    excluded = _excluded(store, days, problems)
-    labels = _label(store, recipe, [d for d in (*days.train, *days.validate) if str(d) not in excluded], day, fan_out)
+    fresh_days = days.fresh if wanted_fresh else ()
+    read = tuple(dict.fromkeys((*days.train, *days.validate, *fresh_days)))
+    excluded = _excluded(store, read, problems)
+    labels = _label(store, recipe, [d for d in read if str(d) not in excluded], day, fan_out)
     excluded |= {str(wanted): "no impressions of that day" for wanted, labelled in labels.items() if not labelled.rows}
     labels = {wanted: labelled for wanted, labelled in labels.items() if labelled.rows}
     train = tuple(labels[wanted] for wanted in days.train if wanted in labels)
     validate = tuple(labels[wanted] for wanted in days.validate if wanted in labels)
+    fresh = tuple(labels[wanted] for wanted in fresh_days if wanted in labels)
     for purpose, wanted, found in (("train", days.train, train), ("validate", days.validate, validate)):
         if not found:
             reasons = "; ".join(f"{d}: {excluded[str(d)]}" for d in wanted[-3:])
@@ -118,6 +128,7 @@ def plan_run(
     inputs = [
         [day.path for day in train],
         [day.path for day in validate],
+        [day.path for day in fresh],
         recipe.digest,
         code,
         champion.version if champion else None,
@@ -126,7 +137,7 @@ def plan_run(
     run_id = f"{day}-{digest_of(inputs)[:8]}"
     start = choose_start(store, recipe, champion, train, code)
     train = train[len(start.earlier) :]
-    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code, start)
+    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code, fresh, start)
 
 
 def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out: FanOut) -> dict[date, LabelledDay]:
@@ -140,9 +151,9 @@ def _label_on(store: Store, recipe: Recipe, as_of: date, day: date) -> LabelledD
     return label_day.fn(store, recipe, day, as_of)
 
 
-def _excluded(store: Store, days: DayPlan, problems: dict[str, str]) -> dict[str, str]:
+def _excluded(store: Store, days: tuple[date, ...], problems: dict[str, str]) -> dict[str, str]:
     excluded: dict[str, str] = {}
-    for wanted in (*days.train, *days.validate):
+    for wanted in days:
         validated = load_validated_day(store, wanted)
         if str(wanted) in problems:
             excluded[str(wanted)] = problems[str(wanted)]

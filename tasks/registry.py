@@ -88,12 +88,12 @@ def list_models(store: Store) -> list[dict[str, Any]]:
         document = load_document(store, path)
         if document["training"] is None:
             continue
-        run_id = document["run_id"]
+        run_id, promoted = document["run_id"], document["verdict"]["decision"] == "promote"
         rows.append(
             {
                 "version": run_id,
                 "date": document["date"],
-                "data_through": document["data_through"],
+                "data_through": document["serves"]["data_through"] if promoted else document["data_through"],
                 "decision": document["verdict"]["decision"],
                 "state": _state(champions, run_id),
                 "cost_per_1000": document["metrics"]["challenger"]["cost_per_1000"],
@@ -114,6 +114,7 @@ def describe_status(store: Store) -> dict[str, Any]:
     """The root at a glance: champion, newest landing day, days that wait for somebody, newest runs."""
     name = store.read_ref(layout.name_ref())
     champion = read_champions(store).current
+    served = store.manifest(layout.model_object(champion.version)) if champion else None
     rejected = []
     for ref_name in store.list_refs("accepted"):
         ref = store.read_ref(ref_name)
@@ -123,12 +124,16 @@ def describe_status(store: Store) -> dict[str, Any]:
     days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs("runs")][-7:]
     recorded = [recorded_run(store, date.fromisoformat(day)) for day in reversed(days)]
     runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
+    newest = landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None
+    through = served["data_through"] if served else None
+    age = (date.fromisoformat(newest) - date.fromisoformat(through)).days if newest and through else None
     return {
         "root": store.root,
         "recipe": name.value["current"] if name else None,
         "champion": champion.version if champion else None,
-        "champion_data_through": champion.data_through if champion else None,
-        "newest_day": landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None,
+        "champion_data_through": through,  # of what serves
+        "newest_day": newest,
+        "champion_data_age_days": age,
         "rejected_days": rejected,
         "runs": [
             {key: run[key] for key in ("date", "run_id", "alerts", "report")}

@@ -39,7 +39,7 @@ class PlannedDay:
     """One day between the window's first and the run's own: what it did in this run, and why."""
 
     day: date
-    role: str  # train, calibrate, validate, excluded, waiting
+    role: str  # train, calibrate, validate, fresh, excluded, waiting
     words: str
     rows: int | None = None
     positives: int | None = None
@@ -60,6 +60,7 @@ def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> N
         recipe=recipe,
         recipe_json=recipe.model_dump_json(indent=2),
         opponent=opponent_of(evaluation) if evaluation else None,
+        champion_data_through=evaluation.get("champion_data_through") if evaluation else None,
         compared=compare(evaluation, recipe) if evaluation else [],
         reliability=_reliability(evaluation) if evaluation else None,
         cost_curves=_cost_curves(evaluation, recipe) if evaluation else {},
@@ -98,7 +99,7 @@ def write_run_list(store: Store, champion: str | None) -> None:
 def planned_days(plan: RunPlan) -> list[PlannedDay]:
     """What each day did in the run, oldest first."""
     final = plan.days.maturity_days
-    labelled = {day.day: day for day in (*plan.train, *plan.validate)}
+    labelled = {day.day: day for day in (*plan.fresh, *plan.train, *plan.validate)}
     result = []
     for day in plan.days.all_days:
         if str(day) in plan.excluded:
@@ -110,7 +111,9 @@ def planned_days(plan: RunPlan) -> list[PlannedDay]:
             rows, positives = labelled[day].rows, labelled[day].positives
             role, words = "train", "trains"
             if day in plan.days.validate:
-                role, words = "validate", "judges both models"
+                role, words = "validate", "judges both models" + (", then trains the fresh one" if plan.fresh else "")
+            elif day in plan.days.fresh:
+                role, words = "fresh", "trains the fresh model with the labels that have landed so far"
             elif day in plan.days.calibrate:
                 role, words = "calibrate", "trains; a share of its users is kept for calibration"
             result.append(PlannedDay(day, role, words, rows, positives))

@@ -11,18 +11,21 @@ from tasks import duck
 from tasks.label import label_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from models.recipe import Recipe
     from tasks.label import LabelledDay
     from tasks.plan import RunPlan
     from tasks.store import Store
 
+    Shares = tuple[float | None, ...]  # F in each of 24 hours
+
 USER_BUCKETS = 256
 HEAD_LABEL = "_head_"  # before a head's kind
+SAMPLE_ROWS = 1000
 # Slices of T. CALIBRATE and STOP are users of its newest days, kept out of training; TRAINED is what a warm run's
-# champion has been trained on, or might have been.
-TRAIN, CALIBRATE, STOP, TRAINED = range(4)
+# champion has been trained on, or might have been; LEFT_OUT, after the cut, are rows too young to say anything.
+TRAIN, CALIBRATE, STOP, TRAINED, LEFT_OUT = range(5)
 
 
 def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
@@ -56,10 +59,29 @@ def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
     return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
 
 
-def labels_of(store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay) -> str:
-    """Of each row of a day of T its `label`, `confidence`, `slice`, and `head_labels` or UNKNOWN, in order."""
+def serving_sample(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """The rows of V by which the serving check is made, in an order that is always the same."""
+    return f"SELECT * FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
+
+
+def labels_of(
+    store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay, shares: Mapping[str, Shares] | None = None
+) -> str:
+    """Of each row of a day its `label`, `confidence`, `maturity`, `slice`, and `head_labels` or UNKNOWN, in order.
+
+    shares: F of each channel and hour on this day, where its labels are young; rows of which none is known are no
+    slice's. Without them all labels are final.
+    """
     confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
-    columns = f"label::UTINYINT AS label, {confidence} AS confidence, {_slice(plan, recipe, day.day)} AS slice"
+    maturity, place = "1.0::FLOAT", _slice(plan, recipe, day.day)
+    if shares is not None:
+        cases = " ".join(
+            f"WHEN {duck.text(name)} THEN [{', '.join(map(_number, hours))}]" for name, hours in shares.items()
+        )
+        maturity = f"(CASE channel {cases} END)[hour(ts) + 1]::FLOAT"
+        place = f"(CASE WHEN {maturity} IS NULL THEN {LEFT_OUT} ELSE {place} END)::UTINYINT"
+    columns = f"label::UTINYINT AS label, {confidence} AS confidence, coalesce({maturity}, 0) AS maturity"
+    columns += f", {place} AS slice"
     for name, head in head_labels(recipe, plan, day.day).items():
         columns += f", coalesce({head}, {UNKNOWN})::UTINYINT AS {name}"
     return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
@@ -80,15 +102,17 @@ def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
     """Which slice of T a row belongs to; each user, by a salted hash, is in one of them.
 
     The salt is the cut. Where runs start from each other's weights it is the day itself, so that the rows kept out of
-    a day are the same in each run, and no champion has been trained on them.
+    a day are the same in each run, and no champion has been trained on them. Users of C are kept out of the days after
+    the cut too: what is shipped fresh is checked on rows that it never saw.
     """
+    young = day > plan.days.cut
     trained = day in {earlier.day for earlier in plan.start.earlier}
     otherwise = TRAINED if trained else TRAIN
-    if day not in {kept.day for kept in plan.calibrate}:
+    if day not in {kept.day for kept in plan.calibrate} and not young:
         return f"{otherwise}::UTINYINT"
     training = recipe.training
     calibrate = round(training.calibration_share * 10_000)
-    stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 else 0)
+    stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 and not young else 0)
     salt = day if recipe.warm_start.enabled else plan.days.cut
     place = f"hash({_unit(recipe)} || {duck.text(f'@{salt}')}) % 10000"
     stopping = TRAINED if trained else STOP
@@ -105,6 +129,10 @@ def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], st
 
 def _user_bucket(recipe: Recipe) -> str:
     return f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
+
+
+def _number(value: float | None) -> str:
+    return "NULL::DOUBLE" if value is None else f"{value!r}::DOUBLE"
 
 
 def _unit(recipe: Recipe) -> str:

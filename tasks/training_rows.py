@@ -10,17 +10,20 @@ import numpy as np
 
 from models.batches import TrainingRows
 from models.errors import StorageError
+from models.maturity import seen_shares
 from models.stacked import Stacked
 from tasks import duck
 from tasks.encode import encode_days, make_map
 from tasks.slices import CALIBRATE, STOP, TRAIN, labels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
     from models.features import Encoded
+    from models.maturity import Maturity
     from models.recipe import Recipe
     from tasks.label import LabelledDay
     from tasks.plan import RunPlan
@@ -42,17 +45,20 @@ class Slices:
     recent_ids: Stacked | None = None
 
 
-def read_slices(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path) -> Slices:
+def read_slices(
+    store: Store, recipe: Recipe, plan: RunPlan, scratch: Path, curves: Sequence[Maturity] | None = None
+) -> Slices:
     """Encoded days side by side, never copied; labels and what else belongs to each row lie in maps in `scratch`.
 
-    A slice without rows is None. Raises StorageError where a day's labels are not those of its encoded rows,
+    curves: where labels are young, what is known of their maturity; rows of which nothing is known are left out. A
+    slice without rows is None. Raises StorageError where a day's labels are not those of its encoded rows,
     DataRejectedError where no row is left to train on.
     """
     encoded = encode_days(store, recipe, plan.window)
-    found = [_labels(store, recipe, plan, day, scratch) for day in plan.window]
+    found = [_labels(store, recipe, plan, day, scratch, curves) for day in plan.window]
+    earlier, young = len(plan.start.earlier), curves is not None
     train, calibrate, stop = (
-        _rows_of(number, encoded, found, recipe, scratch, len(plan.start.earlier))
-        for number in (TRAIN, CALIBRATE, STOP)
+        _rows_of(number, encoded, found, recipe, scratch, earlier, young=young) for number in (TRAIN, CALIBRATE, STOP)
     )
     kept_out = [TrainingRows(*rows) if len(rows[2]) else None for rows in (calibrate, stop)]
     window_ids, recent_ids = _ids_of_window(encoded, recipe, plan)
@@ -69,7 +75,14 @@ def _ids_of_window(encoded: list[Encoded], recipe: Recipe, plan: RunPlan) -> tup
 
 
 def _rows_of(
-    number: int, encoded: list[Encoded], labels: list[_Labels], recipe: Recipe, scratch: Path, earlier: int
+    number: int,
+    encoded: list[Encoded],
+    labels: list[_Labels],
+    recipe: Recipe,
+    scratch: Path,
+    earlier: int,
+    *,
+    young: bool,
 ) -> Any:
     """What TrainingRows takes, of one slice; days are counted from the first that is trained on, after the earlier."""
     chosen = [None if (of_day.slice == number).all() else np.flatnonzero(of_day.slice == number) for of_day in labels]
@@ -79,7 +92,9 @@ def _rows_of(
     confidence = None
     if recipe.landing.columns.confidence:
         confidence = make_map(scratch / f"confidence{number}.npy", np.float32, (len(ids),))
-    heads = None
+    maturity = heads = None
+    if young:
+        maturity = make_map(scratch / f"maturity{number}.npy", np.float32, (len(ids),))
     if recipe.training.heads:
         heads = make_map(scratch / f"heads{number}.npy", np.uint8, (len(ids), len(recipe.training.heads)))
     first = 0
@@ -89,10 +104,12 @@ def _rows_of(
         label[part], day_index[part] = of_day.label[wanted], max(0, index - earlier)
         if confidence is not None:
             confidence[part] = of_day.confidence[wanted]
+        if maturity is not None:
+            maturity[part] = of_day.maturity[wanted]
         if heads is not None:
             heads[part] = of_day.heads[wanted]
         first = part.stop
-    return ids, numeric, label, day_index, confidence, None, heads
+    return ids, numeric, label, day_index, confidence, maturity, heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,16 +118,20 @@ class _Labels:
 
     label: npt.NDArray[np.uint8]
     confidence: npt.NDArray[np.float32]
+    maturity: npt.NDArray[np.float32]
     slice: npt.NDArray[np.uint8]
     heads: npt.NDArray[np.uint8]  # (rows, heads)
 
 
-def _labels(store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scratch: Path) -> _Labels:
+def _labels(
+    store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scratch: Path, curves: Sequence[Maturity] | None
+) -> _Labels:
+    shares = None if curves is None else seen_shares(curves, recipe, (plan.day - day.day).days)
     with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
-        found = connection.sql(labels_of(store, plan, recipe, day)).to_arrow_table()
+        found = connection.sql(labels_of(store, plan, recipe, day, shares)).to_arrow_table()
     if len(found) != day.rows:
         msg = f"{day.path} under {store.root}: expected {day.rows:,} rows, received {len(found):,}. Restore it."
         raise StorageError(msg)
-    label, confidence, of_slice, *heads = (column.to_numpy() for column in found.columns)
+    label, confidence, maturity, of_slice, *heads = (column.to_numpy() for column in found.columns)
     beside = np.stack(heads, axis=1) if heads else np.empty((len(label), 0), np.uint8)
-    return _Labels(label, confidence, of_slice, beside)
+    return _Labels(label, confidence, maturity, of_slice, beside)

@@ -14,8 +14,9 @@ from models.calibration import Calibration
 from models.errors import DataRejectedError, StorageError
 from models.feature import Feature
 from models.features import encode
+from models.learning import Training
 from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.recipe import Channel, Cost, Gate, Recipe
 from models.standardize import NumericState
 from models.training import predict_logits
 

@@ -5,8 +5,8 @@ import pytest
 
 from models.batches import BatchOrder, epoch_seed
 from models.checkpoint import TrainingState
+from models.learning import Training
 from models.optimizer import make_optimizer
-from models.recipe import Training
 from models.training import _finished
 from tests.toy_training import batches_of, factors_of, recipe, toy, trained
 

@@ -27,10 +27,11 @@ from models.features import (
     raw_columns,
     slots,
 )
+from models.learning import Training
 from models.network import build_network
 from models.pooling import PooledFields
 from models.rare_values import RareValues, adapt_rare_values, capped_fields
-from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.recipe import Channel, Cost, Gate, Recipe
 from models.standardize import fit_numeric_state
 from models.training import predict_logits
 

@@ -115,6 +115,10 @@ def test_score_adds_a_column_for_each_head(run, tmp_path):
             'loss = "focal"\n[[training.heads]]\nkind = "dismiss"',
             r"expected cross_entropy where there are training\.heads",
         ),
+        (
+            'ship = "fresh"\n[[training.heads]]\nkind = "dismiss"',
+            r"expected evaluated where there are training\.heads",
+        ),
     ],
 )
 def test_heads_that_cannot_be_learnt_are_refused(tmp_path, heads, message):

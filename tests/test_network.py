@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from models.feature import Feature
+from models.learning import Training
 from models.network import build_network, linear_terms, pairwise_products
-from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.recipe import Channel, Cost, Gate, Recipe
 from models.standardize import NumericState, StandardizedNumbers
 from models.table_optimizer import EMBEDDING_TABLE
 

@@ -11,8 +11,9 @@ import pytest
 from flows.daily import daily
 from models.errors import UsageError
 from models.feature import Feature
+from models.learning import Training
 from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe, Training
+from models.recipe import Channel, Cost, Gate, Recipe
 from models.standardize import NumericState
 from tasks.code import code_digest, code_of
 from tests.small_world import RUN_DAY, write_recipe

@@ -170,7 +170,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
         else:
             verdict = judge_without_challenger(folder, NOTHING_TRAINED, bootstrap=champion is None)
         validated = load_validated_day(store, day)
-        write_document.fn(folder, day_document(ingested, validated, drift), plan, drift, factors, verdict)
+        write_document.fn(store, folder, day_document(ingested, validated, drift), plan, drift, factors, verdict)
         write_report.fn(store, RECIPE, plan, folder)
     record_run(store, plan)
     return root / layout.run_object(plan.run_id) / "report.html"
@@ -192,11 +192,12 @@ def report(tmp_path_factory, profile):
 
 def test_the_verdict_and_its_reason_come_before_anything_else(report):
     page, path = report
-    verdict = json.loads((path.parent / "run.json").read_text())["verdict"]
+    run = json.loads((path.parent / "run.json").read_text())
     assert page.texts[0:3] == ["all runs", "of recipe r", "Run for 2026-03-25"]
     assert re.search("Promoted|Held|Rejected", page.texts[3])
-    assert page.texts[4] == verdict["reason"]
-    assert page.texts[5] == "Check"
+    assert page.texts[4] == run["verdict"]["reason"]
+    assert page.texts[5] == run["serves"]["words"]  # which model serves now, and how old its data is
+    assert page.texts[6] == "Check"
 
 
 def test_every_check_is_shown_in_words_with_whether_it_passed(report):

@@ -8,8 +8,9 @@ import tensorflow as tf
 from models.batches import TrainingRows, make_batches
 from models.factors import ClassMass, compute_factors
 from models.feature import Feature
+from models.learning import Training
 from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
+from models.recipe import Channel, Cost, Gate, Recipe, Weights
 from models.standardize import NumericState
 from models.training import train
 

@@ -158,8 +158,9 @@ def loss_after(train, test, seed):
     from models.batches import make_batches
     from models.factors import ClassMass, compute_factors
     from models.feature import Feature
+    from models.learning import Training
     from models.network import build_network
-    from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
+    from models.recipe import Channel, Cost, Gate, Recipe, Weights
     from models.standardize import NumericState
     from models.training import predict_logits
     from models.training import train as fit

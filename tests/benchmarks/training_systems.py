@@ -67,8 +67,9 @@ def deepfm(sizes, label, seed):
 
     from models.factors import ClassMass, compute_factors
     from models.feature import Feature
+    from models.learning import Training
     from models.network import build_network
-    from models.recipe import Channel, Cost, Gate, Recipe, Training, Weights
+    from models.recipe import Channel, Cost, Gate, Recipe, Weights
     from models.standardize import NumericState
 
     features = [Feature(name=f"c{k}", kind="categorical", buckets=size) for k, size in enumerate(sizes)]

@@ -1,0 +1,33 @@
+"""What a pass through young labels is worth where tastes drift, and what it costs to take such labels as final.
+
+Judged against a pass through the same days with the labels that they will have in the end.
+"""
+
+import numpy as np
+import pytest
+
+from models.incidents import DriftingTastes
+from tests.drifting_days import answers
+
+TASTES = DriftingTastes(sd=0.8, memory_days=7)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return [answers(seed, rows_per_day=8_000, tastes=TASTES, window_days=7) for seed in (1, 2)]
+
+
+def test_the_next_day_the_fresh_model_beats_the_one_that_was_evaluated(found):
+    gains = [by_name["evaluated"].log_loss - by_name["observed"].log_loss for by_name in found]
+    assert min(gains) > 0.001
+
+
+def test_young_labels_seen_through_their_maturity_teach_the_level_of_the_final_ones(found):
+    for by_name in found:
+        ratio = by_name["observed"].push_sums[0] / by_name["hindsight"].push_sums[0]
+        assert 0.95 < ratio < 1.05
+
+
+def test_young_labels_taken_as_final_teach_too_low_a_level(found):
+    ratios = [by_name["final"].push_sums[0] / by_name["hindsight"].push_sums[0] for by_name in found]
+    assert np.max(ratios) < 0.93
