@@ -37,6 +37,21 @@ class Columns(Section):
     label: str = ""  # inline label, 0 or 1
 
 
+class OutcomeColumns(Section):
+    """Our name of an outcome's column = yours."""
+
+    event_id: Annotated[str, Field(min_length=1)] = "event_id"  # of the impression
+    ts: Annotated[str, Field(min_length=1)] = "ts"
+    kind: Annotated[str, Field(min_length=1)] = "kind"
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len({self.event_id.lower(), self.ts.lower(), self.kind.lower()}) < 3:
+            msg = f"expected three different columns, received {self.event_id!r}, {self.ts!r} and {self.kind!r}"
+            raise ValueError(msg)
+        return self
+
+
 class InlineOutcome(Section):
     """An outcome that stands in the impression's own row; `land` makes of it a row of the outcome stream."""
 
@@ -60,6 +75,7 @@ class Landing(Section):
     event_id_columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("event_id",)
     channel_constant: str = ""
     columns: Columns = Columns()
+    outcome_columns: OutcomeColumns = OutcomeColumns()
     outcomes: tuple[InlineOutcome, ...] = ()
 
     @model_validator(mode="after")
@@ -84,7 +100,7 @@ class Landing(Section):
         return round(self.max_file_gb * 2**30)
 
     @property
-    def outcome_columns(self) -> tuple[str, ...]:
+    def inline_outcome_columns(self) -> tuple[str, ...]:
         """Columns that inline outcomes are read from, each once; known only after the decision."""
         named = [column for outcome in self.outcomes for column in (outcome.column, outcome.ts) if column]
         return tuple(column for column in dict.fromkeys(named) if column != self.columns.ts)

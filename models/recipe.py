@@ -175,7 +175,7 @@ class Recipe(Section):
         if mixed := [source for source, found in held.items() if {"text", "number"} <= found]:
             yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
         mapped = {getattr(self.landing.columns, name) for name in NOT_FEATURES & Columns.model_fields.keys()}
-        known_later = NOT_FEATURES | mapped | set(self.landing.outcome_columns)
+        known_later = NOT_FEATURES | mapped | set(self.landing.inline_outcome_columns)
         if leaks := [source for source in kinds if source in known_later]:
             yield f"features: {leaks} is known only after or outside the decision and can't be a feature"
         clocks = {source for source, found in kinds.items() if found & {"hour", "weekday"}}

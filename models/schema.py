@@ -13,12 +13,16 @@ Kind = Literal["text", "number", "time", "label"]
 
 @dataclass(frozen=True)
 class Column:
-    """One of our columns: its name, the name in the landed files, and what it holds."""
+    """One of our columns: its name, the name in the landed files, and what it holds.
+
+    delimiter: between a row's values, of a text that holds several; it joins those of a list.
+    """
 
     name: str
     source: str
     kind: Kind
     required: bool
+    delimiter: str = ""
 
 
 def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
@@ -32,11 +36,12 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
         if source:
             columns.append(Column(name, source, kind, required=name in ("user_id", "campaign_id", "label")))
     known = {column.name for column in columns} | {"channel", "event_id"}
+    delimiters = {f.source: f.delimiter for f in recipe.features if f.kind == "multi_valued"}
     for feature in recipe.features:
         holds: Kind = "number" if feature.holds == "number" else "text"
         for source in feature.sources:
             if source not in known:
-                columns.append(Column(source, source, holds, required=False))
+                columns.append(Column(source, source, holds, required=False, delimiter=delimiters.get(source, "")))
                 known.add(source)
     for source in (*recipe.validation.max_null_share, *recipe.validation.value_sets):
         if source not in known:
@@ -48,18 +53,22 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
 def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
     """Columns to look for in landed impressions: of a clean one, of its `event_id`, and of its inline outcomes."""
     columns = impression_columns(recipe)
-    columns += tuple(Column(name, name, "text", required=False) for name in recipe.landing.outcome_columns)
+    columns += tuple(Column(name, name, "text", required=False) for name in recipe.landing.inline_outcome_columns)
     if recipe.landing.event_id_from == "file_row":
         return columns
     ids = tuple(Column("event_id", source, "text", required=True) for source in recipe.landing.event_id_columns)
     return (*ids, *columns)
 
 
-OUTCOME_COLUMNS = (
-    Column("event_id", "event_id", "text", required=True),
-    Column("ts", "ts", "time", required=True),
-    Column("kind", "kind", "text", required=True),
-)
+def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
+    """Columns of an outcome, landed and clean."""
+    mapped = recipe.landing.outcome_columns
+    return (
+        Column("event_id", mapped.event_id, "text", required=True),
+        Column("ts", mapped.ts, "time", required=True),
+        Column("kind", mapped.kind, "text", required=True),
+    )
+
 
 CONTRACT: dict[str, Kind] = {
     "user_id": "text",

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from models.landing_contract import EPOCH_MICROSECONDS, UNIX_EPOCH
-from models.schema import OUTCOME_COLUMNS, Column
+from models.schema import Column, outcome_columns
 from tasks import duck
 from tasks.event_id import event_id
-from tasks.landed_text import FLOATS, as_shown, as_text
+from tasks.landed_text import FLOATS, as_joined, as_shown, as_text
 from tasks.landing import LandedFile
 from tasks.stage_text import ROW
 
@@ -57,10 +57,9 @@ def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Co
 
 def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
     """The same for outcomes."""
+    columns = outcome_columns(recipe)
     selects = [
-        _select_cleaned(piece, [], OUTCOME_COLUMNS)
-        if piece.file.cleaned
-        else _select_from(piece, [], OUTCOME_COLUMNS, recipe.landing)
+        _select_cleaned(piece, [], columns) if piece.file.cleaned else _select_from(piece, [], columns, recipe.landing)
         for piece in slices
     ]
     rules = [
@@ -68,7 +67,7 @@ def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
         *_time_rules(day),
         ("kind_missing", "kind IS NULL OR kind = ''"),
     ]
-    return _with_reason(selects, rules, OUTCOME_COLUMNS)
+    return _with_reason(selects, rules, columns)
 
 
 def _time_rules(day: date) -> list[tuple[str, str]]:
@@ -164,8 +163,7 @@ def typed(file: LandedFile, column: Column, landing: Landing) -> str:
         return f"NULL::{TYPES[column.kind]}"
     physical = file.columns[column.source]
     if column.kind == "text":
-        filled = physical == "VARCHAR" and column.source in file.footer.never_blank
-        return source if filled else f"nullif({as_text(column.source, physical)}, '')"
+        return _typed_text(file, column, physical)
     if column.kind == "label":
         return f"CASE WHEN try_cast({source} AS DOUBLE) IN (0, 1) THEN try_cast({source} AS DOUBLE)::TINYINT END"
     if column.kind == "number":
@@ -174,6 +172,15 @@ def typed(file: LandedFile, column: Column, landing: Landing) -> str:
         number = f"try_cast({source} AS DOUBLE)"
         return f"CASE WHEN isfinite({number}) THEN {number} END"
     return as_time(source, physical, landing)
+
+
+def _typed_text(file: LandedFile, column: Column, physical: str) -> str:
+    """The landed column as text, empty ones as null; where it holds several values, joined."""
+    if column.delimiter:
+        return f"nullif({as_joined(column.source, physical, column.delimiter)}, '')"
+    if physical == "VARCHAR" and column.source in file.footer.never_blank:
+        return duck.name(column.source)
+    return f"nullif({as_text(column.source, physical)}, '')"
 
 
 def as_time(source: str, physical: str, landing: Landing) -> str:

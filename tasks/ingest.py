@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.errors import BusyError, DataRejectedError, StorageError
 from models.recipe import Recipe
-from models.schema import OUTCOME_COLUMNS, Counts, impression_columns, landed_columns
+from models.schema import Counts, impression_columns, landed_columns, outcome_columns
 from tasks import duck, layout
 from tasks.clean import clean_impressions, clean_outcomes
 from tasks.fan_out import FanOut
@@ -235,7 +235,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None
         OUTCOMES,
         day,
         landed.outcomes,
-        OUTCOME_COLUMNS,
+        outcome_columns(recipe),
         lambda slices: clean_outcomes(slices, recipe, day),
         key="event_id, kind",
         by_event_day=False,
@@ -250,7 +250,9 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None
         write_profile(connection, folder, recipe, day)
     shutil.rmtree(scratch)
     unknown = impressions.columns - {column.source for column in landed_columns(recipe)}
-    unknown |= {f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in OUTCOME_COLUMNS}}
+    unknown |= {
+        f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in outcome_columns(recipe)}
+    }
     summary = {
         "impressions": asdict(impressions.counts),
         "outcomes": asdict(outcomes.counts),

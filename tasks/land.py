@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from models.errors import DataRejectedError, StorageError
-from models.schema import landed_columns
+from models.schema import landed_columns, outcome_columns
 from tasks import duck
 from tasks.clean import as_time
 from tasks.event_id import event_id
@@ -128,7 +128,7 @@ def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Pa
     if not landing.outcomes:
         return file
     ids = landing.event_id_columns if landing.event_id_from == "columns" else ()
-    if missing := [column for column in (*ids, *landing.outcome_columns) if column not in file.columns]:
+    if missing := [column for column in (*ids, *landing.inline_outcome_columns) if column not in file.columns]:
         msg = (
             f"land {source}: expected {', '.join(missing)} to make outcomes of, received {found}. "
             "Mend event_id_columns or [[landing.outcomes]] in the recipe."
@@ -192,9 +192,10 @@ def _land_outcomes(
         query = _outcomes_of(file, day, recipe, zone.file_name())
         connection.execute(duck.copy_to(folder / f"{day.day}.parquet", query))
     table = duck.parquet(folder / "*.parquet")
+    columns = ", ".join(f"{column.name} AS {duck.name(column.source)}" for column in outcome_columns(recipe))
     counted = connection.execute(f"SELECT landing_day, count(*) FROM {table} GROUP BY ALL ORDER BY ALL").fetchall()
     for landing_day, _ in counted:
-        query = f"SELECT event_id, ts, kind FROM {table} WHERE landing_day = DATE '{landing_day}'"
+        query = f"SELECT {columns} FROM {table} WHERE landing_day = DATE '{landing_day}'"
         with zone.writing("outcomes", landing_day) as aside:
             connection.execute(duck.copy_to(aside, query))
     return {str(landing_day): rows for landing_day, rows in counted}

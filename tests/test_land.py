@@ -230,3 +230,17 @@ def test_landing_zone_that_cannot_be_written_is_a_storage_error(source, landing,
     (landing / "impressions").write_text("in the way", encoding="utf-8")
     with pytest.raises(StorageError, match="expected a writable"):
         land_file(path, tiny_recipe(), LocalLandingZone(landing))
+
+
+def test_outcomes_that_are_split_off_land_under_the_names_that_the_recipe_reads(
+    store, landing, source, tiny_recipe, day, now
+):
+    names = {"event_id": "request", "ts": "at", "kind": "what"}
+    inline = [{"kind": "click", "column": "clicked"}]
+    recipe = tiny_recipe(landing={"outcomes": inline, "outcome_columns": names})
+    rows = [row("a", f"{day}T10:00:00Z") | {"clicked": "1"}, row("b", f"{day}T11:00:00Z") | {"clicked": "0"}]
+    land_file(source(rows), recipe, LocalLandingZone(landing))
+    (file,) = (landing / "outcomes" / f"dt={day}").iterdir()
+    assert pq.read_schema(file).names == list(names.values())
+    found = ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+    assert (found.impressions.kept, found.outcomes.kept) == (2, 1)

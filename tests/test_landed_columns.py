@@ -1,5 +1,6 @@
 """Rules of landed columns: yours become ours by the recipe, and what is missing or of another type is named."""
 
+import json
 from collections import Counter
 
 import pyarrow as pa
@@ -148,3 +149,50 @@ def test_hostile_names_and_values_are_names_and_values(store, landing, land_rows
     kept = rows_of(store, day, "impressions")
     assert {row["user_id"] for row in kept} == {row[HOSTILE[0]] for row in kept} == set(HOSTILE)
     assert {row["value"] for row in rows_of(store, day, "values.parquet")} == set(HOSTILE)
+
+
+TAGS = {"features": [{"name": "tags", "kind": "multi_valued", "delimiter": ";"}]}
+SEVERAL = [["a", "b"], ["a", None, "c d"], [], None]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv", "a.parquet"])
+def test_several_values_are_joined_by_the_features_delimiter_and_texts_stay(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    given = [json.dumps(s) if name.endswith("csv") and s is not None else s for s in SEVERAL]
+    rows = [impression(f"e{number}", tags=several) for number, several in enumerate(given)]
+    if name.endswith("parquet"):
+        path = land_rows("impressions", day, [impression("e", tags="")], name)
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        land_rows("impressions", day, rows, name)
+    texts = [impression("text", tags="x;y"), impression("bracket", tags="[sic"), impression("one", tags="z")]
+    land_rows("impressions", day, texts, "b.csv")
+    ingest(store, landing, tiny_recipe(**TAGS), day, now)
+    found = {row["event_id"]: row["tags"] for row in rows_of(store, day, "impressions")}
+    assert [found.pop(f"e{number}") for number in range(4)] == ["a;b", "a;c d", None, None]
+    assert found == {"text": "x;y", "bracket": "[sic", "one": "z"}
+
+
+def test_several_values_are_joined_also_where_a_line_is_malformed(store, landing, land_rows, tiny_recipe, day, now):
+    path = land_rows("impressions", day, [impression("a", tags=["x", "y"])], "a.jsonl")
+    path.write_text(path.read_text() + "{broken\n")
+    ingest(store, landing, tiny_recipe(**TAGS), day, now)
+    assert [row["tags"] for row in rows_of(store, day, "impressions")] == ["x;y"]
+
+
+def test_columns_of_outcomes_have_the_names_that_the_recipe_says(store, landing, land_rows, tiny_recipe, day, now):
+    recipe = tiny_recipe(landing={"outcome_columns": {"event_id": "request", "ts": "at", "kind": "What"}})
+    land_rows("impressions", day, [impression("a")])
+    click = {"request": "a", "at": "2026-03-02T11:00:00Z", "What": "click", "page": "x"}
+    land_rows("outcomes", day, [click], "a.jsonl")
+    land_rows("outcomes", day, [click], "b.csv")
+    found = ingest(store, landing, recipe, day, now)
+    assert found.outcomes == Counts(received=2, kept=1, duplicates=1, quarantined=0)
+    assert [(row["event_id"], row["kind"]) for row in rows_of(store, day, "outcomes")] == [("a", "click")]
+    assert found.unknown_columns == ("outcomes.page",)
+
+
+def test_columns_of_outcomes_that_case_alone_tells_apart_are_refused(tiny_recipe):
+    with pytest.raises(ValueError, match="expected three different columns, received 'event_id', 'ts' and 'TS'"):
+        tiny_recipe(landing={"outcome_columns": {"kind": "TS"}})
