@@ -29,7 +29,7 @@ from tests.benchmarks.training_systems import BATCH, SYSTEMS
 PEERS = ("deepctr", "fuxictr")
 NEURAL_PEERS = ("keras", *PEERS)
 SCATTERS = {1_000_000: 1, 10_000_000: 10}  # table rows → rows a value
-SLOW_ROWS = 160_000  # of Keras' own optimizer on the larger table, whose every step is of the whole of it
+SLOW_ROWS = 160_000  # of each peer on the larger table: every step of their optimizers is of the whole of it
 OURS = "ctr-retrain"
 
 
@@ -98,7 +98,7 @@ def measure(
     found: dict[str, list[dict[str, float]]] = {system: [] for system in systems}
     for seed in range(1, seeds + 1):
         for system in systems:
-            slow = system == "keras" and table_rows > min(SCATTERS)
+            slow = system in NEURAL_PEERS and table_rows > min(SCATTERS)
             rows = min(count, SLOW_ROWS) if slow else count
             run = run_once(system, folder, rows, seed, pythons)
             found[system].append(run | quality(folder, label, truth) | {"rows": rows})
