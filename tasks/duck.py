@@ -56,8 +56,9 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
     }
     with duckdb.connect(config=config) as connection:
         connection.execute("SET enable_progress_bar = false")
-        # Joins keep the sides that the query gives them: the left one streams, and so keeps its order.
-        connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        # Joins keep the sides that the query gives them: the left one streams, and so keeps its order. Without
+        # statistics no column is written as one without nulls, and so all files of an object have one schema.
+        connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side,statistics_propagation'")
         try:
             yield connection
         except duckdb.IOException as error:

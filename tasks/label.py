@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -30,6 +31,7 @@ from tasks.pieces import PIECES, WHOLE, Bucket, open_existing, opened, piece_of
 from tasks.progress import progress_of
 from tasks.repeats import note_repeats
 from tasks.store import Store, digest_of
+from tasks.widen import widen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,9 +174,9 @@ def _fill(folder: Path, sources: _Sources, recipe: Recipe, event_day: date) -> N
         with progress_of(f"labelling {event_day}", "parts") as progress:
             done: list[int] = []
 
-            def write(cursor: duck.Connection, part: tuple[int, str]) -> int:
-                number, rows = part
-                written = duck.scalar(cursor, duck.copy_to(folder / layout.part_file(event_day, number), rows))
+            def write(cursor: duck.Connection, numbered: tuple[int, _Part]) -> int:
+                number, part = numbered
+                written = _write(cursor, part, folder / layout.part_file(event_day, number), scratch)
                 done.append(number)
                 progress(len(done), len(parts))
                 return written
@@ -193,11 +195,30 @@ def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, 
         return None
     with duck.connect(scratch, threads=1) as connection:
         parts = _labelled_parts(connection, _sources(store, impressions, outcomes), recipe, event_day)
-        return count_arrivals(connection, [f"({part})" for part in parts], recipe)
+        return count_arrivals(connection, [f"({part.query})" for part in parts], recipe)
 
 
-def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Recipe, event_day: date) -> list[str]:
-    """One query for each file that holds impressions of the day, in the order in which they landed, with labels."""
+@dataclass(frozen=True)
+class _Part:
+    """A file's impressions with labels, as a query. all_rows: none is left out of what the file holds."""
+
+    file: Path
+    query: str
+    all_rows: bool
+
+
+def _write(connection: duck.Connection, part: _Part, target: Path, scratch: Path) -> int:
+    """Write a part's rows; returns how many. Where it can, the impressions' columns are copied as they are packed."""
+    if not part.all_rows:
+        return duck.scalar(connection, duck.copy_to(target, part.query))
+    own = ", ".join(duck.name(name) for name in pq.read_schema(part.file).names)
+    labels = connection.sql(f"SELECT * EXCLUDE ({own}) FROM ({part.query})").to_arrow_table()
+    widen(part.file, labels, target, scratch)
+    return int(labels.num_rows)
+
+
+def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Recipe, event_day: date) -> list[_Part]:
+    """One for each file that holds impressions of the day, in the order in which they landed."""
     own = {
         landing: found
         for landing, files in sources.impressions.items()
@@ -212,5 +233,6 @@ def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Reci
         for file in files:
             rows = f"SELECT *, {(landing - event_day).days}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)}"
             condition = f"{sources.bucket.holds}{f' AND NOT {seen}' if landing in repeating else ''}"
-            parts.append(labelled(f"({rows} WHERE {condition})", "known", recipe, event_day))
+            query = labelled(f"({rows} WHERE {condition})", "known", recipe, event_day)
+            parts.append(_Part(file, query, all_rows=sources.bucket == WHOLE and landing not in repeating))
     return parts

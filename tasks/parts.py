@@ -53,15 +53,16 @@ def whole(file: LandedFile) -> list[Slice]:
 def cut(files: Iterable[LandedFile]) -> list[Part]:
     """All files' rows in parts of about half a million rows; at least one part, also of no file.
 
-    A cleaned file of about that size is a part of its own, since it can be published as it is.
+    A file of about that size is a part of its own: no row group of it is read for two parts, and a cleaned one can be
+    published as it is.
     """
     parts: list[list[Slice]] = [[]]
     room, number = duck.PART_ROWS, 0
     for file in files:
-        if file.cleaned and duck.PART_ROWS // 4 <= file.rows <= 2 * duck.PART_ROWS:
+        if duck.PART_ROWS // 4 <= file.positions <= 2 * duck.PART_ROWS:
             if parts[-1]:
                 parts.append([])
-            parts[-1].append(Slice(number, file, 0, file.rows))
+            parts[-1].append(Slice(number, file, 0, file.positions))
             room, number = 0, number + 1
             continue
         first = 0

@@ -46,6 +46,7 @@ def recipe(window_days=10):
             *(Feature(name=name, kind="categorical", buckets=64) for name in names),
             Feature(name="pair", kind="crossed", columns=("segment", "category"), buckets=4096),
             Feature(name="hour", kind="hour"),
+            Feature(name="weekday", kind="weekday"),
             Feature(name="campaign_age_days", kind="numeric", transform="log"),
             Feature(name="recent_sends", kind="numeric", transform="log"),
         ),

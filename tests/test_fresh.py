@@ -144,6 +144,19 @@ def test_a_fresh_bundle_survives_gc_and_comes_back_by_rollback(first, second, fr
     assert describe_status(store)["champion_data_through"] == str(RUN_DAY)
 
 
+def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(first, second, tmp_path):
+    from tasks.deploy import deploy_challenger, served_model  # noqa: PLC0415
+
+    version = first.document["run_id"]
+    store = LocalStore(shutil.copytree(second.root, tmp_path / "root"))
+    shutil.rmtree(tmp_path / "root" / "models" / version)
+    assert deploy_challenger.fn(store, version, "override", "the newer one sells nothing", NOW) is None
+    champion, bundle = served_model(store, "")
+    assert champion == version
+    assert sorted(path.parent.parent.name for path in bundle.rglob("saved_model.pb")) == ["evaluated", version]
+    assert describe_status(store)["champion_data_through"] == str(RUN_DAY)
+
+
 def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):
     champions = read_champions(LocalStore(second.root))  # its served model has seen more than the later one
     later = Tenure("later", str(NEXT_DAY + timedelta(days=1)), str(CUT + timedelta(days=2)), "promote", "", "")
