@@ -12,6 +12,7 @@ from tasks.ingest import ingest_day
 from tasks.label import label_day, label_files
 from tasks.landing_zone import LocalLandingZone
 from tasks.store import read_manifest
+from tests.landed_day import impression
 
 
 @pytest.fixture
@@ -214,6 +215,20 @@ def test_labels_are_made_anew_where_an_earlier_landing_changed_and_not_where_a_l
     assert labels(store, recipe, day, after)[0] == first
     ingest(recipe, before, [("x", "ad", f"{before}T10:00:00Z"), ("a", "ad", f"{before}T23:59:59Z")])
     assert set(labels(store, recipe, day, after)[1]) == {"b"}
+
+
+def test_files_of_a_label_object_have_one_schema_whatever_is_missing_or_left_out(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    recipe, later, ten = tiny_recipe(), day + timedelta(days=1), f"{day}T10:00:00Z"
+    land_rows("impressions", day, [impression("a", ts=ten)])
+    again = [impression("a", ts=ten), impression("b", ts=ten, device=None)]  # of which the first is left out
+    land_rows("impressions", later, [*again, impression("c", ts=f"{later}T10:00:00Z")])
+    for landed in (day, later):
+        ingest_day.fn(store, LocalLandingZone(landing), recipe, landed, now)
+    copied, written = (pq.read_table(file) for file in label_files(store, label_day.fn(store, recipe, day, later)))
+    assert copied["event_id"].to_pylist() + written["event_id"].to_pylist() == ["a", "b"]
+    assert copied.schema.equals(written.schema, check_metadata=True)
 
 
 def test_rows_stand_in_the_order_in_which_they_landed_and_a_later_day_adds_behind_them(store, ingest, tiny_recipe, day):
