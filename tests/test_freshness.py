@@ -1,9 +1,9 @@
 """What a pass through young labels is worth where tastes drift, and what it costs to take such labels as final.
 
-Judged against a pass through the same days with the labels that they will have in the end.
+All are judged by the day after D, and against a pass through the same days with the labels that they will have in the
+end, whose sampling errors are the same.
 """
 
-import numpy as np
 import pytest
 
 from models.incidents import DriftingTastes
@@ -14,7 +14,13 @@ TASTES = DriftingTastes(sd=0.8, memory_days=7)
 
 @pytest.fixture(scope="module")
 def found():
-    return [answers(seed, rows_per_day=8_000, tastes=TASTES, window_days=7) for seed in (1, 2)]
+    return [answers(seed, rows_per_day=20_000, tastes=TASTES) for seed in (1, 2, 3, 4)]
+
+
+def push_level(found, model):
+    """Predicted to seen clicks of all worlds' pushes on the next day, some 1,200 clicks."""
+    predicted, seen = zip(*(by_name[model].push_sums for by_name in found), strict=True)
+    return sum(predicted) / sum(seen)
 
 
 def test_the_next_day_the_fresh_model_beats_the_one_that_was_evaluated(found):
@@ -26,8 +32,10 @@ def test_young_labels_seen_through_their_maturity_teach_the_level_of_the_final_o
     for by_name in found:
         ratio = by_name["observed"].push_sums[0] / by_name["hindsight"].push_sums[0]
         assert 0.95 < ratio < 1.05
+    assert 0.95 < push_level(found, "observed") < 1.05
 
 
 def test_young_labels_taken_as_final_teach_too_low_a_level(found):
-    ratios = [by_name["final"].push_sums[0] / by_name["hindsight"].push_sums[0] for by_name in found]
-    assert np.max(ratios) < 0.93
+    for by_name in found:
+        assert by_name["final"].push_sums[0] / by_name["hindsight"].push_sums[0] < 0.95
+    assert push_level(found, "final") < 0.95

@@ -37,11 +37,12 @@ def recipe_with(folder, heads=HEADS, *, conversion=24, dismiss=72):
 
 @pytest.fixture(scope="module")
 def run(prefect_server, great_expectations, small_landing, tmp_path_factory):
-    """One daily run whose recipe has two heads: its document, its root and its folder."""
+    """One daily run, trained in two stages, whose recipe has two heads: its document, its root and its folder."""
     from flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     folder = tmp_path_factory.mktemp("heads")
-    document = daily(RUN_DAY, recipe_with(folder), str(folder / "root"), str(small_landing))
+    recipe = recipe_with(folder, f"two_stages = true\n{HEADS}")
+    document = daily(RUN_DAY, recipe, str(folder / "root"), str(small_landing))
     return SimpleNamespace(document=document, folder=folder / "root" / "runs" / document["run_id"])
 
 
@@ -54,6 +55,13 @@ def test_a_run_with_heads_serves_what_it_evaluated_and_is_judged_by_the_label_al
     for kind in ("conversion", "dismiss"):
         p = scores[f"challenger_probability_{kind}"].to_numpy()
         assert ((p > 0) & (p < 1)).all()
+
+
+def test_the_first_of_two_stages_weighs_classes_alike_and_the_second_as_the_recipe_says(run):
+    weights = json.loads((run.folder / "weights.json").read_text(encoding="utf-8"))
+    negative, positive = weights["representation"]["class_weight"]
+    assert negative == pytest.approx(positive)
+    assert weights["class_weight"][1] > 5 * weights["class_weight"][0]
 
 
 def test_each_head_has_its_figures_on_the_rows_of_v_that_know_its_label(run):
