@@ -176,7 +176,7 @@ def _fill(folder: Path, sources: _Sources, recipe: Recipe, event_day: date) -> N
 
             def write(cursor: duck.Connection, numbered: tuple[int, _Part]) -> int:
                 number, part = numbered
-                written = _write(cursor, part, folder / layout.part_file(event_day, number), scratch)
+                written = _write(cursor, part, folder / layout.part_file(event_day, number))
                 done.append(number)
                 progress(len(done), len(parts))
                 return written
@@ -207,13 +207,13 @@ class _Part:
     all_rows: bool
 
 
-def _write(connection: duck.Connection, part: _Part, target: Path, scratch: Path) -> int:
+def _write(connection: duck.Connection, part: _Part, target: Path) -> int:
     """Write a part's rows; returns how many. Where it can, the impressions' columns are copied as they are packed."""
     if not part.all_rows:
         return duck.scalar(connection, duck.copy_to(target, part.query))
     own = ", ".join(duck.name(name) for name in pq.read_schema(part.file).names)
     labels = connection.sql(f"SELECT * EXCLUDE ({own}) FROM ({part.query})").to_arrow_table()
-    widen(part.file, labels, target, scratch)
+    widen(part.file, labels, target)
     return int(labels.num_rows)
 
 

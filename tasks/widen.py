@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 TAIL = struct.Struct("<I4s")  # the footer's length, and the magic again
 # Ids of the fields that are read or changed, by struct.
-SCHEMA, ROWS, ROW_GROUPS, COLUMN_ORDERS = 2, 3, 4, 7
+SCHEMA, ROW_GROUPS, COLUMN_ORDERS = 2, 4, 7
 CHILDREN = 5  # of the schema's root
-COLUMNS, GROUP_BYTES, GROUP_ROWS, GROUP_PACKED_BYTES = 1, 2, 3, 6
+COLUMNS, GROUP_SIZES = 1, (2, 6)  # in bytes, unpacked and packed
 CHUNK_OFFSETS, CHUNK_META = (2, 4, 6), 3  # of the chunk, its offset index and its column index
 META_OFFSETS = (9, 10, 11, 14)  # of data pages, index pages, dictionary page, Bloom filter
 
 
-def widen(source: Path, columns: pa.Table, target: Path, scratch: Path) -> None:
+def widen(source: Path, columns: pa.Table, target: Path) -> None:
     """Write `source` with the columns (rows,) behind its own to `target`; row groups stay as they are.
 
     Raises ValueError where the numbers of rows differ, or a column's name is there already.
@@ -41,21 +41,19 @@ def widen(source: Path, columns: pa.Table, target: Path, scratch: Path) -> None:
             f"of {', '.join(columns.column_names)}"
         )
         raise ValueError(msg)
-    aside = scratch / f"{target.name}.more"
-    first = 0
-    with pq.ParquetWriter(aside, columns.schema, compression="zstd", compression_level=1) as writer:
+    packed, first = pa.BufferOutputStream(), 0
+    with pq.ParquetWriter(packed, columns.schema, compression="zstd", compression_level=1) as writer:
         for number in range(has.num_row_groups):
             rows = has.row_group(number).num_rows
             writer.write_table(columns.slice(first, rows), row_group_size=max(1, rows))
             first += rows
-    with target.open("wb") as written, source.open("rb") as own, aside.open("rb") as more:
+    with target.open("wb") as written, source.open("rb") as own, pa.BufferReader(packed.getvalue()) as more:
         footer, end = _footer(own)
         added, added_end = _footer(more)
         _copy(own, written, 0, end)
         _copy(more, written, len(MAGIC), added_end)
-        packed = write_struct(_joined(footer, added, end - len(MAGIC)))
-        written.write(packed + TAIL.pack(len(packed), MAGIC))
-    aside.unlink()
+        joined = write_struct(_joined(footer, added, end - len(MAGIC)))
+        written.write(joined + TAIL.pack(len(joined), MAGIC))
 
 
 def _footer(file: BinaryIO) -> tuple[Struct, int]:
@@ -100,7 +98,7 @@ def _joined(footer: Struct, added: Struct, shift: int) -> Struct:
 def _joined_group(mine: Struct, theirs: Struct, shift: int) -> Struct:
     columns = [*mine[COLUMNS].value.values, *(_moved(chunk, shift) for chunk in theirs[COLUMNS].value.values)]
     joined = {**mine, COLUMNS: _like(mine[COLUMNS], columns)}
-    for size in (GROUP_BYTES, GROUP_PACKED_BYTES):
+    for size in GROUP_SIZES:
         if size in mine:
             joined[size] = Field(I64, mine[size].value + theirs[size].value)
     return joined
