@@ -232,7 +232,7 @@ def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Reci
         seen = f"event_id IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')"
         for file in files:
             rows = f"SELECT *, {(landing - event_day).days}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)}"
-            condition = f"{sources.bucket.holds}{f' AND NOT {seen}' if landing in repeating else ''}"
+            condition = f"{sources.bucket.holds}{f' AND NOT {seen}' if file in repeating else ''}"
             query = labelled(f"({rows} WHERE {condition})", "known", recipe, event_day)
-            parts.append(_Part(file, query, all_rows=sources.bucket == WHOLE and landing not in repeating))
+            parts.append(_Part(file, query, all_rows=sources.bucket == WHOLE and file not in repeating))
     return parts

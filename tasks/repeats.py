@@ -25,8 +25,8 @@ NONE = np.empty(0, np.uint64)
 
 def note_repeats(
     connection: duck.Connection, own: Mapping[date, list[Path]], landings: Mapping[date, list[Path]]
-) -> set[date]:
-    """Fill the table `seen` with ids that came before, and when; returns the landings of `own` that hold such ids.
+) -> set[Path]:
+    """Fill the table `seen` with ids that came before, and when; returns the files of `own` that hold such ids.
 
     own: files of the rows in question, by landing day. landings: all files that may have brought their events before.
     """
@@ -47,7 +47,15 @@ def note_repeats(
         connection.execute("CREATE TABLE suspects AS SELECT * FROM suspects_found")
         connection.unregister("suspects_found")
         duck.in_parallel(connection, _note, earlier)
-    return {landing for landing, found in common.items() if len(found)}
+    return {file for landing, found in own.items() for file in _holding(found, hashes, common[landing])}
+
+
+def _holding(files: list[Path], hashes: Mapping[Path, NDArray[np.uint64]], wanted: NDArray[np.uint64]) -> list[Path]:
+    """The files that hold a wanted hash."""
+    if not len(wanted):
+        return []
+    near = _sift([hashes[file] for file in files], [wanted], 0)
+    return [file for file, some in zip(files, near, strict=True) if np.isin(some, wanted).any()]
 
 
 def _hashes(connection: duck.Connection, file: Path) -> NDArray[np.uint64]:
