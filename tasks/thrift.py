@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, _SET, _MAP, STRUCT = range(1, 13)
 INTEGERS = (I16, I32, I64)
 STOP = 0
-LONG_LIST = 15  # instead of the length of a list that has as many items or more, which then follows
+NIBBLE = 15  # the most that half a byte holds: a longer step to a field's id, or as long a list, is written out
 
 
 class Field(NamedTuple):
@@ -79,7 +79,7 @@ class _Reader:
     def _items(self) -> Items:
         header = self._byte()
         length, type_ = header >> 4, header & 15
-        if length == LONG_LIST:
+        if length == NIBBLE:
             length = self._varint()
         return Items(type_, [self._value(type_) for _ in range(length)])
 
@@ -110,7 +110,7 @@ def _write_struct(written: bytearray, fields: Struct) -> None:
     last = 0
     for number, (type_, value) in sorted(fields.items()):
         header = (TRUE if value else FALSE) if type_ in (TRUE, FALSE) else type_
-        if 0 < number - last <= LONG_LIST:
+        if 0 < number - last <= NIBBLE:
             written.append((number - last) << 4 | header)
         else:
             written.append(header)
@@ -131,8 +131,8 @@ def _write_value(written: bytearray, type_: int, value: Any) -> None:
         _write_struct(written, value)
     elif type_ == LIST:
         length = len(value.values)
-        written.append(min(length, LONG_LIST) << 4 | value.type)
-        if length >= LONG_LIST:
+        written.append(min(length, NIBBLE) << 4 | value.type)
+        if length >= NIBBLE:
             _write_varint(written, length)
         for item in value.values:
             _write_value(written, value.type, item)
