@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections import Counter
 from math import ceil
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -174,6 +175,11 @@ class Recipe(Section):
                 held.setdefault(source, set()).add(feature.holds)
         if mixed := [source for source, found in held.items() if {"text", "number"} <= found]:
             yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
+        delimiters = {
+            (feature.source, feature.delimiter) for feature in self.features if feature.kind == "multi_valued"
+        }
+        if several := [source for source, n in Counter(source for source, _ in delimiters).items() if n > 1]:
+            yield f"features: expected one delimiter a column, since it joins lists, received several for {several}"
         mapped = {getattr(self.landing.columns, name) for name in NOT_FEATURES & Columns.model_fields.keys()}
         known_later = NOT_FEATURES | mapped | set(self.landing.inline_outcome_columns)
         if leaks := [source for source in kinds if source in known_later]:

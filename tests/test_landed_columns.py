@@ -174,6 +174,14 @@ def test_several_values_are_joined_by_the_features_delimiter_and_texts_stay(
     assert found == {"text": "x;y", "bracket": "[sic", "one": "z"}
 
 
+def test_one_column_has_one_delimiter(tiny_recipe):
+    tags = {"kind": "multi_valued", "column": "tags"}
+    twice = [{**tags, "name": "a", "delimiter": ";"}, {**tags, "name": "b", "delimiter": ";", "pooling": "sum"}]
+    tiny_recipe(features=twice)
+    with pytest.raises(ValueError, match=r"expected one delimiter a column.*received several for \['tags'\]"):
+        tiny_recipe(features=[twice[0], {**twice[1], "delimiter": ","}])
+
+
 def test_several_values_are_joined_also_where_a_line_is_malformed(store, landing, land_rows, tiny_recipe, day, now):
     path = land_rows("impressions", day, [impression("a", tags=["x", "y"])], "a.jsonl")
     path.write_text(path.read_text() + "{broken\n")
