@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 # isort: off
-import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imported
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
 
 # isort: on
 from prefect import flow
 
-from flows.daily import daily
-from flows.settings import load_settings
-from models.days import day_range
-from models.errors import DataRejectedError, UsageError
-from models.recipe import load_recipe
-from tasks.registry import claim_root, current_champion, finished_run
-from tasks.take_in import TakenIn, take_in_days
+from ctr_retrain.flows.daily import daily
+from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
+from ctr_retrain.tasks.validate.ingest_and_validate import TakenIn, take_in_days
 
 Retrain = Literal["last", "each", "none"]
 

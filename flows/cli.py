@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-import flows.quiet  # noqa: F401 - libraries read the environment when imported
-from flows import printing
-from flows.answer import answer, run
-from models.errors import DataRejectedError, StorageError, UsageError
-from tasks.quiet_import import import_tensorflow
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
+from ctr_retrain.flows import printing
+from ctr_retrain.flows.output import answer, run
+from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
+from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 
 app = typer.Typer(
     name="ctr-retrain",
@@ -61,7 +61,7 @@ def options(
 @app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/demo")) -> None:
     """Simulate some weeks and run the last days."""
-    from flows.demo import run_demo  # noqa: PLC0415
+    from ctr_retrain.flows.demo import run_demo  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/demo.toml")
     answer({"runs": run_demo(recipe, folder)}, printing.demo)
@@ -73,7 +73,7 @@ def demo_open_bandit(
     folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/open_bandit"),
 ) -> None:
     """Land Open Bandit's real sample and run its days."""
-    from flows.demo import run_open_bandit  # noqa: PLC0415
+    from ctr_retrain.flows.demo import run_open_bandit  # noqa: PLC0415
 
     recipe = _Options.recipe or Path("infra/recipes/open_bandit.toml")
     answer({"runs": run_open_bandit(recipe, folder, wheel)}, printing.demo)
@@ -88,8 +88,8 @@ def simulate_days(
     seed: int = 7,
 ) -> None:
     """Write simulated ad and push events."""
-    from models.world import World  # noqa: PLC0415
-    from tasks.simulate import simulate  # noqa: PLC0415
+    from ctr_retrain.models.simulation.world import World  # noqa: PLC0415
+    from ctr_retrain.tasks.demo.simulate_days import simulate  # noqa: PLC0415
 
     simulate(World(seed=seed, rows_per_day=rows_per_day), _day(start, "--start"), days, out)
     answer({"landing": str(out / "landing"), "truth": str(out / "truth"), "days": days}, printing.pairs)
@@ -100,7 +100,7 @@ def land(
     source: Annotated[Path, typer.Option("--from", help="A file that holds many days.")],
 ) -> None:
     """Split a file of many days into landing folders."""
-    from tasks.land import land_file  # noqa: PLC0415
+    from ctr_retrain.tasks.landing.split_by_day import land_file  # noqa: PLC0415
 
     settings, recipe = _configured()
     landed = land_file(source, recipe, settings.landing_zone)
@@ -114,8 +114,8 @@ def ingest(day: Date) -> None:
     """Read what landed on a day; quarantine what is broken."""
     from dataclasses import asdict  # noqa: PLC0415
 
-    from tasks.ingest import ingest_day  # noqa: PLC0415
-    from tasks.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.ingest.ingest_day import ingest_day  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
 
     wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
@@ -126,8 +126,8 @@ def ingest(day: Date) -> None:
 @app.command()
 def validate(day: Date) -> None:
     """Judge an ingested day by the recipe's bounds."""
-    from tasks.registry import claim_root  # noqa: PLC0415
-    from tasks.validate import rejection_error, validate_day  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.validate.validate_day import rejection_error, validate_day  # noqa: PLC0415
 
     wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
@@ -142,7 +142,7 @@ def validate(day: Date) -> None:
 @app.command()
 def accept(day: Date, reason: Reason) -> None:
     """Accept a rejected day by hand."""
-    from tasks.validate import accept_day  # noqa: PLC0415
+    from ctr_retrain.tasks.validate.validate_day import accept_day  # noqa: PLC0415
 
     wanted, why = _day(day), _given(reason)
     accepted = accept_day(_settings().store, wanted, why, _user(), datetime.now(UTC))
@@ -156,7 +156,7 @@ def daily(
 ) -> None:
     """Run all stages for one day."""
     wanted, (settings, _) = _day(day), _configured()
-    from flows.daily import daily as flow  # noqa: PLC0415
+    from ctr_retrain.flows.daily import daily as flow  # noqa: PLC0415
 
     answer(flow(wanted, settings.recipe, settings.root, settings.landing, force=force), printing.run)
 
@@ -170,7 +170,7 @@ def backfill(
 ) -> None:
     """Run past days in order; finished ones are skipped."""
     first, last, (settings, _) = _day(start, "--start"), _day(end, "--end"), _configured()
-    from flows.backfill import backfill as flow  # noqa: PLC0415
+    from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415
 
     document = flow(first, last, retrain, settings.recipe, settings.root, settings.landing, shadow=shadow)
     bad = [entry["date"] for entry in document["days"] if entry["outcome"] in ("rejected", "data rejected")]
@@ -197,8 +197,8 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Compare ways to weigh and sample on past days."""
     wanted, (settings, _) = _day(day), _configured()
-    from flows.asked import read_asked  # noqa: PLC0415
-    from flows.compare import compare as flow  # noqa: PLC0415
+    from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415
+    from ctr_retrain.flows.compare_request import read_asked  # noqa: PLC0415
 
     lists = {"strategies": strategies, "half_lives": half_lives, "class_powers": class_powers, "ages": ages}
     asked = read_asked(wanted, lists, days=days, seeds=seeds, criterion=criterion)
@@ -211,7 +211,7 @@ def serve(
     timezone: Annotated[str | None, typer.Option(help="The schedule's, such as Europe/Berlin.")] = None,
 ) -> None:
     """Run the daily flow on a schedule until stopped."""
-    from flows.schedule import serve_daily  # noqa: PLC0415
+    from ctr_retrain.flows.schedule import serve_daily  # noqa: PLC0415
 
     _configured()
     serve_daily(_settings(cron=cron, timezone=timezone))
@@ -225,8 +225,8 @@ def score(
 ) -> None:
     """Score a file with a model in service."""
     import_tensorflow()
-    from tasks.deploy import served_model  # noqa: PLC0415
-    from tasks.score import score_file  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.score_file import score_file  # noqa: PLC0415
 
     version, bundle = served_model(_settings().store, model)
     rows = score_file(bundle, source, target)
@@ -236,7 +236,7 @@ def score(
 @app.command()
 def models() -> None:
     """List all models with their verdicts."""
-    from tasks.registry import list_models  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import list_models  # noqa: PLC0415
 
     answer({"models": list_models(_settings().store)}, printing.models)
 
@@ -244,7 +244,7 @@ def models() -> None:
 @app.command()
 def status() -> None:
     """Show champion, newest day, rejected days, runs."""
-    from tasks.registry import describe_status  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import describe_status  # noqa: PLC0415
 
     answer(describe_status(_settings().store), printing.status)
 
@@ -252,7 +252,7 @@ def status() -> None:
 @app.command()
 def explain(run_or_date: Annotated[str, typer.Argument(metavar="RUN_OR_DATE")]) -> None:
     """Say why a run ended as it did."""
-    from tasks.registry import find_run  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import find_run  # noqa: PLC0415
 
     answer(find_run(_settings().store, run_or_date), printing.run)
 
@@ -261,7 +261,7 @@ def explain(run_or_date: Annotated[str, typer.Argument(metavar="RUN_OR_DATE")]) 
 def promote(version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason) -> None:
     """Put a model into service by hand, whatever its verdict."""
     words = f"{_user()}: {_given(reason)}"
-    from tasks.deploy import deploy_challenger  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import deploy_challenger  # noqa: PLC0415
 
     deploy_challenger.fn(_settings().store, version, "override", words, datetime.now(UTC))
     answer({"champion": version, "reason": reason}, printing.pairs)
@@ -270,7 +270,7 @@ def promote(version: Annotated[str, typer.Argument(metavar="VERSION")], reason: 
 @app.command()
 def rollback(reason: Reason) -> None:
     """Bring the champion's predecessor back."""
-    from tasks.champion import roll_back  # noqa: PLC0415
+    from ctr_retrain.tasks.store.champion import roll_back  # noqa: PLC0415
 
     barred, again = roll_back(_settings().store, f"{_user()}: {_given(reason)}", datetime.now(UTC))
     answer({"champion": again.version, "barred": barred.version, "reason": reason}, printing.pairs)
@@ -281,9 +281,9 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove what no ref and no kept run needs."""
-    from tasks.checkpoint import sweep_checkpoints  # noqa: PLC0415
-    from tasks.collect import collect_garbage  # noqa: PLC0415
-    from tasks.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415
 
     settings, recipe = _configured()
     claim_root(settings.store, recipe.name)
@@ -298,7 +298,7 @@ def doctor() -> None:
     """Check machine, settings and root; say what to mend."""
     settings, recipe = _configured()
     import_tensorflow()
-    from flows.doctor import examine  # noqa: PLC0415
+    from ctr_retrain.flows.doctor import examine  # noqa: PLC0415
 
     document = {"checks": examine(settings, recipe)}
     failed = [check["name"] for check in document["checks"] if not check["passed"]]
@@ -312,14 +312,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _settings(**more: str | None) -> Any:
-    from flows.settings import load_settings  # noqa: PLC0415
+    from ctr_retrain.flows.settings import load_settings  # noqa: PLC0415
 
     return load_settings(recipe=_Options.recipe, root=_Options.root, landing=_Options.landing, **more)
 
 
 def _configured() -> tuple[Any, Any]:
     """Settings and recipe."""
-    from models.recipe import load_recipe  # noqa: PLC0415
+    from ctr_retrain.models.recipe.recipe import load_recipe  # noqa: PLC0415
 
     settings = _settings()
     return settings, load_recipe(settings.recipe)

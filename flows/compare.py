@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 # isort: off
-import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imported
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
 
 # isort: on
 from prefect import flow
 
-from flows.settings import load_settings
-from models.recipe import load_recipe
-from tasks import layout
-from tasks.compare import STAGE, compare_strategies, load_comparison
-from tasks.compare_plan import Asked, plan_comparison
-from tasks.compare_report import write_comparison_report
-from tasks.model_process import models_on
-from tasks.registry import claim_root
-from tasks.take_in import catch_up
+from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.compare.compare_strategies import STAGE, compare_strategies, load_comparison
+from ctr_retrain.tasks.compare.plan_comparison import Asked, plan_comparison
+from ctr_retrain.tasks.compare.write_comparison import write_comparison_report
+from ctr_retrain.tasks.execution.model_process import models_on
+from ctr_retrain.tasks.operate.registry import claim_root
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 
 
 @flow(name="compare")

@@ -6,32 +6,32 @@ from pathlib import Path
 from typing import Any
 
 # isort: off
-import flows.quiet  # noqa: F401 - first: Prefect reads the environment when imported
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
 
 # isort: on
 from prefect import flow, runtime
 
-from flows.settings import load_settings
-from models.factors import Factors
-from models.recipe import Recipe, load_recipe
-from tasks import layout
-from tasks.alert import send_alerts
-from tasks.deploy import check_serving, deploy_challenger
-from tasks.document import day_document, load_document, write_document
-from tasks.drift import DriftReport, detect_drift
-from tasks.gate import judge_challenger, judge_without_challenger, untrainable
-from tasks.ingest import ingest_day
-from tasks.maturity import measure_maturity
-from tasks.model_process import Models, models_on
-from tasks.model_stages import evaluate_models, train_challenger, train_cold_twin
-from tasks.plan import RunPlan, plan_run
-from tasks.registry import claim_root, current_champion, record_run
-from tasks.report import write_report, write_run_list
-from tasks.ship import ship_challenger
-from tasks.store import Store
-from tasks.take_in import catch_up
-from tasks.validate import rejection_error, validate_day
-from tasks.weigh import weigh_rows
+from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
+from ctr_retrain.models.weights.row_weights import Factors
+from ctr_retrain.tasks.deploy.choose_served import ship_challenger
+from ctr_retrain.tasks.deploy.publish_model import check_serving, deploy_challenger
+from ctr_retrain.tasks.evaluate.judge_challenger import judge_challenger, judge_without_challenger, untrainable
+from ctr_retrain.tasks.evaluate.measure_maturity import measure_maturity
+from ctr_retrain.tasks.execution.model_process import Models, models_on
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
+from ctr_retrain.tasks.plan.plan_run import RunPlan, plan_run
+from ctr_retrain.tasks.report.run_document import day_document, load_document, write_document
+from ctr_retrain.tasks.report.run_page import write_report, write_run_list
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.model_stages import evaluate_models, train_challenger, train_cold_twin
+from ctr_retrain.tasks.train.weigh_rows import weigh_rows
+from ctr_retrain.tasks.validate.detect_drift import DriftReport, detect_drift
+from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
+from ctr_retrain.tasks.validate.send_alerts import send_alerts
+from ctr_retrain.tasks.validate.validate_day import rejection_error, validate_day
 
 
 @flow(name="daily")

@@ -6,14 +6,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.daily import daily
-from models.days import day_range
-from models.recipe import load_recipe
-from models.world import World
-from tasks.land import land_file
-from tasks.landing_zone import LocalLandingZone
-from tasks.open_bandit import BANDIT_DAYS, extract_sample
-from tasks.simulate import simulate
+from ctr_retrain.flows.daily import daily
+from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, extract_sample
+from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
 
 DEMO_START = date(2026, 3, 2)
 DEMO_DAYS = 24

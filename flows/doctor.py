@@ -11,12 +11,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from flows.quiet import QUIET
-from flows.settings import Settings
-from models.errors import CtrRetrainError, UsageError
-from models.recipe import Recipe
-from tasks import layout
-from tasks.store import Store
+from ctr_retrain.flows.quiet_libraries import QUIET
+from ctr_retrain.flows.settings import Settings
+from ctr_retrain.models.errors import CtrRetrainError, UsageError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import Store
 
 MIN_FREE_GIB = 5
 
@@ -88,7 +88,7 @@ def _disk(settings: Settings) -> dict[str, Any]:
 
 
 def _device(settings: Settings) -> dict[str, Any]:
-    from models.device import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from ctr_retrain.models.training.device import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     try:
         return _check("device", passed=True, words=f"training will use {prepare_device(settings.device)}")

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import StorageError
+from ctr_retrain.models.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.settings import Settings
+    from ctr_retrain.flows.settings import Settings
 
 DEPLOYMENT = "nightly"
 STARTUP_SECONDS = 120
@@ -30,7 +30,7 @@ def serve_daily(settings: Settings) -> None:
     with _server(settings.local_folder):
         from prefect.schedules import Cron  # noqa: PLC0415
 
-        from flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
+        from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
 
         daily.serve(
             name=DEPLOYMENT,

@@ -13,17 +13,17 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.errors import UsageError
-from tasks.cache import Cache
-from tasks.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
-from tasks.local_store import LocalStore
-from tasks.model_process import Compute
-from tasks.s3 import Bucket, S3Access
-from tasks.s3_store import S3Store
-from tasks.store import Store
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.execution.model_process import Compute
+from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
+from ctr_retrain.tasks.store.s3_store import S3Store
 
 if TYPE_CHECKING:
-    from tasks.fan_out import FanOut
+    from ctr_retrain.tasks.execution.fan_out import FanOut
 
 
 class Settings(BaseSettings):
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     @property
     def fan_out(self) -> FanOut:
         """How days run side by side."""
-        from tasks.fan_out import FanOut  # noqa: PLC0415 - Prefect takes two seconds to import
+        from ctr_retrain.tasks.execution.fan_out import FanOut  # noqa: PLC0415 - Prefect takes two seconds to import
 
         return FanOut(self.task_runner, self.days_at_once, self.dask_address)
 

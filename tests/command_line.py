@@ -6,7 +6,7 @@ import json
 import os
 from types import SimpleNamespace
 
-from flows.cli import main
+from ctr_retrain.flows.cli import main
 
 LOGGING = "PREFECT_LOGGING_LEVEL"
 

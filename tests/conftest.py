@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import flows.quiet  # noqa: F401 - before Prefect and its like, which read the environment when imported
-from models.recipe import Recipe
-from tasks.local_store import LocalStore
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - before Prefect and its like, which read the environment when imported
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.store.local_store import LocalStore
 
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 

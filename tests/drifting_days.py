@@ -12,20 +12,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.batches import TrainingRows, make_batches
-from models.checkpoint import capture, restore
-from models.days import plan_days
-from models.factors import ClassMass, compute_factors
-from models.feature import Feature
-from models.features import encode
-from models.learning import Training
-from models.maturity import estimate_maturity, seen_shares
-from models.metrics import log_losses
-from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe, Weights
-from models.standardize import fit_numeric_state
-from models.training import optimizer_for, predict_logits, train
-from models.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day
+from ctr_retrain.models.data.days import plan_days
+from ctr_retrain.models.data.maturity import estimate_maturity, seen_shares
+from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.judging.metrics import log_losses
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day
+from ctr_retrain.models.training.batches import TrainingRows, make_batches
+from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_state import capture, restore
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 FIRST_DAY = date(2026, 3, 2)
 KIND = "click"

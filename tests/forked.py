@@ -12,7 +12,14 @@ from contextlib import suppress
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["flows.quiet", "tasks.deploy", "tasks.ingest", "tasks.label", "tasks.local_store", "tasks.s3_store"]
+    [
+        "ctr_retrain.flows.quiet_libraries",
+        "ctr_retrain.tasks.deploy.publish_model",
+        "ctr_retrain.tasks.ingest.ingest_day",
+        "ctr_retrain.tasks.label.label_day",
+        "ctr_retrain.tasks.store.local_store",
+        "ctr_retrain.tasks.store.s3_store",
+    ]
 )
 PATIENCE_SECONDS = 120
 

@@ -2,8 +2,8 @@
 
 import pyarrow.parquet as pq
 
-from tasks.ingest import current_day_object, ingest_day
-from tasks.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 
 
 def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from tasks import layout
-from tasks.cache import Cache
-from tasks.champion import read_champions
-from tasks.deploy import deploy_challenger
-from tasks.ingest import current_day_object
-from tasks.label import label_day
-from tasks.local_store import IN_USE, LocalStore
-from tasks.s3 import PART_BYTES, Bucket, S3Access
-from tasks.s3_store import S3Store
-from tasks.whole import appearing
+from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.champion import read_champions
+from ctr_retrain.tasks.store.local_store import IN_USE, LocalStore
+from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
+from ctr_retrain.tasks.store.s3_store import S3Store
+from ctr_retrain.tasks.store.staging import atomic_write
 from tests.landed_day import impression, ingest
 
 DAY, NOW = date(2026, 3, 2), datetime(2026, 3, 3, 4, tzinfo=UTC)
@@ -51,7 +51,7 @@ def land(landing, part, streams=("outcomes", "impressions")):
     clicks = [{"event_id": event, "ts": "2026-03-02T12:00:00Z", "kind": "click"} for event in clicked]
     content = {"outcomes": clicks, "impressions": rows}
     for stream in streams:
-        with appearing(landing / stream / f"dt={DAY}" / f"{part}.jsonl") as aside:
+        with atomic_write(landing / stream / f"dt={DAY}" / f"{part}.jsonl") as aside:
             aside.write_text("".join(f"{json.dumps(row)}\n" for row in content[stream]), encoding="utf-8")
 
 

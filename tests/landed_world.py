@@ -11,7 +11,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from models.schema import Counts
+from ctr_retrain.models.data.schema import Counts
 from tests.conftest import encoded
 
 FIRST = date(2026, 3, 2)

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from models.errors import UsageError
+from ctr_retrain.models.errors import UsageError
 
 
 def double(number, progress_of):
@@ -17,7 +17,7 @@ def double(number, progress_of):
 
 
 def say(text, progress_of):
-    logging.getLogger("tasks.train").info("logged %s", text)
+    logging.getLogger("ctr_retrain.tasks.train.train_challenger").info("logged %s", text)
     sys.stderr.write(f"written {text}\n")
     print("printed", text)  # noqa: T201 - a library might
     return os.getpid()

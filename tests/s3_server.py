@@ -12,9 +12,9 @@ import uuid
 import boto3
 import pytest
 
-from tasks.cache import Cache
-from tasks.s3 import Bucket, S3Access
-from tasks.s3_store import S3Store
+from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
+from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.faulty_proxy import proxy_to
 
 ACCESS_KEY, SECRET_KEY = "AKIAFAKEFAKEFAKE1234", "fake+secret/that+must/not+leak+anywhere1"

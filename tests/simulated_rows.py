@@ -6,14 +6,14 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow.compute as pc
 
-from models.batches import TrainingRows, make_batches
-from models.calibration import Calibration
-from models.factors import ClassMass, compute_factors
-from models.features import encode
-from models.network import build_network
-from models.standardize import fit_numeric_state
-from models.training import predict_logits, train
-from models.world import ATTRIBUTION_WINDOW_HOURS, simulate_day
+from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, simulate_day
+from ctr_retrain.models.training.batches import TrainingRows, make_batches
+from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 FIRST_DAY = date(2026, 3, 2)
 UNCALIBRATED = Calibration("identity", 0, 0)

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.world import World
-from tasks.simulate import simulate
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
 
 REPOSITORY = Path(__file__).parent.parent
 FIRST_DAY, DAYS = date(2026, 3, 2), 8
@@ -89,7 +89,7 @@ def write_recipe(folder, **changes):
 def command(*arguments, **environment):
     """Run the command line in a process of its own; answers its exit status, stdout, stderr and parsed JSON."""
     finished = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
         cwd=REPOSITORY,
         env={**clean_environment(), **environment},
         capture_output=True,
@@ -125,7 +125,7 @@ def recipe_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def first_run(prefect_server, great_expectations, small_landing, recipe_file, tmp_path_factory):
     """The first daily run: its document, and the root that it left behind."""
-    from flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     root = tmp_path_factory.mktemp("first") / "root"
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.local_store import IN_USE, LocalStore
+from ctr_retrain.tasks.store.local_store import IN_USE, LocalStore
 
 
 def stored_names(store):

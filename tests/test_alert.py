@@ -5,9 +5,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from models.drift import Alert
-from tasks.alert import send_alerts
-from tasks.local_store import LocalStore
+from ctr_retrain.models.data.drift import Alert
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.validate.send_alerts import send_alerts
 
 DAY = date(2026, 3, 10)
 ALERT = Alert("positive_ratio", "critical", "push", (0.008, 0.021), 0.002, "The odds of a positive fell by 80 %.")
@@ -51,7 +51,9 @@ def receiver():
 def events(monkeypatch):
     """What would go to the Prefect server; a flow's test sees the event arrive at a real one."""
     emitted = []
-    monkeypatch.setattr("tasks.alert.emit_event", lambda *args, **kwargs: emitted.append((args, kwargs)))
+    monkeypatch.setattr(
+        "ctr_retrain.tasks.validate.send_alerts.emit_event", lambda *args, **kwargs: emitted.append((args, kwargs))
+    )
     return emitted
 
 

@@ -1,14 +1,32 @@
-"""The arrows flows → tasks → models hold, and nothing runs in circles."""
+"""The floors flows → tasks → models, the order of the rooms on each, and names that tell files apart."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MAY_IMPORT = {"models": {"models"}, "tasks": {"tasks", "models"}, "flows": {"flows", "tasks", "models"}}
+PACKAGE = "ctr_retrain"
+FLOORS = ("models", "tasks", "flows")
 IMPURE = {"prefect", "boto3", "great_expectations", "typer", "requests", "urllib", "subprocess", "os"}
-FILES = [path for layer in MAY_IMPORT for path in sorted((ROOT / layer).glob("*.py"))]
+MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file is
+
+# From the ground up: a package may import those before it, never one behind it. `flows` come last and need no order.
+ORDER = (
+    "models",  # errors and number_format, which all may use
+    *(f"models.{room}" for room in ("recipe", "data", "features", "judging", "imbalance", "network", "weights")),
+    *(f"models.{room}" for room in ("training", "serving", "trials", "charts", "simulation")),
+    *(f"tasks.{room}" for room in ("execution", "store", "landing", "ingest", "label", "validate", "plan", "train")),
+    *(f"tasks.{room}" for room in ("evaluate", "deploy", "report", "operate", "compare", "demo")),
+    "flows",
+)
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for floor in FLOORS
+    for path in sorted((ROOT / floor).rglob("*.py"))
+}
+MODULES = {name: path for name, path in FILES.items() if path.stem != "__init__"}
 
 
 def imported_modules(path):
@@ -21,25 +39,40 @@ def imported_modules(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_each_layer_imports_only_layers_below_it(path):
-    layer = path.parent.name
-    wrong = {m for m in imported_modules(path) if m.split(".")[0] in MAY_IMPORT.keys() - MAY_IMPORT[layer]}
+def own_imports(path):
+    """The modules of ours that a file imports, without the import name before them."""
+    short = (module.removeprefix(f"{PACKAGE}.") for module in imported_modules(path))
+    return {module for module in short if module in MODULES}
+
+
+def room_of(name):
+    """The package of a module, such as `tasks.store`."""
+    return name.rsplit(".", maxsplit=1)[0]
+
+
+def wrong_imports(name, path):
+    """The modules of packages behind its own that a module imports."""
+    own = ORDER.index(room_of(name))
+    return sorted(module for module in own_imports(path) if ORDER.index(room_of(module)) > own)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_package_imports_only_packages_before_it(name):
+    wrong = wrong_imports(name, MODULES[name])
     assert not wrong, (
-        f"{layer}/{path.name} imports {sorted(wrong)}. The arrow is flows → tasks → models: move what is needed "
-        f"down into {min(MAY_IMPORT[layer])}/, or pass it in as an argument."
+        f"{name} imports {wrong}, which come behind {room_of(name)} in ORDER (flows → tasks → models, and rooms in "
+        f"their order). Move what both need down into {room_of(name)} or below, or pass it in as an argument."
     )
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*.py")), ids=lambda path: path.name)
-def test_models_know_no_orchestrator_no_storage_and_no_environment(path):
-    wrong = {module for module in imported_modules(path) if module.split(".")[0] in IMPURE}
-    assert not wrong, f"models/{path.name} imports {sorted(wrong)}: let a task do that and pass the result in."
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("models.")])
+def test_models_know_no_orchestrator_no_storage_and_no_environment(name):
+    wrong = {module for module in imported_modules(MODULES[name]) if module.split(".")[0] in IMPURE}
+    assert not wrong, f"{name} imports {sorted(wrong)}: let a task do that and pass the result in."
 
 
 def test_no_module_imports_itself_in_a_circle():
-    names = {f"{path.parent.name}.{path.stem}": path for path in FILES}
-    graph = {name: {m for m in imported_modules(path) if m in names} for name, path in names.items()}
+    graph = {name: own_imports(path) for name, path in MODULES.items()}
     done = set()
 
     def visit(name, trail):
@@ -55,7 +88,52 @@ def test_no_module_imports_itself_in_a_circle():
         visit(name, [])
 
 
-def test_the_check_sees_an_import_against_the_arrow(tmp_path):
+@pytest.mark.parametrize("path", [*FILES.values(), *sorted((ROOT / "tests").rglob("*.py"))], ids=str)
+def test_our_modules_are_imported_by_their_whole_name(path):
+    short = {module for module in imported_modules(path) if module.split(".")[0] in FLOORS}
+    assert not short, (
+        f"{path.relative_to(ROOT)} imports {sorted(short)}: write {PACKAGE}.… instead. A short name is a second copy "
+        "of the module in this repository, and nothing, or somebody else's, on a user's machine."
+    )
+
+
+@pytest.mark.parametrize("room", sorted({room_of(name) for name in MODULES}))
+def test_a_folder_holds_few_enough_modules_to_know_them(room):
+    inside = [name for name in MODULES if room_of(name) == room]
+    assert len(inside) <= MOST_MODULES, f"{room} holds {len(inside)} modules: split it by what its files are about."
+
+
+def test_every_package_has_its_place_in_the_order_and_says_what_it_is():
+    rooms = {room_of(name) for name in MODULES}
+    assert rooms == set(ORDER), "add a new package to ORDER, after all that it imports"
+    for room in rooms:
+        init = FILES.get(f"{room}.__init__")
+        assert init is not None, f"{room}: add an __init__.py with a docstring"
+        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), f"{init}: say what the package is"
+
+
+def test_no_two_modules_bear_the_same_name():
+    stems = Counter(path.stem for path in MODULES.values())
+    twice = sorted(stem for stem, times in stems.items() if times > 1)
+    assert not twice, f"{twice}: a search for a file by its name should find one; name what tells them apart"
+
+
+def test_the_import_name_leads_to_the_three_folders_and_the_recipes():
+    links = {path.name: path.resolve() for path in (ROOT / "infra" / "package" / PACKAGE).iterdir() if path.is_dir()}
+    links.pop("__pycache__", None)
+    assert links == {**{floor: ROOT / floor for floor in FLOORS}, "recipes": ROOT / "infra" / "recipes"}
+
+
+@pytest.mark.parametrize(
+    ("importer", "statement"),
+    [
+        ("tasks.store.cache", f"from {PACKAGE}.flows import daily"),
+        ("models.data.days", f"from {PACKAGE}.tasks.store import layout"),
+        ("models.recipe.recipe", f"from {PACKAGE}.models.training.batches import Batches"),
+        ("tasks.ingest.ingest_day", f"import {PACKAGE}.tasks.label.label_day"),
+    ],
+)
+def test_the_check_sees_an_import_against_the_order(tmp_path, importer, statement):
     file = tmp_path / "wrong.py"
-    file.write_text("def f():\n    from flows import daily\n")
-    assert "flows.daily" in set(imported_modules(file))
+    file.write_text(f"def f():\n    {statement}\n", encoding="utf-8")
+    assert wrong_imports(importer, file)

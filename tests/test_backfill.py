@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from flows.backfill import backfill
-from models.errors import UsageError
-from tasks.local_store import LocalStore
-from tasks.registry import current_champion
+from ctr_retrain.flows.backfill import backfill
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.operate.registry import current_champion
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment
 
 
@@ -90,7 +90,7 @@ def test_a_killed_backfill_is_resumed_where_it_stopped(prefect_server, small_lan
     arguments = ["--recipe", recipe_file, "--root", root, "--landing", small_landing, "backfill"]
     days = ["--start", FIRST_DAY, "--end", LAST_DAY, "--retrain", "none"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *map(str, [*arguments, *days])],
+        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, [*arguments, *days])],
         cwd=REPOSITORY,
         env=clean_environment(),
         stdout=subprocess.DEVNULL,

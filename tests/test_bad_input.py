@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.champion import read_champions
-from tasks.local_store import LocalStore
+from ctr_retrain.tasks.store.champion import read_champions
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.command_line import at
 from tests.small_world import NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment, write_recipe
 from tests.test_failing_disks import NAMESPACE, mounts

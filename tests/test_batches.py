@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from models.batches import RUN_ROWS, BatchOrder, TrainingRows, make_batches
-from models.errors import DataRejectedError
-from models.factors import ClassMass, compute_factors
-from models.recipe import Weights
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.training.batches import RUN_ROWS, BatchOrder, TrainingRows, make_batches
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 CUT = date(2026, 3, 8)
 DAYS = (CUT - timedelta(days=7), CUT)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.bootstrap import USER_BUCKETS, gather, ratio_interval, ratio_intervals, resample
+from ctr_retrain.models.judging.bootstrap import USER_BUCKETS, gather, ratio_interval, ratio_intervals, resample
 from tests.counts import draws
 
 SAMPLING = {"draws": 400, "confidence": 0.95, "seed": 3}

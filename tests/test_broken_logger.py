@@ -18,10 +18,10 @@ from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-from flows.daily import daily
-from models.incidents import BrokenClickLogger
-from models.world import World
-from tasks.simulate import simulate
+from ctr_retrain.flows.daily import daily
+from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
 from tests.small_world import RECIPE
 
 DAYS = 10

@@ -9,16 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from models.bundle import Scorer, save_serving, serving_model, signature_names
-from models.calibration import Calibration
-from models.errors import DataRejectedError, StorageError
-from models.feature import Feature
-from models.features import encode
-from models.learning import Training
-from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe
-from models.standardize import NumericState
-from models.training import predict_logits
+from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model, signature_names
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.training.training_loop import predict_logits
 
 FEATURES = (
     Feature(name="user_id", kind="categorical", buckets=500),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import StorageError
-from tasks.cache import Blob, Cache
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.store.cache import Blob, Cache
 from tests.processes import finish, start
 
 KB = 1000

@@ -6,9 +6,9 @@ from math import log
 import numpy as np
 import pytest
 
-from models.bundle import CalibrationLayer
-from models.calibration import Calibration, fit_calibration
-from models.errors import DataRejectedError
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.serving.bundle import CalibrationLayer
+from ctr_retrain.models.serving.calibration import Calibration, fit_calibration
 
 
 def sigmoid(x):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from models.carry import (
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.warm_start_section import WarmStart
+from ctr_retrain.models.training.compatibility import same_slices, why_unfit
+from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights, trainable_of
+from ctr_retrain.models.training.training_loop import optimizer_for, train
+from ctr_retrain.models.training.warm_start import (
     FRESH,
     Donor,
     carried_state,
@@ -15,14 +23,6 @@ from models.carry import (
     seen_rows,
     steps_done,
 )
-from models.errors import UsageError
-from models.feature import Feature
-from models.kinship import same_slices, why_unfit
-from models.network import build_network
-from models.standardize import NumericState
-from models.trainable import named_layers, named_slots, named_weights, trainable_of
-from models.training import optimizer_for, train
-from models.warm_start import WarmStart
 from tests.toy_training import FEATURES, batches_of, factors_of, recipe, toy
 
 USER, AGE = FEATURES

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from models.cautions import cautions_of, step_size_caution
-from models.factors import ClassMass, compute_factors
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from ctr_retrain.models.weights.training_warnings import cautions_of, step_size_caution
 
 CUT = date(2026, 3, 8)
 DAYS = (CUT - timedelta(days=7), CUT)

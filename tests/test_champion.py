@@ -3,9 +3,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from models.errors import BusyError, UsageError
-from tasks.champion import Tenure, read_champions, roll_back, take_over
-from tasks.local_store import LocalStore
+from ctr_retrain.models.errors import BusyError, UsageError
+from ctr_retrain.tasks.store.champion import Tenure, read_champions, roll_back, take_over
+from ctr_retrain.tasks.store.local_store import LocalStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from models.charts import (
+from ctr_retrain.models.charts.charts import (
     CostCurve,
     RatioDay,
     cost_chart,
@@ -17,9 +17,9 @@ from models.charts import (
     trend_chart,
     weight_chart,
 )
-from models.figures import compact, fixed, number, percent, signed
-from models.metrics import ReliabilityBin
-from models.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Plot
+from ctr_retrain.models.charts.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Plot
+from ctr_retrain.models.judging.metrics import ReliabilityBin
+from ctr_retrain.models.number_format import compact, fixed, number, percent, signed
 
 FIRST = date(2026, 3, 2)
 CURVE = CostCurve(

@@ -3,8 +3,10 @@
 import pyarrow.parquet as pq
 import pytest
 
-from models.schema import Counts
-from tasks import duck, sift, stage_text
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.ingest import deduplicate as sift
+from ctr_retrain.tasks.landing import text_to_parquet as stage_text
 from tests.landed_day import impression, ingest, rows_of
 
 BAD = impression("bad", ts="yesterday")
@@ -42,7 +44,7 @@ def published(store, day):
 
 
 def _files(store, day):
-    from tasks.ingest import load_ingested_day  # noqa: PLC0415
+    from ctr_retrain.tasks.ingest.ingest_day import load_ingested_day  # noqa: PLC0415
 
     folder = store.open(load_ingested_day(store, day).path) / "impressions"
     return {file.name: file for file in folder.iterdir()}

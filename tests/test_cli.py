@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import layout
-from tasks.champion import read_champions
-from tasks.local_store import LocalStore
-from tasks.store import MANIFEST
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import read_champions
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.protocol import MANIFEST
 from tests.command_line import at, run
 from tests.processes import finish, start_with
 from tests.small_world import FIRST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, command, write_recipe
@@ -306,7 +306,7 @@ def test_ctrl_c_and_a_bug_give_their_document_too(tmp_path, monkeypatch, raised,
     def fail(store):
         raise raised
 
-    monkeypatch.setattr("tasks.registry.list_models", fail)
+    monkeypatch.setattr("ctr_retrain.tasks.operate.registry.list_models", fail)
     answer = run("models", "--root", tmp_path, "--json")
     assert answer.status == answer.document["error"]["exit_code"] == status
     assert answer.document["error"]["type"] == raised.__name__

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.champion import Tenure, roll_back, take_over
-from tasks.collect import collect_garbage
+from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
+from ctr_retrain.tasks.store.champion import Tenure, roll_back, take_over
 from tests.counts import draws
 from tests.processes import finish, start_with
 from tests.stored import stored_names

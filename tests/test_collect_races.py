@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks import layout
-from tasks.champion import read_champions
-from tasks.collect import collect_garbage
-from tasks.deploy import deploy_challenger
-from tasks.ingest import current_day_object
-from tasks.local_store import LocalStore
-from tasks.s3 import Bucket, S3Access
-from tasks.s3_store import S3Store
-from tasks.store import MANIFEST, read_manifest
+from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import read_champions
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.protocol import MANIFEST, read_manifest
+from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
+from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.counts import draws
 from tests.faulty_proxy import SLOW
 from tests.forked import Forked

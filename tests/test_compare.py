@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.incidents import RegimeChange
-from models.world import World
-from tasks.local_store import LocalStore
-from tasks.simulate import simulate
+from ctr_retrain.models.simulation.scenarios import RegimeChange
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.browser import in_browser
 from tests.command_line import at
 from tests.small_world import write_recipe
@@ -84,7 +84,7 @@ def test_older_data_costs_more_the_more_of_the_new_days_it_misses(compared):
 
 
 def test_the_same_comparison_is_found_again_and_nothing_is_trained(world, compared, monkeypatch):
-    monkeypatch.setattr("flows.compare.models_on", None)  # calling it would fail
+    monkeypatch.setattr("ctr_retrain.flows.compare.models_on", None)  # calling it would fail
     again = world.there("compare", *ASKED, *ASKED_FAMILIES, "--json")
     assert again.status == 0, again.stderr
     assert again.document == {**compared.document, "recorded": True}

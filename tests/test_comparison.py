@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.comparison import METRICS, compare, opponent_of
-from models.recipe import Recipe
+from ctr_retrain.models.judging.model_comparison import METRICS, compare, opponent_of
+from ctr_retrain.models.recipe.recipe import Recipe
 
 COST = {"true_positive": -0.98, "false_positive": 0.02, "false_negative": 0.1}
 RECIPE = Recipe.model_validate(

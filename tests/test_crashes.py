@@ -14,9 +14,9 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.local_store import LocalStore
-from tasks.s3_store import S3Store
-from tasks.store import MANIFEST
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.protocol import MANIFEST
+from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.counts import draws
 from tests.forked import Forked
 from tests.landed_twice import (

@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 import pyarrow.parquet as pq
 import pytest
 
-from flows.daily import daily, scheduled_day
-from models.errors import DataRejectedError, UsageError
-from models.recipe import load_recipe
-from tasks.champion import read_champions, roll_back
-from tasks.fan_out import FanOut
-from tasks.landing_zone import LocalLandingZone
-from tasks.local_store import LocalStore
-from tasks.registry import current_champion
-from tasks.take_in import catch_up
-from tasks.validate import accept_day, load_validated_day
+from ctr_retrain.flows.daily import daily, scheduled_day
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.operate.registry import current_champion
+from ctr_retrain.tasks.store.champion import read_champions, roll_back
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
+from ctr_retrain.tasks.validate.validate_day import accept_day, load_validated_day
 from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
 
 METRICS = {
@@ -85,7 +85,7 @@ def test_the_run_keeps_what_it_was_made_of(first_run):
 def test_a_second_run_for_the_same_day_returns_the_recorded_verdict_and_trains_nothing(
     root, small_landing, recipe_file, monkeypatch
 ):
-    monkeypatch.setattr("flows.daily.train_challenger", None)  # calling it would fail
+    monkeypatch.setattr("ctr_retrain.flows.daily.train_challenger", None)  # calling it would fail
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
     assert document["recorded"] is True
     assert len(runs_under(root)) == 1
@@ -230,7 +230,7 @@ def test_a_run_that_dies_half_way_leaves_nothing_that_a_reader_could_see(root, s
         msg = "power cut"
         raise KeyboardInterrupt(msg)
 
-    monkeypatch.setattr("flows.daily.write_report", crash)
+    monkeypatch.setattr("ctr_retrain.flows.daily.write_report", crash)
     before = runs_under(root), read_champions(LocalStore(root)).ref
     with pytest.raises(KeyboardInterrupt):
         daily(NEXT_DAY, recipe_file, str(root), str(small_landing))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from flows.daily import daily
+from ctr_retrain.flows.daily import daily
 from tests.processes import PROJECT
 from tests.small_world import RUN_DAY, clean_environment
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from models.days import day_range, plan_days
+from ctr_retrain.models.data.days import day_range, plan_days
 
 D = date(2026, 3, 31)
 

@@ -3,8 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from models.device import choose_strategy, is_chief, prepare_device
-from models.errors import UsageError
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.training.device import choose_strategy, is_chief, prepare_device
 
 HAS_GPU = bool(tf.config.list_physical_devices("GPU"))
 

@@ -5,7 +5,7 @@ from math import atan, inf, pi
 import numpy as np
 import pytest
 
-from models.differences import Difference, holm, paired_difference
+from ctr_retrain.models.trials.differences import Difference, holm, paired_difference
 
 STANDARD = np.array([-1.0, 1.0]) / 2**0.5  # draws with a standard deviation of 1
 

@@ -7,8 +7,8 @@ from math import log
 import numpy as np
 import pytest
 
-from models.drift import DayRatio, Level, detect, expected_level, standard_errors, to_alert
-from models.recipe import Drift
+from ctr_retrain.models.data.drift import DayRatio, Level, detect, expected_level, standard_errors, to_alert
+from ctr_retrain.models.recipe.recipe import Drift
 from tests.counts import draws
 
 TODAY = date(2026, 3, 2)  # a Monday

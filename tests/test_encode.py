@@ -8,17 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.days import plan_days
-from models.errors import StorageError
-from models.features import encode
-from models.stacked import Stacked, chunks
-from tasks.collect import collect_garbage
-from tasks.encode import encode_days
-from tasks.encoded import encoded_path
-from tasks.label import label_day, label_files
-from tasks.layout import IDS_FILE
-from tasks.training_rows import read_slices
-from tasks.warm_start import COLD
+from ctr_retrain.models.data.days import plan_days
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
+from ctr_retrain.tasks.plan.choose_start import COLD
+from ctr_retrain.tasks.store.layout import IDS_FILE
+from ctr_retrain.tasks.train.encode_days import encode_days
+from ctr_retrain.tasks.train.encoding_key import encoded_path
+from ctr_retrain.tasks.train.training_rows import read_slices
 from tests.landed_day import impression, ingest
 
 FEATURES = [

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from models.batches import BatchOrder, epoch_seed
-from models.checkpoint import TrainingState
-from models.learning import Training
-from models.optimizer import make_optimizer
-from models.training import _finished
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.training.batches import BatchOrder, epoch_seed
+from ctr_retrain.models.training.optimizers import make_optimizer
+from ctr_retrain.models.training.training_loop import _finished
+from ctr_retrain.models.training.training_state import TrainingState
 from tests.toy_training import batches_of, factors_of, recipe, toy, trained
 
 

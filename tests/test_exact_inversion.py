@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import minimize
 
-from models.factors import ClassMass, compute_factors
-from models.focal import inverse_focal_link
-from models.losses import focal_loss, observed_logit
-from models.recipe import Weights
+from ctr_retrain.models.imbalance.losses import focal_loss, observed_logit
+from ctr_retrain.models.network.focal_link import inverse_focal_link
+from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 CUT = date(2026, 3, 8)
 DAYS = (CUT - timedelta(days=7), CUT)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from models.errors import DataRejectedError, UsageError
-from models.factors import ClassMass, Factors, compute_factors
-from models.recipe import Weights
-from models.weights import kish_sample_size
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.imbalance.class_weights import kish_sample_size
+from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 
 CUT = date(2026, 3, 8)
 WEEK_AGO = CUT - timedelta(days=7)

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from models.errors import StorageError
-from tasks.local_store import LocalStore
-from tasks.store import MANIFEST
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.protocol import MANIFEST
 from tests.landed_day import impression
 from tests.processes import PROJECT, finish, start
 from tests.stored import stored_names

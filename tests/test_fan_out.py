@@ -16,11 +16,11 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import BusyError, CtrRetrainError, DataRejectedError, StorageError, UsageError
-from tasks import duck
-from tasks.fan_out import FanOut
-from tasks.local_store import LocalStore
-from tasks.store import MANIFEST
+from ctr_retrain.models.errors import BusyError, CtrRetrainError, DataRejectedError, StorageError, UsageError
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.protocol import MANIFEST
 from tests.command_line import run
 from tests.small_world import FIRST_DAY, REPOSITORY, clean_environment
 
@@ -37,7 +37,7 @@ def backfill(root, landing, recipe, **environment):
     options = ["--json", "--recipe", recipe, "--root", root, "--landing", landing]
     days = ["backfill", "--start", DAYS[0], "--end", DAYS[-1], "--retrain", "none"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *map(str, [*options, *days])],
+        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, [*options, *days])],
         cwd=REPOSITORY,
         env={**clean_environment(), **environment},
         stdout=subprocess.PIPE,
@@ -101,7 +101,7 @@ def in_sequence(prefect_server, landing, recipe_file, tmp_path_factory):
 
 
 def fanned_out(days_at_once, root, landing, recipe_file):
-    from flows.backfill import backfill as flow  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTR_RETRAIN_DAYS_AT_ONCE", str(days_at_once))
@@ -191,7 +191,7 @@ def test_errors_keep_their_details_between_processes(kind):
 
 
 def test_a_scheduler_that_nobody_runs_is_named_within_seconds(prefect_server, monkeypatch):
-    monkeypatch.setattr("tasks.dask_cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("ctr_retrain.tasks.execution.dask_cluster.CONNECT_SECONDS", 1)
     started = time.monotonic()
     with pytest.raises(StorageError, match=r"Dask scheduler tcp://127.0.0.1:9: expected an answer within 1 s"):
         FanOut("dask", 2, "tcp://127.0.0.1:9").over(DAYS, "testing", partial(fail_on, None))

@@ -11,12 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.buckets import BucketIds, quantile_edges
-from models.bundle import Scorer, save_serving, serving_model
-from models.calibration import Calibration
-from models.cyclic import CyclicTimes, cycles
-from models.feature import Feature, encoding_of, sharing_mistakes
-from models.features import (
+from ctr_retrain.models.features.buckets import BucketIds, quantile_edges
+from ctr_retrain.models.features.cyclic import CyclicTimes, cycles
+from ctr_retrain.models.features.encoder import (
     HOUR_MICROSECONDS,
     FeatureEncoder,
     as_numbers,
@@ -27,13 +24,16 @@ from models.features import (
     raw_columns,
     slots,
 )
-from models.learning import Training
-from models.network import build_network
-from models.pooling import PooledFields
-from models.rare_values import RareValues, adapt_rare_values, capped_fields
-from models.recipe import Channel, Cost, Gate, Recipe
-from models.standardize import fit_numeric_state
-from models.training import predict_logits
+from ctr_retrain.models.features.pooling import PooledFields
+from ctr_retrain.models.features.rare_values import RareValues, adapt_rare_values, capped_fields
+from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.feature_section import Feature, encoding_of, sharing_mistakes
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.training.training_loop import predict_logits
 
 USER = Feature(name="user", kind="categorical", buckets=50)
 TAGS = Feature(name="tags", kind="multi_valued", buckets=40, max_values=3)

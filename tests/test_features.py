@@ -8,9 +8,8 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from models.errors import DataRejectedError, UsageError
-from models.feature import Feature
-from models.features import (
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.features.encoder import (
     MISSING_TIME,
     FeatureEncoder,
     as_numbers,
@@ -20,7 +19,8 @@ from models.features import (
     field_offsets,
     raw_columns,
 )
-from models.standardize import NumericState, fit_numeric_state
+from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
+from ctr_retrain.models.recipe.feature_section import Feature
 
 USER = Feature(name="user", kind="categorical", buckets=1000)
 CITY = Feature(name="city", kind="categorical", column="town", buckets=10)

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 
-from models.bootstrap import Interval
-from models.flips import Flips, count_changed, exact_limits, find_flips, poisson_limits, widen
-from models.recipe import Cost
+from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.changed_decisions import (
+    Flips,
+    count_changed,
+    exact_limits,
+    find_flips,
+    poisson_limits,
+    widen,
+)
+from ctr_retrain.models.recipe.recipe import Cost
 from tests.counts import draws
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02

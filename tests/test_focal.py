@@ -7,15 +7,15 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
 
-from models.bundle import Scorer, save_serving, serving_model
-from models.calibration import Calibration
-from models.features import encode
-from models.focal import focal_link, inverse_focal_link
-from models.kinship import why_unfit
-from models.losses import focal_loss
-from models.network import build_network
-from models.standardize import NumericState
-from models.training import _training_model, predict_logits
+from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.imbalance.losses import focal_loss
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.focal_link import focal_link, inverse_focal_link
+from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.training.compatibility import why_unfit
+from ctr_retrain.models.training.training_loop import _training_model, predict_logits
 from tests.test_bundle import impressions
 from tests.toy_training import recipe, toy
 

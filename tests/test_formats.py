@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.profile import expected_ranges, measure_day
-from models.recipe import load_recipe
-from models.schema import Counts, landed_columns
-from models.world import World
-from tasks.ingest import ingest_day
-from tasks.label import label_day
-from tasks.landing_zone import LocalLandingZone
-from tasks.simulate import simulate
+from ctr_retrain.models.data.profile import expected_ranges, measure_day
+from ctr_retrain.models.data.schema import Counts, landed_columns
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from tests.command_line import at
 from tests.landed_day import quarantined, rows_of
 

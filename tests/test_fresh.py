@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from models.calibration import Calibration
-from models.freshness import check_fresh
-from models.recipe import Gate, load_recipe
-from models.verdict import Check, Verdict
-from tasks.champion import Tenure, read_champions, roll_back
-from tasks.collect import collect_garbage
-from tasks.evaluate import fair_champion, unfairness
-from tasks.local_store import LocalStore
-from tasks.registry import describe_status, list_models
-from tasks.ship import describe_served, ship_challenger
+from ctr_retrain.models.judging.gate import Check, Verdict
+from ctr_retrain.models.recipe.recipe import Gate, load_recipe
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.serving.fresh_checks import check_fresh
+from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challenger
+from ctr_retrain.tasks.evaluate.score_models import fair_champion, unfairness
+from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
+from ctr_retrain.tasks.operate.registry import describe_status, list_models
+from ctr_retrain.tasks.store.champion import Tenure, read_champions, roll_back
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
 CUT = RUN_DAY - timedelta(days=2)
@@ -36,7 +36,7 @@ def fresh_recipe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(prefect_server, great_expectations, small_landing, fresh_recipe, tmp_path_factory):
-    from flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     root = tmp_path_factory.mktemp("fresh") / "root"
     document = daily(RUN_DAY, fresh_recipe, str(root), str(small_landing))
@@ -46,7 +46,7 @@ def first(prefect_server, great_expectations, small_landing, fresh_recipe, tmp_p
 @pytest.fixture(scope="module")
 def second(first, fresh_recipe, small_landing, tmp_path_factory):
     """The day after, in a root of its own."""
-    from flows.daily import daily  # noqa: PLC0415
+    from ctr_retrain.flows.daily import daily  # noqa: PLC0415
 
     root = shutil.copytree(first.root, tmp_path_factory.mktemp("second") / "root")
     return SimpleNamespace(document=daily(NEXT_DAY, fresh_recipe, str(root), str(small_landing)), root=root)
@@ -76,8 +76,8 @@ def test_the_bundle_keeps_what_serves_and_what_was_judged_and_says_what_each_has
 
 
 def test_served_is_the_fresh_one_and_the_gate_judged_the_other(first):
-    from models.bundle import Scorer  # noqa: PLC0415
-    from tasks.deploy import served_model  # noqa: PLC0415
+    from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
 
     store = LocalStore(first.root)
     version, bundle = served_model(store, "")
@@ -107,7 +107,7 @@ def test_the_report_says_it_too(first):
 
 
 def test_the_same_day_again_finds_the_recorded_run(first, fresh_recipe, small_landing, tmp_path):
-    from flows.daily import daily  # noqa: PLC0415
+    from ctr_retrain.flows.daily import daily  # noqa: PLC0415
 
     root = shutil.copytree(first.root, tmp_path / "root")
     again = daily(RUN_DAY, fresh_recipe, str(root), str(small_landing))
@@ -132,7 +132,7 @@ def test_one_fresh_champion_follows_another_by_the_age_of_what_was_judged(second
 
 
 def test_a_fresh_bundle_survives_gc_and_comes_back_by_rollback(first, second, fresh_recipe, tmp_path):
-    from tasks.deploy import served_model  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
 
     store = LocalStore(shutil.copytree(second.root, tmp_path / "root"))
     collect_garbage(store, load_recipe(fresh_recipe), min_age=timedelta(0))
@@ -145,7 +145,7 @@ def test_a_fresh_bundle_survives_gc_and_comes_back_by_rollback(first, second, fr
 
 
 def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(first, second, tmp_path):
-    from tasks.deploy import deploy_challenger, served_model  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import deploy_challenger, served_model  # noqa: PLC0415
 
     version = first.document["run_id"]
     store = LocalStore(shutil.copytree(second.root, tmp_path / "root"))
@@ -200,7 +200,10 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     (folder / "challenger" / "serving").mkdir(parents=True)
     (folder / "fresh" / "serving").mkdir(parents=True)
     shutil.copy(run / "challenger" / "bundle.json", folder / "challenger")
-    monkeypatch.setattr("tasks.ship.check_serving", SimpleNamespace(fn=lambda *_: replace(failed, name="serving")))
+    monkeypatch.setattr(
+        "ctr_retrain.tasks.deploy.choose_served.check_serving",
+        SimpleNamespace(fn=lambda *_: replace(failed, name="serving")),
+    )
     models = SimpleNamespace(call=lambda *_: (failed,) if failing == "diverged" else (ok,), compute=None)
     plan = SimpleNamespace(
         run_id="r", day=RUN_DAY, data_through=CUT, fresh=(SimpleNamespace(day=RUN_DAY),), champion=None

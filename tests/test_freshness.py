@@ -6,7 +6,7 @@ end, whose sampling errors are the same.
 
 import pytest
 
-from models.incidents import DriftingTastes
+from ctr_retrain.models.simulation.scenarios import DriftingTastes
 from tests.drifting_days import answers
 
 TASTES = DriftingTastes(sd=0.8, memory_days=7)

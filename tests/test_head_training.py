@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.batches import make_batches
-from models.head import UNKNOWN, Head
-from models.head_rows import HeadFactors, streaming_chance
-from models.network import build_network
-from models.recipe import Weights
-from models.replicas import equal_parts
-from models.shared_layers import frozen_below_output, output_layers
-from models.standardize import NumericState
-from models.training import predict_logits, train
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.shared_heads import frozen_below_output, output_layers
+from ctr_retrain.models.recipe.head_section import UNKNOWN, Head
+from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.training.batches import make_batches
+from ctr_retrain.models.training.replicas import equal_parts
+from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.weights.head_weights import HeadFactors, streaming_chance
 from tests.toy_training import factors_of, toy, trained
 from tests.toy_training import recipe as plain_recipe
 

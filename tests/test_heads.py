@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import UsageError
-from models.recipe import load_recipe
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.recipe.recipe import load_recipe
 from tests.small_world import RECIPE, RUN_DAY
 
 HEADS = """
@@ -38,7 +38,7 @@ def recipe_with(folder, heads=HEADS, *, conversion=24, dismiss=72):
 @pytest.fixture(scope="module")
 def run(prefect_server, great_expectations, small_landing, tmp_path_factory):
     """One daily run, trained in two stages, whose recipe has two heads: its document, its root and its folder."""
-    from flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     folder = tmp_path_factory.mktemp("heads")
     recipe = recipe_with(folder, f"two_stages = true\n{HEADS}")
@@ -97,7 +97,7 @@ def test_the_report_has_a_table_of_heads(run):
 
 
 def test_score_adds_a_column_for_each_head(run, tmp_path):
-    from tasks.score import score_file  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from ctr_retrain.tasks.deploy.score_file import score_file  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     pq.write_table(pq.read_table(run.folder / "scores.parquet").select(["channel"]), tmp_path / "rows.parquet")
     source = tmp_path / "rows.csv"

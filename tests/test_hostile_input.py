@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from models.schema import Counts
+from ctr_retrain.models.data.schema import Counts
 from tests.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]

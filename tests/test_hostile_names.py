@@ -5,14 +5,14 @@ import tempfile
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import UsageError
-from models.schema import Counts
-from tasks.ingest import ingest_day
-from tasks.label import label_day, label_files
-from tasks.land import land_file
-from tasks.landing_zone import LocalLandingZone, S3LandingZone
-from tasks.outcomes import account_outcomes
-from tasks.store import inside
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
+from ctr_retrain.tasks.store.protocol import inside
 from tests.command_line import run
 from tests.landed_day import impression, ingest, quarantined, rows_of
 from tests.small_world import REPOSITORY
@@ -141,7 +141,7 @@ def test_other_columns_are_features_whatever_queries_call_theirs(
 def test_sql_anywhere_is_data_and_nothing_but_the_root_changes(
     store, landing, land_rows, day, now, tmp_path, monkeypatch
 ):
-    from models.recipe import Recipe  # noqa: PLC0415
+    from ctr_retrain.models.recipe.recipe import Recipe  # noqa: PLC0415
     from tests.conftest import TINY, _merged  # noqa: PLC0415 - the recipe of the other tests
 
     scratch, here = tmp_path / "tmp", tmp_path / "here"

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import DataRejectedError
-from tasks.land import land_file
-from tasks.landing_zone import LocalLandingZone
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
 from tests.landed_day import ingest, quarantined, rows_of
 
 AT = datetime(2026, 3, 2, 10)  # noqa: DTZ001 - UTC, as the store keeps it

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import DataRejectedError, StorageError, UsageError
-from models.schema import Counts
-from tasks.ingest import ingest_day, load_ingested_day
-from tasks.landing_zone import LocalLandingZone
-from tasks.local_store import LocalStore
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day, load_ingested_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]

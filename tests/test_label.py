@@ -6,12 +6,12 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import DataRejectedError
-from models.labels import impression_landings, label_definition, outcome_landings
-from tasks.ingest import ingest_day
-from tasks.label import label_day, label_files
-from tasks.landing_zone import LocalLandingZone
-from tasks.store import read_manifest
+from ctr_retrain.models.data.label_landings import impression_landings, label_definition, outcome_landings
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store.protocol import read_manifest
 from tests.landed_day import impression
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tasks.label import label_day, label_files
-from tasks.local_store import LocalStore
-from tasks.outcomes import account_outcomes
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.counts import draws
 from tests.landed_day import ingest, quarantined, rows_of
 from tests.landed_world import DAYS, FIRST, kept, labels, reasons, worlds, write
@@ -34,7 +34,7 @@ any_world = settings(
 
 @pytest.fixture(scope="module")
 def recipe(request):
-    from models.recipe import Recipe  # noqa: PLC0415
+    from ctr_retrain.models.recipe.recipe import Recipe  # noqa: PLC0415
     from tests.conftest import TINY, _merged  # noqa: PLC0415
 
     kinds = {

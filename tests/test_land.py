@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import DataRejectedError, StorageError
-from models.schema import Counts
-from tasks.ingest import current_day_object, ingest_day
-from tasks.land import LandedDays, land_file
-from tasks.landing_zone import LocalLandingZone
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.landing.split_by_day import LandedDays, land_file
 
 
 def row(event_id, ts):

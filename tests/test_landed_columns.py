@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import DataRejectedError
-from models.schema import Counts
-from tasks.ingest import load_ingested_day
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.tasks.ingest.ingest_day import load_ingested_day
 from tests.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]

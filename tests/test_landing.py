@@ -7,8 +7,8 @@ import uuid
 import numpy as np
 import pytest
 
-from models.errors import DataRejectedError
-from models.schema import Counts
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import DataRejectedError
 from tests.landed_day import impression, ingest, quarantined, rows_of
 from tests.processes import finish, start
 

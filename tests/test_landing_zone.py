@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import DataRejectedError, StorageError, UsageError
-from tasks.cache import Cache
-from tasks.ingest import ingest_day
-from tasks.land import land_file
-from tasks.landing_zone import LocalLandingZone, S3LandingZone
-from tasks.s3 import PART_BYTES, Bucket, S3Access
+from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
+from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from tests.faulty_proxy import CORRUPT, TRUNCATED
 from tests.landed_day import impression
 from tests.s3_server import IMPATIENT

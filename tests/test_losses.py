@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.errors import UsageError
-from models.losses import (
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.imbalance.losses import (
     ClassBalancedLoss,
     FocalLoss,
     WeightedCrossEntropy,

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.maturity import (
+from ctr_retrain.models.data.maturity import (
     FLOOR,
     HOURS,
     PRIOR_POSITIVES,
@@ -17,11 +17,11 @@ from models.maturity import (
     final_age,
     seen_shares,
 )
-from models.world import World
-from tasks.ingest import ingest_day
-from tasks.label import count_young_day, label_day
-from tasks.landing_zone import LocalLandingZone
-from tasks.simulate import simulate
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import count_young_day, label_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 
 
 def arrivals(*rows):

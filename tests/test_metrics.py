@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from models.metrics import (
+from ctr_retrain.models.judging.metrics import (
     average_precision,
     log_losses,
     measure,
@@ -18,7 +18,7 @@ from models.metrics import (
     roc_auc,
     wilson_interval,
 )
-from models.recipe import Cost
+from ctr_retrain.models.recipe.recipe import Cost
 
 COSTS = {
     "ad": Cost(true_positive=-0.98, false_positive=0.02),

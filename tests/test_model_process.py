@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import ProcessDiedError, UsageError
-from tasks.model_process import Compute, models_on
+from ctr_retrain.models.errors import ProcessDiedError, UsageError
+from ctr_retrain.tasks.execution.model_process import Compute, models_on
 from tests.processes import PROJECT
 
 
@@ -48,7 +48,7 @@ def test_logs_and_what_is_written_pass_through_and_what_is_printed_disturbs_nobo
     with caplog.at_level(logging.INFO):
         pid = models.call("tests.model_work:say", "hello")
     assert pid != os.getpid()
-    assert ("tasks.train", logging.INFO, "logged hello") in caplog.record_tuples
+    assert ("ctr_retrain.tasks.train.train_challenger", logging.INFO, "logged hello") in caplog.record_tuples
     models._process.stdin.close()
     models._listener.join()
     said = capsys.readouterr()

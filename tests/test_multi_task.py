@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.errors import UsageError
-from models.losses import WeightedCrossEntropy, weighted_cross_entropy
-from models.multi_task import count_known, joint_logit, known_labels, output_losses, output_sample_weights
-from models.weights import class_weights
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.imbalance.class_weights import class_weights
+from ctr_retrain.models.imbalance.losses import WeightedCrossEntropy, weighted_cross_entropy
+from ctr_retrain.models.imbalance.output_losses import (
+    count_known,
+    joint_logit,
+    known_labels,
+    output_losses,
+    output_sample_weights,
+)
 
 LABELS = 23
 ITEMS = 300

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.feature import Feature
-from models.learning import Training
-from models.network import build_network, linear_terms, pairwise_products
-from models.recipe import Channel, Cost, Gate, Recipe
-from models.standardize import NumericState, StandardizedNumbers
-from models.table_optimizer import EMBEDDING_TABLE
+from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
+from ctr_retrain.models.features.standardize import NumericState, StandardizedNumbers
+from ctr_retrain.models.network.architectures import build_network, linear_terms, pairwise_products
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.training_section import Training
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 FEATURES = (

@@ -11,15 +11,15 @@ import keras
 import numpy as np
 import pytest
 
-from models.batches import TrainingRows, make_batches
-from models.factors import ClassMass, compute_factors
-from models.features import encode
-from models.network import build_network
-from models.optimizer import RowWiseAdagrad
-from models.recipe import Weights, load_recipe
-from models.standardize import fit_numeric_state
-from models.training import predict_logits, train
-from models.world import World, simulate_day
+from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.recipe import Weights, load_recipe
+from ctr_retrain.models.simulation.world import World, simulate_day
+from ctr_retrain.models.training.batches import TrainingRows, make_batches
+from ctr_retrain.models.training.optimizers import RowWiseAdagrad
+from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 DEMO = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")

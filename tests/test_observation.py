@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.losses import observed_logit
-from models.training import predict_logits
+from ctr_retrain.models.imbalance.losses import observed_logit
+from ctr_retrain.models.training.training_loop import predict_logits
 from tests.toy_training import toy, trained
 
 LOGITS = (-100.0, -30.0, -5.0, -0.1, 0.0, 2.0, 30.0, 100.0)

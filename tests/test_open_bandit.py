@@ -9,14 +9,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import StorageError, UsageError
-from models.recipe import load_recipe
-from models.schema import Counts
-from tasks.ingest import ingest_day
-from tasks.label import label_day, label_files
-from tasks.land import land_file
-from tasks.landing_zone import LocalLandingZone
-from tasks.open_bandit import BANDIT_DAYS, CAMPAIGNS, POLICIES, extract_sample
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import StorageError, UsageError
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, CAMPAIGNS, POLICIES, extract_sample
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
 
 RECIPE = Path(__file__).parent.parent / "infra" / "recipes" / "open_bandit.toml"
 AFFINITIES = {"all": 3, "men": 1, "women": 2}  # 80, 34 and 46 in the real one

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.optimizer import LazyAdam, RowWiseAdagrad
-from models.table_optimizer import EMBEDDING_TABLE
+from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
+from ctr_retrain.models.training.optimizers import LazyAdam, RowWiseAdagrad
 
 RATE, RATIO, START = 0.01, 25.0, 0.1
 BOTH = [RowWiseAdagrad, LazyAdam]

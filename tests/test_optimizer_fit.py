@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.embedding import FusedEmbedding
-from models.optimizer import LazyAdam, RowWiseAdagrad
-from models.table_optimizer import EMBEDDING_TABLE
+from ctr_retrain.models.features.embedding import EMBEDDING_TABLE, FusedEmbedding
+from ctr_retrain.models.training.optimizers import LazyAdam, RowWiseAdagrad
 
 BOTH = [RowWiseAdagrad, LazyAdam]
 ROWS, FIELDS, TABLE_ROWS = 640, 2, 40

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from tasks.ingest import ingest_day, load_ingested_day
-from tasks.label import label_day
-from tasks.landing_zone import LocalLandingZone
-from tasks.outcomes import REASONS, account_outcomes
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day, load_ingested_day
+from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.label.outcome_accounting import REASONS, account_outcomes
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from tests.landed_day import impression
 from tests.test_label import label_rows
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from models.errors import BusyError, StorageError
-from tasks import layout
-from tasks import validate as validate_module
-from tasks.ingest import current_day_object
-from tasks.label import label_day, label_files
-from tasks.local_store import LocalStore
-from tasks.pieces import opened
-from tasks.validate import validate_day
+from ctr_retrain.models.errors import BusyError, StorageError
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.shards import opened
+from ctr_retrain.tasks.validate import validate_day as validate_module
+from ctr_retrain.tasks.validate.validate_day import validate_day
 from tests.landed_day import ingest
 from tests.landed_twice import DAY, NOW, contents, land
 

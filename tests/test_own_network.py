@@ -8,14 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from flows.daily import daily
-from models.errors import UsageError
-from models.feature import Feature
-from models.learning import Training
-from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe
-from models.standardize import NumericState
-from tasks.code import code_digest, code_of
+from ctr_retrain.flows.daily import daily
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.tasks.execution.code_digest import code_digest, code_of
 from tests.small_world import RUN_DAY, write_recipe
 
 FEATURES = (Feature(name="user", kind="categorical", buckets=50), Feature(name="age", kind="numeric"))

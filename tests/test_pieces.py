@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.errors import DataRejectedError
-from tasks.fan_out import FanOut
-from tasks.ingest import current_day_object, ingest_day
-from tasks.label import count_young_day, label_day, label_files
-from tasks.landing_zone import LocalLandingZone
-from tasks.local_store import LocalStore
-from tasks.outcomes import account_outcomes
-from tasks.pieces import opened
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
+from ctr_retrain.tasks.label.label_day import count_young_day, label_day, label_files
+from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.store.shards import opened
 from tests.landed_day import impression
 
 EVENTS = [f"e{number}" for number in range(300)]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from models.calibration import ISOTONIC_POSITIVES, fit_calibration
-from models.recipe import load_recipe
-from models.world import World
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.serving.calibration import ISOTONIC_POSITIVES, fit_calibration
+from ctr_retrain.models.simulation.world import World
 from tests.counts import draws
 from tests.simulated_rows import calibration_ratio, logits, slices_of, trained
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks import progress
-from tasks.progress import SECONDS_BETWEEN_LINES, progress_of
+from ctr_retrain.tasks.execution import progress
+from ctr_retrain.tasks.execution.progress import SECONDS_BETWEEN_LINES, progress_of
 
 
 @pytest.fixture

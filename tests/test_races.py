@@ -9,13 +9,13 @@ from functools import cache
 
 import pytest
 
-from models.errors import BusyError
-from models.recipe import Recipe
-from tasks import layout
-from tasks.champion import Tenure, read_champions, take_over
-from tasks.deploy import deploy_challenger
-from tasks.label import label_day
-from tasks.local_store import LocalStore
+from ctr_retrain.models.errors import BusyError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
+from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.conftest import TINY
 from tests.counts import draws
 from tests.forked import Forked

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UsageError
-from models.recipe import Recipe, load_recipe
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 
 SHIPPED = sorted((Path(__file__).parent.parent / "infra" / "recipes").glob("*.toml"))
 DEMO = next(path for path in SHIPPED if path.name == "demo.toml")

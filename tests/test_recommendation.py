@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from models.differences import Difference
-from models.recommendation import recommend
-from models.strategies import Grid, strategies
+from ctr_retrain.models.trials.differences import Difference
+from ctr_retrain.models.trials.recommendation import recommend
+from ctr_retrain.models.trials.strategies import Grid, strategies
 
 ALPHA = 0.05
 SURE, UNSURE = 0.001, 0.2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.replicas import equal_parts
+from ctr_retrain.models.training.replicas import equal_parts
 from tests.processes import PROJECT
 
 

@@ -9,30 +9,30 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from models.calibration import Calibration
-from models.cautions import cautions_of
-from models.days import plan_days
-from models.drift import DayRatio, detect
-from models.errors import StorageError
-from models.factors import ClassMass, compute_factors
-from models.recipe import Recipe
-from models.training import TrainingResult
-from models.verdict import Check, JudgedRows, judge
-from tasks import layout
-from tasks.champion import Tenure
-from tasks.document import day_document, write_document
-from tasks.drift import DriftReport
-from tasks.evaluate import _figures
-from tasks.gate import judge_without_challenger
-from tasks.ingest import ingest_day
-from tasks.label import LabelledDay
-from tasks.landing_zone import LocalLandingZone
-from tasks.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
-from tasks.local_store import LocalStore
-from tasks.plan import RunPlan
-from tasks.registry import record_run
-from tasks.report import write_report, write_run_list
-from tasks.validate import load_validated_day
+from ctr_retrain.models.data.days import plan_days
+from ctr_retrain.models.data.drift import DayRatio, detect
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.judging.gate import Check, JudgedRows, judge
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.training.training_loop import TrainingResult
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from ctr_retrain.models.weights.training_warnings import cautions_of
+from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger
+from ctr_retrain.tasks.evaluate.score_models import _figures
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import LabelledDay
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.operate.registry import record_run
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.report.run_document import day_document, write_document
+from ctr_retrain.tasks.report.run_page import write_report, write_run_list
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import Tenure
+from ctr_retrain.tasks.store.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.validate.detect_drift import DriftReport
+from ctr_retrain.tasks.validate.validate_day import load_validated_day
 from tests.browser import Page, in_browser
 
 DAY = date(2026, 3, 25)

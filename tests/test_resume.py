@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.checkpoint import TrainingState
-from models.errors import TrainingDivergedError
-from tasks.checkpoint import FolderCheckpoints, checkpoints_of, sweep_checkpoints
+from ctr_retrain.models.errors import TrainingDivergedError
+from ctr_retrain.models.training.training_state import TrainingState
+from ctr_retrain.tasks.train.checkpoints import FolderCheckpoints, checkpoints_of, sweep_checkpoints
 from tests.toy_training import toy, trained
 
 EPOCHS = {"epochs": 3, "patience": 3}
@@ -138,7 +138,7 @@ def test_a_disk_without_room_stops_no_training(tmp_path, caplog):
 
 def test_checkpoints_are_due_by_time_and_never_cost_more_than_a_twentieth(tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("tasks.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ctr_retrain.tasks.train.checkpoints.time.monotonic", lambda: now[0])
     checkpoints = FolderCheckpoints(tmp_path, seconds_between=60)
     assert not checkpoints.due()
     now[0] = 60

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.errors import StorageError
-from tasks.s3 import Bucket, S3Access
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 from tests.small_world import NEXT_DAY, RUN_DAY, command
 

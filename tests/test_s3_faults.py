@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from flows.doctor import probe
-from models.errors import BusyError, StorageError
-from tasks.cache import Cache
-from tasks.s3 import Bucket, S3Access
-from tasks.s3_store import S3Store
+from ctr_retrain.flows.doctor import probe
+from ctr_retrain.models.errors import BusyError, StorageError
+from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
+from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.faulty_proxy import CORRUPT, CUT, LOST_ANSWER, SLOW, TRUNCATED, UNAVAILABLE, UNCONDITIONAL, proxy_to
 from tests.s3_server import ACCESS_KEY, IMPATIENT, SECRET_KEY, S3Server
 from tests.stored import stored_names

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import BusyError, StorageError
-from tasks.cache import Cache
-from tasks.s3 import PART_BYTES, Bucket, S3Access
-from tasks.s3_store import S3Store
+from ctr_retrain.models.errors import BusyError, StorageError
+from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
+from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.faulty_proxy import CUT
 from tests.stored import put, stored_names
 

@@ -7,10 +7,10 @@ from math import log
 import numpy as np
 import pytest
 
-from models.batches import RUN_ROWS, TrainingRows, make_batches
-from models.factors import ClassMass, compute_factors
-from models.recipe import Weights
-from models.sampling import choose_rows
+from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.training.batches import RUN_ROWS, TrainingRows, make_batches
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from ctr_retrain.models.weights.sampling import choose_rows
 
 CUT = date(2026, 3, 8)
 DAYS = (CUT - timedelta(days=7), CUT)  # with a half-life of 7 days: recency 1/2 and 1

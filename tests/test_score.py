@@ -11,8 +11,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.landing import LandedFile
-from tasks.score import _inputs
+from ctr_retrain.tasks.deploy.score_file import _inputs
+from ctr_retrain.tasks.landing.read_landing import LandedFile
 from tests.command_line import run
 
 VALIDATION_DAY = "2026-03-06"
@@ -132,7 +132,7 @@ def test_rows_of_a_text_file_come_back_as_they_were_written(score, tmp_path):
 
 
 def test_rows_of_many_batches_keep_their_order(score, rows, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.score.BATCH_ROWS", 64)
+    monkeypatch.setattr("ctr_retrain.tasks.deploy.score_file.BATCH_ROWS", 64)
     assert probabilities(score, write(rows, tmp_path / "a.csv")) == pytest.approx(expected, abs=1e-6)
 
 

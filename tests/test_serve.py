@@ -9,9 +9,9 @@ import urllib.error
 import urllib.request
 from datetime import date, timedelta
 
-from models.world import World
-from tasks.local_store import LocalStore
-from tasks.simulate import simulate
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.small_world import REPOSITORY, clean_environment, write_recipe
 
 PATIENCE_SECONDS = 200
@@ -43,7 +43,7 @@ def test_serve_registers_the_schedule_fires_by_itself_and_stops_with_its_server(
     schedule = {"CTR_RETRAIN_CRON": "* * * * *", "CTR_RETRAIN_TIMEZONE": "Europe/Berlin"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *map(str, command)],
+            [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, command)],
             cwd=REPOSITORY,
             env={**clean_environment(), **schedule},
             stdout=output,

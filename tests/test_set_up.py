@@ -59,7 +59,8 @@ def test_the_gpu_lock_adds_cuda_and_changes_nothing_else():
 
 
 def test_telemetry_is_off_before_anything_could_phone_home():
-    code = "import flows.quiet, os; print(os.environ['PREFECT_SERVER_ANALYTICS_ENABLED'], os.environ['DO_NOT_TRACK'], "
+    code = "import ctr_retrain.flows.quiet_libraries, os; "
+    code += "print(os.environ['PREFECT_SERVER_ANALYTICS_ENABLED'], os.environ['DO_NOT_TRACK'], "
     code += "os.environ['GX_ANALYTICS_ENABLED']); import prefect.settings as s; "
     code += "print(s.PREFECT_SERVER_ANALYTICS_ENABLED.value())"
     environment = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import Settings, load_settings
-from models.errors import UsageError
+from ctr_retrain.flows.settings import Settings, load_settings
+from ctr_retrain.models.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -119,9 +119,9 @@ def test_settings_cannot_be_changed():
 
 def test_telemetry_is_off_as_soon_as_the_flows_are_imported():
     program = (
-        "import flows.quiet, os; print(*(os.environ[n] for n in "
+        "import ctr_retrain.flows.quiet_libraries, os; print(*(os.environ[n] for n in "
         "('PREFECT_SERVER_ANALYTICS_ENABLED', 'DO_NOT_TRACK', 'GX_ANALYTICS_ENABLED', 'MLFLOW_DISABLE_TELEMETRY')))"
     )
-    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent)}
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parent.parent / "infra" / "package")}
     answered = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
     assert answered.stdout.split() == ["false", "1", "false", "true"]

@@ -9,8 +9,8 @@ from importlib.metadata import version
 
 import pytest
 
-from models.errors import BusyError, StorageError, UsageError
-from tasks.store import MANIFEST, digest_of, read_manifest
+from ctr_retrain.models.errors import BusyError, StorageError, UsageError
+from ctr_retrain.tasks.store.protocol import MANIFEST, digest_of, read_manifest
 from tests.counts import draws
 from tests.processes import finish, start_with
 from tests.stored import put, staging_of, stored_names

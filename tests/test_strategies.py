@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.errors import UsageError
-from models.strategies import FAMILIES, Grid, strategies
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.trials.strategies import FAMILIES, Grid, strategies
 
 RATIO = 0.02
 

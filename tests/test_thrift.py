@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.thrift import (
+from ctr_retrain.tasks.label.thrift import (
     BINARY,
     BYTE,
     DOUBLE,

@@ -4,12 +4,19 @@ import keras
 import numpy as np
 import pytest
 
-from models.checkpoint import capture, restore
-from models.errors import StorageError
-from models.network import build_network
-from models.standardize import NumericState
-from models.trainable import load_trainable, named_layers, named_slots, rebuild_network, save_trainable, trainable_of
-from models.training import optimizer_for, predict_logits, train
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.training.saved_network import (
+    load_trainable,
+    named_layers,
+    named_slots,
+    rebuild_network,
+    save_trainable,
+    trainable_of,
+)
+from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_state import capture, restore
 from tests.toy_training import batches_of, factors_of, recipe, toy, trained
 
 STATE = NumericState((False,), (0.0,), (1.0,))

@@ -5,11 +5,11 @@ from math import log
 import numpy as np
 import pytest
 
-from models.batches import BatchOrder, TrainingRows
-from models.device import prepare_device
-from models.errors import TrainingDivergedError
-from models.recipe import Weights
-from models.training import predict_logits
+from ctr_retrain.models.errors import TrainingDivergedError
+from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.training.batches import BatchOrder, TrainingRows
+from ctr_retrain.models.training.device import prepare_device
+from ctr_retrain.models.training.training_loop import predict_logits
 from tests.toy_training import ROWS, toy, trained
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.metrics import log_losses, roc_auc
-from models.trial import Trial, TrialRows
+from ctr_retrain.models.judging.metrics import log_losses, roc_auc
+from ctr_retrain.models.trials.trial import Trial, TrialRows
 from tests.counts import draws
 
 USERS, CAMPAIGNS = 256, 25

@@ -5,13 +5,20 @@ from dataclasses import replace
 
 import pytest
 
-from models.errors import BusyError, DataRejectedError
-from models.profile import expected_ranges
-from tasks import layout
-from tasks import validate as validate_module
-from tasks.ingest import ingest_day
-from tasks.landing_zone import LocalLandingZone
-from tasks.validate import ValidatedDay, _decide, accept_day, load_validated_day, rejection_error, validate_day
+from ctr_retrain.models.data.profile import expected_ranges
+from ctr_retrain.models.errors import BusyError, DataRejectedError
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.validate import validate_day as validate_module
+from ctr_retrain.tasks.validate.validate_day import (
+    ValidatedDay,
+    _decide,
+    accept_day,
+    load_validated_day,
+    rejection_error,
+    validate_day,
+)
 
 pytestmark = pytest.mark.usefixtures("great_expectations")
 

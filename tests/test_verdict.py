@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.feature import Feature
-from models.recipe import Channel, Cost, Gate, Recipe
-from models.verdict import Check, JudgedRows, judge
+from ctr_retrain.models.judging.gate import Check, JudgedRows, judge
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
 SEND, SKIP = 0.03, 0.01  # probabilities on either side of it

@@ -9,18 +9,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from flows import printing
-from flows.daily import daily
-from models.recipe import load_recipe
-from models.trainable import load_trainable
-from models.twin import compare_with_twin
-from models.verdict import JudgedRows
-from tasks import duck
-from tasks.deploy import deploy_challenger
-from tasks.fan_out import FanOut
-from tasks.local_store import LocalStore
-from tasks.plan import plan_run
-from tasks.slices import CALIBRATE, TRAIN, TRAINED, labels_of
+from ctr_retrain.flows import printing
+from ctr_retrain.flows.daily import daily
+from ctr_retrain.models.judging.cold_twin import compare_with_twin
+from ctr_retrain.models.judging.gate import JudgedRows
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.training.saved_network import load_trainable
+from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.plan.plan_run import plan_run
+from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.train.row_roles import CALIBRATE, TRAIN, TRAINED, labels_of
 from tests.small_world import NEXT_DAY, RECIPE, RUN_DAY
 
 WARM = RECIPE + "\n[warm_start]\nenabled = true\ncold_every = 1\nexpire_days = 3\n"

@@ -11,11 +11,11 @@ import pytest
 from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from models.class_counts import ClassCounts, count_classes
-from models.errors import DataRejectedError, UsageError
-from models.losses import WeightedCrossEntropy
-from models.recipe import Weights
-from models.weights import class_weights, class_weights_of
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.imbalance.class_counts import ClassCounts, count_classes
+from ctr_retrain.models.imbalance.class_weights import class_weights, class_weights_of
+from ctr_retrain.models.imbalance.losses import WeightedCrossEntropy
+from ctr_retrain.models.recipe.recipe import Weights
 
 COUNTS = {0: 60, 1: 30, 2: 9, 3: 1}
 INTEGERS = np.random.default_rng(3).permutation(np.repeat(list(COUNTS), list(COUNTS.values())))

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.widen import widen
+from ctr_retrain.tasks.label.widen import widen
 
 ROWS = 25_000
 MORE = pa.table(

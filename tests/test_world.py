@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-import models.world
-from models.errors import UsageError
-from models.incidents import BotFlood, BrokenClickLogger, DriftingTastes, RegimeChange
-from models.traffic import draw_campaigns
-from models.world import ATTRIBUTION_WINDOW_HOURS, NOISE_SD, World, simulate_day
+import ctr_retrain.models.simulation.world
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.simulation.scenarios import BotFlood, BrokenClickLogger, DriftingTastes, RegimeChange
+from ctr_retrain.models.simulation.traffic import draw_campaigns
+from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, NOISE_SD, World, simulate_day
 
 SUNDAY = date(2026, 3, 1)
 HOUR = np.timedelta64(3_600_000_000, "us")
@@ -221,7 +221,7 @@ def test_best_probability_is_what_is_left_of_probability_when_the_noise_is_avera
 
 
 def test_the_docstring_says_what_no_model_can_learn():
-    said = " ".join(models.world.__doc__.split())
+    said = " ".join(ctr_retrain.models.simulation.world.__doc__.split())
     assert (
         "ε ~ N(0, NOISE_SD²) is drawn anew for each impression and is in no column: **no model can learn it**" in said
     )

@@ -5,14 +5,14 @@ from datetime import date, timedelta
 import numpy as np
 import tensorflow as tf
 
-from models.batches import TrainingRows, make_batches
-from models.factors import ClassMass, compute_factors
-from models.feature import Feature
-from models.learning import Training
-from models.network import build_network
-from models.recipe import Channel, Cost, Gate, Recipe, Weights
-from models.standardize import NumericState
-from models.training import train
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.training.batches import TrainingRows, make_batches
+from ctr_retrain.models.training.training_loop import train
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 DAY = date(2026, 3, 8)
 ROWS = 20_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.device import choose_strategy, is_chief
+from ctr_retrain.models.training.device import choose_strategy, is_chief
 from tests.toy_training import toy, trained
 
 ROWS, BATCH = 4037, 250  # the last batch has 37 rows, which two replicas can't share equally

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from models.batches import TrainingRows
-from models.carry import Donor
-from models.factors import ClassMass, compute_factors
-from models.incidents import DriftingTastes
-from models.recipe import load_recipe
-from models.warm_start import WarmStart
-from models.world import World
-from tasks.fit import fit_network, logits_of
-from tasks.training_rows import Slices
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.recipe.warm_start_section import WarmStart
+from ctr_retrain.models.simulation.scenarios import DriftingTastes
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.models.training.batches import TrainingRows
+from ctr_retrain.models.training.warm_start import Donor
+from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
+from ctr_retrain.tasks.train.training_rows import Slices
 from tests.simulated_rows import FIRST_DAY, Rows, rows_of_day
 
 RECIPE = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")

@@ -12,12 +12,12 @@ import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 
-import flows.quiet  # noqa: F401 - before Prefect, which reads the environment when imported
-from models.incidents import RegimeChange
-from models.recipe import load_recipe
-from models.world import World
-from tasks.compare_plan import Asked
-from tasks.simulate import simulate
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - before Prefect, which reads the environment when imported
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.simulation.scenarios import RegimeChange
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.compare.plan_comparison import Asked
+from ctr_retrain.tasks.demo.simulate_days import simulate
 from tests.benchmarks.table import print_table, write_rows
 
 RECIPE = Path("infra/recipes/demo.toml")
@@ -43,7 +43,7 @@ def main() -> None:
 
 def compared(world: str, rows_per_day: int, seeds: int) -> list[dict[str, object]]:
     """A row a strategy and age of one world."""
-    from flows.compare import compare
+    from ctr_retrain.flows.compare import compare
 
     with tempfile.TemporaryDirectory(dir="var") as scratch:
         folder = Path(scratch)

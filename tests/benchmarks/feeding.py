@@ -90,7 +90,7 @@ def memory(folder, count):
 
 def shuffles(seeds):
     """How well runs of neighbouring rows mix, and what that costs"""
-    from models import batches
+    from ctr_retrain.models.training import batches
 
     train, test = bursts(np.random.default_rng(1))
     losses, rows = {}, []
@@ -155,15 +155,15 @@ def loss_after(train, test, seed):
     """Mean over the test rows of the log loss that their true probability makes one expect."""
     import keras
 
-    from models.batches import make_batches
-    from models.factors import ClassMass, compute_factors
-    from models.feature import Feature
-    from models.learning import Training
-    from models.network import build_network
-    from models.recipe import Channel, Cost, Gate, Recipe, Weights
-    from models.standardize import NumericState
-    from models.training import predict_logits
-    from models.training import train as fit
+    from ctr_retrain.models.features.standardize import NumericState
+    from ctr_retrain.models.network.architectures import build_network
+    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+    from ctr_retrain.models.recipe.training_section import Training
+    from ctr_retrain.models.training.batches import make_batches
+    from ctr_retrain.models.training.training_loop import predict_logits
+    from ctr_retrain.models.training.training_loop import train as fit
+    from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
     recipe = Recipe(
         name="shuffle",
@@ -188,7 +188,7 @@ def loss_after(train, test, seed):
 
 def encoded(rows):
     """Rows as training reads them."""
-    from models.batches import TrainingRows
+    from ctr_retrain.models.training.batches import TrainingRows
 
     ids = np.stack([1 + rows["user"], 1 + USERS + 1 + rows["campaign"]], axis=1).astype(np.int32)
     numeric = rows["number"].astype(np.float32)[:, None]

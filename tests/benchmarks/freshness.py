@@ -13,7 +13,7 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
-from models.incidents import DriftingTastes
+from ctr_retrain.models.simulation.scenarios import DriftingTastes
 from tests.benchmarks.table import print_table, write_rows
 from tests.drifting_days import MODELS, answers
 

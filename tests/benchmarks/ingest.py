@@ -23,8 +23,8 @@ from pathlib import Path
 
 import duckdb
 
-from models.recipe import Recipe
-from tasks import duck
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.execution import duck
 from tests.benchmarks.table import print_table, write_rows
 
 DAY = date(2026, 3, 2)
@@ -118,10 +118,10 @@ def run(engine: str, form: str, folder: Path) -> dict[str, float]:
 def _ours(folder, form):
     import pandas as pd  # noqa: F401 - Arrow imports it with the first NumPy array that it sees
 
-    from tasks.ingest import ingest_day
-    from tasks.label import label_day
-    from tasks.landing_zone import LocalLandingZone
-    from tasks.local_store import LocalStore
+    from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+    from ctr_retrain.tasks.label.label_day import label_day
+    from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+    from ctr_retrain.tasks.store.local_store import LocalStore
 
     def work(target):
         store, started = LocalStore(target), time.perf_counter()

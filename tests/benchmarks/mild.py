@@ -21,7 +21,7 @@ from rich.progress import track
 from scipy.stats import t as student
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
-from models.weights import class_weights
+from ctr_retrain.models.imbalance.class_weights import class_weights
 from tests.benchmarks.table import print_table, write_rows
 
 ODDS = 1.7  # negatives to a positive

@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score
 
-from models.losses import WeightedCrossEntropy
-from models.weights import class_weights
+from ctr_retrain.models.imbalance.class_weights import class_weights
+from ctr_retrain.models.imbalance.losses import WeightedCrossEntropy
 from tests.benchmarks import multilabel_set
 from tests.benchmarks.multilabel_set import LABELS, OBSERVED, OCCURRING, RARE
 from tests.benchmarks.table import print_table, write_rows

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
-from models.weights import class_weights
+from ctr_retrain.models.imbalance.class_weights import class_weights
 from tests.benchmarks.table import print_table, write_rows
 
 ROWS, TEST_ROWS, FEATURES, POSITIVE_RATE, RATIO = 20_000, 40_000, 12, 0.02, 100

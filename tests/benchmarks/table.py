@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tasks import duck
+from ctr_retrain.tasks.execution import duck
 
 PACKAGES = ("duckdb", "pyarrow", "pandas", "tensorflow")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.batches import BatchOrder
+from ctr_retrain.models.training.batches import BatchOrder
 from tests.benchmarks import criteo_like
 from tests.benchmarks.table import print_table, write_rows
 from tests.benchmarks.training_systems import BATCH, SYSTEMS
@@ -133,7 +133,7 @@ def run_once(system: str, folder: Path, rows: int, seed: int, pythons: dict[str,
 
 def quality(folder: Path, label: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """AUC, log loss, and the share of the constant's way to the truth's log loss; nothing where nothing was trained."""
-    from models.metrics import roc_auc
+    from ctr_retrain.models.judging.metrics import roc_auc
 
     if not (folder / "predicted.npy").exists():
         return {}

@@ -36,7 +36,7 @@ class Rows:
 
 def ctr_retrain(folder, count, seed, speed):
     """This project's DeepFM through its own batches and training."""
-    from models.training import predict_logits, train
+    from ctr_retrain.models.training.training_loop import predict_logits, train
 
     rows, test = Rows(folder, "train"), Rows(folder, "test")
     recipe, factors, network = deepfm(rows.sizes, rows.label[:count], seed)
@@ -65,12 +65,12 @@ def deepfm(sizes, label, seed):
     """This project's recipe, factors and untrained network for a set whose fields have these sizes."""
     import keras
 
-    from models.factors import ClassMass, compute_factors
-    from models.feature import Feature
-    from models.learning import Training
-    from models.network import build_network
-    from models.recipe import Channel, Cost, Gate, Recipe, Weights
-    from models.standardize import NumericState
+    from ctr_retrain.models.features.standardize import NumericState
+    from ctr_retrain.models.network.architectures import build_network
+    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+    from ctr_retrain.models.recipe.training_section import Training
+    from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
     features = [Feature(name=f"c{k}", kind="categorical", buckets=size) for k, size in enumerate(sizes)]
     features += [Feature(name=f"n{k}", kind="numeric") for k in range(NUMBERS)]
@@ -91,7 +91,7 @@ def deepfm(sizes, label, seed):
 
 def our_batches(folder, rows, factors, count, seed):
     """The set's first rows as this project streams them."""
-    from models.batches import TrainingRows, make_batches
+    from ctr_retrain.models.training.batches import TrainingRows, make_batches
 
     maps = (np.lib.format.open_memmap(folder / f"fused_{name}.npy", "r") for name in ("ids", "numeric"))
     ids, numeric = (array[:count] for array in maps)

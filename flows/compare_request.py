@@ -1,0 +1,41 @@
+"""What `compare` is asked on the command line, whose lists stand between commas."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.trials.strategies import Grid, refuse_unknown
+from ctr_retrain.tasks.compare.plan_comparison import Asked
+
+MAX_AGE_DAYS = 400
+
+
+def read_asked(day: date, lists: dict[str, str], **numbers: Any) -> Asked:
+    """What was asked; lists: strategies, half_lives, class_powers and ages as they were typed. Raises UsageError."""
+    names = tuple(name.strip() for name in lists["strategies"].split(",") if name.strip())
+    half_lives, class_powers = (_numbers(lists[name], name) for name in ("half_lives", "class_powers"))
+    Grid(half_lives, class_powers)  # refuses what no recipe could say
+    refuse_unknown(names)
+    return Asked(
+        day, strategies=names, half_lives=half_lives, class_powers=class_powers, ages=_ages(lists["ages"]), **numbers
+    )
+
+
+def _numbers(text: str, name: str) -> tuple[float, ...]:
+    """Each once, in their order."""
+    try:
+        return tuple(dict.fromkeys(float(part) for part in text.split(",") if part.strip()))
+    except ValueError:
+        msg = f"--{name.replace('_', '-')}: expected numbers separated by commas, received {text!r}"
+        raise UsageError(msg) from None
+
+
+def _ages(text: str) -> tuple[int, ...]:
+    """Whole days above 0, rising."""
+    ages = sorted(_numbers(text, "ages"))
+    if not all(0 <= age <= MAX_AGE_DAYS and age == int(age) for age in ages):
+        msg = f"--ages: expected whole days from 0 to {MAX_AGE_DAYS}, received {text!r}"
+        raise UsageError(msg)
+    return tuple(int(age) for age in ages if age)

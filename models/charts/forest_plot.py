@@ -1,0 +1,67 @@
+"""A forest plot: one row a comparison, its difference and interval beside a line at zero. Numbers in, an SVG out.
+
+As in `plot`, colours come from the page's style sheet, and a mark says its words when pointed at. What is surely better
+is drawn as a circle, what is surely worse as a diamond, the rest as a square.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.charts.plot import Axis, marker
+from ctr_retrain.models.number_format import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 560, 190, 20, 10, 26, 44
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One comparison. verdict: whether it is surely better, surely worse, or neither."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    verdict: str  # better | worse | open
+    words: str
+
+
+STYLES = {"better": "challenger", "open": "champion", "worse": "alert"}
+
+
+def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow]) -> str:
+    """Differences from a baseline, which is the line at zero; below it is better. Infinite bounds reach the edge."""
+    ends = [bound for row in rows for bound in (row.value, row.low, row.high) if isfinite(bound)] + [0.0]
+    air = 0.06 * (max(ends) - min(ends)) or 1.0
+    axis = Axis(min(ends) - air, max(ends) + air, axis_label, number)
+    height = TOP + ROW * len(rows) + BOTTOM
+    bottom = height - BOTTOM
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">']
+    for tick in axis.ticks():
+        x = _x(axis, tick)
+        parts.append(f'<path class="grid" d="M{x} {TOP}V{bottom}"/>')
+        parts.append(f'<text class="label" x="{x}" y="{bottom + 17}">{escape(number(tick))}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="label" x="{middle}" y="{height - 6}">{escape(axis_label)}</text>')
+    parts.append(f'<path class="line upright" d="M{_x(axis, 0.0)} {TOP}V{bottom}"/>')
+    parts += [_drawn(axis, row, TOP + ROW * place + ROW / 2) for place, row in enumerate(rows)]
+    return "".join([*parts, "</svg>"])
+
+
+def _drawn(axis: Axis, row: ForestRow, y: float) -> str:
+    style = STYLES[row.verdict]
+    return (
+        f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(row.name)}</text>'
+        f'<path class="interval {style}" d="M{_x(axis, row.low)} {y}H{_x(axis, row.high)}"/>'
+        f'<g class="point {style}">{marker(_x(axis, row.value), y, style)}<title>{escape(row.words)}</title></g>'
+    )
+
+
+def _x(axis: Axis, value: float) -> float:
+    return round(LEFT + (WIDTH - LEFT - RIGHT) * axis.share(value), 1)

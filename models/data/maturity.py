@@ -1,0 +1,147 @@
+"""Label maturity F: the share of eventual outcomes that has landed, by channel, kind, hour of the impression and age.
+
+An outcome's age is the number of days from its impression's event day to the day on which it landed, so it holds delays
+of people and of files alike. The hour matters: an evening's impression has had less of its own day to be clicked in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+HOURS = 24
+PRIOR_POSITIVES = 30.0  # of the channel's own curve in each hour's, so that an hour with few outcomes says little
+FLOOR = 0.02  # of F where it divides: a share below is not known well enough to be worth more than fifty-fold
+
+
+@dataclass(frozen=True)
+class Maturity:
+    """F of one channel and kind, from mature days.
+
+    overall: by age in days, from 0 to the final one, where it is 1. shares: (24 hours, ages), each hour's own, drawn
+    towards `overall` by PRIOR_POSITIVES.
+    """
+
+    channel: str
+    kind: str
+    days: int
+    positives: int
+    overall: tuple[float, ...]
+    shares: tuple[tuple[float, ...], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As the run keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """What `to_json` gave, also after a trip through a JSON file."""
+        shares = tuple(tuple(hour) for hour in values["shares"])
+        return cls(**values | {"overall": tuple(values["overall"]), "shares": shares})
+
+
+@dataclass(frozen=True)
+class YoungRatio:
+    """A young day's positive ratio as it is seen, and as it will be by what F says.
+
+    standard_error: of `corrected`, from the binomial spread of what has landed so far. None where there is no F.
+    """
+
+    day: str
+    channel: str
+    kind: str
+    age_days: int
+    rows: int
+    positives: int
+    seen: float | None
+    corrected: float | None
+    standard_error: float | None
+
+
+def final_age(recipe: Recipe, channel: str, kind: str) -> int:
+    """The age in days from which on the label of a channel and kind doesn't change."""
+    return recipe.final_ages[channel][kind]
+
+
+def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str, kind: str) -> Maturity | None:
+    """F from the arrivals of days that are final for this channel and kind; None where nothing was ever positive.
+
+    An age counts impressions that had landed by then, since a late one is in no day that is too young for it.
+    """
+    ages = final_age(recipe, channel, kind) + 1
+    eventual, landed = np.zeros((HOURS, ages)), np.zeros((HOURS, ages))
+    days = 0
+    for table in arrivals:
+        days += 1
+        for row in _rows(table, channel, kind):
+            if row["age_days"] is not None and row["days_late"] < ages:
+                eventual[row["hour"], row["days_late"] :] += row["rows"]
+                landed[row["hour"], max(row["days_late"], row["age_days"]) :] += row["rows"]
+    total = eventual.sum(axis=0)
+    if not total.all():
+        return None
+    overall = landed.sum(axis=0) / total
+    shares = (landed + PRIOR_POSITIVES * overall) / (eventual + PRIOR_POSITIVES)
+    return Maturity(
+        channel, kind, days, int(total[-1]), tuple(overall.tolist()), tuple(tuple(hour) for hour in shares.tolist())
+    )
+
+
+def correct_ratio(
+    arrivals: pa.Table, maturity: Maturity | None, channel: str, kind: str, day: str, age_days: int
+) -> YoungRatio:
+    """The ratio of a young day: Σ yᵢ/Fᵢ over its impressions, with a floor on F, beside the seen one.
+
+    Horvitz and Thompson 1952: each positive stands for 1/F, F being its chance of having landed.
+    """
+    seen, rows = np.zeros(HOURS), 0
+    for row in _rows(arrivals, channel, kind):
+        rows += row["rows"]
+        seen[row["hour"]] += row["rows"] if row["age_days"] is not None else 0
+    positives = int(seen.sum())
+    corrected = error = None
+    if maturity is not None and rows:
+        share = _shares_at(maturity, age_days)
+        corrected = float((seen / share).sum() / rows)
+        error = sqrt(float((seen * (1 - share) / share**2).sum())) / rows
+    ratio = positives / rows if rows else None
+    return YoungRatio(day, channel, kind, age_days, rows, positives, ratio, corrected, error)
+
+
+def seen_shares(curves: Iterable[Maturity], recipe: Recipe, age_days: int) -> dict[str, tuple[float | None, ...]]:
+    """F of each channel's own positive kind at an age: 24 hours each, all 1 where the label is final by then.
+
+    None in an hour of which no share is known, or one below FLOOR: such rows say nothing yet.
+    """
+    known = {(curve.channel, curve.kind): curve for curve in curves}
+    found: dict[str, tuple[float | None, ...]] = {}
+    for name, channel in recipe.channels.items():
+        curve = known.get((name, channel.positive_kind))
+        if recipe.inline_label or age_days >= final_age(recipe, name, channel.positive_kind):
+            found[name] = (1.0,) * HOURS
+        elif curve is None:
+            found[name] = (None,) * HOURS
+        else:
+            found[name] = tuple(share if share >= FLOOR else None for share in (h[age_days] for h in curve.shares))
+    return found
+
+
+def _shares_at(maturity: Maturity, age_days: int) -> NDArray[np.float64]:
+    """F of each hour at an age, shape (24,); 1 from the final age on."""
+    shares = np.array(maturity.shares)
+    return np.asarray(np.maximum(shares[:, age_days], FLOOR) if age_days < shares.shape[1] else np.ones(HOURS))
+
+
+def _rows(table: pa.Table, channel: str, kind: str) -> list[dict[str, Any]]:
+    return [row for row in table.to_pylist() if row["channel"] == channel and row["kind"] == kind]

@@ -1,0 +1,102 @@
+"""The day's profile: what is measured of a landed day, and the range in which each figure must lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctr_retrain.models.number_format import number, percent
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.data.schema import Counts
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range in which a figure of the profile must lie, ends included; None: open on that side."""
+
+    name: str
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def words(self) -> str:
+        """The range for a person."""
+        if self.minimum is not None and self.maximum is not None:
+            return f"{_number(self.name, self.minimum)} to {_number(self.name, self.maximum)}"
+        if self.minimum is not None:
+            return f"at least {_number(self.name, self.minimum)}"
+        assert self.maximum is not None
+        return f"at most {_number(self.name, self.maximum)}"
+
+    def received(self, value: float | None) -> str:
+        """A received figure for a person."""
+        return "nothing" if value is None else _number(self.name, value)
+
+
+@dataclass(frozen=True)
+class ChannelCount:
+    """Impressions of one channel and event day, and the positives among them seen by the day's end."""
+
+    rows: int
+    positives: int
+
+
+def expected_ranges(recipe: Recipe) -> tuple[Range, ...]:
+    """What a day must show to be accepted; one range a figure of `measure_day`."""
+    rules = recipe.validation
+    return (
+        Range("rows", minimum=rules.min_rows),
+        Range("hours_covered", minimum=rules.min_hours),
+        Range("hours_since_last_event", maximum=rules.max_hours_since_last_event),
+        Range("quarantined_share", maximum=rules.max_quarantined_share),
+        Range("duplicate_share", maximum=rules.max_duplicate_share),
+        Range("unreadable_files", maximum=rules.max_unreadable_files),
+        *(Range(f"null_share[{column}]", maximum=share) for column, share in rules.max_null_share.items()),
+        *(Range(f"positive_ratio[{name}]", *channel.positive_ratio) for name, channel in recipe.channels.items()),
+    )
+
+
+def measure_day(
+    profile: pa.Table, day: date, recipe: Recipe, counts: tuple[Counts, Counts], unreadable_files: int
+) -> dict[str, float | None]:
+    """The day's figures by name; None where there is nothing to measure. `counts`: impressions and outcomes."""
+    today = profile.filter(pc.equal(profile["event_day"], pa.scalar(day)))
+    rows = _total(today, "rows")
+    received = sum(count.received for count in counts)
+    end_of_day = datetime.combine(day + timedelta(days=1), time())
+    last = pc.max(today["last_ts"]).as_py()
+    ratios = {name: count.positives / count.rows for name, count in count_channels(profile, day).items()}
+    return {
+        "rows": rows,
+        "hours_covered": len(pc.unique(today["hour"])),
+        "hours_since_last_event": (end_of_day - last).total_seconds() / 3600 if last else None,
+        "quarantined_share": sum(count.quarantined for count in counts) / received if received else None,
+        "duplicate_share": sum(count.duplicates for count in counts) / received if received else None,
+        "unreadable_files": unreadable_files,
+        **{
+            f"null_share[{column}]": _total(today, f"nulls_{column}") / rows if rows else None
+            for column in recipe.validation.max_null_share
+        },
+        **{f"positive_ratio[{name}]": ratios.get(name) for name in recipe.channels},
+    }
+
+
+def count_channels(profile: pa.Table, day: date) -> dict[str, ChannelCount]:
+    """Impressions and positives by channel of the impressions of `day` itself; late ones of other days don't count."""
+    today = profile.filter(pc.equal(profile["event_day"], pa.scalar(day)))
+    grouped = today.group_by("channel").aggregate([("rows", "sum"), ("positives", "sum")])
+    return {row["channel"]: ChannelCount(row["rows_sum"], row["positives_sum"]) for row in grouped.to_pylist()}
+
+
+def _total(table: pa.Table, column: str) -> int:
+    total: Any = pc.sum(table[column]).as_py()
+    return int(total or 0)
+
+
+def _number(name: str, value: float) -> str:
+    return percent(value) if "share" in name or "ratio" in name else number(round(value, 2))

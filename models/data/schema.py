@@ -1,0 +1,107 @@
+"""Our columns of impressions and outcomes, their types, and the reasons for which a row is quarantined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+Kind = Literal["text", "number", "time", "label"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of our columns: its name, the name in the landed files, and what it holds.
+
+    delimiter: between a row's values, of a text that holds several; it joins those of a list.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+    required: bool
+    delimiter: str = ""
+
+
+def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
+    """Columns of a clean impression beside `event_id`: the contract's, then what features and validation read."""
+    mapped = recipe.landing.columns
+    columns = [Column("ts", mapped.ts, "time", required=True)]
+    if not recipe.landing.channel_constant:
+        columns.append(Column("channel", mapped.channel, "text", required=True))
+    for name, kind in CONTRACT.items():
+        source = getattr(mapped, name)
+        if source:
+            columns.append(Column(name, source, kind, required=name in ("user_id", "campaign_id", "label")))
+    known = {column.name for column in columns} | {"channel", "event_id"}
+    delimiters = {f.source: f.delimiter for f in recipe.features if f.kind == "multi_valued"}
+    for feature in recipe.features:
+        holds: Kind = "number" if feature.holds == "number" else "text"
+        for source in feature.sources:
+            if source not in known:
+                columns.append(Column(source, source, holds, required=False, delimiter=delimiters.get(source, "")))
+                known.add(source)
+    for source in (*recipe.validation.max_null_share, *recipe.validation.value_sets):
+        if source not in known:
+            columns.append(Column(source, source, "text", required=False))
+            known.add(source)
+    return tuple(columns)
+
+
+def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
+    """Columns to look for in landed impressions: of a clean one, of its `event_id`, and of its inline outcomes."""
+    columns = impression_columns(recipe)
+    columns += tuple(Column(name, name, "text", required=False) for name in recipe.landing.inline_outcome_columns)
+    if recipe.landing.event_id_from == "file_row":
+        return columns
+    ids = tuple(Column("event_id", source, "text", required=True) for source in recipe.landing.event_id_columns)
+    return (*ids, *columns)
+
+
+def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
+    """Columns of an outcome, landed and clean."""
+    mapped = recipe.landing.outcome_columns
+    return (
+        Column("event_id", mapped.event_id, "text", required=True),
+        Column("ts", mapped.ts, "time", required=True),
+        Column("kind", mapped.kind, "text", required=True),
+    )
+
+
+CONTRACT: dict[str, Kind] = {
+    "user_id": "text",
+    "campaign_id": "text",
+    "value": "number",
+    "confidence": "number",
+    "propensity": "number",
+    "explore": "text",
+    "served_probability": "number",
+    "model_version": "text",
+    "label": "label",
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the rows that came in: received = kept + duplicates + quarantined."""
+
+    received: int
+    kept: int
+    duplicates: int
+    quarantined: int
+
+    def __add__(self, other: Counts) -> Counts:
+        """What became of both."""
+        return Counts(
+            self.received + other.received,
+            self.kept + other.kept,
+            self.duplicates + other.duplicates,
+            self.quarantined + other.quarantined,
+        )
+
+    @property
+    def conserved(self) -> bool:
+        """Whether no row was lost or made up."""
+        return self.received == self.kept + self.duplicates + self.quarantined

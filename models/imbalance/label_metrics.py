@@ -1,0 +1,151 @@
+"""How good probabilities of several labels are: figures of each, their mean, and those of all pairs pooled.
+
+A label may be unknown for a row (NaN): it is then left out of that label's figures alone. What is undefined is None,
+and a label of which some figure is, is named with the reason, so that no mean hides whom it leaves out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.judging.metrics import average_precision, log_losses, normalized_entropy, roc_auc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+AVERAGED = ("auc", "average_precision", "log_loss", "f1", "calibration_ratio")
+
+
+@dataclass(frozen=True)
+class LabelMetrics:
+    """Figures of one label over the rows of which it is known, or of the pooled (row, label) pairs of several.
+
+    f1: at the label's threshold; 0 where there are positives and none is found. predicted: rows at or above it.
+    calibration_ratio: Σp/Σy.
+    """
+
+    rows: int
+    positives: int
+    predicted: int
+    auc: float | None
+    average_precision: float | None
+    log_loss: float | None  # nats a row
+    normalized_entropy: float | None
+    f1: float | None
+    calibration_ratio: float | None
+
+
+@dataclass(frozen=True)
+class LabelsMetrics:
+    """Each label's figures, their mean over the labels that have them, and those of all pairs pooled.
+
+    macro: mean of each figure, the same weight a label; None where no label has it. left_out: labels that are not in
+    some mean, and why, in words. labels_predicted: of how many labels at least one row is at or above the threshold.
+    """
+
+    by_label: dict[str, LabelMetrics]
+    macro: dict[str, float | None]
+    micro: LabelMetrics
+    left_out: dict[str, str]
+    labels_predicted: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values under the fields' names."""
+        return asdict(self)
+
+
+def measure_labels(
+    label: NDArray[Any],
+    probability: NDArray[Any],
+    names: Sequence[str] | None = None,
+    threshold: float | Sequence[float] = 0.5,
+) -> LabelsMetrics:
+    """All figures of labels (n, labels) of 0, 1 and NaN for unknown, and probabilities of the same shape.
+
+    threshold: of F1, a number or one a label. Macro and micro are scikit-learn's averages: the mean over labels, and
+    the figure over all pairs of row and label as if they were one label. Raises UsageError for other shapes or values.
+    """
+    y, p = np.asarray(label, np.float64), np.asarray(probability, np.float64)
+    _check(y, p)
+    titles = [str(name) for name in names] if names is not None else [str(number) for number in range(y.shape[1])]
+    if len(set(titles)) != y.shape[1]:
+        msg = f"names: expected {y.shape[1]} different ones, one a label, received {titles[:10]}"
+        raise UsageError(msg)
+    at = np.broadcast_to(np.asarray(threshold, np.float64), (y.shape[1],))
+    by_label = {name: measure_label(y[:, i], p[:, i], float(at[i])) for i, name in enumerate(titles)}
+    predicted = p >= at
+    known = ~np.isnan(y)
+    return LabelsMetrics(
+        by_label=by_label,
+        macro={name: _mean([getattr(block, name) for block in by_label.values()]) for name in AVERAGED},
+        micro=_figures(y[known], p[known], predicted[known]),
+        left_out={name: words for name, block in by_label.items() if (words := _left_out(block))},
+        labels_predicted=int((predicted & known).any(axis=0).sum()),
+    )
+
+
+def measure_label(label: NDArray[Any], probability: NDArray[Any], threshold: float = 0.5) -> LabelMetrics:
+    """Figures of one label, (n,) of 0, 1 and NaN for unknown."""
+    known = ~np.isnan(label)
+    y, p = label[known], probability[known]
+    return _figures(y, p, p >= threshold)
+
+
+def f1_score(label: NDArray[Any], predicted: NDArray[np.bool_]) -> float | None:
+    """2 TP / (2 TP + FP + FN); None without a positive, where nothing can be found. Source: van Rijsbergen 1979."""
+    positives = float(label.sum())
+    if positives == 0:
+        return None
+    return float(2 * label[predicted].sum() / (positives + predicted.sum()))
+
+
+def _figures(y: Floats, p: Floats, predicted: NDArray[np.bool_]) -> LabelMetrics:
+    rows, positives = len(y), float(y.sum())
+    log_loss = float(log_losses(y, p).mean()) if rows else None
+    return LabelMetrics(
+        rows=rows,
+        positives=int(positives),
+        predicted=int(predicted.sum()),
+        auc=roc_auc(y, p),
+        average_precision=average_precision(y, p),
+        log_loss=log_loss,
+        normalized_entropy=None if log_loss is None else normalized_entropy(log_loss, positives / rows),
+        f1=f1_score(y, predicted),
+        calibration_ratio=float(p.sum() / positives) if positives else None,
+    )
+
+
+def _left_out(block: LabelMetrics) -> str | None:
+    """Which means a label is not in, and why."""
+    if not block.rows:
+        return "known for no row: in no mean"
+    if not block.positives:
+        return f"no positive among {block.rows:,} rows: in the mean log loss alone"
+    if block.positives == block.rows:
+        return f"no negative among {block.rows:,} rows: not in the mean AUC"
+    return None
+
+
+def _mean(figures: list[float | None]) -> float | None:
+    there = [figure for figure in figures if figure is not None]
+    return float(np.mean(there)) if there else None
+
+
+def _check(y: Floats, p: Floats) -> None:
+    if y.ndim != 2 or y.shape != p.shape:
+        msg = f"labels: expected (rows, labels) and probabilities of that shape, received {y.shape} and {p.shape}"
+        raise UsageError(msg)
+    if not np.isin(y[~np.isnan(y)], (0, 1)).all():
+        msg = f"labels: expected 0, 1 and NaN for unknown, received {sorted(set(y[~np.isnan(y)]) - {0, 1})[:5]}"
+        raise UsageError(msg)
+    if not ((p >= 0) & (p <= 1)).all():
+        msg = f"probabilities: expected numbers in [0, 1], received {int((~((p >= 0) & (p <= 1))).sum())} others"
+        raise UsageError(msg)

@@ -1,0 +1,1 @@
+"""Judging: metrics, costs, intervals, and the gate that weighs challenger against champion."""

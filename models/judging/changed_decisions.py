@@ -1,0 +1,99 @@
+"""What changed decisions can prove while positives among them are few.
+
+A refreshed model decides otherwise on some rows only, and often none of them is a positive. Resampling those rows can
+never draw a positive that wasn't seen: the bootstrap then calls the change a sure gain. But none of 52 rows seen agrees
+with up to 3.7 expected (95 %). So the cost's interval is never narrower than what exact limits of the counts allow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.costs import refuse_unknown_channels, threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.recipe.recipe import Cost
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Rows of one channel that one model sends and the other doesn't.
+
+    if_positive, if_negative: cost of the challenger's decision minus the other's on one such row, currency units.
+    """
+
+    rows: int
+    positives: int
+    if_positive: float
+    if_negative: float
+
+    def cost_delta(self, positives: float) -> float:
+        """Sum over the rows if so many of them were positives."""
+        return positives * self.if_positive + (self.rows - positives) * self.if_negative
+
+
+def find_flips(
+    label: NDArray[Any],
+    challenger: NDArray[Any],
+    baseline: NDArray[Any],
+    channel: NDArray[Any],
+    costs: Mapping[str, Cost],
+) -> list[Flips]:
+    """Changed decisions by channel and direction; arrays are (rows,), probabilities of both models on the same rows.
+
+    Raises ValueError for a channel that has no cost.
+    """
+    refuse_unknown_channels(channel, costs)
+    flips = []
+    for name, cost in costs.items():
+        own = channel == name
+        sends, baseline_sends = (p[own] >= threshold(cost) for p in (challenger, baseline))
+        sending = (cost.true_positive - cost.false_negative, cost.false_positive - cost.true_negative)
+        for changed, sign in ((sends & ~baseline_sends, 1), (~sends & baseline_sends, -1)):
+            positives = int(label[own][changed].sum())
+            flips.append(Flips(int(changed.sum()), positives, sign * sending[0], sign * sending[1]))
+    return flips
+
+
+def widen(interval: Interval, flips: Sequence[Flips], rows: int, confidence: float) -> Interval:
+    """A cost difference per 1,000 of `rows` impressions with an interval no narrower than exact counts allow."""
+    low, high = exact_limits(flips, confidence)
+    return Interval(interval.estimate, min(interval.low, 1000 * low / rows), max(interval.high, 1000 * high / rows))
+
+
+def exact_limits(flips: Sequence[Flips], confidence: float) -> tuple[float, float]:
+    """Limits of the summed cost difference, as if positives were independent of each other.
+
+    Exact Poisson limits of each count (Garwood 1936), combined by the method of variance estimates recovery: distances
+    from estimate to limit add up in squares (Zou and Donner 2008, equations 2 and 3).
+    """
+    estimate = sum(flip.cost_delta(flip.positives) for flip in flips)
+    below = above = 0.0
+    for flip in flips:
+        limits = [flip.cost_delta(count) for count in poisson_limits(flip.positives, flip.rows, confidence)]
+        own = flip.cost_delta(flip.positives)
+        below += (own - min(limits)) ** 2
+        above += (max(limits) - own) ** 2
+    return estimate - sqrt(below), estimate + sqrt(above)
+
+
+def poisson_limits(count: int, largest: int, confidence: float) -> tuple[float, float]:
+    """Exact limits of the mean behind a Poisson count, not above the `largest` count possible (Garwood 1936)."""
+    tail = (1 - confidence) / 2
+    low = float(gammaincinv(count, tail)) if count else 0.0
+    return low, min(float(largest), float(gammaincinv(count + 1, 1 - tail)))
+
+
+def count_changed(flips: Sequence[Flips]) -> tuple[int, int]:
+    """Rows on which the models decide differently, and positives among them."""
+    return int(np.sum([flip.rows for flip in flips])), int(np.sum([flip.positives for flip in flips]))

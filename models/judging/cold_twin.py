@@ -1,0 +1,64 @@
+"""Whether a warm run has fallen behind: its log loss against a cold twin's, on the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctr_retrain.models.judging.bootstrap import gather, ratio_interval
+from ctr_retrain.models.judging.metrics import log_losses
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.judging.gate import JudgedRows
+    from ctr_retrain.models.recipe.recipe import Gate
+
+
+@dataclass(frozen=True)
+class TwinComparison:
+    """difference: warm's log loss minus the cold twin's, nats per impression, with its interval.
+
+    behind: the whole interval is above 0.
+    """
+
+    rows: int
+    log_loss: float
+    twin_log_loss: float
+    difference: float
+    low: float
+    high: float
+    behind: bool
+    words: str
+
+
+def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: int) -> TwinComparison:
+    """Paired differences of the rows' log losses, by the gate's own bootstrap and confidence; twin: (rows,)."""
+    warm, cold = log_losses(rows.label, rows.challenger), log_losses(rows.label, twin)
+    values = {"difference": warm - cold, "rows": np.ones(len(warm))}
+    cells = gather(rows.user_bucket, rows.campaign, rows.day, values)
+    draws, confidence = gate.bootstrap_draws, gate.confidence
+    interval = ratio_interval(cells, "difference", "rows", draws=draws, confidence=confidence, seed=seed)
+    behind = bool(interval.low > 0)
+    verdict = "is no worse than the cold one as far as these rows can tell"
+    if behind:
+        verdict = "has fallen behind: train once from nothing, with warm_start.enabled = false"
+    elif interval.high < 0:
+        verdict = "is ahead of the cold one"
+    words = (
+        f"A cold twin, trained from nothing on all days of the window, has a log loss of {cold.mean():.5f} on the same "
+        f"{len(warm):,} impressions, the warm model {warm.mean():.5f}: a difference of {interval.estimate:+.5f} "
+        f"({interval.low:+.5f} to {interval.high:+.5f}). The warm model {verdict}."
+    )
+    return TwinComparison(
+        rows=len(warm),
+        log_loss=float(warm.mean()),
+        twin_log_loss=float(cold.mean()),
+        difference=interval.estimate,
+        low=interval.low,
+        high=interval.high,
+        behind=behind,
+        words=words,
+    )

@@ -1,0 +1,1 @@
+"""Networks: functions from embedded ids and standardised numbers to logits."""

@@ -1,0 +1,61 @@
+"""What the heads of a network share with its label, and which layers come last, for training in stages."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ctr_retrain.models.imbalance.output_losses import JointLogit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ctr_retrain.models.recipe.head_section import Head
+
+HEADS = "heads"
+
+
+def with_head_logits(
+    logit: Any, inputs: Any, shared: Sequence[Any], heads: Sequence[Head], log_odds: Sequence[float], seed: int
+) -> Any:
+    """The logit (n, 1) and each head's beside it, (n, 1 + heads).
+
+    A head is linear in what is shared: the embeddings and numbers, and what the label's own last layer reads. log_odds:
+    of the label and of each head, at which their biases start. A head that comes after the label is the joint logit of
+    both, so its own part is the chance of its kind given the label's (Ma et al. 2018).
+    """
+    last = output_layers(keras.Model(inputs, logit))[-1:]
+    read = [layer.input for layer in last if isinstance(layer, keras.layers.Dense)]
+    main, *own = log_odds
+    bias = [odds + np.log1p(np.exp(-main)) if head.after else odds for head, odds in zip(heads, own, strict=True)]
+    layer = keras.layers.Dense(len(heads), name=HEADS, kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
+    raw = layer(ops.concatenate([*shared, *(ops.cast(part, "float32") for part in read)], axis=1))
+    layer.bias.assign(bias)
+    columns = [raw[:, place : place + 1] for place in range(len(heads))]
+    joint = [JointLogit()([logit, own]) if head.after else own for head, own in zip(heads, columns, strict=True)]
+    return ops.concatenate([logit, *joint], axis=1)
+
+
+def output_layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that nothing trained comes after: the label's own last one, behind that of the heads."""
+    trained = [layer for layer in network.layers if layer.trainable_weights]
+    heads = [layer for layer in trained if layer.name == HEADS]
+    return [*heads, *[layer for layer in trained if layer not in heads][-1:]]
+
+
+@contextmanager
+def frozen_below_output(network: keras.Model) -> Iterator[None]:
+    """Within it, only the output layers learn; afterwards what learnt before does again."""
+    kept = output_layers(network)
+    frozen = [layer for layer in network.layers if layer.trainable_weights and layer not in kept]
+    for layer in frozen:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = True

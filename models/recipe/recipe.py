@@ -1,0 +1,303 @@
+"""The recipe: what to train and how to judge it. One TOML file, frozen, saved in every model.
+
+Where things are (root, landing zone, webhook) is not here but in the settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections import Counter
+from math import ceil
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.recipe.column_names import name_mistakes
+from ctr_retrain.models.recipe.feature_section import Feature, sharing_mistakes
+from ctr_retrain.models.recipe.head_section import head_mistakes
+from ctr_retrain.models.recipe.landing_section import Columns, Landing
+from ctr_retrain.models.recipe.section import Name, Section
+from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.recipe.warm_start_section import WarmStart
+from ctr_retrain.models.recipe.weights_section import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] >= bounds[1]:
+        msg = "expected the lower bound first"
+        raise ValueError(msg)
+    return bounds
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
+ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
+
+
+class Cost(Section):
+    """What one decision costs, by outcome; a gain is a negative cost. Currency units per impression."""
+
+    true_positive: float
+    false_positive: float
+    true_negative: float = 0.0
+    false_negative: float = 0.0
+
+    @model_validator(mode="after")
+    def _sending_must_be_a_choice(self) -> Self:
+        if self.false_positive <= self.true_negative or self.false_negative <= self.true_positive:
+            msg = (
+                "expected false_positive > true_negative and false_negative > true_positive, "
+                "otherwise no probability is worth a threshold"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class Channel(Section):
+    """One channel: its label, its costs, its absolute bounds."""
+
+    positive_kind: str = "click"
+    attribution_window_hours: WindowHours = 24
+    more_kinds: dict[Name, WindowHours] = Field(
+        default_factory=dict
+    )  # further kinds, each with a label column of its own
+    gated: bool = True
+    positive_ratio: ShareBounds  # as seen by the end of the same day; outside, the day is rejected
+    cost: Cost
+
+    @property
+    def windows_hours(self) -> dict[str, float]:
+        """Attribution window of each kind that is labelled, the positive one first."""
+        return {self.positive_kind: self.attribution_window_hours} | self.more_kinds
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> Self:
+        if self.positive_kind in self.more_kinds:
+            msg = f"more_kinds: expected others than positive_kind, received {self.positive_kind!r}"
+            raise ValueError(msg)
+        return self
+
+
+class Validation(Section):
+    """Hygiene of a day; a day that fails one of these is rejected until somebody accepts it."""
+
+    min_rows: Annotated[int, Field(ge=1)] = 1000
+    min_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    max_hours_since_last_event: Positive = 2.0
+    max_quarantined_share: Share = 0.02
+    max_duplicate_share: Share = 0.05
+    max_unreadable_files: Annotated[int, Field(ge=0)] = 0
+    max_null_share: dict[str, Share] = Field(default_factory=dict)
+    value_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Drift(Section):
+    """When a day's positive ratio raises an alert: effect and evidence are both needed."""
+
+    history_days: Annotated[int, Field(ge=7)] = 28
+    min_history_days: Annotated[int, Field(ge=3)] = 7
+    min_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2  # relative change of the odds; no fall reaches 1
+    min_z: Positive = 4.0  # standard errors, overdispersion included
+    holds_training: bool = False
+
+
+class Gate(Section):
+    """What a challenger has to show."""
+
+    max_cost_delta_per_1000: Annotated[float, Field(ge=0)]
+    max_channel_cost_delta_per_1000: Annotated[float, Field(ge=0)]
+    max_log_loss_delta: Annotated[float, Field(ge=0)] = 0.001
+    calibration_ratio: Bounds = (0.8, 1.25)
+    max_churn: Positive = 0.5  # mean move of the log-odds by the fresh pass; more: the evaluated model serves
+    min_rows: Annotated[int, Field(ge=1)] = 5000
+    min_positives: Annotated[int, Field(ge=1)] = 200
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
+
+
+class Retention(Section):
+    """What `gc` keeps of what no ref names any more."""
+
+    runs_days: Annotated[int, Field(ge=1)] = 90  # before the newest run's day; with their labels and landed days
+    champions: Annotated[int, Field(ge=1)] = 5  # before the one in service that a rollback can reach, with their runs
+    min_age_hours: Annotated[float, Field(ge=1)] = 24.0  # nothing younger goes: a run at work may need it
+
+
+class Recipe(Section):
+    """The whole recipe. Two recipes with equal digests train and judge alike."""
+
+    name: Name
+    landing: Landing = Landing()
+    channels: dict[Name, Channel] = Field(min_length=1)
+    features: tuple[Feature, ...] = Field(min_length=1)
+    training: Training = Training()
+    warm_start: WarmStart = WarmStart()
+    weights: Weights = Weights()
+    validation: Validation = Validation()
+    drift: Drift = Drift()
+    gate: Gate
+    retention: Retention = Retention()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        names = [feature.name for feature in self.features]
+        if len(set(names)) != len(names):
+            msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
+            raise ValueError(msg)
+        for mistake in self._mistakes():
+            raise ValueError(mistake)
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
+        yield from self._feature_mistakes()
+        yield from self._channel_mistakes()
+        yield from self._column_mistakes()
+        yield from self._head_mistakes()
+
+    def _feature_mistakes(self) -> Iterator[str]:
+        yield from sharing_mistakes(self.features)
+        kinds: dict[str, set[str]] = {}
+        held: dict[str, set[str]] = {}
+        for feature in self.features:
+            for source in feature.sources:
+                kinds.setdefault(source, set()).add(feature.kind)
+                held.setdefault(source, set()).add(feature.holds)
+        if mixed := [source for source, found in held.items() if {"text", "number"} <= found]:
+            yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
+        delimiters = {
+            (feature.source, feature.delimiter) for feature in self.features if feature.kind == "multi_valued"
+        }
+        if several := [source for source, n in Counter(source for source, _ in delimiters).items() if n > 1]:
+            yield f"features: expected one delimiter a column, since it joins lists, received several for {several}"
+        mapped = {getattr(self.landing.columns, name) for name in NOT_FEATURES & Columns.model_fields.keys()}
+        known_later = NOT_FEATURES | mapped | set(self.landing.inline_outcome_columns)
+        if leaks := [source for source in kinds if source in known_later]:
+            yield f"features: {leaks} is known only after or outside the decision and can't be a feature"
+        clocks = {source for source, found in kinds.items() if found & {"hour", "weekday"}}
+        if strange := sorted(clocks - {"ts"}) or sorted(kinds.get("ts", set()) - {"hour", "weekday"}):
+            yield f"features: expected hour and weekday of ts, and nothing else of it, received {strange}"
+
+    def _channel_mistakes(self) -> Iterator[str]:
+        constant = self.landing.channel_constant
+        if constant and set(self.channels) != {constant}:
+            yield f"channels: expected only {constant!r} (landing.channel_constant), received {sorted(self.channels)}"
+        if not constant and not self.landing.columns.channel:
+            yield "landing: expected columns.channel or channel_constant, received neither"
+        if not any(channel.gated for channel in self.channels.values()):
+            yield "channels: expected at least one with gated = true"
+
+    def _column_mistakes(self) -> Iterator[str]:
+        mapped = [name for name in Columns.model_fields if getattr(self.landing.columns, name)]
+        more = [*(f.source for f in self.features), *self.validation.max_null_share, *self.validation.value_sets]
+        return name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
+
+    def _head_mistakes(self) -> Iterator[str]:
+        training = self.training
+        if training.heads and self.inline_label:
+            yield "training.heads: expected labels from outcomes, received an inline label (landing.columns.label)"
+        elif training.heads and training.ship == "fresh":
+            yield "training.ship: expected evaluated where there are training.heads, received 'fresh'"
+        elif training.heads and training.loss == "focal":
+            yield "training.loss: expected cross_entropy where there are training.heads, received 'focal'"
+        else:
+            oldest_days = self.maturity_days + training.validation_days + training.window_days - 1
+            yield from head_mistakes(training.heads, self.final_ages, oldest_days)
+
+    @property
+    def final_ages(self) -> dict[str, dict[str, int]]:
+        """Of each channel's kinds, the positive one first, the age in days from which on its label doesn't change."""
+        grace = self.landing.grace_days
+        return {
+            name: {kind: ceil(hours / 24) + grace for kind, hours in channel.windows_hours.items()}
+            for name, channel in self.channels.items()
+        }
+
+    @property
+    def inline_label(self) -> bool:
+        """Whether the label stands in the impression itself."""
+        return bool(self.landing.columns.label)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of outcome that some channel labels; none where the label stands in the impression."""
+        if self.inline_label:
+            return ()
+        return tuple(dict.fromkeys(kind for channel in self.channels.values() for kind in channel.windows_hours))
+
+    @property
+    def maturity_days(self) -> int:
+        """Whole days until labels of all gated channels are final: m of the day plan."""
+        if self.inline_label:
+            return self.landing.grace_days
+        gated = [c for c in self.channels.values() if c.gated]
+        return max(ceil(c.attribution_window_hours / 24) for c in gated) + self.landing.grace_days
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe's content, 16 hex digits; comments, key order and retention don't count."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"retention"}), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+# Known only after the decision (or only to the logger), so never an input of the model.
+NOT_FEATURES = frozenset(
+    {"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence", "probability"}
+)
+
+
+REFUSED_KEYS = {
+    "training.validation_split": (
+        "validation is by time, on the days after those trained on (training.validation_days). A random split puts "
+        "rows of the same hours, users and campaigns on both sides, and what changes with time (hour, weekday, a "
+        "campaign's age) then seems to foretell what it only recalls"
+    )
+}
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe; raises UsageError with key, expected and received of each mistake."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        msg = f"recipe {path}: expected a readable TOML file, received: {error.strerror or error}. Set --recipe."
+        raise UsageError(msg) from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"recipe {path}: expected TOML, received: {error}"
+        raise UsageError(msg) from error
+    try:
+        # By way of JSON, where pydantic's strict mode takes arrays for tuples: "14" is no number of days.
+        return Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
+    except ValidationError as error:
+        lines = list(dict.fromkeys(_explain(problem) for problem in error.errors()))
+        msg = f"recipe {path}: " + "; ".join(lines)
+        raise UsageError(msg, recipe_errors=lines) from error
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """One mistake of a recipe as `key: expected …, received …`."""
+    # Parts such as dict[str,float] or [key] name a branch of pydantic's, not a key of the recipe.
+    key = ".".join(str(part) for part in problem["loc"] if "[" not in str(part)) or "recipe"
+    if key in REFUSED_KEYS:
+        return f"{key}: expected no such key, received {problem['input']!r}: {REFUSED_KEYS[key]}"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: expected no such key, received {problem['input']!r}. Check its spelling or remove it"
+    if problem["type"] == "missing":
+        return f"{key}: expected a value, received nothing. Add the key"
+    if problem["type"] == "value_error":
+        received = "" if isinstance(problem["input"], dict) else f", received {problem['input']!r}"
+        return f"{key}: {problem['ctx']['error']}{received}"
+    expected = problem["msg"].removeprefix("Input should be ")
+    return f"{key}: expected {expected}, received {problem['input']!r}"

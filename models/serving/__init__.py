@@ -1,0 +1,1 @@
+"""The served model: calibrated, saved, and checked before it may answer."""

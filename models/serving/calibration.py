@@ -1,0 +1,198 @@
+"""Calibration on rows kept out of training: from the network's logit to a probability that can be taken at its word.
+
+Every method is a line of straight pieces on the logit scale, so that the served layer and NumPy share one formula,
+ranks are kept, and no probability is 0 or 1: beyond ±LOGIT_LIMIT all are alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import log
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ctr_retrain.models.errors import DataRejectedError
+
+Floats = npt.NDArray[np.floating[Any]]
+Method = Literal["identity", "intercept", "platt", "isotonic"]
+
+PLATT_POSITIVES = 200  # fewer: intercept alone
+ISOTONIC_POSITIVES = 5000
+BLOCK_POSITIVES = 50  # positives, and negatives, behind each knot of the isotonic curve
+KNOT_DISTANCE = 0.01  # on the logit scale
+LOGIT_LIMIT = 15.0  # a float32 can still tell σ(15) from 1
+NEWTON_STEPS = 100
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """logit ↦ σ(line(logit)): through (knots, values), straight between them and of this slope beyond the outer ones.
+
+    intercept: one knot, slope 1. platt: one knot and a slope. isotonic: many knots, slope 1. identity: knot (0, 0).
+    rows, positives: of the rows that it was fitted on.
+    """
+
+    method: Method
+    rows: int
+    positives: int
+    knots: tuple[float, ...] = (0.0,)
+    values: tuple[float, ...] = (0.0,)
+    slope: float = 1.0
+
+    @property
+    def slopes(self) -> tuple[float, ...]:
+        """Of the pieces from left to right, one more than knots."""
+        inner = np.diff(self.values) / np.diff(self.knots)
+        return (self.slope, *inner.tolist(), self.slope)
+
+    def apply(self, logit: Floats) -> npt.NDArray[np.float64]:
+        """Probabilities of logits, same shape; no number where the logit is none."""
+        return _sigmoid(np.clip(self.line(logit), -LOGIT_LIMIT, LOGIT_LIMIT))
+
+    def line(self, logit: Floats) -> npt.NDArray[np.float64]:
+        """Calibrated logits, same shape."""
+        logit = np.asarray(logit, np.float64)
+        piece = np.searchsorted(self.knots, logit, side="right")
+        knot = np.maximum(piece - 1, 0)
+        start, value, slope = (np.asarray(part) for part in (self.knots, self.values, self.slopes))
+        return np.asarray(value[knot] + slope[piece] * (logit - start[knot]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """What `to_json` gave, also after a trip through a JSON file."""
+        return cls(**values | {"knots": tuple(values["knots"]), "values": tuple(values["values"])})
+
+
+def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
+    """The calibration of logits (n,) to labels (n,), as rich as the positives allow.
+
+    With one class only (no positives, say) nothing can be fitted: identity. Where Platt's slope isn't positive, the
+    ranking is no better than chance and only the intercept is fitted. Raises DataRejectedError for logits that aren't
+    finite.
+    """
+    logit = np.asarray(logit, np.float64)
+    label = np.asarray(label, np.float64)
+    rows, positives = len(label), int(label.sum())
+    if not np.isfinite(logit).all():
+        msg = f"calibration: expected finite logits, received {int((~np.isfinite(logit)).sum())} of {rows} that aren't."
+        raise DataRejectedError(msg)
+    if positives in (0, rows):
+        return Calibration("identity", rows, positives)
+    if positives >= ISOTONIC_POSITIVES:
+        knots, values = _isotonic_curve(logit, label)
+        curve = Calibration("isotonic", rows, positives, knots, values)
+        shift = _intercept(curve.line(logit), label.sum())
+        return Calibration("isotonic", rows, positives, knots, tuple(value + shift for value in values))
+    if positives >= PLATT_POSITIVES:
+        slope, intercept = _platt(logit, label)
+        if slope > 0:
+            return Calibration("platt", rows, positives, values=(intercept,), slope=slope)
+    return Calibration("intercept", rows, positives, values=(_intercept(logit, label.sum()),))
+
+
+def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
+    """1 / (1 + exp(−x)), without overflow; no number for no number."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
+
+
+def _intercept(logit: Floats, positives: float) -> float:
+    """The b with Σ σ(logit + b) = positives, by Newton's method within a bracket that each step narrows.
+
+    Shifted so far that the largest logit is at the log-odds of all rows, the sum is too small, and likewise too large.
+    """
+    log_odds = log(positives / (len(logit) - positives))
+    low, high = log_odds - float(logit.max()), log_odds - float(logit.min())
+    intercept = (low + high) / 2
+    for _ in range(NEWTON_STEPS):
+        probability = _sigmoid(logit + intercept)
+        gap = positives - float(probability.sum())
+        low, high = (intercept, high) if gap > 0 else (low, intercept)
+        slope = float((probability * (1 - probability)).sum())
+        newton = intercept + gap / slope if slope > 0 else np.inf
+        step = (newton if low <= newton <= high else (low + high) / 2) - intercept
+        intercept += step
+        if abs(step) < TOLERANCE:
+            break
+    return intercept
+
+
+def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
+    """Slope and intercept of σ(slope · logit + intercept) (Platt 1999, with its targets short of 0 and 1).
+
+    Newton's method with halved steps until the loss falls, after Lin, Lin and Weng (2007). Slope 0 where all logits
+    are alike.
+    """
+    positives = label.sum()
+    negatives = len(label) - positives
+    if np.ptp(logit) < TOLERANCE:
+        return 0.0, 0.0
+    target = np.where(label > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    center, spread = logit.mean(), logit.std()
+    design = np.stack([(logit - center) / spread, np.ones_like(logit)], axis=1)  # (n, 2)
+
+    def loss(beta: Floats) -> float:
+        line = design @ beta
+        return float((np.logaddexp(0, line) - target * line).sum())
+
+    beta = np.array([0.0, log(target.sum() / (1 - target).sum())])
+    for _ in range(NEWTON_STEPS):
+        probability = _sigmoid(design @ beta)
+        gradient = design.T @ (probability - target)
+        curvature = design.T @ (design * (probability * (1 - probability))[:, None]) + 1e-12 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        length, current = 1.0, loss(beta)
+        while loss(beta - length * step) > current and length > TOLERANCE:
+            length /= 2
+        beta = beta - length * step
+        if np.abs(length * step).max() < TOLERANCE:
+            break
+    slope = beta[0] / spread
+    return float(slope), float(beta[1] - slope * center)
+
+
+def _isotonic_curve(logit: Floats, label: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Knots and values, strictly increasing on the logit scale: blocks of the isotonic regression, pooled.
+
+    Neighbouring blocks of the pool-adjacent-violators solution (Ayer et al. 1955; Zadrozny and Elkan 2002) are pooled
+    further until each holds enough of both classes. A knot is a block's mean logit, its value the log-odds in it.
+    """
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415  an import of a second that only this needs
+
+    scores, place = np.unique(logit, return_inverse=True)
+    rows, positives = np.bincount(place), np.bincount(place, label)
+    level = isotonic_regression(positives / rows, sample_weight=rows)
+    first = np.flatnonzero(np.diff(level, prepend=-1.0))  # of each block
+    sums = np.stack([np.add.reduceat(part, first) for part in (rows, positives, rows * scores)], axis=1)
+    pooled = _pooled(sums)
+    rows, positives, total = pooled.T
+    knots = total / rows
+    values = np.log(positives / (rows - positives))
+    return tuple(knots.tolist()), tuple(values.tolist())
+
+
+def _pooled(sums: Floats) -> Floats:
+    """Blocks of (rows, positives, Σ logit), (m, 3), each pooled with the next until large enough and apart.
+
+    What is left at the end joins the last block.
+    """
+    done: list[Floats] = []
+    current = np.zeros(3)
+    for block in sums:
+        current = current + block
+        rows, positives, total = current
+        apart = not done or total / rows - done[-1][2] / done[-1][0] >= KNOT_DISTANCE
+        if apart and min(positives, rows - positives) >= BLOCK_POSITIVES:
+            done.append(current)
+            current = np.zeros(3)
+    if not done:
+        return current[None, :]
+    done[-1] = done[-1] + current
+    return np.array(done)

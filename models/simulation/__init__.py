@@ -1,0 +1,1 @@
+"""The simulated world: traffic whose true click probability is known."""

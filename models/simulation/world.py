@@ -1,0 +1,285 @@
+"""The simulated world: ad and push impressions whose true click probability is known.
+
+An impression is clicked within its attribution window with probability σ(ℓ + ε).
+
+- ℓ, the learnable part, is a function of the impression's columns alone: channel, hour, weekday, segment, category,
+  device, position, campaign age, recent sends, bid floor, a quality per campaign, and a taste, the scalar product of
+  a user's vector (its segment's plus a small residual) with a campaign's (its category's plus a small residual).
+  `best_probability` is E[σ(ℓ + ε)] over ε: what a model with these features reaches at infinite data.
+- ε ~ N(0, NOISE_SD²) is drawn anew for each impression and is in no column: **no model can learn it**. `probability`
+  is σ(ℓ + ε), the one at which the click was drawn.
+
+In practice two parts of ℓ stay out of reach besides: a user's residual (few clicks a user), and quality and residual
+of campaigns that were launched after the training window.
+
+A day follows from (world, day) alone, so any day can be had without the earlier ones. All numbers here and in
+`models/traffic.py` belong to world v1 and are frozen: another world gets another name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.simulation.scenarios import BotFlood, BrokenClickLogger, DriftingTastes, Incident, RegimeChange
+from ctr_retrain.models.simulation.traffic import (
+    CATEGORIES,
+    HOUR_US,
+    SEGMENTS,
+    WEEKDAY_VOLUME,
+    Campaigns,
+    Stream,
+    Traffic,
+    Users,
+    campaign_age_days,
+    draw_bot_traffic,
+    draw_campaigns,
+    draw_traffic,
+    draw_users,
+    impressions_table,
+    random_stream,
+    timestamps,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+ATTRIBUTION_WINDOW_HOURS = {"ad": 24, "push": 72}
+
+# The click's log-odds. Standard deviations are those of the effect over segments, categories or campaigns.
+SEGMENT_SD = 0.42
+CATEGORY_SD = 0.42
+TASTE_SD = 0.55
+TASTE_DIM = 2
+RESIDUAL_SD = 0.2  # of a user's or campaign's vector, relative to those of segments and categories
+QUALITY_SD = 0.20
+NOISE_SD = 0.5
+DEVICE_EFFECT = np.array([0.05, 0.25, -0.35])  # android, ios, web
+WEEKDAY_EFFECT = np.array([-0.05, -0.05, -0.03, 0.0, 0.03, 0.06, 0.04])  # Monday to Sunday
+HOUR_EFFECT = 0.4 * np.cos(2 * np.pi * (np.arange(24) - 20) / 24)  # evenings are best
+INTERCEPT_SHIFT = {"ad": 0.30, "push": 0.20}  # from the log-odds of the asked CTR to those at all effects zero
+
+# Delays in hours: (share, scale) of two exponentials, cut off at the attribution window.
+CLICK_DELAY = {"ad": ((0.8, 0.1), (0.2, 7.0)), "push": ((0.45, 1.0), (0.55, 16.0))}
+CLICKS_AFTER_WINDOW = 0.005  # per click within it
+CONVERSION_SHARE = 0.08  # of clicks
+CONVERSION_HOURS = 2.0
+DISMISS_SHARE = 0.05  # of pushes without a click
+DISMISS_HOURS = 1.0
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is to simulate; two equal worlds give equal days.
+
+    rows_per_day: mean over the week, bots not counted. ad_ctr, push_ctr: clicks per impression over all days and seeds,
+    within a few per cent; one seed's campaigns and segments make it up to a fifth more or less.
+    Raises UsageError for an unknown name, a seed below 0, fewer than one row a day, and a ratio of 0 or 1.
+    """
+
+    seed: int = 1
+    rows_per_day: int = 20_000
+    incidents: tuple[Incident, ...] = ()
+    ad_ctr: float = 0.02
+    push_ctr: float = 0.015
+    name: str = "v1"
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be simulated."""
+        if self.name != "v1":
+            msg = f"simulated world: expected the name 'v1', received {self.name!r}"
+            raise UsageError(msg)
+        if self.seed < 0 or self.rows_per_day < 1:
+            msg = (
+                "simulated world: expected seed >= 0 and rows_per_day >= 1, "
+                f"received {self.seed} and {self.rows_per_day}"
+            )
+            raise UsageError(msg)
+        if not (0 < self.ad_ctr < 1 and 0 < self.push_ctr < 1):
+            msg = (
+                "simulated world: expected ad_ctr and push_ctr between 0 and 1, "
+                f"received {self.ad_ctr} and {self.push_ctr}"
+            )
+            raise UsageError(msg)
+
+    def era(self, day: date) -> int:
+        """How many regime changes lie behind."""
+        return sum(isinstance(incident, RegimeChange) and incident.day <= day for incident in self.incidents)
+
+
+@dataclass(frozen=True)
+class WorldDay:
+    """One event day, clean and complete.
+
+    impressions: event_id, ts (naive UTC), user_id, channel, campaign_id and features, by time.
+    outcomes: event_id, ts, kind (click, conversion, dismiss) of these impressions, whenever they come, by time.
+    truth: event_id, probability, best_probability of a click within the attribution window, row by row as impressions.
+    """
+
+    impressions: pa.Table
+    outcomes: pa.Table
+    truth: pa.Table
+
+
+def simulate_day(world: World, day: date) -> WorldDay:
+    """The impressions of one day, what comes of them, and the truth about them."""
+    users = draw_users(world.seed)
+    campaigns = draw_campaigns(world.seed, day)
+    rows = max(1, round(world.rows_per_day * WEEKDAY_VOLUME[day.weekday()]))
+    traffic = draw_traffic(random_stream(world.seed, Stream.TRAFFIC, day.toordinal()), users, campaigns, rows)
+
+    rng = random_stream(world.seed, Stream.CLICKS, day.toordinal())
+    log_odds = _click_log_odds(world, day, traffic, users, campaigns)
+    probability = _sigmoid(log_odds + rng.normal(0.0, NOISE_SD, rows))
+
+    impressions = impressions_table(traffic, users, campaigns, day)
+    simulated = WorldDay(
+        impressions=impressions,
+        outcomes=_draw_outcomes(rng, impressions, traffic, probability, day),
+        truth=_truth_table(impressions, probability, _mean_sigmoid(log_odds)),
+    )
+    for index, incident in enumerate(world.incidents):
+        key = (day.toordinal(), index)
+        if isinstance(incident, BrokenClickLogger) and incident.covers(day):
+            rng = random_stream(world.seed, Stream.LOST_CLICKS, *key)
+            simulated = replace(simulated, outcomes=incident.spare(impressions, simulated.outcomes, rng))
+        if isinstance(incident, BotFlood) and incident.covers(day):
+            rng = random_stream(world.seed, Stream.BOTS, *key)
+            bots = draw_bot_traffic(
+                rng, users, campaigns, incident.rows(rows), first_serial=simulated.impressions.num_rows
+            )
+            simulated = _add_bots(simulated, impressions_table(bots, users, campaigns, day))
+    return simulated
+
+
+def _click_log_odds(world: World, day: date, traffic: Traffic, users: Users, campaigns: Campaigns) -> Floats:
+    """ℓ, the part of the log-odds that the columns determine, shape (impressions,)."""
+    ad = np.log(world.ad_ctr / (1 - world.ad_ctr)) + INTERCEPT_SHIFT["ad"]
+    push = np.log(world.push_ctr / (1 - world.push_ctr)) + INTERCEPT_SHIFT["push"]
+    user_campaign = _user_campaign_effect(world, day, users, campaigns)[traffic.user, traffic.campaign]
+    tiredness = 1 - np.exp(-campaign_age_days(traffic, campaigns, day) / 12)
+    fatigue = 1 - np.exp(-np.maximum(traffic.recent_sends - 2, 0) / 4)
+    return np.asarray(
+        np.where(traffic.push, push, ad)
+        + user_campaign
+        + DEVICE_EFFECT[users.device[traffic.user]]
+        + HOUR_EFFECT[traffic.hour]
+        + WEEKDAY_EFFECT[day.weekday()]
+        - 0.16 * (traffic.position - 1)
+        - 1.0 * tiredness
+        - 0.8 * fatigue
+        + 0.12 * np.nan_to_num(np.log(traffic.bid_floor))
+    )
+
+
+def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Campaigns) -> Floats:
+    """What user and campaign add to the log-odds, tastes included, shape (users, campaigns)."""
+    era = world.era(day)
+    rng = random_stream(world.seed, Stream.TASTES, era)
+    segment_effect = _scaled(rng.normal(size=len(SEGMENTS)), SEGMENT_SD)
+    category_effect = _scaled(rng.normal(size=len(CATEGORIES)), CATEGORY_SD)
+    # Products of two vectors with this spread in each of TASTE_DIM dimensions have a standard deviation of TASTE_SD.
+    spread = (TASTE_SD**2 / TASTE_DIM) ** 0.25
+    segment_vector = _scaled(rng.normal(size=(len(SEGMENTS), TASTE_DIM)), spread)
+    category_vector = _scaled(rng.normal(size=(len(CATEGORIES), TASTE_DIM)), spread)
+    user_residual = rng.normal(0.0, RESIDUAL_SD * spread, (len(users.segment), TASTE_DIM))
+
+    own = [  # a quality and a residual each, the same on all days of an era
+        random_stream(world.seed, Stream.CAMPAIGN_TASTES, era, launch, number).normal(size=1 + TASTE_DIM)
+        for launch, number in zip(campaigns.launch, campaigns.number, strict=True)
+    ]
+    quality, campaign_residual = np.split(np.array(own), [1], axis=1)
+
+    user_vector = segment_vector[users.segment] + user_residual
+    campaign_vector = category_vector[campaigns.category] + RESIDUAL_SD * spread * campaign_residual
+    main_effects = category_effect[campaigns.category] + QUALITY_SD * quality[:, 0]
+    effect = segment_effect[users.segment, None] + main_effects + user_vector @ campaign_vector.T
+    for incident in world.incidents:
+        if isinstance(incident, DriftingTastes):
+            rng = random_stream(world.seed, Stream.DRIFTING_TASTES)
+            moved = incident.log_odds(rng, day, (len(SEGMENTS), len(CATEGORIES)))
+            effect = effect + moved[users.segment[:, None], campaigns.category]
+    return np.asarray(effect)
+
+
+def _draw_outcomes(
+    rng: np.random.Generator, impressions: pa.Table, traffic: Traffic, probability: Floats, day: date
+) -> pa.Table:
+    """Clicks within and after the window, conversions of clicks, dismissals of pushes, by time."""
+    rows = len(probability)
+    clicked = rng.random(rows) < probability
+    clicked_late = ~clicked & (rng.random(rows) < CLICKS_AFTER_WINDOW * probability)
+    converted = clicked & (rng.random(rows) < CONVERSION_SHARE)
+    dismissed = traffic.push & ~clicked & ~clicked_late & (rng.random(rows) < DISMISS_SHARE)
+
+    window = np.where(traffic.push, ATTRIBUTION_WINDOW_HOURS["push"], ATTRIBUTION_WINDOW_HOURS["ad"])
+    hours = np.zeros(rows)
+    for channel, of_channel in (("ad", ~traffic.push), ("push", traffic.push)):
+        hours[clicked & of_channel] = _draw_delays(rng, channel, int((clicked & of_channel).sum()))
+    hours[clicked_late] = (window * (1 + rng.exponential(0.2, rows)))[clicked_late]
+    conversion_hours = hours + rng.exponential(CONVERSION_HOURS, rows)
+    dismiss_hours = rng.exponential(DISMISS_HOURS, rows)
+
+    parts = [
+        ("click", clicked | clicked_late, hours),
+        ("conversion", converted, conversion_hours),
+        ("dismiss", dismissed, dismiss_hours),
+    ]
+    tables = [
+        pa.table(
+            {
+                "event_id": impressions["event_id"].filter(pa.array(mask)),
+                "ts": timestamps(day, traffic.time_us[mask] + (delay[mask] * HOUR_US).astype(np.int64)),
+                "kind": pa.repeat(kind, int(mask.sum())),
+            }
+        )
+        for kind, mask, delay in parts
+    ]
+    return pa.concat_tables(tables).sort_by([("ts", "ascending"), ("event_id", "ascending"), ("kind", "ascending")])
+
+
+def _draw_delays(rng: np.random.Generator, channel: str, rows: int) -> Floats:
+    """Hours from impression to click, shape (rows,): exponentials cut off at the window, by inversion."""
+    (quick_share, quick_hours), (_, slow_hours) = CLICK_DELAY[channel]
+    scale = np.where(rng.random(rows) < quick_share, quick_hours, slow_hours)
+    within = -np.expm1(-ATTRIBUTION_WINDOW_HOURS[channel] / scale)
+    return np.asarray(-scale * np.log1p(-rng.random(rows) * within))
+
+
+def _add_bots(simulated: WorldDay, bots: pa.Table) -> WorldDay:
+    never = np.zeros(bots.num_rows)
+    impressions = pa.concat_tables([simulated.impressions, bots])
+    by_time = pc.sort_indices(impressions, [("ts", "ascending"), ("event_id", "ascending")])
+    truth = pa.concat_tables([simulated.truth, _truth_table(bots, never, never)])
+    return replace(simulated, impressions=impressions.take(by_time), truth=truth.take(by_time))
+
+
+def _truth_table(impressions: pa.Table, probability: Floats, best_probability: Floats) -> pa.Table:
+    columns = {"event_id": impressions["event_id"], "probability": probability, "best_probability": best_probability}
+    return pa.table(columns)
+
+
+def _scaled(values: Floats, sd: float) -> Floats:
+    """Mean 0 and standard deviation `sd` along the first axis, whatever the seed drew."""
+    return np.asarray(sd * (values - values.mean(axis=0)) / values.std(axis=0))
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _mean_sigmoid(log_odds: Floats) -> Floats:
+    """E[σ(ℓ + ε)] over ε ~ N(0, NOISE_SD²), by Gauss-Hermite quadrature with 9 nodes (Abramowitz, Stegun 25.4.46)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+    mean = np.zeros_like(log_odds)
+    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
+        mean += weight * _sigmoid(log_odds + NOISE_SD * node)
+    return mean

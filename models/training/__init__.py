@@ -1,0 +1,1 @@
+"""Training: batches, optimizers, the loop, its saved state, and starting from another model's weights."""

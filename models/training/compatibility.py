@@ -1,0 +1,41 @@
+"""Whether two recipes are near enough for weights to mean the same in both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+# Keys of [training] that weights depend on; the focal loss's are of what goes into its link, not of a logit.
+SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers", "loss", "focal_gamma")
+
+
+def why_unfit(recipe: Recipe, champion: Recipe) -> str | None:
+    """Why the champion's weights mean nothing to the recipe's network, or None where they do."""
+    for key in SHAPING:
+        wanted, found = getattr(recipe.training, key), getattr(champion.training, key)
+        if wanted != found:
+            return f"its training.{key} is {found}, the recipe's {wanted}"
+    theirs = {feature.name: feature for feature in champion.features}
+    if not any(feature.name in theirs and same_rows(feature, theirs[feature.name]) for feature in recipe.features):
+        return "it has no feature in common with the recipe"
+    return None
+
+
+def same_rows(one: Feature, other: Feature) -> bool:
+    """Whether a value has the same row, or number, within two recipes' features of one name."""
+    keys = ("kind", "buckets", "shares", "delimiter", "quantiles", "edges", "transform")
+    return one.sources == other.sources and all(getattr(one, key) == getattr(other, key) for key in keys)
+
+
+def same_slices(recipe: Recipe, champion: Recipe) -> bool:
+    """Whether both recipes keep the same rows of a day out of training."""
+    ours, theirs = recipe.training, champion.training
+    return (
+        champion.warm_start.enabled
+        and recipe.landing == champion.landing
+        and (ours.calibration_share, ours.stopping_share) == (theirs.calibration_share, theirs.stopping_share)
+        and (ours.epochs > 1) == (theirs.epochs > 1)
+    )

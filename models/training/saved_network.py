@@ -1,0 +1,147 @@
+"""What going on with a trained network takes, in another process on another day: its variables and its optimizer's.
+
+A folder of plain .npy files and a list of them. The SavedModel that serves holds neither optimizer nor training graph.
+
+Variables have names that stay: Keras numbers the layers that a process makes, so that the same network has a `dense_7`
+here and a `dense` there; in these names such layers are numbered within their network.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
+from ctr_retrain.models.network.architectures import BASE_LOG_ODDS, build_network
+from ctr_retrain.models.training.training_state import capture, restore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
+    from ctr_retrain.models.features.standardize import NumericState
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+LIST_FILE = "variables.json"
+Arrays = tuple[npt.NDArray[Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trainable:
+    """Values of variables in their order: of the network, its table and what isn't trained included; of its optimizer.
+
+    network_names: `layer/number name` each. optimizer_names: `weight: slot` each, or the variable's own name where it
+    belongs to no weight. base_log_odds: what a network of the recipe's own adds to its logit, else 0.
+    """
+
+    network: Arrays
+    optimizer: Arrays
+    network_names: tuple[str, ...] = ()
+    optimizer_names: tuple[str, ...] = ()
+    base_log_odds: float = 0.0
+
+    @property
+    def weights(self) -> dict[str, npt.NDArray[Any]]:
+        """The network's values by name."""
+        return dict(zip(self.network_names, self.network, strict=True))
+
+    @property
+    def slots(self) -> dict[str, npt.NDArray[Any]]:
+        """The optimizer's values by name."""
+        return dict(zip(self.optimizer_names, self.optimizer, strict=True))
+
+
+def trainable_of(network: keras.Model, optimizer: Any) -> Trainable:
+    """A copy of where network and optimizer stand."""
+    added = next((layer.offset for layer in network.layers if layer.name == BASE_LOG_ODDS), 0.0)
+    names = (tuple(named_weights(network)), tuple(named_slots(optimizer, network)))
+    return Trainable(capture(network), capture(optimizer), *names, float(added))
+
+
+def named_layers(network: keras.Model) -> dict[str, Any]:
+    """The network's layers that hold variables, in its order."""
+    found: dict[str, Any] = {}
+    for layer in (layer for layer in network.layers if layer.variables):
+        own = _snake_case(type(layer).__name__)
+        name = own if re.fullmatch(rf"{own}(_\d+)?", layer.name) else layer.name
+        number, numbered = 1, name
+        while numbered in found:
+            numbered, number = f"{name}_{number}", number + 1
+        found[numbered] = layer
+    return found
+
+
+def named_weights(network: keras.Model) -> dict[str, Any]:
+    """All variables of the network, in its order."""
+    names = {
+        variable.path: f"{layer}/{number} {variable.name}"
+        for layer, held in named_layers(network).items()
+        for number, variable in enumerate(held.variables)
+    }
+    return {names[variable.path]: variable for variable in network.variables}
+
+
+def named_slots(optimizer: Any, network: keras.Model) -> dict[str, Any]:
+    """All variables of the optimizer that trains the network, in its order."""
+    owners: dict[str, str] = {}
+    for name, weight in named_weights(network).items():
+        owners[weight.path.replace("/", "_")] = name
+        if weight.name == EMBEDDING_TABLE:
+            owners[weight.name] = name
+    found: dict[str, Any] = {}
+    for slot in optimizer.variables:
+        owner = max((path for path in owners if slot.name.startswith(f"{path}_")), key=len, default="")
+        name = f"{owners[owner]}: {slot.name.removeprefix(f'{owner}_')}" if owner else slot.path
+        found[name] = slot
+    return found
+
+
+def save_trainable(trainable: Trainable, folder: Path) -> None:
+    """Write the state into a new folder."""
+    folder.mkdir(parents=True)
+    content: dict[str, Any] = {"base_log_odds": trainable.base_log_odds}
+    found = {"network": trainable.weights, "optimizer": trainable.slots}
+    for owner, values in found.items():
+        content[owner] = {name: f"{owner}-{number:04d}.npy" for number, name in enumerate(values)}
+        for name, file in content[owner].items():
+            np.save(folder / file, values[name])
+    (folder / LIST_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def load_trainable(folder: Path) -> Trainable:
+    """What `save_trainable` wrote, as memory maps; raises StorageError where the folder holds none."""
+    try:
+        content = json.loads((folder / LIST_FILE).read_text(encoding="utf-8"))
+        network, optimizer = (
+            {name: np.load(folder / file, mmap_mode="r") for name, file in content[owner].items()}
+            for owner in ("network", "optimizer")
+        )
+        arrays = tuple(network.values()), tuple(optimizer.values())
+        return Trainable(*arrays, tuple(network), tuple(optimizer), content["base_log_odds"])
+    except (OSError, KeyError, ValueError, AttributeError) as error:
+        msg = f"{folder}: expected a network's variables as training left them, received: {error}. Train a model anew."
+        raise StorageError(msg) from error
+
+
+def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -> keras.Model:
+    """The network as it was trained, in the recipe's precision; raises StorageError where the recipe is of another."""
+    network = build_network(recipe, state, trainable.base_log_odds, recipe.training.seed)
+    if not restore(trainable.network, network):
+        msg = (
+            f"trained variables: expected those of network {recipe.training.network!r} as the recipe describes it, "
+            f"received {[array.shape for array in trainable.network]}. Train a model anew."
+        )
+        raise StorageError(msg)
+    return network
+
+
+def _snake_case(name: str) -> str:
+    """A class's name as Keras makes a layer's of it."""
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()

@@ -1,0 +1,234 @@
+"""Weights carried from one network to the next: embedding rows by field and id, other layers by name.
+
+Fields may come, go, change their buckets or their order: each field's rows move as a block, and a field whose values
+have other rows now begins anew. Layers above the embeddings mean something only where their inputs stand in the same
+order; else they begin anew as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
+from ctr_retrain.models.features.encoder import bucketed, field_offsets, fields, numbers
+from ctr_retrain.models.features.rare_values import RARE_VALUES
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.training.compatibility import same_rows
+from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import keras
+
+    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.models.training.saved_network import Trainable
+    from ctr_retrain.models.training.table_optimizer import TableOptimizer
+
+FRESH = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Donor:
+    """A trained network that another one starts from."""
+
+    recipe: Recipe
+    state: NumericState
+    trainable: Trainable
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What came from the donor. rows: of the embedding tables; expired ones were there and begin anew.
+
+    layers, fresh_layers: which came along and which begin anew, by name. slots: the optimizer's that came along.
+    """
+
+    rows: int
+    expired_rows: int
+    fresh_rows: int
+    layers: tuple[str, ...]
+    fresh_layers: tuple[str, ...]
+    frozen: tuple[str, ...] = ()
+    slots: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class RowSources:
+    """Of each row of the new table, (rows,): the donor's row that it takes, or FRESH; whether that was its own."""
+
+    source: npt.NDArray[np.int64]
+    own: npt.NDArray[np.bool_]
+    expired: int
+
+
+def carried_state(fitted: NumericState, features: tuple[Feature, ...], donor: Donor) -> NumericState:
+    """The donor's means, scales and edges, in which its weights were learnt; of its own numbers alone, fitted ones."""
+    theirs = {feature.name: feature for feature in donor.recipe.features}
+    known = {f.name for f in features if f.name in theirs and same_rows(f, theirs[f.name])}
+    old = [f.name for f in numbers(donor.recipe.features) if f.kind == "numeric"]
+    mean, scale = list(fitted.mean), list(fitted.scale)
+    for place, feature in enumerate(f for f in numbers(features) if f.kind == "numeric"):
+        if feature.name in known:
+            at = old.index(feature.name)
+            mean[place], scale[place] = donor.state.mean[at], donor.state.scale[at]
+    old_edges = dict(zip([f.name for f in bucketed(donor.recipe.features)], donor.state.edges, strict=True))
+    edges = [
+        old_edges[feature.name] if feature.name in known else own
+        for feature, own in zip(bucketed(features), fitted.edges, strict=True)
+    ]
+    return NumericState(fitted.log, tuple(mean), tuple(scale), tuple(edges))
+
+
+def row_sources(
+    features: tuple[Feature, ...],
+    donor: tuple[Feature, ...],
+    target: npt.NDArray[np.int32] | None,
+    seen: npt.NDArray[np.bool_] | None,
+) -> RowSources:
+    """Where the rows of the new table come from.
+
+    target: (table rows,) of the donor's rare values, whose row is the rare one's, or None. seen: (table rows,) rows
+    that recent data names; hashed values that it doesn't name begin anew. None: nothing expires.
+    """
+    offsets, old_offsets = _blocks(features), _blocks(donor)
+    source = np.full(max(last for _, last in offsets.values()) if offsets else 1, FRESH, np.int64)
+    theirs, hashed = {feature.name: feature for feature in donor}, np.zeros(len(source), bool)
+    for feature in fields(features):
+        (first, last), old = offsets[feature.name], theirs.get(feature.name)
+        if old is not None and same_rows(feature, old):
+            source[first:last] = np.arange(*old_offsets[feature.name])
+        hashed[first + 1 : last] = feature.holds == "text"
+    for name in offsets.keys() & old_offsets.keys():
+        if name.startswith(RARE_VALUES):
+            source[offsets[name][0]] = old_offsets[name][0]
+    expired = np.zeros(len(source), bool)
+    if seen is not None:
+        expired = hashed & (source != FRESH)
+        expired[: len(seen)] &= ~seen
+        source[expired] = FRESH
+    own = source != FRESH
+    if target is not None:
+        moved = own & (source < len(target))
+        new = target[source[moved]]
+        own[moved] = new == source[moved]
+        source[moved] = new
+    return RowSources(source, own, int(expired.sum()))
+
+
+def seen_rows(chunks: Iterable[npt.NDArray[np.int32]], features: tuple[Feature, ...]) -> npt.NDArray[np.bool_]:
+    """Which rows of the fields' table the ids (n, slots) of the chunks name, (table rows,)."""
+    seen = np.zeros(field_offsets(features)[-1], bool)
+    for chunk in chunks:
+        seen[chunk.ravel()] = True
+    return seen
+
+
+def carry_weights(
+    network: keras.Model, recipe: Recipe, donor: Donor, seen: npt.NDArray[np.bool_] | None
+) -> tuple[Carried, RowSources]:
+    """Set what the donor has for the network's weights; its rare values were adapted before."""
+    theirs = donor.trainable.weights
+    target = next((value for name, value in theirs.items() if name.startswith(f"{RARE_VALUES}/")), None)
+    sources = row_sources(recipe.features, donor.recipe.features, target, seen)
+    same_order = _order(recipe.features) == _order(donor.recipe.features)
+    came = set()
+    for name, weight in named_weights(network).items():
+        layer, value = name.rsplit("/", maxsplit=1)[0], theirs.get(name)
+        if value is None or layer == RARE_VALUES:
+            continue
+        if weight.name == EMBEDDING_TABLE:
+            weight.assign(_moved(weight, value, sources, sources.source != FRESH))
+        elif same_order and value.shape == tuple(weight.shape):
+            weight.assign(np.asarray(value))
+        else:
+            continue
+        came.add(layer)
+    layers = [name for name in named_layers(network) if name != RARE_VALUES]
+    taken = int((sources.source != FRESH).sum())
+    carried = Carried(
+        rows=taken,
+        expired_rows=sources.expired,
+        fresh_rows=len(sources.source) - taken - sources.expired,
+        layers=tuple(name for name in layers if name in came),
+        fresh_layers=tuple(name for name in layers if name not in came),
+    )
+    return carried, sources
+
+
+def freeze_layers(network: keras.Model, freeze: tuple[str, ...], carried: Carried) -> Carried:
+    """Take the named layers out of training, where they came from the donor."""
+    layers = named_layers(network)
+    frozen = tuple(name for name in freeze if name in carried.layers)
+    for name in frozen:
+        layers[name].trainable = False
+    return replace(carried, frozen=frozen)
+
+
+def check_layer_names(network: keras.Model, freeze: tuple[str, ...]) -> None:
+    """Raise UsageError where there is no such layer, or where none would be left to train."""
+    names = [name for name, layer in named_layers(network).items() if layer.trainable_variables]
+    unknown = [name for name in freeze if name not in names]
+    if unknown or (freeze and set(freeze) >= set(names)):
+        received = f"{unknown}, which it has not" if unknown else "all of them"
+        msg = f"warm_start.freeze: expected some of the network's layers, {', '.join(names)}, received {received}."
+        raise UsageError(msg)
+
+
+def carry_slots(
+    optimizer: TableOptimizer, network: keras.Model, donor: Donor, sources: RowSources, carried: Carried
+) -> Carried:
+    """Set the built optimizer's slots of all that came along, and its count of steps.
+
+    Rows that took another row's values, a rare one's, keep the slots that they begin with.
+    """
+    theirs, came = donor.trainable.slots, 0
+    for name, slot in named_slots(optimizer, network).items():
+        value, layer = theirs.get(name), name.rsplit("/", maxsplit=1)[0]
+        if value is None or ": " not in name or layer not in carried.layers:
+            continue
+        if name.split(": ")[0].endswith(f" {EMBEDDING_TABLE}"):
+            slot.assign(_moved(slot, value, sources, sources.own))
+        else:
+            slot.assign(np.asarray(value))
+        came += 1
+    optimizer.iterations.assign(steps_done(donor))
+    return replace(carried, slots=came)
+
+
+def steps_done(donor: Donor) -> int:
+    """Steps that the donor's slots have behind them."""
+    return max((int(v) for name, v in donor.trainable.slots.items() if name.endswith("/iteration")), default=0)
+
+
+def _moved(
+    variable: Any, value: npt.NDArray[Any], sources: RowSources, taken: npt.NDArray[np.bool_]
+) -> npt.NDArray[Any]:
+    """The variable's rows, those that are taken replaced by the donor's."""
+    rows = np.array(tf.convert_to_tensor(variable.value))
+    rows[: len(taken)][taken] = value[sources.source[taken]]
+    return rows
+
+
+def _blocks(features: tuple[Feature, ...]) -> dict[str, tuple[int, int]]:
+    """First and last + 1 row of each field by name, and of its rare row, where it has one, by `rare_values NAME`."""
+    names, offsets = [feature.name for feature in fields(features)], field_offsets(features)
+    blocks = {name: (offsets[place], offsets[place + 1]) for place, name in enumerate(names)}
+    capped = [feature.name for feature in fields(features) if feature.min_rows > 1 and not feature.shares]
+    return blocks | {
+        f"{RARE_VALUES} {name}": (offsets[-1] + place, offsets[-1] + place + 1) for place, name in enumerate(capped)
+    }
+
+
+def _order(features: tuple[Feature, ...]) -> list[Any]:
+    """What the layers above the embeddings read, in its order."""
+    names = [feature.name for feature in fields(features)]
+    raw = [(feature.name, feature.transform) for feature in numbers(features) if feature.kind == "numeric"]
+    return [names, raw, [(feature.name, feature.harmonics) for feature in fields(features) if feature.harmonics]]

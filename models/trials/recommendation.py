@@ -1,0 +1,113 @@
+"""Which strategy to train by: the simplest that the evidence supports.
+
+It is a climb. It starts at unweighted training and compares all that is less simple with where it stands, corrected for
+their number (Holm 1979); of those that are surely better it takes the simplest, and goes on from there until nothing is
+surely better. So each step up in complexity is paid for by evidence, at each step with the same chance of error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ctr_retrain.models.number_format import number, signed
+from ctr_retrain.models.trials.differences import holm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ctr_retrain.models.trials.differences import Difference
+    from ctr_retrain.models.trials.strategies import Strategy
+
+DIGITS = {"cost_per_1000": 2, "log_loss": 5}
+WORDS = {"cost_per_1000": "cost per 1,000 impressions", "log_loss": "log loss per impression"}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The strategy's name, None where the evidence doesn't separate them, and why in words."""
+
+    name: str | None
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"name": self.name, "words": self.words}
+
+
+def recommend(
+    order: Sequence[Strategy],
+    difference: Callable[[str, str], Difference],
+    criterion: str,
+    alpha: float,
+) -> Recommendation:
+    """Climb through strategies, the simplest first; difference: what the first named loses more than the second."""
+    by_name = {strategy.name: strategy for strategy in order}
+    names = list(by_name)
+    path = [names[0]]
+    while step := _better(names[names.index(path[-1]) + 1 :], path[-1], difference, alpha):
+        path.append(step)
+    if len(path) > 1:
+        return Recommendation(path[-1], _supported(path, by_name, difference, criterion))
+    compared = [difference(name, names[0]) for name in names[1:]]
+    corrected = holm([found.p for found in compared])
+    if compared and all(found.value > 0 and p <= alpha for found, p in zip(compared, corrected, strict=True)):
+        words = f"Every other strategy is surely worse than {names[0]} by the {WORDS[criterion]}. {_to_do(order[0])}"
+        return Recommendation(names[0], words)
+    return Recommendation(None, _unseparated(names, compared, corrected, criterion, alpha))
+
+
+def _better(names: Sequence[str], than: str, difference: Callable[[str, str], Difference], alpha: float) -> str | None:
+    """The simplest that is surely better, None where none is."""
+    found = [difference(name, than) for name in names]
+    corrected = holm([comparison.p for comparison in found])
+    return next(
+        (n for n, comparison, p in zip(names, found, corrected, strict=True) if comparison.value < 0 and p <= alpha),
+        None,
+    )
+
+
+def _supported(
+    path: Sequence[str], by_name: dict[str, Strategy], difference: Callable[[str, str], Difference], criterion: str
+) -> str:
+    steps = [
+        f"{by_name[now].name} ({by_name[now].words}) is better than {before} by the {WORDS[criterion]}: "
+        f"{shown(difference(now, before), criterion)}."
+        for before, now in pairwise(path)
+    ]
+    rest = "Nothing less simple is surely better still."
+    return " ".join([*steps, rest, _to_do(by_name[path[-1]])])
+
+
+def _unseparated(
+    names: Sequence[str], compared: Sequence[Difference], corrected: Sequence[float], criterion: str, alpha: float
+) -> str:
+    if not compared:
+        return f"Nothing was compared with {names[0]}."
+    least = min(range(len(corrected)), key=lambda i: (corrected[i], compared[i].p))
+    return (
+        f"The evidence doesn't separate the strategies: by the {WORDS[criterion]}, none is better than {names[0]} at "
+        f"{100 * (1 - alpha):g} % confidence, corrected for {len(compared)} comparisons. The smallest corrected p is "
+        f"{number(corrected[least])}, of {names[1 + least]}: {shown(compared[least], criterion)}. "
+        "More days to judge by (--days) or more seeds (--seeds) would tell more."
+    )
+
+
+def _to_do(strategy: Strategy) -> str:
+    if strategy.own:
+        return "It is what the recipe does."
+    return "In the recipe: " + ", ".join(f"{key} = {_toml(value)}" for key, value in strategy.changes.items()) + "."
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+
+
+def shown(difference: Difference, criterion: str) -> str:
+    """A difference with its interval, as in −0.12 (−0.40 to +0.16)."""
+    figures = (difference.value, difference.low, difference.high)
+    value, low, high = (signed(figure, DIGITS[criterion]) for figure in figures)
+    return f"{value} ({low} to {high})"

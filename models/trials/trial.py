@@ -1,0 +1,147 @@
+"""Strategies judged on the same later, unweighted rows: their metrics, and each paired difference between two of them.
+
+Rows are those of the gated channels over all validation days. Users and campaigns are drawn jointly over all of these
+days (a user who clicks on Monday and on Tuesday is one user), by the gate's bootstrap; the days themselves are fixed.
+Models of neighbouring run days were trained on nearly the same rows, so the intervals speak of these days' models and
+not of days to come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctr_retrain.models.judging.bootstrap import Cells, gather, resample
+from ctr_retrain.models.judging.changed_decisions import exact_limits, find_flips
+from ctr_retrain.models.judging.costs import decision_costs
+from ctr_retrain.models.judging.metrics import log_losses, measure
+from ctr_retrain.models.trials.differences import Difference, paired_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+    Scores = Mapping[str, Sequence[NDArray[np.float32]]]  # name → (rows,) of each seed
+
+CRITERIA = ("cost_per_1000", "log_loss")
+FIGURES = ("auc", "pr_auc", "log_loss", "normalized_entropy", "calibration_ratio", "cost_per_1000")
+
+
+@dataclass(frozen=True, eq=False)
+class TrialRows:
+    """The rows that all are judged by, (rows,) each. campaign, day: any integer codes. user_bucket: 0 to 255."""
+
+    label: NDArray[Any]
+    channel: NDArray[Any]
+    user_bucket: NDArray[Any]
+    campaign: NDArray[Any]
+    day: NDArray[Any]
+
+    def where(self, keep: NDArray[np.bool_]) -> TrialRows:
+        """Only these rows."""
+        return TrialRows(**{name: column[keep] for name, column in vars(self).items()})
+
+
+class Trial:
+    """What each strategy loses on the rows. Draws are seeded by recipe.training.seed."""
+
+    def __init__(self, rows: TrialRows, scores: Scores, recipe: Recipe) -> None:
+        """`scores` are probabilities of the very rows, as many seeds of each name."""
+        gated = [name for name, channel in recipe.channels.items() if channel.gated]
+        self._keep = np.isin(rows.channel, gated)
+        self.rows, self._scores, self._recipe = rows.where(self._keep), scores, recipe
+        self._costs = {name: recipe.channels[name].cost for name in gated}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether it has scores of that name."""
+        return name in self._scores
+
+    def metrics(self, name: str) -> dict[str, float | int | None]:
+        """The figures, each as its mean over the seeds; None where one of them has none."""
+        seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]
+        figures: dict[str, float | int | None] = {"rows": seeds[0].rows, "positives": seeds[0].positives}
+        for figure in FIGURES:
+            values = [asdict(block)[figure] for block in seeds]
+            figures[figure] = None if None in values else float(np.mean(values))
+        return figures
+
+    def difference(self, criterion: str, one: str, other: str) -> Difference:
+        """What `one` loses more than `other`, with its interval at the gate's confidence; below 0 is better.
+
+        The error of a cost is never taken for less than exact counts of the changed decisions allow (models/flips.py).
+        """
+        by_seed = self._means[criterion][one] - self._means[criterion][other]
+        draws = self._draws[criterion][one] - self._draws[criterion][other]
+        least = self._exact_error(one, other) if criterion == "cost_per_1000" else 0.0
+        return paired_difference(by_seed, draws, self._recipe.gate.confidence, least)
+
+    def by_day(self, criterion: str, one: str, other: str) -> dict[int, float]:
+        """The same difference of each day alone, by the day's code."""
+        delta = self._losses(criterion, one) - self._losses(criterion, other)
+        return {int(day): float(delta[self.rows.day == day].mean()) for day in np.unique(self.rows.day)}
+
+    def _probabilities(self, name: str) -> list[NDArray[np.float64]]:
+        return [np.asarray(p[self._keep], np.float64) for p in self._scores[name]]
+
+    def _row_losses(self, criterion: str, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        if criterion == "log_loss":
+            return log_losses(self.rows.label, probability)
+        return 1000 * decision_costs(self.rows.label, probability, self.rows.channel, self._costs)
+
+    def _losses(self, criterion: str, name: str) -> NDArray[np.float64]:
+        """Of each row, as a mean over the seeds: (rows,)."""
+        probabilities = self._probabilities(name)
+        total = np.zeros(len(self.rows.label))
+        for p in probabilities:
+            total += self._row_losses(criterion, p)
+        return total / len(probabilities)
+
+    @cached_property
+    def _means(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+        """Criterion and name → the mean loss of each seed, (seeds,)."""
+        return {
+            criterion: {
+                name: np.array([self._row_losses(criterion, p).mean() for p in self._probabilities(name)])
+                for name in self._scores
+            }
+            for criterion in CRITERIA
+        }
+
+    @cached_property
+    def _draws(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+        """Criterion and name → draws of the mean over rows, joint over all of them, (draws,)."""
+        names = [(criterion, name) for criterion in CRITERIA for name in self._scores]
+        cells = [self._gathered({"rows": np.ones(len(self.rows.label))})]
+        cells += [self._gathered({name: self._losses(criterion, name)}) for criterion, name in names]
+        first = cells[0]
+        sums = np.concatenate([of_name.sums for of_name in cells], axis=1)
+        columns = ("rows", *(f"{criterion} {name}" for criterion, name in names))
+        together = Cells(columns, first.user_bucket, first.campaign, first.day, sums)
+        drawn = resample(together, self._recipe.gate.bootstrap_draws, self._recipe.training.seed)
+        drawn = drawn[drawn[:, 0] > 0]  # only where there are hardly any rows can a draw have none
+        found: dict[str, dict[str, NDArray[np.float64]]] = {criterion: {} for criterion in CRITERIA}
+        for column, (criterion, name) in enumerate(names, start=1):
+            found[criterion][name] = drawn[:, column] / drawn[:, 0]
+        return found
+
+    def _gathered(self, values: dict[str, NDArray[np.float64]]) -> Cells:
+        return gather(self.rows.user_bucket, self.rows.campaign, self.rows.day, values)
+
+    def _exact_error(self, one: str, other: str) -> float:
+        """Standard error of a cost difference per 1,000 by exact counts, as a mean over the seeds' own."""
+        confidence = self._recipe.gate.confidence
+        z = NormalDist().inv_cdf((1 + confidence) / 2)
+        errors = []
+        for p, q in zip(self._probabilities(one), self._probabilities(other), strict=True):
+            flips = find_flips(self.rows.label, p, q, self.rows.channel, self._costs)
+            low, high = exact_limits(flips, confidence)
+            estimate = sum(flip.cost_delta(flip.positives) for flip in flips)
+            errors.append(max(high - estimate, estimate - low) / z)
+        return 1000 * float(np.mean(errors)) / len(self.rows.label)

@@ -1,0 +1,219 @@
+"""Row weights for training: recency × class × confidence, and the offset that takes them out of probabilities again.
+
+The weight of row i, of age a days, label c and confidence q, is
+
+    w(i, c) = s · min(2^(−a / half_life) · κ_c · q, cap)
+
+with the class weight κ_c and the scale s that makes the mean weight of the streamed rows 1 (or is 1, where the recipe
+doesn't normalise). A model trained with these
+weights learns the log-odds of the weighted world, ln(w(i, 1) / w(i, 0)) away from those of the real one (King and Zeng
+2001, section 4.1, prior correction, here row by row and after capping). Where of a day's negatives only the share r is
+streamed, and each positive k times, the odds are k / r times as high again. Both together are the row's *offset*:
+
+    o(i) = ln w(i, 1) − ln w(i, 0) + ln k − ln r
+
+Training sees σ(f + o), serving σ(f).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from math import log
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.imbalance.class_weights import class_weights_of, kish_sample_size
+from ctr_retrain.models.weights.sampling import kept_negatives
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.weights_section import Weights
+
+Ints = npt.NDArray[np.integer[Any]]
+Floats = npt.NDArray[np.floating[Any]]
+
+MAX_HALF_LIVES = 100  # 2**-100: much smaller ones would be float32 weights of zero
+# Confidence must not tell the label. By features alone it may differ a little between the classes; refused is a ratio
+# of the classes' mean confidence beyond 1.25 that is also beyond 4 standard errors, once there is enough to see it.
+MAX_CONFIDENCE_RATIO = 1.25
+MIN_CONFIDENCE_Z = 4.0
+MIN_CONFIDENCE_ROWS = 30  # of each class
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMass:
+    """Training rows counted by day, label and confidence; every array has shape (m,), one entry a combination."""
+
+    day_index: Ints  # position in the days of T
+    label: Ints  # 0 or 1
+    confidence: Floats  # in (0, 1]
+    rows: Ints
+
+
+@dataclass(frozen=True)
+class Factors:
+    """All that makes a row's weight, and what the weights amount to over the training rows.
+
+    days, recency and negative_share: one each per day of T; negative_share as it really is, in whole rows.
+    class_weight: of labels 0 and 1. cap: infinite where there is none. base_log_odds: of a positive in the world that
+    the network learns, for its output bias: under recency and confidence alone where there is an offset, else under the
+    whole weights and sampling. rows and shares: of the rows that an epoch streams; rows_before_sampling: of those it
+    chooses from. effective_sample_size: of the weights of different rows, one that comes k times weighing k times as
+    much. effective_positives: under recency alone.
+    """
+
+    days: tuple[date, ...]
+    recency: tuple[float, ...]
+    class_weight: tuple[float, float]
+    cap: float
+    scale: float
+    mean_weight: float
+    use_offset: bool
+    base_log_odds: float
+    negative_share: tuple[float, ...]
+    positive_copies: int
+    rows_before_sampling: int
+    rows: int
+    effective_sample_size: float
+    effective_positives: float
+    day_shares: tuple[float, ...]
+    class_shares: tuple[float, float]
+
+    @property
+    def samples(self) -> bool:
+        """Whether an epoch streams anything but each row once."""
+        return self.positive_copies > 1 or min(self.negative_share) < 1
+
+    def weight(self, day_index: Ints, label: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
+        """Weights of rows, (n,), with mean 1 (else mean_weight) over all streamed rows; no confidence means 1."""
+        weight = np.asarray(self.recency)[day_index] * np.asarray(self.class_weight)[label]
+        if confidence is not None:
+            weight = weight * confidence
+        return np.asarray(self.scale * np.minimum(weight, self.cap), np.float32)
+
+    def offset(self, day_index: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
+        """The rows' o(i), (n,); zero where the recipe turns the inversion off."""
+        if not self.use_offset:
+            return np.zeros(len(day_index), np.float32)
+        shared = np.log(self.recency)[day_index]
+        if confidence is not None:
+            shared = shared + np.log(confidence.astype(np.float64))
+        log_negative, log_positive = (
+            np.minimum(shared + log(weight), np.log(self.cap)) for weight in self.class_weight
+        )
+        sampled = log(self.positive_copies) - np.log(self.negative_share)[day_index]
+        return (log_positive - log_negative + sampled).astype(np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; days as ISO dates, an infinite cap as None."""
+        days = [str(day) for day in self.days]
+        return asdict(self) | {"days": days, "cap": None if np.isinf(self.cap) else self.cap}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """What `to_json` gave, also after a trip through a JSON file."""
+        plain: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        plain["days"] = tuple(date.fromisoformat(day) for day in values["days"])
+        plain["cap"] = np.inf if values["cap"] is None else values["cap"]
+        return cls(**plain)
+
+
+def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights: Weights) -> Factors:
+    """The factors of a run from its days, its newest day `cut` (age 0) and the counts of its rows.
+
+    No positives is no error: both classes weigh 1, and effective_positives is 0. Raises UsageError where the half-life
+    is far too short for the days, DataRejectedError where there is no row or no negative, or where confidence lies
+    outside (0, 1] or depends on the label.
+    """
+    _check_mass(mass)
+    _check_confidence(mass)
+    half_lives = np.array([(cut - day).days for day in days]) / weights.half_life_days
+    if half_lives.max() > MAX_HALF_LIVES:
+        least = (cut - min(days)).days / MAX_HALF_LIVES
+        msg = (
+            f"weights.half_life_days: expected at least {least:.2g} for {len(days)} days of training, received "
+            f"{weights.half_life_days}: the oldest rows would weigh nothing. Raise it."
+        )
+        raise UsageError(msg)
+    recency = np.exp2(-half_lives)
+    positive = mass.label == 1
+    kept_share = _negative_share(mass, len(days), weights.negative_share)
+    kept = np.where(positive, mass.rows, mass.rows * kept_share[mass.day_index])  # (m,) different rows of an epoch
+    copies = np.where(positive, weights.positive_copies, 1)
+    shared = recency[mass.day_index] * mass.confidence  # (m,)
+    class_weight = class_weights_of(_by_class(mass, shared * copies * kept), weights)
+    cap = weights.cap or np.inf
+    raw = np.minimum(shared * np.array(class_weight)[mass.label], cap) * copies
+    total, rows = float(raw @ kept), round(float(copies @ kept))
+    weighted_mass = _by_class(mass, raw * kept)
+    return Factors(
+        days=days,
+        recency=tuple(recency.tolist()),
+        class_weight=class_weight,
+        cap=cap,
+        scale=rows / total if weights.normalise else 1.0,
+        mean_weight=1.0 if weights.normalise else total / rows,
+        use_offset=weights.offset,
+        base_log_odds=_log_odds(_by_class(mass, shared * mass.rows) if weights.offset else weighted_mass),
+        negative_share=tuple(kept_share.tolist()),
+        positive_copies=weights.positive_copies,
+        rows_before_sampling=int(mass.rows.sum()),
+        rows=rows,
+        effective_sample_size=kish_sample_size(raw, kept),
+        effective_positives=kish_sample_size(recency[mass.day_index][positive], mass.rows[positive]),
+        day_shares=tuple((np.bincount(mass.day_index, raw * kept, minlength=len(days)) / total).tolist()),
+        class_shares=tuple((weighted_mass / total).tolist()),
+    )
+
+
+def _negative_share(mass: ClassMass, days: int, asked: float) -> Floats:
+    """Of each day's negatives, (days,), in whole rows; as asked where there are none."""
+    negative = mass.label == 0
+    rows = np.bincount(mass.day_index[negative], mass.rows[negative], minlength=days).astype(np.int64)
+    return np.where(rows > 0, kept_negatives(rows, asked) / np.maximum(rows, 1), asked)
+
+
+def _by_class(mass: ClassMass, amount: Floats) -> Floats:
+    """Sums of what each combination has, (2,)."""
+    return np.bincount(mass.label, amount, minlength=2).astype(np.float64)
+
+
+def _log_odds(class_mass: Floats) -> float:
+    """Of a positive, finite even where there is none."""
+    return log((class_mass[1] + 0.5) / (class_mass[0] + 0.5))
+
+
+def _check_mass(mass: ClassMass) -> None:
+    rows = int(mass.rows.sum())
+    if not rows:
+        msg = (
+            "training rows: expected at least one, received none. Check which days were accepted, or widen the window."
+        )
+        raise DataRejectedError(msg)
+    if rows == mass.rows[mass.label == 1].sum():
+        msg = f"training rows: expected negatives too, received {rows} positives only. Check how labels are made."
+        raise DataRejectedError(msg)
+
+
+def _check_confidence(mass: ClassMass) -> None:
+    low, high = float(mass.confidence.min()), float(mass.confidence.max())
+    if not (low > 0 and high <= 1):  # also where it is not a number
+        msg = f"confidence: expected values in (0, 1], received {low} to {high}. Correct the column, or don't map it."
+        raise DataRejectedError(msg)
+    rows = np.bincount(mass.label, mass.rows, minlength=2)
+    if rows.min() < MIN_CONFIDENCE_ROWS:
+        return
+    negative, positive = np.bincount(mass.label, mass.confidence * mass.rows, minlength=2) / rows
+    mean = float(mass.confidence @ mass.rows) / rows.sum()
+    variance = float((mass.confidence - mean) ** 2 @ mass.rows) / rows.sum()  # of both classes, as if they were alike
+    error = (variance * (1 / rows).sum()) ** 0.5
+    large = abs(log(positive / negative)) > log(MAX_CONFIDENCE_RATIO)
+    if large and abs(positive - negative) > MIN_CONFIDENCE_Z * error:
+        msg = (
+            f"confidence: expected not to depend on the label, received a mean of {positive:.3g} for positives and "
+            f"{negative:.3g} for negatives, which no offset could invert. Correct the column, or don't map it."
+        )
+        raise DataRejectedError(msg)

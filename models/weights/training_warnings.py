@@ -1,0 +1,104 @@
+"""What a recipe's training does that its figures don't show by themselves, in words, for document and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
+from ctr_retrain.models.number_format import number, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.models.weights.row_weights import Factors
+
+# Optimizers whose steps don't grow with the loss (but for an ε that is meant to be negligible), by class name.
+SCALE_FREE = frozenset(
+    {"adadelta", "adafactor", "adam", "adamax", "adamw", "lamb", "lazyadam", "lion", "muon", "nadam", "rmsprop"}
+)
+ROW_WISE_ADAGRAD = "rowwiseadagrad"
+NEARLY_1 = (0.9, 1.1)  # a mean weight within needs no word
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One thing to know before figures are compared or a recipe is changed."""
+
+    name: str
+    words: str
+
+
+def cautions_of(recipe: Recipe, factors: Factors) -> tuple[Caution, ...]:
+    """All that hold for a run, the most general first."""
+    optimizer = recipe.training.embedding_optimizer.replace("_", "")
+    found = (
+        _loss_caution(recipe, factors),
+        step_size_caution(optimizer, factors.mean_weight, recipe.training.embedding_initial_accumulator),
+        _repetition_caution(recipe),
+        Caution("auto_class_weight", AUTO_MEANS) if recipe.weights.class_weight == "auto" else None,
+    )
+    return tuple(caution for caution in found if caution)
+
+
+def step_size_caution(optimizer: str, mean_weight: float, initial_accumulator: float = 0.1) -> Caution | None:
+    """What weights whose mean isn't 1 do to the steps of an optimizer, named as its class is; None where nothing.
+
+    A loss c times as large makes gradients c times as large: SGD's steps with them (Bottou et al. 2018, equation 4.3),
+    Adam's not (Kingma and Ba 2015, section 2.1). Adagrad's not in the long run, but at first: its start then counts as
+    1/c² of itself.
+    """
+    name = optimizer.lower()
+    if NEARLY_1[0] <= mean_weight <= NEARLY_1[1] or name in SCALE_FREE:
+        return None
+    effect = f"steps of {optimizer} are {number(mean_weight)} times as long as the learning rate says"
+    if name in {"adagrad", ROW_WISE_ADAGRAD}:
+        start = initial_accumulator / mean_weight**2
+        effect = f"Adagrad's first steps are those of an initial accumulator of {number(start)}, not of the one given"
+    words = (
+        f"The training rows' weights have a mean of {number(mean_weight)}, so {effect}, and a learning rate tuned "
+        "under other weights doesn't fit. Set weights.normalise = true, or tune the rate anew."
+    )
+    return Caution("step_size", words)
+
+
+def _loss_caution(recipe: Recipe, factors: Factors) -> Caution | None:
+    made_of = list(_what_the_loss_is_of(recipe, factors))
+    if not made_of:
+        return None
+    words = (
+        f"The training loss is of {', '.join(made_of)}. It can be compared within this run alone: not with other runs' "
+        "(weights are made anew each day), and not with log loss on the validation days, which is unweighted."
+    )
+    return Caution("training_loss", words)
+
+
+def _what_the_loss_is_of(recipe: Recipe, factors: Factors) -> Iterator[str]:
+    """All that makes it another quantity than the mean log loss of rows as they came."""
+    weights, training = recipe.weights, recipe.training
+    if training.loss == "focal" and training.focal_gamma:
+        yield f"the focal kind (γ = {number(training.focal_gamma)})"
+    if min(factors.recency) < 1:
+        yield f"rows weighed by age (half-life {number(weights.half_life_days)} days)"
+    negative, positive = factors.class_weight
+    if negative != positive:
+        yield f"positives weighed {number(positive / negative)} times as much as negatives"
+    if recipe.landing.columns.confidence:
+        yield "rows weighed by confidence"
+    if weights.negative_share < 1:
+        yield f"{percent(weights.negative_share)} of the negatives"
+    if weights.positive_copies > 1:
+        yield f"each positive {weights.positive_copies} times"
+
+
+def _repetition_caution(recipe: Recipe) -> Caution | None:
+    copies = recipe.weights.positive_copies
+    if copies == 1 or not any(feature.holds == "text" for feature in recipe.features):
+        return None
+    words = (
+        f"Each positive is learned from {copies} times an epoch. Embeddings of rare values learn rows by heart from "
+        "the second time on, as in a second epoch, which only unseen days show; a class weight of the same size "
+        "repeats nothing."
+    )
+    return Caution("repeated_positives", words)

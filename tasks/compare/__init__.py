@@ -1,0 +1,1 @@
+"""Compare ways to train on past days."""

@@ -1,0 +1,221 @@
+"""Compare strategies: train each on the same T, judge all on the same V, write down what separates them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.trials.differences import holm
+from ctr_retrain.models.trials.recommendation import Recommendation, recommend
+from ctr_retrain.models.trials.strategies import Strategy, strategies
+from ctr_retrain.models.trials.trial import CRITERIA, Trial, TrialRows
+from ctr_retrain.tasks.compare.plan_comparison import ComparePlan, Fit, FitResult, Window
+from ctr_retrain.tasks.evaluate.judge_challenger import untrainable
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.model_process import Models
+from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE, scores_file
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.encode_days import make_map
+from ctr_retrain.tasks.train.row_roles import judged_rows_of
+from ctr_retrain.tasks.train.weigh_rows import weigh_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.weights.row_weights import Factors
+    from ctr_retrain.tasks.plan.plan_run import RunPlan
+
+STAGE = "ctr_retrain.tasks.compare.fit_strategies"  # where models live
+
+
+@task(cache_policy=NO_CACHE)
+def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: Path, models: Models) -> None:
+    """Train and judge, and write comparison.json into the folder.
+
+    Raises DataRejectedError where there is too little even for unweighted training, UsageError where that diverges.
+    """
+    chosen = strategies(recipe, plan.asked.grid, plan.positive_ratio, plan.asked.strategies)
+    scratch = folder / "scores"
+    scratch.mkdir()
+    windows, failures = _windows(store, recipe, plan, chosen, scratch)
+    if why := failures.get(chosen[0].name):
+        msg = f"compare for {plan.asked.day}: {why}"
+        raise DataRejectedError(msg)
+    seeds = [recipe.training.seed + number for number in range(plan.asked.seeds)]
+    results = models.call(f"{STAGE}:fit_windows", store, windows, seeds, scratch, models.compute)
+    failures |= {result.name: result.failure for result in results if result.failure}
+    if why := failures.get(chosen[0].name):
+        msg = f"compare for {plan.asked.day}: expected a model of {chosen[0].name} training, received none: {why}"
+        raise UsageError(msg)
+    names = list(dict.fromkeys(result.name for result in results if result.name not in failures))
+    runs = range(len(plan.runs))
+    scores = {name: [_joined(scratch, name, seed, runs) for seed in seeds] for name in names}
+    older = {_age(days) for days in plan.aged}
+    trial = Trial(_judged(store, recipe, plan.runs, scratch), scores, recipe)
+    document = {
+        **plan.to_json(),
+        "left_out": plan.left_out | {name.replace("_", " "): why for name, why in failures.items() if name in older},
+        "date": str(plan.asked.day),
+        "criterion": plan.asked.criterion,
+        "confidence": recipe.gate.confidence,
+        "seeds": seeds,
+        "days": _days(plan.runs),
+        "strategies": _strategies(trial, chosen, results, failures, plan.runs),
+        "recommendation": _recommended(trial, chosen, failures, plan.asked.criterion, recipe).to_json(),
+        "freshness_curve": _freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else [],
+    }
+    shutil.rmtree(scratch)
+    (folder / COMPARISON_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def load_comparison(store: Store, path: str) -> dict[str, Any]:
+    """The document of a recorded comparison, with the address of its report."""
+    file = store.file(path, COMPARISON_FILE)
+    assert file is not None
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return {**document, "report": store.address(path, REPORT_FILE)}
+
+
+def _windows(
+    store: Store, recipe: Recipe, plan: ComparePlan, chosen: Sequence[Strategy], scratch: Path
+) -> tuple[list[Window], dict[str, str]]:
+    """What is to be fitted on each window, and why some of it isn't."""
+    windows: list[Window] = []
+    failures: dict[str, str] = {}
+    youngest = _youngest(chosen)
+    for number, run in enumerate(plan.runs):
+        wanted = {strategy.name: strategy.recipe for strategy in chosen}
+        wanted |= {youngest: recipe} if plan.aged else {}
+        older = {age: plans[number] for age, plans in plan.aged.items()}
+        work: list[tuple[RunPlan, dict[str, Recipe]]] = [(run, wanted)]
+        work += [(aged, {_age(age): recipe}) for age, aged in older.items()]
+        for window, recipes in work:
+            fits = []
+            for name, variant in recipes.items():
+                factors: Factors = weigh_rows.fn(store, variant, window, scratch)
+                if failed := untrainable(variant, factors, []):
+                    failures[name] = failed.words
+                else:
+                    fits.append(Fit(name, variant, factors))
+            if fits:
+                windows.append(Window(number, window, tuple(fits)))
+    return windows, failures
+
+
+def _joined(scratch: Path, name: str, seed: int, runs: range) -> NDArray[np.float32]:
+    """Probabilities of one strategy and seed on the rows of all V, as an open memory map."""
+    parts = [np.load(scratch / scores_file(name, seed, run), mmap_mode="r") for run in runs]
+    if len(parts) == 1:
+        return np.asarray(parts[0])
+    joined: NDArray[np.float32] = make_map(scratch / f"{name}-{seed}.npy", np.float32, (sum(map(len, parts)),))
+    np.concatenate(parts, out=joined)
+    return joined
+
+
+def _age(days: int) -> str:
+    return f"age_{days}"
+
+
+def _youngest(chosen: Sequence[Strategy]) -> str:
+    """The name under which the recipe itself is trained on the youngest window."""
+    return next((strategy.name for strategy in chosen if strategy.own), _age(0))
+
+
+def _judged(store: Store, recipe: Recipe, runs: Sequence[RunPlan], scratch: Path) -> TrialRows:
+    """The rows of all V, in the order in which models scored them."""
+    found: dict[str, list[Any]] = {name: [] for name in ("label", "channel", "user_bucket", "campaign", "day")}
+    for number, run in enumerate(runs):
+        for day in run.validate:
+            with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
+                rows = connection.sql(judged_rows_of(store, recipe, day)).to_arrow_table()
+            for name in rows.column_names:
+                found[name].append(rows[name].to_numpy(zero_copy_only=False))
+            found["day"].append(np.full(len(rows), number))
+    columns = {name: np.concatenate(parts) for name, parts in found.items()}
+    columns["campaign"] = np.unique(columns["campaign"].astype(str), return_inverse=True)[1]
+    return TrialRows(**columns)
+
+
+def _days(runs: Sequence[RunPlan]) -> list[dict[str, Any]]:
+    return [
+        {
+            "date": str(run.day),
+            **{name: days for name, days in run.days_json().items() if name != "calibrate"},
+            "rows": sum(day.rows for day in run.validate),
+            "positives": sum(day.positives for day in run.validate),
+        }
+        for run in runs
+    ]
+
+
+def _strategies(
+    trial: Trial,
+    chosen: Sequence[Strategy],
+    results: Sequence[FitResult],
+    failures: dict[str, str],
+    runs: Sequence[RunPlan],
+) -> list[dict[str, Any]]:
+    """Each strategy with its figures and its differences from unweighted training; p_holm is over all strategies."""
+    baseline, *others = (strategy.name for strategy in chosen if strategy.name not in failures)
+    deltas: dict[str, dict[str, Any]] = {name: {} for name in others}
+    for criterion in CRITERIA:
+        found = [trial.difference(criterion, name, baseline) for name in others]
+        for name, delta, p in zip(others, found, holm([delta.p for delta in found]), strict=True):
+            deltas[name][criterion] = {**delta.to_json(), "p_holm": p}
+    listed = []
+    for strategy in chosen:
+        name = strategy.name
+        entry = {**strategy.to_json(), "failure": failures.get(name), "metrics": None, "seconds": None}
+        entry |= {"delta": deltas.get(name), "delta_by_day": None}
+        if name not in failures:
+            entry["metrics"] = trial.metrics(name)
+            entry["seconds"] = mean(result.seconds for result in results if result.name == name)
+        if name in deltas and len(runs) > 1:
+            entry["delta_by_day"] = {
+                criterion: {str(runs[day].day): v for day, v in trial.by_day(criterion, name, baseline).items()}
+                for criterion in CRITERIA
+            }
+        listed.append(entry)
+    return listed
+
+
+def _recommended(
+    trial: Trial, chosen: Sequence[Strategy], failures: dict[str, str], criterion: str, recipe: Recipe
+) -> Recommendation:
+    """By the gate's floors and confidence."""
+    positives, floor = int(trial.rows.label.sum()), recipe.gate.min_positives
+    if positives < floor:
+        words = (
+            f"Positives to judge by: expected at least {floor:,} (gate.min_positives), received {positives:,}. "
+            "Judge by more days: --days."
+        )
+        return Recommendation(None, words)
+    able = [strategy for strategy in chosen if strategy.name not in failures]
+    return recommend(
+        able,
+        lambda one, other: trial.difference(criterion, one, other),
+        criterion,
+        1 - recipe.gate.confidence,
+    )
+
+
+def _freshness(trial: Trial, youngest: str, ages: Iterable[int]) -> list[dict[str, Any]]:
+    """Log loss by age of the data; low and high are the youngest's log loss plus the paired difference's bounds."""
+    base = trial.metrics(youngest)["log_loss"]
+    assert base is not None
+    curve: list[dict[str, Any]] = [{"age_days": 0, "log_loss": base, "low": base, "high": base, "delta": None}]
+    for age in (age for age in ages if _age(age) in trial):
+        delta = trial.difference("log_loss", _age(age), youngest)
+        bounds = {"log_loss": base + delta.value, "low": base + delta.low, "high": base + delta.high}
+        curve.append({"age_days": age, **bounds, "delta": delta.to_json()})
+    return curve if len(curve) > 1 else []

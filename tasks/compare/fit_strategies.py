@@ -1,0 +1,64 @@
+"""Train and score the models of a comparison, one after the other, where models live. A window's rows are read once.
+
+Each model answers the rows of V, day by day in the order of the encoded rows; `scores_file` names where.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ctr_retrain.models.errors import TrainingDivergedError
+from ctr_retrain.models.training.device import prepare_device
+from ctr_retrain.models.training.stacked_arrays import Stacked
+from ctr_retrain.tasks.compare.plan_comparison import Fit, FitResult, Window
+from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
+from ctr_retrain.tasks.store.layout import scores_file
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.encode_days import encode_days
+from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
+from ctr_retrain.tasks.train.training_rows import Slices, read_slices
+
+
+def fit_windows(
+    store: Store, windows: list[Window], seeds: list[int], folder: Path, compute: Compute, progress_of: ProgressOf
+) -> list[FitResult]:
+    """Fit all windows with all seeds and write each model's probabilities into the folder.
+
+    A fit that diverges is a result without scores. Raises UsageError where the device is not there, ProcessDiedError
+    where its memory doesn't suffice.
+    """
+    device = prepare_device(compute.device)
+    results: list[FitResult] = []
+    fits = sum(len(window.fits) for window in windows) * len(seeds)
+    with progress_of(f"training {fits} models on {device}", "models") as progress:
+        for window in windows:
+            scratch = folder / "rows"
+            scratch.mkdir()
+            rows = read_slices(store, window.fits[0].recipe, window.plan, scratch)
+            encoded = encode_days(store, window.fits[0].recipe, window.plan.validate)
+            judged = Stacked([day.ids for day in encoded]), Stacked([day.numeric for day in encoded])
+            for fit in window.fits:
+                for seed in seeds:
+                    results.append(_fit(fit, seed, window.run, rows, judged, folder))
+                    progress(len(results), fits)
+            shutil.rmtree(scratch)
+    return results
+
+
+def _fit(fit: Fit, seed: int, run: int, rows: Slices, judged: tuple[Stacked, Stacked], folder: Path) -> FitResult:
+    seeded = fit.recipe.model_copy(update={"training": fit.recipe.training.model_copy(update={"seed": seed})})
+    try:
+        fitted = fit_network(rows, seeded, fit.factors, lambda _done, _total: None)
+    except TrainingDivergedError as diverged:
+        return FitResult(fit.name, seed, run, 0.0, str(diverged))
+    result = FitResult(fit.name, seed, run, fitted.result.seconds)
+    probability = fitted.calibration.apply(logits_of(fitted.network, *judged)).astype(np.float32)
+    if unusable := int((~np.isfinite(probability)).sum()):
+        words = f"expected a probability for each of {len(probability):,} rows, received none for {unusable:,}"
+        return replace(result, failure=words)
+    np.save(folder / scores_file(fit.name, seed, run), probability)
+    return result

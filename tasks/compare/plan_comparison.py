@@ -1,0 +1,176 @@
+"""What a comparison is made of: its run days, each with its own T and V, older windows beside them, and its name.
+
+Run days lie `validation_days` apart, so that no impression is judged twice. Labels are as of each run day, as its own
+run had them. The name is a digest of all of that, of the recipe, the code and what was asked: the same is found again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.trials.strategies import Grid
+from ctr_retrain.tasks.plan.plan_run import RunPlan, plan_run
+from ctr_retrain.tasks.store.protocol import digest_of
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.models.weights.row_weights import Factors
+    from ctr_retrain.tasks.execution.fan_out import FanOut
+    from ctr_retrain.tasks.store.protocol import Store
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to compare. days: run days up to `day`. ages: of the windows of the freshness curve, in days.
+
+    strategies: names of families, none for all. criterion: what a recommendation goes by, chosen before looking.
+    """
+
+    day: date
+    days: int = 1
+    seeds: int = 3
+    strategies: tuple[str, ...] = ()
+    half_lives: tuple[float, ...] = ()
+    class_powers: tuple[float, ...] = ()
+    ages: tuple[int, ...] = (1, 2, 4, 7)
+    criterion: str = "cost_per_1000"
+
+    @property
+    def grid(self) -> Grid:
+        """What to vary."""
+        return Grid(self.half_lives, self.class_powers)
+
+    def run_days(self, recipe: Recipe) -> list[date]:
+        """Newest first."""
+        return [self.day - timedelta(days=back * recipe.training.validation_days) for back in range(self.days)]
+
+    def reach(self, recipe: Recipe) -> Recipe:
+        """A recipe whose window reaches back to the oldest day that the comparison may read."""
+        training = recipe.training
+        more = (self.day - self.run_days(recipe)[-1]).days + max(self.ages, default=0)
+        window = training.model_copy(update={"window_days": training.window_days + more + 1})
+        return recipe.model_copy(update={"training": window})
+
+
+@dataclass(frozen=True)
+class ComparePlan:
+    """The inputs of one comparison. runs: one a run day, oldest first. aged: age → the same with older windows.
+
+    left_out: run days and ages that can't be had, and why.
+    """
+
+    comparison_id: str
+    asked: Asked
+    runs: tuple[RunPlan, ...]
+    aged: dict[int, tuple[RunPlan, ...]]
+    left_out: dict[str, str]
+    recipe_digest: str
+    code: str
+
+    @property
+    def positive_ratio(self) -> float:
+        """Of the rows of all T, before some are kept out."""
+        days = [day for run in self.runs for day in run.train]
+        return sum(day.positives for day in days) / sum(day.rows for day in days)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the comparison's manifest keeps of its inputs."""
+        return {
+            "comparison_id": self.comparison_id,
+            "day": str(self.asked.day),
+            "asked": {**asdict(self.asked), "day": str(self.asked.day)},
+            "left_out": self.left_out,
+            "recipe_digest": self.recipe_digest,
+            "code": self.code,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One way to train on a window's rows, under its name; once for each seed."""
+
+    name: str
+    recipe: Recipe
+    factors: Factors
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The fits on one T, all scored on its V. run: place of its run day among those compared."""
+
+    run: int
+    plan: RunPlan
+    fits: tuple[Fit, ...]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What one fit took. failure: why it has no scores, None where it has."""
+
+    name: str
+    seed: int
+    run: int
+    seconds: float
+    failure: str | None = None
+
+
+def plan_comparison(
+    store: Store,
+    recipe: Recipe,
+    asked: Asked,
+    problems: dict[str, str],
+    fan_out: FanOut,
+    forced_at: datetime | None = None,
+) -> ComparePlan:
+    """Plan each run day and its older windows, and name the comparison. `forced_at` makes a name of its own.
+
+    Run days without a usable window are left out; raises DataRejectedError where it is the newest.
+    """
+    runs: list[RunPlan] = []
+    aged: dict[int, list[RunPlan]] = {age: [] for age in asked.ages}
+    left_out: dict[str, str] = {}
+    for day in asked.run_days(recipe):
+        try:
+            run = plan_run(store, recipe, day, problems, fan_out).twin  # all fits start from nothing
+        except DataRejectedError as error:
+            if not runs:
+                raise
+            left_out[str(day)] = str(error)
+            continue
+        runs.insert(0, run)
+        for age in list(aged):
+            try:
+                older = plan_run(store, recipe, day, problems, fan_out, days=run.days.aged(age)).twin
+                missing = len(run.train) - len(older.train)
+            except DataRejectedError:
+                older, missing = None, len(run.train)
+            if older is None or missing > 0:
+                window = run.days.aged(age).train
+                words = f"window {window[0]} to {window[-1]}: {missing} days fewer than the youngest has"
+                left_out[f"age {age}"] = words
+                del aged[age]
+            else:
+                aged[age].insert(0, older)
+    return _named(recipe, asked, runs, aged, left_out, forced_at)
+
+
+def _named(
+    recipe: Recipe,
+    asked: Asked,
+    runs: list[RunPlan],
+    aged: dict[int, list[RunPlan]],
+    left_out: dict[str, str],
+    forced_at: datetime | None,
+) -> ComparePlan:
+    labels = [
+        [[day.path for day in plan.train], [day.path for day in plan.validate]]
+        for plan in (*runs, *(plan for plans in aged.values() for plan in plans))
+    ]
+    code, wanted = runs[0].code, {**asdict(asked), "day": str(asked.day)}
+    forced = forced_at.isoformat() if forced_at else None
+    name = f"{asked.day}-{digest_of([labels, recipe.digest, code, wanted, forced])[:8]}"
+    older = {age: tuple(plans) for age, plans in aged.items()}
+    return ComparePlan(name, asked, tuple(runs), older, left_out, recipe.digest, code)

@@ -1,0 +1,1 @@
+"""Write the data of the demonstrations."""

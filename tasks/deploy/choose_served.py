@@ -1,0 +1,101 @@
+"""Which of two models a promoted bundle serves: the fresh one where every check holds, else its evaluated twin.
+
+CHALLENGER/serving/              what serves
+CHALLENGER/evaluated/serving/    what was judged, where that is another
+CHALLENGER/bundle.json           data_through of what serves, evaluated_data_through of what was judged
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.judging.gate import Check, Verdict
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.deploy.publish_model import check_serving
+from ctr_retrain.tasks.execution.model_process import Models
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import (
+    BUNDLE_FILE,
+    CHALLENGER,
+    EVALUATED,
+    FRESH,
+    FRESH_FILE,
+    FRESH_SCORES_FILE,
+    SERVING,
+)
+from ctr_retrain.tasks.store.protocol import Store
+
+
+@task(cache_policy=NO_CACHE)
+def ship_challenger(
+    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, verdict: Verdict, models: Models
+) -> None:
+    """Let a fresh model take the place of a promoted challenger, where the recipe asks for one and all checks hold.
+
+    The challenger stays beside it: the gate scores it on days that the fresh one has seen. fresh.json says what was
+    checked.
+    """
+    if verdict.decision != "promote" or not plan.fresh:
+        return
+    freshen = "ctr_retrain.tasks.train.fresh_pass:freshen_challenger"
+    checks: list[Check] = [*models.call(freshen, store, recipe, plan, folder, models.compute)]
+    if all(check.passed for check in checks):
+        checks.append(check_serving.fn(store, recipe, plan, folder, FRESH, FRESH_SCORES_FILE))
+    if all(check.passed for check in checks):
+        _replace_by_fresh(folder)
+    shutil.rmtree(folder / FRESH, ignore_errors=True)
+    (folder / FRESH_SCORES_FILE).unlink(missing_ok=True)
+    found = {"checks": [check.to_json() for check in checks], "days": [str(day.day) for day in plan.fresh]}
+    (folder / FRESH_FILE).write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def _replace_by_fresh(folder: Path) -> None:
+    bundle, fresh = folder / CHALLENGER, folder / FRESH
+    (bundle / EVALUATED).parent.mkdir()
+    (bundle / SERVING).rename(bundle / EVALUATED)
+    (fresh / SERVING).rename(bundle / SERVING)
+    (fresh / BUNDLE_FILE).replace(bundle / BUNDLE_FILE)
+
+
+def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path) -> dict[str, Any]:
+    """What serves after this run, how old its newest data is against the run's day, and in words why it is that model.
+
+    A promoted challenger, if nothing refuses it the champion's place; else the champion, where there is one.
+    """
+    through: str | None
+    if verdict.decision == "promote":
+        version: str | None = plan.run_id
+        through, words = _promoted(plan, folder)
+    elif plan.champion:
+        version = plan.champion.version
+        manifest = store.manifest(layout.model_object(version)) or {}
+        through = manifest.get("data_through", plan.champion.data_through)
+        words = f"The champion {version} stays in service."
+    else:
+        return {"version": None, "data_through": None, "age_days": None, "words": "Nothing is in service."}
+    age = (plan.day - date.fromisoformat(through)).days
+    words += f" Its newest data is of {through}, {age} day{'' if age == 1 else 's'} before the run's day."
+    return {"version": version, "data_through": through, "age_days": age, "words": words}
+
+
+def _promoted(plan: RunPlan, folder: Path) -> tuple[str, str]:
+    """Data through which day, and which of the two models serves why."""
+    judged = str(plan.data_through)
+    if not (folder / FRESH_FILE).exists():
+        return judged, "The model that was judged serves."
+    checks = json.loads((folder / FRESH_FILE).read_text(encoding="utf-8"))["checks"]
+    if failed := [check["words"] for check in checks if not check["passed"]]:
+        return judged, f"The model that was judged serves, not a fresh one. {' '.join(failed)}"
+    first, last = plan.fresh[0].day, str(plan.fresh[-1].day)
+    return last, (
+        f"The fresh model serves: after the verdict it went on through {first} to {last}, whose labels are young. The "
+        f"one that was judged, of data through {judged}, is kept beside it."
+    )

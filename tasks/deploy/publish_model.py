@@ -1,0 +1,154 @@
+"""Stage 9, deploy: prove that the artifact serves from a fresh process, publish it, swing the champion's ref."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.judging.gate import Check
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
+from ctr_retrain.tasks.evaluate.score_heads import head_column
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.fresh_interpreter import module_command, module_environment
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
+from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_THROUGH, SCORES_FILE, TRAINABLE
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.row_roles import serving_sample
+
+TOLERANCE = 1e-6
+SERVING_TIMEOUT_SECONDS = 300
+
+
+@task(cache_policy=NO_CACHE)
+def check_serving(
+    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, bundle: str = CHALLENGER, expected: str = SCORES_FILE
+) -> Check:
+    """Whether a new process that has only the bundle answers a sample of V with the numbers expected of it.
+
+    expected: a file with them, that of the evaluation for the challenger.
+
+    The sample holds unseen and missing values beside real rows; those must be answered with a probability too.
+    """
+    sample = folder / "serving_sample.parquet"
+    scores = folder / "serving_scores.parquet"
+    with duck.connect(folder) as connection:
+        rows = connection.sql(serving_sample(store, plan, recipe)).to_arrow_table()
+    pq.write_table(pa.concat_tables([rows, _strange_rows(rows)]), sample)
+    command = module_command("ctr_retrain.tasks.deploy.score_file", str(folder / bundle), str(sample), str(scores))
+    try:
+        finished = subprocess.run(  # noqa: S603 - our own module
+            command,
+            env=module_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SERVING_TIMEOUT_SECONDS,
+        )
+        if finished.returncode != 0:
+            words = f"Serving from a fresh process: expected probabilities, received: {_last_line(finished.stderr)}"
+            return Check("serving", None, TOLERANCE, passed=False, words=words)
+        answers = pq.read_table(scores)
+    except subprocess.TimeoutExpired:
+        words = f"Serving from a fresh process: expected an answer within {SERVING_TIMEOUT_SECONDS} s, received none."
+        return Check("serving", None, TOLERANCE, passed=False, words=words)
+    finally:
+        sample.unlink(missing_ok=True)
+    scores.unlink()
+    kinds = {"challenger": PROBABILITY}
+    kinds |= {head_column("challenger", h.kind): probability_column(h.kind) for h in recipe.training.heads}
+    scored = pq.read_table(folder / expected, columns=list(kinds)).slice(0, len(rows))
+    evaluated = np.stack([scored[column].to_numpy() for column in kinds], axis=1)
+    served = np.stack([answers[column].to_numpy() for column in kinds.values()], axis=1)  # (rows, 1 + heads)
+    strange = served[len(rows) :]
+    difference = float(np.abs(served[: len(rows)] - evaluated).max())
+    answered = bool(((strange > 0) & (strange < 1)).all())
+    words = (
+        f"Serving from a fresh process: expected the evaluation's numbers to {TOLERANCE:g} on {len(rows):,} rows and "
+        "an answer to unseen and missing values, received a largest difference of "
+        f"{difference:.2g} and {'an answer' if answered else 'no answer'}."
+    )
+    return Check("serving", difference, TOLERANCE, passed=difference <= TOLERANCE and answered, words=words)
+
+
+@task(cache_policy=NO_CACHE)
+def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: datetime) -> str | None:
+    """Publish the run's challenger as a model and make it the champion; returns why not where it may not.
+
+    action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. Doing it twice
+    does nothing the second time. Raises UsageError where the run has no challenger.
+    """
+    run = store.open(layout.run_object(run_id))
+    if run is None or not (run / CHALLENGER).is_dir():
+        msg = f"model {run_id}: expected a run with a trained challenger, received none. See `ctr-retrain models`."
+        raise UsageError(msg)
+    description = json.loads((run / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
+    _publish_bundle(store, run, description)
+    judged_through = description.get(EVALUATED_THROUGH, description["data_through"])
+    tenure = Tenure(run_id, description["day"], judged_through, action, reason, now.isoformat())
+    refusal = take_over(store, tenure)
+    if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now
+        _publish_bundle(store, run, description)
+    return refusal
+
+
+def _publish_bundle(store: Store, run: Path, description: dict[str, Any]) -> None:
+    """The run's challenger as a model, unless it is there."""
+    path = layout.model_object(description["run_id"])
+    if store.manifest(path) is None:
+        meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
+        meta |= {key: description[key] for key in (EVALUATED_THROUGH, "recipe_digest", "code") if key in description}
+        with store.writing(path, meta) as folder:
+            what_serves = shutil.ignore_patterns(TRAINABLE)
+            shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True, ignore=what_serves)
+
+
+def served_model(store: Store, version: str) -> tuple[str, Path]:
+    """A version and its bundle's folder; an empty version means the champion.
+
+    A run's challenger can be scored with too, whatever its verdict was. Raises UsageError where there is none.
+    """
+    current = read_champions(store).current
+    wanted = version or (current.version if current else "")
+    folder = store.open(layout.model_object(wanted)) if wanted else None
+    if wanted and folder is None:
+        run = store.open(layout.run_object(wanted))
+        folder = run / CHALLENGER if run else None
+    if folder is None or not folder.is_dir():
+        what = wanted or "champion"
+        msg = f"model {what}: expected a bundle under {store.root}, received none. See `ctr-retrain models`."
+        raise UsageError(msg)
+    return wanted, folder
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "no word of why")
+
+
+def _strange_rows(rows: pa.Table) -> pa.Table:
+    """Three rows of the table's schema: all missing, unseen texts, and extreme numbers."""
+    strange = []
+    for text, number in ((None, None), ("never seen before", None), ("", 1e30)):
+        values: dict[str, str | float | None] = {}
+        for field in rows.schema:
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                values[field.name] = text
+            elif pa.types.is_floating(field.type):
+                values[field.name] = number
+            else:
+                values[field.name] = None
+        strange.append(values)
+    return pa.Table.from_pylist(strange, schema=rows.schema)

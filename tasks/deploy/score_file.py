@@ -1,0 +1,150 @@
+"""Score a file of raw impressions with a bundle's served graph, and nothing else of this software's training side."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ctr_retrain.models.data.schema import impression_columns
+from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.serving.bundle import Scorer
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.progress import progress_of
+from ctr_retrain.tasks.landing.column_rules import typed
+from ctr_retrain.tasks.landing.read_landing import LandedFile, UnreadableFile, read_file
+from ctr_retrain.tasks.landing.text_to_parquet import ROW
+from ctr_retrain.tasks.store.layout import BUNDLE_FILE, SERVING
+from ctr_retrain.tasks.store.staging import atomic_write
+
+BATCH_ROWS = 200_000
+TARGETS = (".parquet", ".csv")
+
+
+def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> int:
+    """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
+
+    Models with heads add a column `probability_KIND` for each.
+    Columns are found under the landed names of the bundle's recipe, or else under ours (with our_names: under ours
+    alone), and read as ingest reads them. Columns that the file lacks, nulls and unseen values are answered. Of JSON
+    lines, the keys of the first hundred rows and those that the model reads are kept. A target appears whole or not at
+    all. Raises UsageError for a source or target that can't be one, DataRejectedError for a file that can't be read
+    whole, StorageError for a failing disk.
+    """
+    if target.suffix not in TARGETS:
+        msg = (
+            f"scores to {target}: expected a name that ends in {' or '.join(TARGETS)}, received another. Set --output."
+        )
+        raise UsageError(msg)
+    description = json.loads((bundle / BUNDLE_FILE).read_text(encoding="utf-8"))
+    recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
+    with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
+        file = _read(connection, source, recipe, Path(scratch), scorer.answers)
+        inputs = _inputs(file, recipe, scorer.columns, our_names=our_names)
+        if not inputs:
+            wanted, received = ", ".join(scorer.columns), ", ".join(file.columns) or "none"
+            msg = f"scoring {source}: expected at least one of the model's columns {wanted}, received {received}."
+            raise DataRejectedError(msg)
+        selects = [f"{expression} AS {duck.name(f'_model_{name}')}" for name, expression in inputs.items()]
+        rows = f"SELECT * EXCLUDE ({ROW}), "
+        order = f" ORDER BY {ROW}" if source.suffix != ".parquet" else ""
+        query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
+        batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        _write(batches.schema, _checked(batches, source), scorer, file.rows, target)
+    return file.rows
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, scratch: Path, answers: tuple[str, ...]
+) -> LandedFile:
+    if not source.is_file():
+        msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
+        raise UsageError(msg)
+    file = read_file(connection, source, impression_columns(recipe), scratch, recipe.landing.max_file_bytes)
+    if isinstance(file, UnreadableFile):
+        msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {file.reason}"
+        raise DataRejectedError(msg)
+    if file.damage:
+        msg = f"scoring {source}: expected a whole file, received a torn one: {file.damage}. Nothing was written."
+        raise DataRejectedError(msg)
+    if file.malformed:
+        first = next(iter(file.malformed))
+        msg = (
+            f"scoring {source}: expected rows throughout, received {len(file.malformed)} malformed lines, the first in "
+            f"row {first.row}: {first.reason}. Mend or remove them; nothing was written."
+        )
+        raise DataRejectedError(msg)
+    if taken := [name for name in answers if name in file.columns]:
+        msg = f"scoring {source}: expected no column {taken[0]!r}, which scoring adds, received one. Rename it."
+        raise DataRejectedError(msg)
+    return file
+
+
+def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_names: bool) -> dict[str, str]:
+    """The served graph's columns as SQL expressions over the file's; those that the file lacks are left out."""
+    found = {}
+    for column in impression_columns(recipe):
+        source = column.name if our_names or column.source not in file.columns else column.source
+        if column.name in wanted and source in file.columns:
+            found[column.name] = typed(file, replace(column, source=source), recipe.landing)
+    if recipe.landing.channel_constant and "channel" in wanted:
+        found["channel"] = duck.text(recipe.landing.channel_constant)
+    return found
+
+
+def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
+    """The batches as tables; raises DataRejectedError where the file turns out to be damaged in the middle."""
+    try:
+        for batch in batches:
+            yield pa.table(batch)
+    except (OSError, pa.ArrowException) as error:
+        msg = f"scoring {source}: expected a file whose rows can all be read, received: {error}. Nothing was written."
+        raise DataRejectedError(msg) from error
+
+
+def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows: int, target: Path) -> None:
+    kept = [field for field in columns if not field.name.startswith("_model_")]
+    schema = pa.schema([*kept, *(pa.field(name, pa.float64()) for name in scorer.answers)])
+    done = 0
+    try:
+        with (
+            atomic_write(target) as aside,
+            _open(aside, schema) as writer,
+            progress_of("scoring", "rows") as progress,
+        ):
+            for table in tables:
+                inputs = [name for name in table.column_names if name.startswith("_model_")]
+                given = table.select(inputs).rename_columns([name.removeprefix("_model_") for name in inputs])
+                answered = table.drop_columns(inputs)
+                for name, probability in scorer.score_all(given).items():
+                    answered = answered.append_column(name, pa.array(probability))
+                writer.write_table(answered.cast(schema))
+                done += len(table)
+                progress(done, rows)
+    except OSError as error:
+        msg = f"scores to {target}: expected a writable disk with room, received: {error}. Nothing was written."
+        raise StorageError(msg) from error
+    except pa.ArrowException as error:
+        msg = f"scores to {target}: expected columns that {target.suffix} can hold, received: {error}. Write .parquet."
+        raise UsageError(msg) from error
+
+
+def _open(path: Path, schema: pa.Schema) -> Any:
+    return pyarrow.csv.CSVWriter(path, schema) if path.suffix == ".csv" else pq.ParquetWriter(path, schema)
+
+
+if __name__ == "__main__":
+    try:
+        score_file(*(Path(argument) for argument in sys.argv[1:4]), our_names=True)  # deploy's serving check
+    except CtrRetrainError as failure:
+        sys.exit(str(failure))

@@ -1,0 +1,1 @@
+"""Evaluate and judge: maturity, both models' figures on the validation days, the verdict."""

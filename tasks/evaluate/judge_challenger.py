@@ -1,0 +1,70 @@
+"""Stage 8, gate: the verdict on the challenger, written as data, before anything is put into service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.data.drift import Alert
+from ctr_retrain.models.judging.gate import FAILED, Check, Verdict, judge
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.weights.row_weights import Factors
+from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import SCORES_FILE, VERDICT_FILE
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.weigh_rows import constant_rates
+
+
+@task(cache_policy=NO_CACHE)
+def judge_challenger(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, known: Sequence[Check]) -> Verdict:
+    """Judge by the recipe's gate and write verdict.json; `known` are checks that earlier stages made."""
+    checks = list(known)
+    if why := unfairness(store, plan):
+        assert plan.champion is not None
+        words = f"Champion {plan.champion.version} on the validation days: {why}."
+        checks.append(Check("champion_unseen_rows", None, None, passed=False, words=words, kind="evidence"))
+    rates = constant_rates(folder) if plan.champion is None else None
+    rows = judged_rows(pq.read_table(folder / SCORES_FILE), rates)
+    verdict = judge(rows, recipe, same_recipe=_same_recipe(store, plan), known=checks)
+    return write_verdict(folder, verdict)
+
+
+def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Check | None:
+    """The failed check for which nothing should be trained today, or None."""
+    floor, received = recipe.training.min_positives, factors.effective_positives
+    if received < floor:
+        words = (
+            f"Effective positives after recency on the training days: expected at least {floor:,}, "
+            f"received {received:,.1f}. Wait for more days, or raise weights.half_life_days."
+        )
+        return Check("training_positives", received, floor, passed=False, words=words, kind="evidence")
+    if recipe.drift.holds_training and alerts:
+        words = f"Positive ratio: expected no alert (drift.holds_training), received: {alerts[0].cause}"
+        return Check("drift", alerts[0].received, alerts[0].expected, passed=False, words=words, kind="evidence")
+    return None
+
+
+def judge_without_challenger(folder: Path, check: Check, *, bootstrap: bool) -> Verdict:
+    """The verdict of a run that ended before there was a challenger, for the reason that the failed check gives."""
+    decision = FAILED[check.kind]
+    opening = "Rejected. No model came out of training" if decision == "reject" else "Held, nothing was trained"
+    return write_verdict(folder, Verdict(decision, bootstrap, (check,), f"{opening}. {check.words}"))
+
+
+def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
+    """Write verdict.json into the run's folder."""
+    (folder / VERDICT_FILE).write_text(json.dumps(verdict.to_json(), indent=1), encoding="utf-8")
+    return verdict
+
+
+def _same_recipe(store: Store, plan: RunPlan) -> bool:
+    """Whether this run merely refreshes the champion: equal recipes."""
+    manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
+    return manifest is not None and manifest["recipe_digest"] == plan.recipe_digest

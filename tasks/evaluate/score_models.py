@@ -1,0 +1,183 @@
+"""Stage 7, evaluate: challenger and champion score the same later, unweighted rows of V through their served graphs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctr_retrain.models.judging.cold_twin import compare_with_twin
+from ctr_retrain.models.judging.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
+from ctr_retrain.models.judging.gate import JudgedRows
+from ctr_retrain.models.judging.metrics import measure, reliability
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
+from ctr_retrain.tasks.evaluate.score_heads import head_column, measure_heads
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.model_process import ProgressOf
+from ctr_retrain.tasks.execution.progress import Report
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import (
+    CHALLENGER,
+    COLD_TWIN,
+    EVALUATED,
+    EVALUATED_THROUGH,
+    EVALUATION_FILE,
+    SCORES_FILE,
+    SERVING,
+)
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.row_roles import HEAD_LABEL, validation_rows
+from ctr_retrain.tasks.train.weigh_rows import constant_rates
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.serving.bundle import Scorer
+
+BATCH_ROWS = 200_000
+CURVE_POINTS = 60
+
+
+def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, progress_of: ProgressOf) -> None:
+    """Write scores.parquet (a row an impression of V) and evaluation.json into the run's folder."""
+    from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
+
+    scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
+    champion = fair_champion(store, plan)
+    if champion is not None:
+        scorers["champion"] = Scorer(champion[0])
+    if (folder / COLD_TWIN / CHALLENGER).is_dir():
+        scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
+    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
+    query = (
+        f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id"
+    )
+    rows = sum(day.rows for day in plan.validate)
+    with duck.connect(folder) as connection:
+        batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        with progress_of("evaluating", "rows") as progress:
+            scored = pa.Table.from_batches(_score(batches, scorers, recipe, progress, rows))
+    pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
+    judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
+    evaluation = {**_figures(judged, recipe), "heads": measure_heads(scored, recipe, plan)}
+    if champion is not None:
+        evaluation["champion_data_through"] = champion[1]
+    if "cold_twin" in scorers:
+        twin = scored["cold_twin"].to_numpy()
+        evaluation["cold_twin"] = asdict(compare_with_twin(judged, twin, recipe.gate, recipe.training.seed))
+    (folder / EVALUATION_FILE).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+
+
+def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
+    """The champion's SavedModel that has not seen V, and the day through which it has seen data.
+
+    What serves, or else its evaluated twin. None where there is no champion, or where both have seen V.
+    """
+    seen = _seen_by_champion(store, plan)
+    unseeing = [(name, through) for name, through in seen.items() if through < str(plan.validate[0].day)]
+    if plan.champion is None or not unseeing:
+        return None
+    folder = store.open(layout.model_object(plan.champion.version))
+    name, through = unseeing[0]
+    return (folder / name, through) if folder else None
+
+
+def unfairness(store: Store, plan: RunPlan) -> str | None:
+    """Why the champion can't be scored on V, None where it can or where there is none."""
+    if plan.champion is None:
+        return None
+    seen, first = _seen_by_champion(store, plan), str(plan.validate[0].day)
+    if not seen:
+        return f"expected its bundle under {layout.MODELS}/, received none"
+    if any(through < first for through in seen.values()):
+        return None
+    received = " and ".join(f"{through} ({_ROLES[name]})" for name, through in seen.items())
+    return f"expected data through a day before {first}, received {received}: it has seen V"
+
+
+_ROLES = {SERVING: "what serves", EVALUATED: "its evaluated twin"}
+
+
+def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
+    """The newest day that each model of the champion's bundle has seen, what serves first; empty without a bundle."""
+    manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
+    if manifest is None:
+        return {}
+    seen = {SERVING: manifest["data_through"]}
+    return seen | ({EVALUATED: manifest[EVALUATED_THROUGH]} if EVALUATED_THROUGH in manifest else {})
+
+
+def judged_rows(scored: pa.Table, constant_rate: dict[str, float] | None) -> JudgedRows:
+    """The scored rows as the gate reads them."""
+    column = {name: scored[name].to_numpy(zero_copy_only=False) for name in scored.column_names}
+    return JudgedRows(
+        label=column["label"],
+        challenger=column["challenger"],
+        champion=column.get("champion"),
+        channel=column["channel"],
+        user_bucket=column["user_bucket"],
+        campaign=np.unique(column["campaign"].astype(str), return_inverse=True)[1],
+        day=column["day_index"],
+        constant_rate=constant_rate,
+    )
+
+
+def _score(
+    batches: Any, scorers: dict[str, Scorer], recipe: Recipe, progress: Report, rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Each batch of raw rows with the probability that each model gives."""
+    done = 0
+    value = ["value"] if recipe.landing.columns.value else []
+    for batch in batches:
+        table = pa.table(batch)
+        heads = recipe.training.heads
+        kept = ["event_id", "label", "channel", "user_bucket", "day_index", *value]
+        kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]
+        scores = {}
+        for name, scorer in scorers.items():
+            answers = scorer.score_all(table)
+            scores[name] = pa.array(answers[PROBABILITY])
+            columns = {head_column(name, head.kind): probability_column(head.kind) for head in heads}
+            scores |= {column: pa.array(answers[own]) for column, own in columns.items() if own in answers}
+        columns = {name: table[name].combine_chunks() for name in kept} | {
+            "campaign": table["_campaign"].combine_chunks()
+        }
+        yield pa.RecordBatch.from_pydict(columns | scores)
+        done += len(table)
+        progress(done, rows)
+
+
+def _figures(rows: JudgedRows, recipe: Recipe) -> dict[str, Any]:
+    """Everything that the report shows of both models."""
+    costs = {name: channel.cost for name, channel in recipe.channels.items()}
+    baseline = rows.baseline()
+    models = {"challenger": rows.challenger}
+    if rows.champion is not None:
+        models["champion"] = rows.champion
+    elif rows.constant_rate is not None:
+        models["constant"] = baseline
+    figures: dict[str, Any] = {
+        "metrics": {name: measure(rows.label, p, rows.channel, costs).to_json() for name, p in models.items()},
+        "reliability": {name: [asdict(b) for b in reliability(rows.label, p)] for name, p in models.items()},
+        "send_all_per_1000": cost_per_1000(send_all_costs(rows.label, rows.channel, costs)),
+        "send_none_per_1000": cost_per_1000(send_none_costs(rows.label, rows.channel, costs)),
+        "cost_curves": {},
+    }
+    for name, cost in costs.items():
+        own = rows.channel == name
+        if not own.any():
+            continue
+        points = threshold(cost) * np.geomspace(1 / 20, 20, CURVE_POINTS)
+        points = points[points < 1]
+        figures["cost_curves"][name] = {
+            "threshold": threshold(cost),
+            "thresholds": points.tolist(),
+            **{m: cost_curve(rows.label[own], p[own], cost, points).tolist() for m, p in models.items()},
+        }
+    return figures

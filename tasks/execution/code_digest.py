@@ -1,0 +1,33 @@
+"""The software's own identity: changed code makes new runs, and workers elsewhere must run the same."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from ctr_retrain.models.network.custom_network import find_network, is_own, source_digest
+from ctr_retrain.models.recipe.recipe import Recipe
+
+
+@cache
+def code_digest() -> str:
+    """Version and digest of this software's own source, so that changed code makes a new run."""
+    root = Path(__file__).resolve().parents[2]
+    digest = hashlib.sha256()
+    for file in sorted(path for folder in ("models", "tasks", "flows") for path in (root / folder).rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return f"{version('ctr-retrain')}+{digest.hexdigest()[:12]}"
+
+
+def code_of(recipe: Recipe) -> str:
+    """`code_digest`, and beside it the name and source of a network that the recipe brings along.
+
+    Raises UsageError where there is no such network.
+    """
+    network = recipe.training.network
+    if not is_own(network):
+        return code_digest()
+    find_network(network)
+    return f"{code_digest()} {network}@{source_digest(network)}"

@@ -1,0 +1,199 @@
+"""Where models are trained and scored: in a process of its own, which alone imports TensorFlow, or in the flow's.
+
+The own process starts when a run begins, so that TensorFlow is imported while other stages work, and ends with the
+run: its memory is given back. What kills it doesn't kill the flow, which gets a ProcessDiedError instead. Arguments and
+results go through pickled files, logs and progress through a pipe. It ends as soon as the flow's process does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any, Literal, Protocol
+
+from ctr_retrain.models.errors import ProcessDiedError
+from ctr_retrain.tasks.execution.fresh_interpreter import module_command, module_environment
+from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
+from ctr_retrain.tasks.execution.progress import Report, progress_of
+
+STAGES = (
+    "ctr_retrain.tasks.train.train_challenger",
+    "ctr_retrain.tasks.evaluate.score_models",
+)  # imported while the flow's other stages work
+SECONDS_TO_END = 10
+LAST_WORDS = 20  # lines of stderr
+IMPORTED = "all modules imported"  # a line of stderr: what comes before it is of no interest unless it is the last
+
+ProgressOf = Callable[[str, str], contextlib.AbstractContextManager[Report]]  # what and unit, as `progress_of` has them
+
+
+@dataclass(frozen=True)
+class Compute:
+    """On what to train, in which process, and where fits under way keep their checkpoints."""
+
+    device: Literal["auto", "cpu", "gpu"]
+    process: Literal["own", "flow"]
+    checkpoints: Path
+
+
+class Models(Protocol):
+    """Where models are trained and scored."""
+
+    compute: Compute
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        """The answer of `module:function` to the arguments and, last, a ProgressOf; raises what it raises."""
+
+
+@contextlib.contextmanager
+def models_on(compute: Compute, preload: tuple[str, ...] = STAGES) -> Iterator[Models]:
+    """Train and score as `compute` says while this lasts."""
+    if compute.process == "flow":
+        import_tensorflow()
+        yield _InFlow(compute)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        process = _OwnProcess(compute, Path(folder), preload)
+        try:
+            yield process
+        finally:
+            process.end()
+
+
+class _InFlow:
+    def __init__(self, compute: Compute) -> None:
+        self.compute = compute
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        return find(function)(*arguments, progress_of)
+
+
+class _OwnProcess:
+    """The flow's side of the pipe."""
+
+    def __init__(self, compute: Compute, folder: Path, preload: tuple[str, ...]) -> None:
+        self.compute = compute
+        self._folder = folder
+        self._words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            module_command("ctr_retrain.tasks.execution.model_worker", *preload),
+            env=module_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is the flow's to hear
+        )
+        self._listener = Thread(target=self._listen, args=(self._process.stderr,), daemon=True)
+        self._listener.start()
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        work, answer = self._folder / "work", self._folder / "answer"
+        work.write_bytes(pickle.dumps((function, arguments)))
+        with contextlib.suppress(BrokenPipeError), contextlib.ExitStack() as shown:
+            assert self._process.stdin is not None
+            print(work, answer, sep="\t", file=self._process.stdin, flush=True)
+            last = self._follow(shown)
+            if answer.exists():
+                failed, result = pickle.loads(answer.read_bytes())  # noqa: S301 - written by our own process
+                answer.unlink()
+                if failed:
+                    raise result
+                return result
+            raise self._died(function, last)
+        raise self._died(function, None)
+
+    def end(self) -> None:
+        """Let it end: nothing of it outlives the run."""
+        with contextlib.suppress(BrokenPipeError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        try:
+            self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join(SECONDS_TO_END)
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def _follow(self, shown: contextlib.ExitStack) -> dict[str, Any] | None:
+        """Show logs and progress until there is an answer, or nobody to give one; returns the last progress."""
+        reports: dict[str, Report] = {}
+        last = None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said = json.loads(line)
+            if "answered" in said:
+                break
+            if "log" in said:
+                name, level, text = said["log"]
+                logging.getLogger(name).log(level, "%s", text)
+            elif "begun" in said:
+                reports[said["begun"]] = shown.enter_context(progress_of(said["begun"], said["unit"]))
+            elif "done" in said:
+                last = said
+                reports[said["what"]](said["done"], said["of"])
+        return last
+
+    def _listen(self, stderr: IO[str]) -> None:
+        """Pass on what it writes to stderr; what TensorFlow says on import counts only as last words."""
+        imported = False
+        for line in stderr:
+            if line.rstrip("\n") == IMPORTED:
+                imported = True
+                continue
+            self._words.append(line.rstrip())
+            if imported:
+                sys.stderr.write(line)
+
+    def _died(self, function: str, last: dict[str, Any] | None) -> ProcessDiedError:
+        status = self._process.wait()
+        self._listener.join(SECONDS_TO_END)
+        words = next((line for line in reversed(self._words) if line.strip()), "none")
+        where = "before its first progress"
+        if last:
+            where = f"after {last['done']:,} of {last['of']:,} {last['unit']}, at {last['peak_mb']:,} MB at most"
+        stage = last["what"] if last else function.split(":", maxsplit=1)[0].rsplit(".", maxsplit=1)[-1]
+        how, advice = _explained(status)
+        msg = (
+            f"{stage}: expected its process to answer, received {how} {where}. {advice} Its last words: {words}. Run "
+            "again: training goes on from its last checkpoint, where there is one."
+        )
+        progress = {key: last[key] for key in ("done", "of", "unit", "peak_mb")} if last else None
+        return ProcessDiedError(msg, status=status, progress=progress)
+
+
+def find(function: str) -> Callable[..., Any]:
+    """The function that `module:function` names."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+def _explained(status: int) -> tuple[str, str]:
+    """How a process ended and what to do about it."""
+    if status == -signal.SIGKILL:
+        return "SIGKILL", (
+            "Nearly always the kernel was out of memory and killed it (`dmesg` names what it killed): give the machine "
+            "or the container more, or lower the features' buckets, training.embedding_dim or training.batch_rows."
+        )
+    if status < 0:
+        return signal.Signals(-status).name, (
+            "TensorFlow or a driver crashed: compare versions with requirements.lock; where a GPU is at fault, set "
+            "CTR_RETRAIN_DEVICE=cpu."
+        )
+    return f"exit status {status}", "Its last words say why."

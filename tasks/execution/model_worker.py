@@ -1,0 +1,109 @@
+"""The process in which models are trained and scored: `python -m tasks.model_worker MODULE…`, started by a flow.
+
+Lines on stdin name a file of work and one for the answer; lines of JSON on stdout tell logs, progress and answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import pickle
+import queue
+import resource
+import sys
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+from ctr_retrain.tasks.execution.model_process import IMPORTED, find
+from ctr_retrain.tasks.execution.progress import Report
+
+FORWARDED = ("tasks", "models")  # loggers whose lines below a warning are of interest
+KILOBYTES_PER_MB = 1000
+
+
+class _Pipe(logging.Handler):
+    """The flow's end of stdout, which is kept from libraries that print."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        self._lock = Lock()
+        os.dup2(2, 1)
+
+    def say(self, **words: Any) -> None:
+        with self._lock:
+            self._file.write(json.dumps(words) + "\n")
+            self._file.flush()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING or record.name.split(".")[0] in FORWARDED:
+            self.say(log=[record.name, record.levelno, record.getMessage()])
+
+    @contextlib.contextmanager
+    def progress_of(self, what: str, unit: str) -> Iterator[Report]:
+        self.say(begun=what, unit=unit)
+
+        def report(done: int, of: int) -> None:
+            self.say(what=what, unit=unit, done=done, of=of, peak_mb=_peak_mb())
+
+        yield report
+
+
+def main() -> None:
+    """Import what was asked for, then answer until the flow closes the pipe or ends."""
+    pipe = _Pipe()
+    logging.basicConfig(level=logging.INFO, handlers=[pipe])
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    work: queue.SimpleQueue[str] = queue.SimpleQueue()
+    Thread(target=_listen, args=(work,), daemon=True).start()
+    for module in sys.argv[1:]:
+        import_module(module)
+    print(IMPORTED, file=sys.stderr, flush=True)  # noqa: T201 - in the very stream that it divides
+    while True:
+        source, target = work.get().split("\t")
+        answer = _answer(Path(source), pipe)
+        aside = Path(f"{target}.new")
+        aside.write_bytes(answer)
+        aside.replace(target)
+        pipe.say(answered=True)
+
+
+def _listen(work: queue.SimpleQueue[str]) -> None:
+    """Hand on what the flow asks for; when its end of the pipe closes, however, stop at once."""
+    for line in sys.stdin:
+        work.put(line.rstrip("\n"))
+    os._exit(0)
+
+
+def _peak_mb() -> int:
+    """The most memory that was resident; ru_maxrss would count what the flow had when it started this process."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    return (kilobytes or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] // KILOBYTES_PER_MB
+
+
+def _answer(source: Path, pipe: _Pipe) -> bytes:
+    """Whether the work failed, and its result or exception, pickled."""
+    try:
+        function, arguments = pickle.loads(source.read_bytes())  # noqa: S301 - written by the flow
+        return pickle.dumps((False, find(function)(*arguments, pipe.progress_of)))
+    except Exception as error:  # noqa: BLE001 - every one is raised again in the flow's process
+        where = "".join(traceback.format_exception(error))
+        error.add_note(f"In the process that trains and scores models:\n{where}")
+        try:
+            pickled = pickle.dumps((True, error))
+            pickle.loads(pickled)  # noqa: S301 - some exceptions can't be put together again
+        except Exception:  # noqa: BLE001 - by whatever their constructor raises
+            return pickle.dumps((True, RuntimeError(where)))
+        return pickled
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Ingest: landing files of a day to clean impressions and outcomes, and the day's profile."""

@@ -1,0 +1,293 @@
+"""Sift a stream of landed rows: each is kept, a duplicate, or quarantined with a reason, and the three add up.
+
+Two passes over the files. The first reads what rules and keys need and keeps eight bytes a row: a hash of the key. Rows
+whose hash occurs more than once are compared by key; losers and bad rows are known by their place then, and the second
+pass writes all others as they come. A hash collision merely makes two rows be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctr_retrain.models.data.schema import Column, Counts
+from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.progress import progress_of
+from ctr_retrain.tasks.landing.column_rules import ORIGIN
+from ctr_retrain.tasks.landing.file_parts import Part, Slice, cut, whole
+from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
+from ctr_retrain.tasks.landing.read_landing import LandedFile, damaged_files, read_day
+from ctr_retrain.tasks.landing.text_to_parquet import MALFORMED, ROW
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.shards import WHOLE, Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import date
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+LAST_BITS = 22  # of a hash
+BAD = -1  # instead of the days that a row landed late
+QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED])
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One of the two streams on its way in.
+
+    query: makes of slices our columns, `_reason` and each row's origin. by_event_day: whether each day's rows get files
+    of their own; they may be of the landing day and of a few before it. bucket: of events that are taken in, no others;
+    lines that hold no row are the first one's.
+    """
+
+    name: str
+    day: date
+    paths: list[Path]
+    wanted: tuple[Column, ...]
+    query: Callable[[Iterable[Slice]], str]
+    key: str
+    by_event_day: bool
+    max_file_bytes: int
+    bucket: Bucket = WHOLE
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """What came in by one stream; unreadable and torn files by `stream/name`, with what is wrong."""
+
+    counts: Counts
+    rows_in_files: int  # of all buckets
+    unreadable: dict[str, str]
+    columns: set[str]
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What the first pass found of a part: of each usable row, in order, the key's hash and the row's place."""
+
+    part: Part
+    hashes: NDArray[np.uint64]
+    rows: NDArray[np.uint32]  # number in the file
+    slices: NDArray[np.int64]  # how many of the rows are of each of the part's slices
+    ages: dict[int, int]  # how many by the days that they landed late
+    bad: pa.Table  # places of the other rows: slice, row
+
+    @property
+    def rows_in(self) -> int:
+        """How many rows came in."""
+        return len(self.hashes) + int(self.bad.num_rows)
+
+    def places(self, found: NDArray[np.intp]) -> pa.Table:
+        """Slice and row of the rows at these positions."""
+        numbers = np.array([piece.number for piece in self.part.slices], np.int64)
+        number = numbers[np.searchsorted(np.cumsum(self.slices), found, side="right")]
+        return pa.table({"slice": number, "row": self.rows[found]})
+
+
+def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Path) -> Sifted:
+    """Write the stream's rows below `folder`, the kept ones by event day, the quarantined ones with their reasons.
+
+    Raises DataRejectedError where files came in and none can be read, StorageError where rows don't add up.
+    """
+    clean = partial(_clean_or_fail, stream)
+    files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes, clean)
+    reasons = {file.name: file.reason for file in unreadable}
+    try:
+        counts = _split(connection, stream, files, folder, scratch)
+    except duckdb.Error:
+        damaged = damaged_files(files, lambda file: stream.query(whole(file)), scratch)
+        files = [file for file in files if file.name not in damaged]
+        reasons |= damaged
+        if not damaged:
+            raise
+        if not files:
+            msg = f"{stream.paths[0].parent}: expected at least one readable file, received damaged ones: {damaged}"
+            raise DataRejectedError(msg, unreadable=damaged) from None
+        for written in (*(folder / stream.name).iterdir(), *(folder / layout.QUARANTINE).glob(f"{stream.name}-*")):
+            written.unlink()
+        counts = _split(connection, stream, files, folder, scratch)
+    reasons |= {file.name: file.damage for file in files if file.damage}
+    columns = {name for file in files for name in file.names}
+    rows_in_files = sum(file.positions for file in files)
+    return Sifted(counts, rows_in_files, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
+
+
+def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
+    """The query of a whole file's rows as they are published; one that can't be used is an error."""
+    rows = stream.query(whole(file))
+    fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
+    return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
+
+
+def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path) -> Counts:
+    scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut(files))
+    _fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
+    connection.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM bad")
+    duplicates = _leave_duplicates_out(connection, stream, scans)
+    with progress_of(f"writing {stream.name} of {stream.day}", "parts") as progress:
+        done: list[int] = []
+
+        def write(cursor: duck.Connection, scan: _Scan) -> tuple[int, int]:
+            written = _write(cursor, stream, scan, folder, scratch)
+            done.append(scan.part.number)
+            progress(len(done), len(scans))
+            return written
+
+        written = duck.in_parallel(connection, write, scans)
+    malformed = _quarantine_lines(stream, [] if stream.bucket.number else files, folder)
+    uncut = stream.bucket == WHOLE
+    received = malformed + (sum(file.rows for file in files) if uncut else sum(scan.rows_in for scan in scans))
+    kept, quarantined = sum(kept for kept, _ in written), sum(bad for _, bad in written) + malformed
+    counts = Counts(received, kept, duplicates, quarantined)
+    if not counts.conserved:
+        msg = f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts}; please report it"
+        raise StorageError(msg)
+    return counts
+
+
+def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
+    """First pass: a hash of each usable row's key, the places of the others, how late rows landed."""
+    late = f"date_diff('day', ts::DATE, DATE '{stream.day}')" if stream.by_event_day else "0"
+    found = connection.execute(
+        f"SELECT hash({stream.key}) AS hash, CASE WHEN _reason IS NULL THEN {late} ELSE {BAD} END::SMALLINT AS age, "
+        f"_slice::INTEGER AS slice, _row::BIGINT AS row FROM ({stream.query(part.slices)}) WHERE {stream.bucket.holds}"
+    ).fetchnumpy()
+    bad = found["age"] == BAD
+    places = pa.table({name: found[name][bad] for name in ("slice", "row")})
+    good = {name: column[~bad] if places.num_rows else column for name, column in found.items()}
+    first = part.slices[0].number if part.slices else 0
+    ages, rows = np.unique(good["age"], return_counts=True)
+    return _Scan(
+        part,
+        good["hash"],
+        good["row"].astype(np.uint32),
+        np.bincount(good["slice"] - first, minlength=len(part.slices)),
+        dict(zip(ages.tolist(), rows.tolist(), strict=True)),
+        places,
+    )
+
+
+def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: list[_Scan]) -> int:
+    """Add the losers among rows of one key to `left_out`; returns how many rows are one too many, counted by key."""
+    repeated = _repeated(scans)
+    if not len(repeated):
+        return 0
+    suspects = [scan.places(_positions(scan.hashes, repeated)) for scan in scans]
+    _fill_table(connection, "suspects", pa.concat_tables(suspects))
+    columns = f"{stream.key}, ts, _slice AS slice, _row AS row"
+    no_rows = f"SELECT {columns} FROM ({stream.query(scans[0].part.slices)}) LIMIT 0"
+    connection.execute(f"CREATE OR REPLACE TABLE candidates AS {no_rows}")
+
+    def collect(cursor: duck.Connection, item: tuple[_Scan, pa.Table]) -> None:
+        scan, places = item
+        chosen = _only(scan.part.slices, places, "suspects")
+        if chosen:
+            cursor.execute(f"INSERT INTO candidates SELECT {columns} FROM ({stream.query(chosen)})")
+
+    duck.in_parallel(connection, collect, list(zip(scans, suspects, strict=True)))
+    connection.execute(
+        "INSERT INTO left_out SELECT slice, row FROM candidates "
+        f"QUALIFY row_number() OVER (PARTITION BY {stream.key} ORDER BY ts, slice, row) > 1"
+    )
+    groups = f"SELECT count(*) AS n FROM candidates GROUP BY {stream.key}"
+    return duck.scalar(connection, f"SELECT coalesce(sum(n - 1), 0) FROM ({groups})")
+
+
+def _repeated(scans: list[_Scan]) -> NDArray[np.uint64]:
+    """Hashes that more than one row has, sorted."""
+    hashes = np.concatenate([scan.hashes for scan in scans])
+    hashes.sort()
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
+def _positions(hashes: NDArray[np.uint64], repeated: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Where a hash is one of the repeated ones. A table of their last bits sorts nearly all others out."""
+    mask = np.uint64((1 << LAST_BITS) - 1)
+    table = np.zeros(1 << LAST_BITS, bool)
+    table[repeated & mask] = True
+    perhaps = np.flatnonzero(table[hashes & mask])
+    return perhaps[np.isin(hashes[perhaps], repeated)]
+
+
+def _fill_table(connection: duck.Connection, name: str, rows: pa.Table) -> None:
+    connection.register("rows_of_table", rows)
+    connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM rows_of_table")
+    connection.unregister("rows_of_table")
+
+
+def _only(slices: Iterable[Slice], places: pa.Table, table: str) -> list[Slice]:
+    """The slices that have places in a table of (slice, row), with these rows alone."""
+    numbers = set(places["slice"].unique().to_pylist())
+    return [
+        replace(piece, condition=f"{ROW} IN (SELECT row FROM {table} WHERE slice = {piece.number})")
+        for piece in slices
+        if piece.number in numbers
+    ]
+
+
+def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> tuple[int, int]:
+    """Second pass over a part: its rows to keep, a file an event day, and its bad ones; returns how many of each."""
+    slices = [_without(connection, piece) for piece in scan.part.slices]
+    rows, kept = stream.query(slices), 0
+    for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
+        event_day = stream.day - timedelta(days=age)
+        query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {stream.bucket.holds}"
+        if len(scan.ages) > 1:
+            query += f" AND ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
+        target = folder / stream.name / layout.part_file(event_day, scan.part.number)
+        if len(scan.ages) == 1 and (ready := _published_as_it_is(stream, scan, slices)):
+            target.hardlink_to(ready)  # no rename: where another file turns out to be damaged, all is written anew
+            kept += scan.rows_in
+            continue
+        kept += duck.write(connection, target, query, scratch)
+    return kept, _quarantine_rows(connection, stream, scan, folder, scratch) if scan.bad.num_rows else 0
+
+
+def _published_as_it_is(stream: Stream, scan: _Scan, slices: list[Slice]) -> Path | None:
+    """The cleaned file that holds the part's rows and no others, if there is one."""
+    all_of_it = len(slices) == 1 and not slices[0].condition and scan.rows_in == slices[0].file.rows
+    return slices[0].file.cleaned if all_of_it and stream.bucket == WHOLE else None
+
+
+def _without(connection: duck.Connection, piece: Slice) -> Slice:
+    """The slice without the rows that are left out of it."""
+    rows = f"SELECT row FROM left_out WHERE slice = {piece.number}"
+    some = connection.execute(f"{rows} LIMIT 1").fetchall()
+    return replace(piece, condition=f"{ROW} NOT IN ({rows})") if some else piece
+
+
+def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> int:
+    """Write a part's bad rows with file, row, reason and their beginning. `row` counts from 1 among the file's rows."""
+    bad = _only(scan.part.slices, scan.bad, "bad")
+    query = (
+        "SELECT _file AS file, (_row + 1)::BIGINT AS row, NULL::BIGINT AS line, _reason AS reason, "
+        f"left(_raw::VARCHAR, {RAW_CHARACTERS}) AS raw FROM ({stream.query(bad)})"
+    )
+    target = folder / layout.QUARANTINE / f"{stream.name}-{scan.part.number:04d}.parquet"
+    return duck.write(connection, target, query, scratch)
+
+
+def _quarantine_lines(stream: Stream, files: list[LandedFile], folder: Path) -> int:
+    """Write the stream's malformed lines, also where there are none; returns how many.
+
+    Their `row` counts blank lines and a CSV header for none, `line` for one each.
+    """
+    count = 0
+    target = folder / layout.QUARANTINE / f"{stream.name}-lines.parquet"
+    with pq.ParquetWriter(target, QUARANTINE, compression="zstd") as writer:
+        for file in files:
+            for batch in file.malformed.batches():
+                name = pa.repeat(file.name, len(batch))
+                writer.write_batch(pa.RecordBatch.from_arrays([name, *batch.columns], schema=QUARANTINE))
+                count += len(batch)
+    return count

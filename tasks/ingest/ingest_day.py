@@ -1,0 +1,283 @@
+"""Stage 1, ingest: landing files of a day → clean impressions and outcomes, and a profile of the day.
+
+Every row that came in is kept, a duplicate, or quarantined with a reason; the three add up, or nothing is published.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.data.schema import Counts, impression_columns, landed_columns, outcome_columns
+from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.ingest.deduplicate import Stream, sift
+from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
+from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
+from ctr_retrain.tasks.landing.landing_zone import LandingZone
+from ctr_retrain.tasks.landing.read_landing import fingerprint
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
+from ctr_retrain.tasks.store.protocol import Store, digest_of
+from ctr_retrain.tasks.store.shards import PIECES, WHOLE, Bucket, open_existing, piece_of
+
+LAYOUT = 2  # of a day's object; another number makes all of them anew
+ATTEMPTS = 5  # to publish a day while others publish it
+
+
+@dataclass(frozen=True)
+class IngestedDay:
+    """A published landing day: where it is and what came in."""
+
+    day: date
+    path: str
+    impressions: Counts
+    outcomes: Counts
+    unreadable: dict[str, str]  # file name → what is wrong with it
+    unknown_columns: tuple[str, ...]  # that landed and that the recipe doesn't name; outcomes' as outcomes.NAME
+
+    @property
+    def identity(self) -> str:
+        """Digest of the landed files and of how they were read."""
+        return self.path.rsplit("/", maxsplit=1)[-1]
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """The files of a landing day, and what makes two landings equal."""
+
+    day: date
+    impressions: list[Path]
+    outcomes: list[Path]
+    fingerprint: dict[str, list[tuple[str, str]]]
+
+
+@task(cache_policy=NO_CACHE)
+def ingest_day(
+    store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None = None
+) -> IngestedDay:
+    """Publish what landed on `day`; landing files that were ingested before are recognised and left alone.
+
+    The pieces of a day that the recipe cuts are made side by side where `fan_out` says so, else one by one. Where
+    another run published the day meanwhile, the landing files are looked at again. Raises DataRejectedError where
+    nothing landed, no row came in or none could be used, BusyError where others were faster each time.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(BusyError):
+            return _ingest_once(store, landing, recipe, day, now, fan_out)
+    return _ingest_once(store, landing, recipe, day, now, fan_out)
+
+
+def _ingest_once(
+    store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None
+) -> IngestedDay:
+    """Look at the ref, then at the landing files, then swap that very ref: nobody who saw more files is overruled."""
+    ref = store.read_ref(layout.day_ref(day))
+    landed = _look(landing, recipe, day)
+    identity = digest_of([landed.fingerprint, _definition(recipe)])
+    path = layout.day_object(day, identity)
+    if store.manifest(path) is None:
+        meta = {"day": day, "landed": landed.fingerprint, "recipe_digest": recipe.digest}
+        meta |= {"definition": _definition(recipe)}
+        if recipe.landing.buckets == 1:
+            with store.writing(path, meta) as folder:
+                _fill(folder, recipe, landed, WHOLE)
+        else:
+            _fill_by_pieces(store, landing, recipe, landed, path, meta, fan_out)
+    if ref is None or ref.value["current"] != identity:
+        history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
+        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
+        if not store.stays(path):  # found above, and nothing named it until now
+            msg = f"{path} under {store.root}: expected the object, received none: `gc` just removed it. Run again."
+            raise BusyError(msg)
+    return load_ingested_day(store, day)
+
+
+def _look(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
+    """What lies in the landing zone; raises DataRejectedError where no impressions do."""
+    impressions = landing.files(IMPRESSIONS, day)
+    outcomes = [] if recipe.inline_label else landing.files(OUTCOMES, day)
+    if not impressions:
+        msg = (
+            f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received none. "
+            "Check the export job, then run again."
+        )
+        raise DataRejectedError(msg)
+    found = {IMPRESSIONS: fingerprint(impressions), OUTCOMES: fingerprint(outcomes)}
+    return _Landed(day, impressions, outcomes, found)
+
+
+def load_ingested_day(store: Store, day: date) -> IngestedDay:
+    """The landing day that the ref names; raises DataRejectedError where the day was not ingested."""
+    path = current_day_object(store, day)
+    file = store.file(path, SUMMARY_FILE) if path else None
+    if path is None or file is None:
+        msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
+        raise DataRejectedError(msg)
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    impressions, outcomes = Counts(**summary["impressions"]), Counts(**summary["outcomes"])
+    return IngestedDay(day, path, impressions, outcomes, summary["unreadable"], tuple(summary["unknown_columns"]))
+
+
+def current_day_object(store: Store, day: date) -> str | None:
+    """The path of a landing day's current object, None where the day was not ingested."""
+    ref = store.read_ref(layout.day_ref(day))
+    return layout.day_object(day, ref.value["current"]) if ref else None
+
+
+def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
+    """Whether the day was ingested, and as this recipe reads it: the same columns, times and labels."""
+    path = current_day_object(store, day)
+    manifest = store.manifest(path) if path else None
+    return manifest is not None and manifest["definition"] == _definition(recipe)
+
+
+def _definition(recipe: Recipe) -> str:
+    """Digest of all that a day's object depends on beside the landed files."""
+    labels = {name: [c.positive_kind, c.windows_hours] for name, c in recipe.channels.items()}
+    profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
+    columns = [repr(column) for column in impression_columns(recipe)]
+    return digest_of([LAYOUT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
+
+
+def _fill_by_pieces(
+    store: Store,
+    landing: LandingZone,
+    recipe: Recipe,
+    landed: _Landed,
+    path: str,
+    meta: dict[str, Any],
+    fan_out: FanOut | None,
+) -> None:
+    """Publish the day's pieces, then the day: what was counted of them, added up, and where they are.
+
+    Raises DataRejectedError where no piece has a usable row, StorageError where rows don't add up.
+    """
+    work = partial(_make_piece, store, landing, recipe, landed.day, landed.fingerprint, path)
+    numbers = range(recipe.landing.buckets)
+    if fan_out is None:
+        pieces = [work(number) for number in numbers]
+    else:
+        pieces = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
+    folders = [open_existing(store, piece) for piece in pieces]
+    with store.writing(path, {**meta, PIECES: pieces}) as folder:
+        summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]
+        summary = summaries[0]
+        for name in (IMPRESSIONS, OUTCOMES):
+            summary[name] = asdict(sum((Counts(**piece[name]) for piece in summaries), Counts(0, 0, 0, 0)))
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        with duck.connect(scratch) as connection:
+            counts = Counts(**summary[IMPRESSIONS])
+            if counts.received != summary["rows_in_files"]:
+                msg = f"{landed.day}: expected {summary['rows_in_files']} impressions in pieces, received {counts}"
+                raise StorageError(msg)
+            if not counts.kept:
+                raise _nothing_usable(connection, folders, landed.day, counts)
+            add_profiles_up(connection, folders, folder, recipe)
+        shutil.rmtree(scratch)
+        (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def _make_piece(
+    store: Store,
+    landing: LandingZone,
+    recipe: Recipe,
+    day: date,
+    fingerprint: dict[str, list[tuple[str, str]]],
+    path: str,
+    number: int,
+) -> str:
+    """Publish one piece of a day, from the very files that the day began with; returns its path.
+
+    Raises BusyError where others lie in the landing zone by now.
+    """
+    bucket = Bucket(number, recipe.landing.buckets)
+    piece = piece_of(path, bucket)
+    if store.manifest(piece) is None:
+        landed = _look(landing, recipe, day)
+        if landed.fingerprint != fingerprint:
+            msg = f"ingest of {day}: expected the files that it began with, received others meanwhile. Run again."
+            raise BusyError(msg)
+        with store.writing(piece, {"day": day, "piece_of": path}) as folder:
+            _fill(folder, recipe, landed, bucket)
+    return piece
+
+
+def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None:
+    """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
+    day, scratch = landed.day, folder / "scratch"
+    for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
+        path.mkdir()
+    columns = impression_columns(recipe)
+    incoming = Stream(
+        IMPRESSIONS,
+        day,
+        landed.impressions,
+        landed_columns(recipe),
+        lambda slices: clean_impressions(slices, recipe, columns, day),
+        key="event_id",
+        by_event_day=True,
+        max_file_bytes=recipe.landing.max_file_bytes,
+        bucket=bucket,
+    )
+    outcoming = Stream(
+        OUTCOMES,
+        day,
+        landed.outcomes,
+        outcome_columns(recipe),
+        lambda slices: clean_outcomes(slices, recipe, day),
+        key="event_id, kind",
+        by_event_day=False,
+        max_file_bytes=recipe.landing.max_file_bytes,
+        bucket=bucket,
+    )
+    with duck.connect(scratch, threads=1) as connection:
+        impressions = sift(connection, incoming, folder, scratch)
+        if not impressions.counts.kept and bucket == WHOLE:
+            raise _nothing_usable(connection, [folder], day, impressions.counts)
+        outcomes = sift(connection, outcoming, folder, scratch)
+        write_profile(connection, folder, recipe, day)
+    shutil.rmtree(scratch)
+    unknown = impressions.columns - {column.source for column in landed_columns(recipe)}
+    unknown |= {
+        f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in outcome_columns(recipe)}
+    }
+    summary = {
+        "impressions": asdict(impressions.counts),
+        "outcomes": asdict(outcomes.counts),
+        "unreadable": impressions.unreadable | outcomes.unreadable,
+        "unknown_columns": sorted(unknown),
+        "rows_in_files": impressions.rows_in_files,
+    }
+    (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def _nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:
+    """The error of a day that is empty or holds no usable row, with the commonest reason and an example."""
+    if not counts.received:
+        return DataRejectedError(
+            f"impressions of {day} are empty: expected rows, received files without any. Check the export job."
+        )
+    quarantine = duck.parquet(*(folder / QUARANTINE / "*.parquet" for folder in folders))
+    row = connection.execute(
+        f"SELECT reason, count(*), any_value(file), any_value(raw) FROM {quarantine} "
+        "GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 1"
+    ).fetchone()
+    reason, rows, file, raw = row or ("", 0, "", "")
+    return DataRejectedError(
+        f"impressions of {day}: expected usable rows, received none of {counts.received}; most often {reason} "
+        f"({rows} rows, such as {str(raw)[:200]} in {file}). Mend the export or [landing] in the recipe.",
+        reason=reason,
+    )

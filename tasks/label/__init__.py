@@ -1,0 +1,1 @@
+"""Label: impressions of an event day joined to the outcomes that had landed by a day."""

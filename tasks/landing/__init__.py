@@ -1,0 +1,1 @@
+"""The landing zone: read, parse and split what others wrote."""

@@ -1,0 +1,245 @@
+"""Landed columns → our columns and types, and the reason for which a row can't be used: SQL for the ingest stage."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.data.schema import Column, outcome_columns
+from ctr_retrain.models.recipe.landing_section import EPOCH_MICROSECONDS, UNIX_EPOCH
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.read_landing import LandedFile
+from ctr_retrain.tasks.landing.text_to_parquet import ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctr_retrain.models.recipe.landing_section import Landing
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.landing.file_parts import Slice
+
+TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
+FLOATS = ("FLOAT", "DOUBLE")
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
+ORIGIN = ("_slice", "_file", "_row", "_raw")  # of a row: number of its slice, file's name, number in the file, content
+
+
+def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
+    """The query that maps each slice to our columns and gives each row its reason, or none, and its origin."""
+    landing = recipe.landing
+    selects = []
+    for piece in slices:
+        if piece.file.cleaned:
+            selects.append(_select_cleaned(piece, ["event_id", "channel"], columns))
+            continue
+        identity = event_id(landing, piece.file.columns, day, piece.file.name, ROW)
+        channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
+        selects.append(_select_from(piece, [f"{identity} AS event_id", *channel], columns, landing))
+    known = ", ".join(duck.text(name) for name in recipe.channels)
+    rules = [
+        ("event_id_missing", "event_id IS NULL OR event_id = ''"),
+        *_time_rules(day),
+        ("ts_too_old", f"ts < TIMESTAMP '{day - timedelta(days=landing.late_days)}'"),
+        ("channel_missing", "channel IS NULL OR channel = ''"),
+        ("channel_unknown", f"channel NOT IN ({known})"),
+    ]
+    for column in columns:
+        if column.required and column.name not in ("ts", "channel"):
+            rules.append((f"{column.name}_missing", duck.name("_missing_" + column.name)))
+        if column.kind in ("number", "label"):
+            rules.append((f"{column.name}_wrong_type", duck.name("_wrong_" + column.name)))
+        if column.name == "confidence":
+            rules.append(("confidence_out_of_range", "confidence <= 0 OR confidence > 1"))
+    return _with_reason(selects, rules, columns)
+
+
+def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
+    """The same for outcomes."""
+    columns = outcome_columns(recipe)
+    selects = [
+        _select_cleaned(piece, [], columns) if piece.file.cleaned else _select_from(piece, [], columns, recipe.landing)
+        for piece in slices
+    ]
+    rules = [
+        ("event_id_missing", "event_id IS NULL OR event_id = ''"),
+        *_time_rules(day),
+        ("kind_missing", "kind IS NULL OR kind = ''"),
+    ]
+    return _with_reason(selects, rules, columns)
+
+
+def _time_rules(day: date) -> list[tuple[str, str]]:
+    return [
+        ("ts_missing", "_missing_ts"),
+        ("ts_unreadable", "ts IS NULL"),
+        ("ts_in_future", f"ts >= TIMESTAMP '{day + timedelta(days=1)}'"),
+    ]
+
+
+def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
+    """Our columns of a slice, of each whether it is missing or of the wrong type, and the rows' origin."""
+    file = piece.file
+    for column in columns:
+        missing = _is_missing(file, column)
+        expressions += [
+            f"{typed(file, column, landing)} AS {duck.name(column.name)}",
+            f"{missing} AS {duck.name('_missing_' + column.name)}",
+            f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
+        ]
+    packed = ", ".join(f"{duck.name(name)} := {as_shown(name, type_)}" for name, type_ in file.columns.items())
+    return _select(piece, expressions, f"to_json(struct_pack({packed}))")
+
+
+def _select_cleaned(piece: Slice, names: list[str], columns: Iterable[Column]) -> str:
+    """The same of a file that holds our columns, each row of it usable."""
+    expressions = [duck.name(name) for name in names if name not in {column.name for column in columns}]
+    for column in columns:
+        answers = (duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong"))
+        expressions += [duck.name(column.name), *(f"false AS {answer}" for answer in answers)]
+    return _select(piece, expressions, "NULL::JSON")
+
+
+def _select(piece: Slice, expressions: list[str], raw: str) -> str:
+    """Of a slice these columns and the rows' origin."""
+    origin = [
+        f"{piece.number} AS _slice",
+        f"{duck.text(piece.file.name)} AS _file",
+        f"{ROW} AS _row",
+        f"{raw} AS _raw",
+    ]
+    return f"SELECT {', '.join([*expressions, *origin])} FROM {piece.table}"
+
+
+def _with_reason(selects: list[str], rules: list[tuple[str, str]], columns: Iterable[Column]) -> str:
+    cases = " ".join(f"WHEN {condition} THEN {duck.text(reason)}" for reason, condition in rules)
+    answers = ", ".join(duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong") for column in columns)
+    union = " UNION ALL ".join(selects) or _no_row(columns)
+    return f"SELECT * EXCLUDE ({answers}), CASE {cases} END AS _reason FROM ({union})"
+
+
+def _no_row(columns: Iterable[Column]) -> str:
+    """What selects from no slice at all come to."""
+    nulls = {column.name: TYPES[column.kind] for column in columns}
+    if "kind" not in nulls:  # an impression, of which these two may be made up
+        nulls |= {"event_id": "VARCHAR", "channel": "VARCHAR"}
+    nulls |= {f"_{answer}_{column.name}": "BOOLEAN" for answer in ("missing", "wrong") for column in columns}
+    nulls |= {"_slice": "INTEGER", "_file": "VARCHAR", "_row": "BIGINT", "_raw": "VARCHAR"}
+    return f"SELECT {', '.join(f'NULL::{type_} AS {duck.name(name)}' for name, type_ in nulls.items())} LIMIT 0"
+
+
+def _source(file: LandedFile, source: str) -> str:
+    """The landed column, or null where this file has none."""
+    return duck.name(source) if source in file.columns else "NULL"
+
+
+def _is_missing(file: LandedFile, column: Column) -> str:
+    """Whether nothing stands in the landed column; NaN is how some write that of a number."""
+    source, physical = _source(file, column.source), file.columns.get(column.source, "")
+    missing = [] if column.source in file.footer.never_null else [f"{source} IS NULL"]
+    if physical in FLOATS:
+        missing.append(f"isnan({source})")
+    if physical == "VARCHAR" and column.source not in file.footer.never_blank:
+        missing.append(f"trim({source}) = ''")
+    if physical == "VARCHAR" and column.kind in ("number", "label"):
+        missing.append(f"lower(trim({source})) = 'nan'")
+    return f"({' OR '.join(missing) or 'false'})"
+
+
+def _is_wrong(file: LandedFile, column: Column, landing: Landing, missing: str) -> str:
+    """Whether what stands in the landed column is no value of the column's kind."""
+    if column.kind not in ("number", "label") or (
+        column.kind == "number" and file.columns.get(column.source) in INTEGERS
+    ):
+        return "false"
+    return f"({typed(file, column, landing)} IS NULL AND NOT {missing})"
+
+
+def typed(file: LandedFile, column: Column, landing: Landing) -> str:
+    """The landed column as our type; what can't be read is null, and the reason follows from that."""
+    source = _source(file, column.source)
+    if source == "NULL":
+        return f"NULL::{TYPES[column.kind]}"
+    physical = file.columns[column.source]
+    if column.kind == "text":
+        return _typed_text(file, column, physical)
+    if column.kind == "label":
+        return f"CASE WHEN try_cast({source} AS DOUBLE) IN (0, 1) THEN try_cast({source} AS DOUBLE)::TINYINT END"
+    if column.kind == "number":
+        if physical in INTEGERS:
+            return f"{source}::DOUBLE"
+        number = f"try_cast({source} AS DOUBLE)"
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
+    return as_time(source, physical, landing)
+
+
+def _typed_text(file: LandedFile, column: Column, physical: str) -> str:
+    """The landed column as text, empty ones as null; where it holds several values, joined."""
+    if column.delimiter:
+        return f"nullif({as_joined(column.source, physical, column.delimiter)}, '')"
+    if physical == "VARCHAR" and column.source in file.footer.never_blank:
+        return duck.name(column.source)
+    return f"nullif({as_text(column.source, physical)}, '')"
+
+
+def as_time(source: str, physical: str, landing: Landing) -> str:
+    """A column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe.
+
+    Null where it can't be read; a number below 0, which lies before the origin, is no time either.
+    """
+    if physical in ZONED:
+        return f"({source}::TIMESTAMPTZ AT TIME ZONE 'UTC')"
+    if physical.startswith(("TIMESTAMP", "DATE")):
+        return f"try_cast({source} AS TIMESTAMP)"
+    if landing.time == "iso":
+        return f"(try_cast({source}::VARCHAR AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
+    unit = EPOCH_MICROSECONDS.get(landing.time)
+    if unit is None:
+        return f"try_strptime({source}::VARCHAR, {duck.text(landing.time)})::TIMESTAMP"
+    number = f"try_cast({source} AS DOUBLE)"
+    origin = (landing.origin - UNIX_EPOCH) // timedelta(microseconds=1)
+    micros = f"try_cast(round({number} * {unit}) + {origin} AS BIGINT)"
+    return f"(CASE WHEN {number} >= 0 THEN make_timestamp({micros}) END)"
+
+
+def event_id(landing: Landing, columns: Mapping[str, str], day: date, name: str, row: str) -> str:
+    """The SQL of it: from the file's columns, or from the landing day, the landed file's name and the row's number.
+
+    columns: name → DuckDB type. `row` is the SQL of that number, from 0. Null where a column that makes the id is
+    missing, null or NaN.
+    """
+    if landing.event_id_from == "file_row":
+        return f"{duck.text(f'{day}/{name}:')} || {row}"
+    parts = [as_text(part, columns[part]) if part in columns else "NULL" for part in landing.event_id_columns]
+    return " || '-' || ".join(parts)
+
+
+def as_text(name: str, physical: str) -> str:
+    """The column as texts. NaN, which is how some write that a number is missing, is null."""
+    column = duck.name(name)
+    if physical in FLOATS:
+        return f"(CASE WHEN NOT isnan({column}) THEN {column} END)::VARCHAR"
+    return f"{as_shown(name, physical)}::VARCHAR"
+
+
+def as_joined(name: str, physical: str, delimiter: str) -> str:
+    """A column of several values a row as texts, with the delimiter between values: nulls among these are left out.
+
+    The values may stand in a list, in a text that is a JSON array, or with the delimiter between them already.
+    """
+    column, between = duck.name(name), duck.text(delimiter)
+    if physical.endswith("]"):
+        return f"array_to_string({column}::VARCHAR[], {between})"
+    text = as_text(name, physical)
+    array = f"try_cast(try_cast({text} AS JSON) AS VARCHAR[])"
+    return (
+        f"CASE WHEN ltrim({text}) LIKE '[%' THEN coalesce(array_to_string({array}, {between}), {text}) ELSE {text} END"
+    )
+
+
+def as_shown(name: str, physical: str) -> str:
+    """The column as it is, save for what DuckDB can't write as text and breaks on: the very first of its times."""
+    column = duck.name(name)
+    if physical not in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
+        return column
+    return f"(CASE WHEN {column} >= '-infinity'::{physical} THEN {column} END)"

@@ -1,0 +1,284 @@
+"""Read what landed: Parquet, JSON lines or CSV, compressed or not, as Parquet whose rows keep their number.
+
+A file that can't be read at all (no Parquet, too large) is one unreadable file beside the rows of the others; of one
+that is torn, the rows before the tear are kept, and it counts as unreadable all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.parquet_statistics import Footer, read_footer
+from ctr_retrain.tasks.landing.parse_lines import is_text, printable
+from ctr_retrain.tasks.landing.text_blocks import PACKINGS, look_over
+from ctr_retrain.tasks.landing.text_to_parquet import ROW, Malformed, stage_csv, stage_json_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ctr_retrain.models.data.schema import Column
+
+CSV_FORMATS = (".csv", ".tsv")
+JSON_FORMATS = (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A readable file as a table, with the lines that hold no row.
+
+    table: of a query; each row has its number in the column ROW. cleaned: a Parquet file of the rows in our columns,
+    where each of them is usable; `table` then has these columns, and `names` are still those that landed.
+    """
+
+    name: str  # file name below the day's landing folder
+    table: str
+    columns: dict[str, str]  # name → DuckDB type
+    rows: int
+    names: frozenset[str]
+    malformed: Malformed = field(default_factory=Malformed)
+    damage: str = ""  # what tore the file
+    footer: Footer = field(default_factory=Footer)
+    cleaned: Path | None = None
+
+    @property
+    def positions(self) -> int:
+        """One more than the greatest number of a row."""
+        return self.rows + len(self.malformed)
+
+
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file of which nothing was kept, and why."""
+
+    name: str
+    reason: str
+
+
+def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
+    """Name and SHA-256 of each file: what makes two landings equal."""
+    found = []
+    for path in paths:
+        if path.is_symlink() and _link_problem(path):
+            found.append((path.name, _link_problem(path)))
+            continue
+        try:
+            with path.open("rb") as file:
+                found.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
+        except OSError as error:
+            msg = f"landed file {path}: expected to read it, received: {error.strerror}. Mend its disk or its mode."
+            raise StorageError(msg) from error
+    return found
+
+
+CleanFile = Callable[[LandedFile], str]
+"""The query that makes our columns of a file, and fails at the first row that can't be used."""
+
+
+def read_file(
+    connection: duck.Connection,
+    path: Path,
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    clean: CleanFile | None = None,
+) -> LandedFile | UnreadableFile:
+    """One landed file, a text staged below `staging`; `wanted` names the columns to look for in JSON lines.
+
+    max_bytes: of the file, unpacked. clean: with it JSON's numbers are read as such, without it as they are written,
+    and a text file whose rows are all usable is cleaned at once. Raises StorageError where the file is whole and
+    staging it failed: a full disk must not look like a bad file.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return _read_parquet(connection, path, staging)
+        if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
+            return _read_text(connection, path, wanted, staging, max_bytes, clean)
+    except (duckdb.Error, UnicodeError) as error:
+        return UnreadableFile(path.name, _first_line(error))
+    return UnreadableFile(path.name, "expected .parquet, .jsonl or .csv, with .gz, .zst or nothing behind it")
+
+
+def read_day(
+    connection: duck.Connection,
+    paths: list[Path],
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    clean: CleanFile,
+) -> tuple[list[LandedFile], list[UnreadableFile]]:
+    """All files of one stream and day, a core each; a file without a required column is unreadable.
+
+    Raises DataRejectedError where files landed and none of them could be read.
+    """
+    read = partial(_read_complete, wanted=wanted, staging=staging, max_bytes=max_bytes, clean=clean)
+    landed = duck.in_parallel(connection, read, paths)
+    files = [file for file in landed if isinstance(file, LandedFile)]
+    unreadable = [file for file in landed if isinstance(file, UnreadableFile)]
+    if unreadable and not files:
+        first = unreadable[0]
+        msg = (
+            f"{paths[0].parent}: expected at least one readable file, received {len(unreadable)} unreadable; "
+            f"{first.name}: {first.reason}. Mend the export, or map your column names under [landing.columns]."
+        )
+        raise DataRejectedError(msg, unreadable={file.name: file.reason for file in unreadable})
+    return files, unreadable
+
+
+def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str], scratch: Path) -> dict[str, str]:
+    """Landed Parquet files whose footer can be read and whose rows can't, with what is wrong, and in which column.
+
+    A text was staged by ourselves: where that can't be read, it isn't the landed file that is damaged. cleaned: what is
+    made of a file's rows. Reads everything, each file on a connection of its own, since some errors
+    leave a connection useless.
+    """
+    damaged = {}
+    for file in files:
+        if not file.name.endswith(".parquet"):
+            continue
+        for query, where in (
+            *((f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns),
+            (cleaned(file), ""),
+        ):
+            with duck.connect(scratch, threads=1) as connection:
+                try:
+                    connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
+                except duckdb.OutOfMemoryException:
+                    raise
+                except duckdb.Error as error:
+                    damaged[file.name] = f"{where}{_first_line(error)}"
+                    break
+    return damaged
+
+
+def _read_complete(
+    connection: duck.Connection,
+    path: Path,
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    clean: CleanFile,
+) -> LandedFile | UnreadableFile:
+    if problem := _name_problem(path) or _link_problem(path):
+        return UnreadableFile(printable(path.name), problem)
+    landed = read_file(connection, path, wanted, staging, max_bytes, clean)
+    if isinstance(landed, UnreadableFile) or landed.cleaned:
+        return landed
+    missing = [column.source for column in wanted if column.required and column.source not in landed.columns]
+    if missing:
+        reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
+        return UnreadableFile(path.name, landed.damage or reason)
+    return landed
+
+
+def _name_problem(path: Path) -> str:
+    """Why a landed file can't be told from others by its name: its bytes are no text. Else nothing."""
+    return "" if is_text(path.name) else "expected a name in UTF-8, received other bytes"
+
+
+def _link_problem(path: Path) -> str:
+    """Why a landed symbolic link is not read: it leads out of the landing zone, or to no file. Else nothing."""
+    if not path.is_symlink():
+        return ""
+    zone = path.absolute().parents[2]  # below which streams have days, and days have files
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # to nothing, or to itself
+        return "expected a file, received a symbolic link to none"
+    if not target.is_relative_to(zone.resolve()):
+        return "expected a file of the landing zone, received a symbolic link that leads out of it"
+    return "" if target.is_file() else "expected a file, received a symbolic link to none"
+
+
+def _read_parquet(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
+    table = _parquet_table(_named_plainly(path, staging))
+    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
+    columns = {row[0]: row[1] for row in described}
+    rows = duck.scalar(connection, f"SELECT count(*) FROM {table}")
+    return LandedFile(path.name, table, columns, rows, frozenset(columns), footer=read_footer(path))
+
+
+def _named_plainly(path: Path, staging: Path) -> Path:
+    """The file, or a link to it below `staging` where DuckDB might mean more files, or none, by its name."""
+    if not duck.needs_pattern(path):
+        return path
+    packing = path.suffix if path.suffix in PACKINGS else ""
+    link = staging / f"{_digest(path)}-link{_format_of(path)}{packing}"
+    if not link.is_symlink():
+        link.symlink_to(path.absolute())
+    return link
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:16]
+
+
+def _read_text(
+    connection: duck.Connection,
+    path: Path,
+    wanted: tuple[Column, ...],
+    staging: Path,
+    max_bytes: int,
+    clean: CleanFile | None,
+) -> LandedFile | UnreadableFile:
+    """Look the file over, then stage it; a torn one line by line up to the tear."""
+    json_lines = _format_of(path) in JSON_FORMATS
+    target, source = staging / f"{_digest(path)}.parquet", _named_plainly(path, staging)
+    unpacked = target.with_suffix(".txt")
+
+    def clean_table(table: str, columns: dict[str, str]) -> str:
+        assert clean is not None
+        return clean(LandedFile(path.name, table, columns, 0, frozenset(columns)))
+
+    try:
+        look = look_over(source, max_bytes, unpacked, json_keys=json_lines)
+        if look.too_large:
+            reason = f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
+            return UnreadableFile(path.name, reason)
+        if json_lines:
+            types = {c.source: "DOUBLE" if clean and c.kind == "number" else "VARCHAR" for c in wanted}
+            staged = stage_json_lines(connection, source, look, types, target, clean_table if clean else None)
+        else:
+            staged = stage_csv(connection, source, look, target, clean_table if clean else None)
+    except (duckdb.IOException, OSError) as error:
+        msg = (
+            f"staging {path}: expected a disk with room, received: {_first_line(error)}. "
+            "Nothing was published; free space or mend the disk and run again."
+        )
+        raise StorageError(msg) from error
+    finally:
+        unpacked.unlink(missing_ok=True)
+    return LandedFile(
+        path.name,
+        _parquet_table(staged.parquet, numbered=staged.numbered),
+        staged.columns,
+        staged.rows,
+        staged.names,
+        staged.malformed,
+        look.damage or "",
+        Footer() if staged.cleaned else read_footer(staged.parquet),
+        staged.parquet if staged.cleaned else None,
+    )
+
+
+def _parquet_table(path: Path, *, numbered: bool = False) -> str:
+    """The rows as a table of a query, numbered in the column ROW; `numbered`: the file holds that column itself."""
+    numbering = "" if numbered else ", file_row_number=true"
+    return f"read_parquet({duck.path(path)}{numbering}, hive_partitioning=false)"
+
+
+def _format_of(path: Path) -> str:
+    """What a file's name says of its content, packed or not."""
+    return Path(path.stem).suffix if path.suffix in PACKINGS else path.suffix
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", maxsplit=1)[0]

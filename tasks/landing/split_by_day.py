@@ -1,0 +1,225 @@
+"""Split one file that holds many days into landing folders, each row below the day of its own time.
+
+Outcomes that stand in the impression's own row become rows of the outcome stream, each below the landing day of its
+own time: what happens days later lands days later, as it would have from a log of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ctr_retrain.models.data.schema import landed_columns, outcome_columns
+from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.column_rules import as_time, event_id
+from ctr_retrain.tasks.landing.landing_zone import LandingZone
+from ctr_retrain.tasks.landing.read_landing import LandedFile, UnreadableFile, read_file
+from ctr_retrain.tasks.landing.text_to_parquet import ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctr_retrain.models.recipe.landing_section import InlineOutcome
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+DAMAGE = (duckdb.DataError, duckdb.InternalError)
+ENDINGS = (".parquet", ".malformed.jsonl")  # of what a file becomes, behind its own name
+
+
+@dataclass(frozen=True)
+class LandedDays:
+    """What one file became: impressions and outcomes by landing day, and lines that held no row.
+
+    These lines are landed too, to be quarantined by ingest.
+    """
+
+    rows: dict[str, int]
+    malformed: int
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+
+def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
+    """Write LANDING/impressions/dt=L/NAME.parquet for each day of the file, columns as they are, in the file's order.
+
+    Rows without a readable time, and lines that hold no row, land on the first day, where ingest quarantines them.
+    Inline outcomes go to LANDING/outcomes/dt=L/NAME.parquet; see `_outcomes_of`. Landing a file of the same name
+    again replaces all that it had landed. Raises DataRejectedError where the file or a column that landing needs
+    can't be read, StorageError where the landing zone can't be written.
+    """
+    try:
+        zone = _Zone(landing, source.name.removesuffix(".parquet"), with_outcomes=bool(recipe.landing.outcomes))
+        with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
+            file = _read(connection, source, recipe, Path(scratch))
+            days = _days(connection, file, source, recipe)
+            for day in days:
+                with zone.writing("impressions", day.day) as aside:
+                    connection.execute(duck.copy_to(aside, _rows_of(file, day, recipe)))
+            outcomes = _land_outcomes(connection, file, days, recipe, zone, Path(scratch))
+            if file.malformed:
+                text = "".join(f"{' '.join(row.raw.splitlines())}\n" for row in file.malformed)
+                with zone.writing("impressions", days[0].day, ".malformed.jsonl") as aside:
+                    aside.write_text(text, encoding="utf-8")
+        zone.remove_stale()
+    except DAMAGE as error:
+        msg = f"land {source}: expected a file whose rows can all be read, received: {str(error).splitlines()[0]}"
+        raise DataRejectedError(msg) from error
+    except OSError as error:
+        msg = f"land {source}: expected a writable {landing} with room, received: {error}. Mend the disk, land again."
+        raise StorageError(msg) from error
+    return LandedDays({str(day.day): day.rows for day in days}, len(file.malformed), outcomes)
+
+
+class _Zone:
+    """The landing zone as one file fills it: what it writes, and what is left of an earlier landing of that file."""
+
+    def __init__(self, landing: LandingZone, name: str, *, with_outcomes: bool) -> None:
+        self._landing, self._name = landing, name
+        streams = ("impressions", "outcomes") if with_outcomes else ("impressions",)
+        names = {f"{name}{end}" for end in ENDINGS}
+        self._stale = {(stream, *found) for stream in streams for found in landing.find(stream, names)}
+
+    @contextlib.contextmanager
+    def writing(self, stream: str, day: date, ending: str = ".parquet") -> Iterator[Path]:
+        """A path aside to write a landed file to; it is landed on leaving without an error."""
+        with self._landing.writing(stream, str(day), self.file_name(ending)) as aside:
+            yield aside
+        self._stale.discard((stream, str(day), self.file_name(ending)))
+
+    def file_name(self, ending: str = ".parquet") -> str:
+        """The name below each landing day."""
+        return f"{self._name}{ending}"
+
+    def remove_stale(self) -> None:
+        """Remove what this landing did not write anew."""
+        for stream, day, name in self._stale:
+            self._landing.remove(stream, day, name)
+
+
+@dataclass(frozen=True)
+class _Day:
+    """A landing day: how many rows of the file it takes, and between which numbers they lie; others lie there too."""
+
+    day: date
+    rows: int
+    first_row: int
+    last_row: int
+    takes_unreadable: bool = False  # rows without a readable time
+
+
+def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Path) -> LandedFile:
+    """The file; raises DataRejectedError where it can't be read or lacks what places its rows and outcomes."""
+    file = read_file(connection, source, landed_columns(recipe), scratch, recipe.landing.max_file_bytes)
+    if reason := file.reason if isinstance(file, UnreadableFile) else file.damage:
+        msg = f"land {source}: expected a readable file, received: {reason}"
+        raise DataRejectedError(msg)
+    assert isinstance(file, LandedFile)
+    landing, found = recipe.landing, ", ".join(file.columns)
+    if landing.columns.ts not in file.columns:
+        msg = f"land {source}: expected the time column {landing.columns.ts!r}, received {found}. Map it in the recipe."
+        raise DataRejectedError(msg)
+    if not landing.outcomes:
+        return file
+    ids = landing.event_id_columns if landing.event_id_from == "columns" else ()
+    if missing := [column for column in (*ids, *landing.inline_outcome_columns) if column not in file.columns]:
+        msg = (
+            f"land {source}: expected {', '.join(missing)} to make outcomes of, received {found}. "
+            "Mend event_id_columns or [[landing.outcomes]] in the recipe."
+        )
+        raise DataRejectedError(msg)
+    times = {name: file.columns[name] for name in (outcome.ts or landing.columns.ts for outcome in landing.outcomes)}
+    typed = {name for name, kind in times.items() if kind.startswith(("TIMESTAMP", "DATE"))}
+    if typed and typed != times.keys() and landing.time != "iso":
+        msg = f"land {source}: expected the times of outcomes typed alike, as they share a column, received {times}."
+        raise DataRejectedError(msg)
+    return file
+
+
+def _days(connection: duck.Connection, file: LandedFile, source: Path, recipe: Recipe) -> list[_Day]:
+    """The file's days in order; rows without a readable time count on the first."""
+    day = _day_of(file, recipe.landing.columns.ts, recipe)
+    counted = connection.execute(
+        f"SELECT {day} AS day, count(*), min({ROW}), max({ROW}) FROM {file.table} GROUP BY ALL ORDER BY day"
+    ).fetchall()
+    days = [_Day(*found) for found in counted if found[0] is not None]
+    if not days:
+        msg = f"land {source}: expected times like landing.time = {recipe.landing.time!r}, received none that is."
+        raise DataRejectedError(msg)
+    for _, rows, first_row, last_row in (found for found in counted if found[0] is None):
+        early, late = min(days[0].first_row, first_row), max(days[0].last_row, last_row)
+        days[0] = _Day(days[0].day, days[0].rows + rows, early, late, takes_unreadable=True)
+    return days
+
+
+def _day_of(file: LandedFile, column: str, recipe: Recipe) -> str:
+    """The SQL of the day of a time column, null where the time can't be read or no calendar has its year."""
+    time = as_time(duck.name(column), file.columns[column], recipe.landing)
+    return f"(CASE WHEN isfinite({time}) AND year({time}) BETWEEN 1 AND 9999 THEN ({time})::DATE END)"
+
+
+def _rows_of(file: LandedFile, day: _Day, recipe: Recipe) -> str:
+    """The day's rows with the columns that the file really has, in its order.
+
+    Logs are written in order of time: between a day's first and last row lies little else, and the rest of the file
+    is left unread.
+    """
+    columns = ", ".join(duck.name(column) for column in file.columns)
+    return f"SELECT {columns} FROM {file.table} WHERE {_falls_on(file, day, recipe)} ORDER BY {ROW}"
+
+
+def _falls_on(file: LandedFile, day: _Day, recipe: Recipe) -> str:
+    found = _day_of(file, recipe.landing.columns.ts, recipe)
+    placed = f"coalesce({found}, DATE '{day.day}')" if day.takes_unreadable else found
+    return f"{ROW} BETWEEN {day.first_row} AND {day.last_row} AND {placed} = DATE '{day.day}'"
+
+
+def _land_outcomes(
+    connection: duck.Connection, file: LandedFile, days: list[_Day], recipe: Recipe, zone: _Zone, scratch: Path
+) -> dict[str, int]:
+    """Write the inline outcomes below their landing days, by way of a scratch file for each day of impressions."""
+    if not recipe.landing.outcomes:
+        return {}
+    folder = scratch / "outcomes"
+    folder.mkdir()
+    for day in days:
+        query = _outcomes_of(file, day, recipe, zone.file_name())
+        connection.execute(duck.copy_to(folder / f"{day.day}.parquet", query))
+    table = duck.parquet(folder / "*.parquet")
+    columns = ", ".join(f"{column.name} AS {duck.name(column.source)}" for column in outcome_columns(recipe))
+    counted = connection.execute(f"SELECT landing_day, count(*) FROM {table} GROUP BY ALL ORDER BY ALL").fetchall()
+    for landing_day, _ in counted:
+        query = f"SELECT {columns} FROM {table} WHERE landing_day = DATE '{landing_day}'"
+        with zone.writing("outcomes", landing_day) as aside:
+            connection.execute(duck.copy_to(aside, query))
+    return {str(landing_day): rows for landing_day, rows in counted}
+
+
+def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:
+    """The query of all outcomes on a day's impressions: event_id as ingest will make it, ts as written, kind, where to.
+
+    An outcome lands on the day of its own time. Where that can't be read or lies before the impression's day, it lands
+    with the impression and its time stays as it is, so that it is quarantined or counts for nothing, and is not lost.
+    A flag that says neither yes nor no makes an outcome without a kind, which ingest quarantines.
+    """
+    rows = f"SELECT *, row_number() OVER (ORDER BY {ROW}) - 1 AS landed_row"
+    rows += f" FROM {file.table} WHERE {_falls_on(file, day, recipe)}"
+    identity = event_id(recipe.landing, file.columns, day.day, name, "landed_row")
+
+    def select(outcome: InlineOutcome) -> str:
+        flag = f"lower(trim({duck.name(outcome.column)}::VARCHAR))"
+        number = f"try_cast({flag} AS DOUBLE)"
+        ts = outcome.ts or recipe.landing.columns.ts
+        return (
+            f"SELECT {identity} AS event_id, {duck.name(ts)} AS ts, "
+            f"CASE WHEN {flag} = 'true' OR {number} = 1 THEN {duck.text(outcome.kind)} END AS kind, "
+            f"greatest(DATE '{day.day}', {_day_of(file, ts, recipe)}) AS landing_day FROM rows "
+            f"WHERE {flag} NOT IN ('', 'false') AND coalesce({number}, 1) <> 0"
+        )
+
+    return f"WITH rows AS ({rows}) {' UNION ALL '.join(map(select, recipe.landing.outcomes))}"

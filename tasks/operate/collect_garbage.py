@@ -1,0 +1,126 @@
+"""Garbage collection: remove the objects that no ref and no kept run needs, after the recipe's retention.
+
+Refs stay, and with them the history of what was. What a live process on this machine uses stays by its lease; what a
+process on another machine has just written stays by its age.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ctr_retrain.models.data.days import plan_days
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import Champions, read_champions
+from ctr_retrain.tasks.store.shards import PIECES
+from ctr_retrain.tasks.train.encoding_key import ENCODING, encoding_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.store.protocol import Store
+
+
+def collect_garbage(
+    store: Store, recipe: Recipe, *, dry_run: bool = False, min_age: timedelta | None = None
+) -> dict[str, Any]:
+    """Remove what nobody needs, or only name it. min_age: instead of the recipe's. Raises StorageError."""
+    spared = timedelta(hours=recipe.retention.min_age_hours) if min_age is None else min_age
+    with store.collecting() as in_use:
+        ages = store.ages()  # before the refs are read: what is published and named meanwhile is not among these
+        young = {path for path, age in ages.items() if age < spared}
+        kept = _needed(store, recipe, ages, in_use | young)
+        removed = [path for path in ages if path not in kept]
+        if not dry_run:
+            removed = store.remove(removed, lambda: _needed(store, recipe, store.ages()))
+    return {"root": store.root, "dry_run": dry_run, "removed": removed, "kept": len(ages) - len(removed)}
+
+
+def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable[str] = ()) -> set[str]:
+    """What is spared, and all that a ref or a kept run leads to, whether it is there or not; with their pieces."""
+    paths = list(paths)
+    current_days = {f"{name}/{ref['current']}" for name, ref in _refs(store, "days")}
+    judged = {ref[key] for _, ref in _refs(store, "accepted") for key in ("day_object", "validation")}
+    versions = _kept_versions(read_champions(store), recipe.retention.champions)
+    runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
+    manifests = [manifest for path in runs if (manifest := store.manifest(path))]
+    comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
+    models = {layout.model_object(version) for version in versions}
+    models |= {layout.model_object(manifest["champion"]) for manifest in manifests if manifest["champion"]}
+    labels = {path for manifest in manifests for path in manifest["labels"]}
+    labels |= _labels_at_hand(store, recipe, paths, current_days)
+    rows = current_days | judged | labels | _inputs(store, labels)
+    rows |= {path for path in spared if path.startswith(("days/", "labels/"))}
+    encoded = _encoded_at_hand(store, recipe, paths, current_days)
+    return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_pieces(store, rows)}
+
+
+def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    for name in store.list_refs(folder):
+        ref = store.read_ref(name)
+        if ref:
+            yield name, ref.value
+
+
+def _kept_versions(champions: Champions, earlier: int) -> list[str]:
+    """The champion and those before it that a rollback can reach, newest first."""
+    served = dict.fromkeys(t.version for t in reversed(champions.tenures) if t.version not in champions.barred)
+    return list(served)[: earlier + 1]
+
+
+def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:
+    """A folder's runs or comparisons of the days up to `runs_days` before the newest, recorded or about to be."""
+    days = {path: _day(path.rsplit("/", maxsplit=1)[-1][:10]) for path in paths if path.startswith(f"{folder}/")}
+    recorded = [date.fromisoformat(name.rsplit("/", maxsplit=1)[-1]) for name in store.list_refs("runs")]
+    newest = max([*recorded, *(day for day in days.values() if day)], default=None)
+    if newest is None:
+        return set()
+    oldest = newest - timedelta(days=recipe.retention.runs_days)
+    return {path for path, day in days.items() if day is None or day >= oldest}
+
+
+def _labels_at_hand(store: Store, recipe: Recipe, paths: list[str], current_days: set[str]) -> set[str]:
+    """Labels that the next run would find: of the window's days, made of nothing but what the days' refs name."""
+    found = _within_window(store, recipe, "labels", paths)
+    return {path for path in found if _inputs(store, [path]) <= current_days}
+
+
+def _encoded_at_hand(store: Store, recipe: Recipe, paths: list[str], current_days: set[str]) -> set[str]:
+    """Encoded days that the next run would find; a kept run needs none, since its labels give them again."""
+    digest = encoding_digest(recipe)
+    return {
+        path
+        for path in _within_window(store, recipe, layout.ENCODED, paths)
+        if (manifest := store.manifest(path)) and manifest[ENCODING] == digest
+        if set(manifest["inputs"]) <= current_days
+    }
+
+
+def _within_window(store: Store, recipe: Recipe, folder: str, paths: list[str]) -> list[str]:
+    """Objects of a folder that belong to an event day which the next run may read."""
+    landed = store.list_refs("days")
+    if not landed:
+        return []
+    newest = date.fromisoformat(landed[-1].rsplit("/", maxsplit=1)[-1])
+    window = {str(day) for day in plan_days(newest, recipe).all_days}
+    return [path for path in paths if path.startswith(f"{folder}/") and path.split("/")[1] in window]
+
+
+def _inputs(store: Store, labels: Iterable[str]) -> set[str]:
+    """The landed days that went into labels."""
+    manifests = [manifest for path in labels if (manifest := store.manifest(path))]
+    return {path for manifest in manifests for path in manifest["inputs"]}
+
+
+def _pieces(store: Store, paths: Iterable[str]) -> set[str]:
+    """The pieces in which the rows of landed and labelled days lie."""
+    manifests = [manifest for path in paths if (manifest := store.manifest(path))]
+    return {piece for manifest in manifests for piece in manifest.get(PIECES, ())}
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

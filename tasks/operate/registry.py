@@ -1,0 +1,143 @@
+"""What was done under a root, for people and for the flows: runs by day, models, and whom the root serves."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.report.run_document import load_document
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import Champions, Tenure, read_champions
+from ctr_retrain.tasks.store.protocol import Store
+
+
+def claim_root(store: Store, recipe_name: str) -> None:
+    """Make sure that the root serves this recipe alone, and sweep what writers that died left aside.
+
+    Raises UsageError where it serves another.
+    """
+    ref = store.read_ref(layout.name_ref())
+    if ref is None:
+        store.swap_ref(layout.name_ref(), {"current": recipe_name}, None)
+    elif ref.value["current"] != recipe_name:
+        msg = (
+            f"root {store.root}: expected recipe name {ref.value['current']!r}, whose runs it holds, "
+            f"received {recipe_name!r}. Use another --root for another recipe."
+        )
+        raise UsageError(msg)
+    store.sweep()
+
+
+def record_run(store: Store, plan: RunPlan) -> None:
+    """Name the run as its day's newest."""
+    name = layout.run_ref(plan.day)
+    ref = store.read_ref(name)
+    history = ref.value["history"] if ref else []
+    if not history or history[-1] != plan.run_id:
+        store.swap_ref(name, {"current": plan.run_id, "history": [*history, plan.run_id]}, ref)
+
+
+def recorded_run(store: Store, day: date) -> str | None:
+    """The newest run that was made for a day, unless `gc` removed it."""
+    ref = store.read_ref(layout.run_ref(day))
+    run_id = str(ref.value["current"]) if ref else None
+    return run_id if run_id and store.manifest(layout.run_object(run_id)) else None
+
+
+def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
+    """The newest run that was made for a day, if nothing is left to do: a promoted one was put into service or refused.
+
+    In the shadow nothing goes into service, so a run is finished once it was made.
+    """
+    run_id = recorded_run(store, day)
+    if run_id is None or shadow:
+        return run_id
+    run = load_document(store, layout.run_object(run_id))
+    if run["verdict"]["decision"] != "promote":
+        return run_id
+    champions = read_champions(store)
+    candidate = Tenure(run_id, run["day"], run["data_through"], "promote", reason="", at="")
+    return run_id if champions.settles(candidate) or champions.refuses(candidate) else None
+
+
+def current_champion(store: Store) -> str | None:
+    """The version in service."""
+    current = read_champions(store).current
+    return current.version if current else None
+
+
+def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
+    """The document of a run by its id or its day; raises UsageError where there is none."""
+    try:
+        run_id = recorded_run(store, date.fromisoformat(run_or_day))
+    except ValueError:
+        run_id = run_or_day
+    if run_id is None or store.manifest(layout.run_object(run_id)) is None:
+        msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
+        raise UsageError(msg)
+    return load_document(store, layout.run_object(run_id))
+
+
+def list_models(store: Store) -> list[dict[str, Any]]:
+    """Every run's challenger, newest first: its verdict, and where it stands with the champion."""
+    champions = read_champions(store)
+    rows = []
+    for path in reversed(store.list_objects(layout.RUNS)):
+        document = load_document(store, path)
+        if document["training"] is None:
+            continue
+        run_id, promoted = document["run_id"], document["verdict"]["decision"] == "promote"
+        rows.append(
+            {
+                "version": run_id,
+                "date": document["date"],
+                "data_through": document["serves"]["data_through"] if promoted else document["data_through"],
+                "decision": document["verdict"]["decision"],
+                "state": _state(champions, run_id),
+                "cost_per_1000": document["metrics"]["challenger"]["cost_per_1000"],
+            }
+        )
+    return rows
+
+
+def _state(champions: Champions, version: str) -> str:
+    if champions.current and champions.current.version == version:
+        return "champion"
+    if version in champions.barred:
+        return "barred"
+    return "served before" if any(t.version == version for t in champions.tenures) else "never served"
+
+
+def describe_status(store: Store) -> dict[str, Any]:
+    """The root at a glance: champion, newest landing day, days that wait for somebody, newest runs."""
+    name = store.read_ref(layout.name_ref())
+    champion = read_champions(store).current
+    served = store.manifest(layout.model_object(champion.version)) if champion else None
+    rejected = []
+    for ref_name in store.list_refs("accepted"):
+        ref = store.read_ref(ref_name)
+        if ref and not ref.value["accepted"]:
+            rejected.append({"date": ref_name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"]})
+    landed = store.list_refs("days")
+    days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs("runs")][-7:]
+    recorded = [recorded_run(store, date.fromisoformat(day)) for day in reversed(days)]
+    runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
+    newest = landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None
+    through = served["data_through"] if served else None
+    age = (date.fromisoformat(newest) - date.fromisoformat(through)).days if newest and through else None
+    return {
+        "root": store.root,
+        "recipe": name.value["current"] if name else None,
+        "champion": champion.version if champion else None,
+        "champion_data_through": through,  # of what serves
+        "newest_day": newest,
+        "champion_data_age_days": age,
+        "rejected_days": rejected,
+        "runs": [
+            {key: run[key] for key in ("date", "run_id", "alerts", "report")}
+            | {"decision": run["verdict"]["decision"], "reason": run["verdict"]["reason"]}
+            for run in runs
+        ],
+    }

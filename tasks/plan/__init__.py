@@ -1,0 +1,1 @@
+"""Plan: which days and which champion a run is made of, and where its training starts."""

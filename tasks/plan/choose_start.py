@@ -1,0 +1,141 @@
+"""Where training starts: from nothing, or from the champion's weights, on the days that the champion hasn't seen.
+
+The champion's weights are read from its run, as it was judged: not from what a later pass over young labels made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from pydantic import ValidationError
+
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.training.compatibility import same_slices, why_unfit
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, TRAINABLE, TRAINABLE_LIST
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.training.warm_start import Donor
+    from ctr_retrain.tasks.label.label_day import LabelledDay
+    from ctr_retrain.tasks.store.champion import Tenure
+    from ctr_retrain.tasks.store.protocol import Store
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a run's training starts, and why; `words` are empty where the recipe doesn't ask.
+
+    version: the champion whose weights it starts from, None for a cold start. earlier: days of T that a warm run
+    doesn't train on. kept_out_since: from this day on no run that led here trained on the rows kept out for
+    calibration; None: there is no such run.
+    """
+
+    version: str | None
+    words: str
+    earlier: tuple[LabelledDay, ...] = ()
+    kept_out_since: date | None = None
+
+    @property
+    def warm(self) -> bool:
+        """Whether it starts from a champion."""
+        return self.version is not None
+
+    def keeps(self, day: date) -> bool:
+        """Whether rows of that day are there that no run before has been trained on."""
+        return self.kept_out_since is None or day >= self.kept_out_since
+
+
+COLD = Start(None, "")
+
+
+def choose_start(
+    store: Store, recipe: Recipe, champion: Tenure | None, window: tuple[LabelledDay, ...], code: str
+) -> Start:
+    """Start from the champion for the run's day if the recipe asks and the champion allows it, else from nothing.
+
+    window: the accepted days of T.
+    """
+    if not recipe.warm_start.enabled:
+        return COLD
+    if champion is None:
+        return _cold("there is no champion to start from yet")
+    name = f"champion {champion.version}"
+    found = _fitting(store, recipe, champion.version, code)
+    if isinstance(found, str):
+        return _cold(f"{name} {found}")
+    description, theirs = found
+    through = date.fromisoformat(description["train_through"])
+    earlier = tuple(day for day in window if day.day <= through)
+    new = window[len(earlier) :]
+    if not new:
+        return _cold(f"{name} was trained through {through}, and no accepted day of the window lies after that")
+    kept_out = description.get("kept_out", {})
+    since = new[0].day
+    if same_slices(recipe, theirs) and kept_out.get("duckdb") == duckdb.__version__:  # whose hash makes the slices
+        since = date.fromisoformat(kept_out["since"])
+    words = (
+        f"Warm start from {name}, trained through {through}: trained on {len(new)} of {len(window)} days of the "
+        f"window, {new[0].day} to {new[-1].day}."
+    )
+    return Start(champion.version, words, earlier, since)
+
+
+def kept_out_json(start: Start, first: date) -> dict[str, str]:
+    """What the next run needs to know of the rows kept out; `first`: the first day of T that has such rows."""
+    return {"since": str(start.kept_out_since or first), "duckdb": duckdb.__version__}
+
+
+def open_donor(store: Store, version: str) -> Donor:
+    """The champion's recipe, numeric state and trainable state; `choose_start` has found that they are there.
+
+    Raises StorageError where they can't be read.
+    """
+    from ctr_retrain.models.features.standardize import NumericState  # noqa: PLC0415
+    from ctr_retrain.models.training.saved_network import load_trainable  # noqa: PLC0415
+    from ctr_retrain.models.training.warm_start import Donor  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
+
+    folder = store.open(layout.run_object(version))
+    assert folder is not None
+    description = _description(store, version)
+    recipe = _recipe_of(description)
+    assert isinstance(recipe, Recipe)
+    state = NumericState.from_json(description["numeric_state"])
+    return Donor(recipe, state, load_trainable(folder / CHALLENGER / TRAINABLE))
+
+
+def _cold(why: str) -> Start:
+    return Start(None, f"Cold start on all days of the window: {why}.")
+
+
+def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[dict[str, Any], Recipe] | str:
+    """The champion's bundle.json and recipe; or why its weights can't be taken, after the words "champion VERSION"."""
+    if store.file(layout.run_object(version), f"{CHALLENGER}/{TRAINABLE}/{TRAINABLE_LIST}") is None:
+        return "has no trainable state in its run: older versions of this software kept none, or `gc` has removed it"
+    description = _description(store, version)
+    theirs = _recipe_of(description)
+    if isinstance(theirs, str):
+        return f"has a recipe that this version can't read: {theirs}"
+    own, other = (used.partition(" ")[2] for used in (code, description["code"]))
+    if own != other:
+        return f"has weights that don't fit: the source of its network was {other}, and is {own} now"
+    why = why_unfit(recipe, theirs)
+    return f"has weights that don't fit: {why}" if why else (description, theirs)
+
+
+def _description(store: Store, version: str) -> dict[str, Any]:
+    file = store.file(layout.run_object(version), f"{CHALLENGER}/{BUNDLE_FILE}")
+    assert file is not None
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _recipe_of(description: dict[str, Any]) -> Recipe | str:
+    """The champion's recipe, or what this version finds wrong with it."""
+    try:
+        return Recipe.model_validate_json(json.dumps(description["recipe"]), strict=True)
+    except ValidationError as error:
+        return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())

@@ -1,0 +1,1 @@
+"""Report: a run's document and its page."""

@@ -1,0 +1,126 @@
+"""The champion's ref: which model is in service, which was for a past day, who may take over, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import Ref, Store
+
+
+@dataclass(frozen=True)
+class Tenure:
+    """One entry of the champion's history: a version that came into service, and how.
+
+    data_through: of what was judged, also where its fresh twin serves, which has seen more. So champions that were
+    shipped fresh and those that were not age alike, and one may follow the other.
+    """
+
+    version: str
+    run_day: str
+    data_through: str
+    action: str  # promote: by the gate; override: by hand; rollback
+    reason: str
+    at: str
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """What must never go back: (data_through, run day)."""
+        return (self.data_through, self.run_day)
+
+
+@dataclass(frozen=True)
+class Champions:
+    """The ref as read: tenures oldest first, and the versions that may not come back."""
+
+    tenures: tuple[Tenure, ...]
+    barred: tuple[str, ...]
+    ref: Ref | None
+
+    @property
+    def current(self) -> Tenure | None:
+        """The model in service now."""
+        return self.tenures[-1] if self.tenures else None
+
+    def before(self, day: date) -> Tenure | None:
+        """The champion for a run of `day`: the last promotion whose run day is before it, barred versions left out.
+
+        So a second run for the same day meets the same champion, whatever was promoted since.
+        """
+        earlier = [t for t in self.tenures if t.run_day < str(day) and t.version not in self.barred]
+        return earlier[-1] if earlier else None
+
+    def settles(self, candidate: Tenure) -> bool:
+        """Whether the candidate has had what it asks for already."""
+        if self.current and self.current.version == candidate.version:
+            return True
+        served = any(t.version == candidate.version and t.action == "promote" for t in self.tenures)
+        return candidate.action == "promote" and served and candidate.version not in self.barred
+
+    def refuses(self, candidate: Tenure) -> str | None:
+        """Why a version may not take over by the gate, or None where it may: the champion never goes back in time."""
+        if candidate.version in self.barred:
+            return f"{candidate.version} was rolled back and stays barred"
+        if self.current and candidate.age < self.current.age:
+            return (
+                f"the champion {self.current.version} is newer: expected data through {self.current.data_through} and "
+                f"run day {self.current.run_day} or later, received {candidate.data_through} and {candidate.run_day}"
+            )
+        return None
+
+
+def read_champions(store: Store) -> Champions:
+    """The champion's ref; empty where no model was ever promoted."""
+    ref = store.read_ref(layout.CHAMPION_REF)
+    if ref is None:
+        return Champions((), (), None)
+    return Champions(tuple(Tenure(**t) for t in ref.value["history"]), tuple(ref.value["barred"]), ref)
+
+
+def take_over(store: Store, candidate: Tenure) -> str | None:
+    """Put a version into service; returns why not where it may not.
+
+    Nothing is to be done for the version in service, nor for one that the gate had promoted and a newer one followed.
+    Raises BusyError where another run changed the champion meanwhile.
+    """
+    champions = read_champions(store)
+    if champions.settles(candidate):
+        return None
+    if candidate.action == "promote" and (refusal := champions.refuses(candidate)):
+        return refusal
+    barred = tuple(version for version in champions.barred if version != candidate.version)
+    _swap(store, champions, (*champions.tenures, candidate), barred)
+    return None
+
+
+def roll_back(store: Store, reason: str, now: datetime) -> tuple[Tenure, Tenure]:
+    """Bring the version before the champion back and bar the champion; returns (rolled back, in service again).
+
+    Raises UsageError where there is nothing to go back to.
+    """
+    champions = read_champions(store)
+    current = champions.current
+    earlier = [
+        t for t in champions.tenures if current and t.version != current.version and t.version not in champions.barred
+    ]
+    if current is None or not earlier:
+        msg = (
+            f"rollback in {store.root}: expected an earlier champion to go back to, received none. Promote one by hand."
+        )
+        raise UsageError(msg)
+    previous = earlier[-1]
+    again = Tenure(previous.version, previous.run_day, previous.data_through, "rollback", reason, now.isoformat())
+    _swap(store, champions, (*champions.tenures, again), (*champions.barred, current.version))
+    return current, again
+
+
+def _swap(store: Store, champions: Champions, tenures: tuple[Tenure, ...], barred: tuple[str, ...]) -> None:
+    value: dict[str, Any] = {
+        "current": tenures[-1].version,
+        "history": [asdict(tenure) for tenure in tenures],
+        "barred": list(barred),
+    }
+    store.swap_ref(layout.CHAMPION_REF, value, champions.ref)

@@ -1,0 +1,86 @@
+"""Leases: what each live process uses, named in a file that the kernel keeps locked until the process ends.
+
+However a process ends, its lease ends with it; so nothing is ever taken from under a live process, and nothing is kept
+for a dead one. Right between the processes and threads of one machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ctr_retrain.tasks.store.staging import is_held, locked
+
+
+class Leases:
+    """The leases below a folder: `lock`, which keeps naming and collecting apart, and `leases/ID`, a name a line."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made by the first name."""
+        self._folder = folder
+        self._lease: tuple[int, int, set[str], Path] | None = None  # process, descriptor, names, file
+        self._thread_lock = threading.Lock()
+        self._collector: int | None = None  # the thread that collects: what it only looks at needs no name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the lease: another process takes its own."""
+        return Leases, (self._folder,)
+
+    def name(self, names: Iterable[str]) -> None:
+        """Name what this process is about to use, before it looks whether that is there."""
+        wanted = set(names)
+        if self._collector == threading.get_ident():
+            return
+        with self._thread_lock:
+            if self._lease is not None and self._lease[0] == os.getpid() and wanted <= self._lease[2]:
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with locked(self._folder / "lock", shared=True):
+                if self._lease is None or self._lease[0] != os.getpid():
+                    descriptor, path = self._new_lease()
+                    self._lease = (os.getpid(), descriptor, set(), path)
+                _, _, known, path = self._lease
+                with path.open("a", encoding="utf-8") as file:
+                    file.writelines(f"{name}\n" for name in sorted(wanted - known))
+                known |= wanted
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """While this lasts, nobody names anything more."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with locked(self._folder / "lock"):
+            self._collector = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._collector = None
+
+    def in_use(self) -> set[str]:
+        """What live processes named; leases of dead ones go."""
+        names: set[str] = set()
+        for lease in (self._folder / "leases").glob("*"):
+            if is_held(lease):
+                names |= set(lease.read_text(encoding="utf-8").splitlines())
+            else:
+                lease.unlink(missing_ok=True)
+        return names
+
+    def sweep(self) -> None:
+        """Remove the leases of dead processes."""
+        if (self._folder / "leases").is_dir():
+            with self.collecting():
+                self.in_use()
+
+    def _new_lease(self) -> tuple[int, Path]:
+        """A file that is locked until this process ends; by a reader, so that its disk can become read-only."""
+        path = self._folder / "leases" / uuid.uuid4().hex
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # never closed: it goes with the process
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return descriptor, path

@@ -1,0 +1,218 @@
+"""Objects and refs on a local disk. Refs swap under a lock that the kernel frees when its holder dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import time
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.store.leases import Leases
+from ctr_retrain.tasks.store.protocol import MANIFEST, Ref, describe_files, inside, outermost, outrun, parse_stored_json
+from ctr_retrain.tasks.store.staging import atomic_write, locked, staging_folder, sweep_staging, sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+IN_USE = "in_use"  # which objects live processes use
+
+
+class LocalStore:
+    """The store below a folder; what an opened object's folder holds is the object itself, not a copy."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made by the first write."""
+        self._root = root
+        self._leases = Leases(root / IN_USE)
+
+    @property
+    def root(self) -> str:
+        """The root folder's path."""
+        return str(self._root)
+
+    def read_ref(self, name: str) -> Ref | None:
+        """The ref `name`, or None where there is none."""
+        try:
+            text = self._ref_path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed("read the ref", name, error) from error
+        return Ref(parse_stored_json(text, f"ref {name}", self.root), hashlib.sha256(text).hexdigest())
+
+    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
+        """Compare and swap, right between processes: of any number of racers on one version exactly one wins."""
+        path = self._ref_path(name)
+        text = json.dumps(value, indent=1, sort_keys=True).encode()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(path.with_suffix(".lock")), staging_folder(self._staging) as aside:
+                current = self.read_ref(name)
+                if (current and current.version) != (expected and expected.version):
+                    raise outrun(name, self.root)
+                _write_durably(path, text, aside)
+        except OSError as error:
+            raise self._failed("write the ref", name, error) from error
+        return Ref(value, hashlib.sha256(text).hexdigest())
+
+    def list_refs(self, folder: str) -> list[str]:
+        """Names of the refs in a folder, sorted."""
+        found = (self._root / "refs" / inside(folder)).glob("*.json")
+        return sorted(f"{folder}/{path.stem}" for path in found)
+
+    @contextlib.contextmanager
+    def writing(self, path: str, meta: dict[str, Any]) -> Iterator[Path]:
+        """Fill the folder that this yields; its files, sizes and SHA-256 go into the manifest beside `meta`.
+
+        An object that is there already is left alone: equal paths mean equal content.
+        Raises StorageError where the disk is full, read-only or gone; nothing half-written is visible then.
+        """
+        try:
+            with staging_folder(self._staging) as staging:
+                yield staging
+                text = describe_files(staging, meta)
+                _flush(staging)
+                _write_durably(staging / MANIFEST, text, staging)
+                self._leases.name([path])
+                self._move_into_place(staging, self._root / inside(path))
+        except OSError as error:
+            raise self._failed("write", path, error) from error
+
+    def manifest(self, path: str) -> dict[str, Any] | None:
+        """What the object's manifest says, or None where the object doesn't exist."""
+        file = self.file(path, MANIFEST)
+        return parse_stored_json(file.read_bytes(), f"manifest of {path}", self.root) if file else None
+
+    def open(self, path: str) -> Path | None:
+        """The object's own folder, or None where the object doesn't exist."""
+        folder = self._root / inside(path)
+        with contextlib.suppress(OSError):  # a disk that can't be written can still be read
+            if self._root.is_dir():
+                self._leases.name([path])
+        return folder if (folder / MANIFEST).is_file() else None
+
+    def file(self, path: str, name: str) -> Path | None:
+        """The object's own file, None where the object, or the file in it, doesn't exist."""
+        folder = self.open(path)
+        return folder / name if folder and (folder / inside(name)).is_file() else None
+
+    def address(self, path: str, name: str) -> str:
+        """The file's path."""
+        return f"{self.root}/{path}/{name}"
+
+    def list_objects(self, folder: str) -> list[str]:
+        """Paths of the complete objects right below a folder, sorted."""
+        found = (self._root / inside(folder)).glob(f"*/{MANIFEST}")
+        return sorted(f"{folder}/{path.parent.name}" for path in found)
+
+    def ages(self) -> dict[str, timedelta]:
+        """Every complete object under the root by its manifest's time, which publishing leaves alone."""
+        now, found = time.time(), {}
+        for folder in outermost(path.parent.relative_to(self._root).as_posix() for path in self._manifests()):
+            with contextlib.suppress(FileNotFoundError):
+                published = (self._root / folder / MANIFEST).stat().st_mtime
+                found[folder] = timedelta(seconds=max(0.0, now - published))
+        return found
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[set[str]]:
+        """What live processes on this machine have opened or published."""
+        try:
+            with self._leases.collecting():
+                yield self._leases.in_use()
+        except OSError as error:
+            raise self._failed("collect", "garbage", error) from error
+
+    def remove(self, paths: Iterable[str], _needed: Callable[[], Collection[str]] = set, /) -> list[str]:
+        """Move each object aside, which takes it away whole, and remove it there; leases tell who needs what."""
+        removed = []
+        for path in paths:
+            try:
+                with contextlib.suppress(FileNotFoundError), staging_folder(self._staging) as aside:
+                    (self._root / inside(path)).rename(aside / "removed")
+                    removed.append(path)
+            except OSError as error:
+                raise self._failed("remove", path, error) from error
+        return removed
+
+    def stays(self, path: str) -> bool:
+        """Whether it is there; naming it took a lease, so that it stays."""
+        return self.manifest(path) is not None
+
+    def sweep(self) -> int:
+        """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
+        with contextlib.suppress(OSError):  # what can't be written now is swept by a later run
+            self._leases.sweep()
+        return sweep_staging(self._staging)
+
+    def check_swaps(self) -> None:
+        """Nothing to check: swaps are refused here, not by a service."""
+
+    def write_page(self, name: str, text: str) -> None:
+        """Put a page right below the root; readers see the old one or the new one."""
+        try:
+            with atomic_write(self._root / inside(name)) as aside:
+                aside.write_text(text, encoding="utf-8")
+        except OSError as error:
+            msg = (
+                f"could not write {self._root / name}: expected a writable disk with room, received: "
+                f"{error.strerror or error}. The runs themselves are whole; the next run writes the page again."
+            )
+            raise StorageError(msg) from error
+
+    @property
+    def _staging(self) -> Path:
+        return self._root / "staging"
+
+    def _manifests(self) -> Iterator[Path]:
+        for folder in self._root.glob("*"):
+            if folder.is_dir() and folder.name not in {"staging", "refs", IN_USE}:
+                yield from folder.rglob(MANIFEST)
+
+    def _move_into_place(self, staging: Path, target: Path) -> None:
+        """Rename, which shows the object whole; a whole one that is there stays, and litter without manifest goes."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staging.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            if not (target / MANIFEST).is_file():
+                target.rename(self._staging / uuid.uuid4().hex)
+                staging.rename(target)
+        sync(target.parent)
+
+    def _ref_path(self, name: str) -> Path:
+        return self._root / "refs" / f"{inside(name)}.json"
+
+    def _failed(self, action: str, what: str, error: OSError) -> StorageError:
+        reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+        msg = (
+            f"could not {action} {what} under {self.root}: expected a writable disk with room, received: {reason}. "
+            "Nothing was published; free space or mend the disk and run again."
+        )
+        return StorageError(msg)
+
+
+def _flush(folder: Path) -> None:
+    """Everything below the folder reaches the disk."""
+    for path in folder.rglob("*"):
+        sync(path)
+
+
+def _write_durably(path: Path, content: bytes, aside: Path) -> None:
+    """Replace a file so that readers see the old bytes or the new ones, also after a power cut; `aside` is staged."""
+    new = aside / f".{path.name}"
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync(path.parent)

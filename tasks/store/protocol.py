@@ -1,0 +1,163 @@
+"""Objects and refs, as in git: the only way anything is published.
+
+An object is an immutable folder. It is written aside and exists only once its `manifest.json` is in place, which is
+the last file written. A ref is a small JSON file that names the current object and keeps its history; it changes by
+compare-and-swap alone. `Store` is the protocol; `LocalStore` keeps both on a local disk, `S3Store` in a bucket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow.parquet as pq
+
+from ctr_retrain.models.errors import BusyError, StorageError, UsageError
+
+MANIFEST = "manifest.json"
+NAME_BYTES = 200  # of one part of a path: file systems take 255, some of them for our endings
+SHOWN = 300  # characters of a name that is refused
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The content of a ref and the version that a swap must name."""
+
+    value: dict[str, Any]
+    version: str
+
+
+class Store(Protocol):
+    """Objects and refs under one root."""
+
+    @property
+    def root(self) -> str:
+        """Where the store is, for people."""
+
+    def read_ref(self, name: str) -> Ref | None:
+        """The ref `name`, such as `days/2026-03-01`, or None where there is none."""
+
+    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
+        """Set the ref if it still is what `expected` says (None: absent), else raise BusyError."""
+
+    def list_refs(self, folder: str) -> list[str]:
+        """Names of the refs in a folder, sorted."""
+
+    def writing(self, path: str, meta: dict[str, Any]) -> contextlib.AbstractContextManager[Path]:
+        """A folder to fill; on leaving it without an error the object `path` exists whole, else nothing does."""
+
+    def manifest(self, path: str) -> dict[str, Any] | None:
+        """What the object's manifest says, or None where the object doesn't exist; fetches nothing else."""
+
+    def open(self, path: str) -> Path | None:
+        """A local folder with the object's files, or None where the object doesn't exist."""
+
+    def file(self, path: str, name: str) -> Path | None:
+        """One local file of the object, without the others; None where the object, or the file in it, doesn't exist."""
+
+    def address(self, path: str, name: str) -> str:
+        """Where a file of the object lies under the root, for people and for links between pages."""
+
+    def list_objects(self, folder: str) -> list[str]:
+        """Paths of the complete objects right below a folder, sorted."""
+
+    def ages(self) -> dict[str, timedelta]:
+        """Every complete object under the root, and how long ago it was published, sorted by path."""
+
+    def collecting(self) -> contextlib.AbstractContextManager[set[str]]:
+        """Paths of objects that live processes use, where the root lies on their machine; no more join meanwhile."""
+
+    def remove(self, paths: Iterable[str], needed: Callable[[], Collection[str]] = set, /) -> list[str]:
+        """Remove objects, each manifest before the files, so that no reader takes a part for the whole.
+
+        Where no lease keeps others off, what `needed` names once all are marked is spared. Returns what was removed.
+        """
+
+    def stays(self, path: str) -> bool:
+        """Whether an object that a ref names since just now is there to stay: a `gc` that didn't see the ref is over.
+
+        False: it was found before the ref named it, and is gone; it has to be made anew.
+        """
+
+    def sweep(self) -> int:
+        """Remove what writers that died left behind; returns how many. A writer at work is spared."""
+
+    def check_swaps(self) -> None:
+        """Raise StorageError where a swap on an old version would not be refused; for `doctor`."""
+
+    def write_page(self, name: str, text: str) -> None:
+        """Put a page for people right below the root; readers see the old one or the new one."""
+
+
+def inside(name: str) -> str:
+    """The name of an object or a ref itself; raises UsageError for one that leads out of the root or can't be one."""
+    parts = name.split("/")
+    if not name.isprintable() or any(part in ("", ".", "..") or len(part.encode()) > NAME_BYTES for part in parts):
+        msg = (
+            f"{name[:SHOWN]!r}: expected a name below the root, received one that leads elsewhere or can't be one. "
+            "See `ctr-retrain status`."
+        )
+        raise UsageError(msg)
+    return name
+
+
+def outermost(paths: Iterable[str]) -> list[str]:
+    """Paths without those that lie below another: what holds a file of the manifest's name is still one object."""
+    found: list[str] = []
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if not found or not path.startswith(f"{found[-1]}/"):
+            found.append(path)
+    return found
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value, 16 hex digits; key order doesn't count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an opened object."""
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest
+
+
+def describe_files(folder: Path, meta: dict[str, Any]) -> bytes:
+    """A manifest of all files below a folder: what `meta` says, and of each file path, bytes, SHA-256 and columns."""
+    files = [_described(file, folder) for file in sorted(path for path in folder.rglob("*") if path.is_file())]
+    content = {"code_version": version("ctr-retrain"), **meta, "files": files}
+    return json.dumps(content, indent=1, sort_keys=True, default=str).encode()
+
+
+def parse_stored_json(text: bytes, what: str, root: str) -> dict[str, Any]:
+    """A ref's or a manifest's content; raises StorageError where it is none."""
+    with contextlib.suppress(ValueError):
+        content = json.loads(text)
+        if isinstance(content, dict):
+            return content
+    msg = f"{what} in {root}: expected JSON, received {text[:80]!r}. Restore the file from a backup."
+    raise StorageError(msg)
+
+
+def outrun(name: str, root: str) -> BusyError:
+    """The error of a swap that came too late."""
+    msg = (
+        f"ref {name} in {root}: expected it unchanged since it was read, received a newer "
+        "version: another run was faster. Run again: it starts from what is there now."
+    )
+    return BusyError(msg, ref=name)
+
+
+def _described(file: Path, folder: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    entry = {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest}
+    if file.suffix != ".parquet":
+        return entry
+    return {**entry, "schema": {field.name: str(field.type) for field in pq.read_schema(file)}}

@@ -1,0 +1,285 @@
+"""A place in a bucket, through boto3: bytes in and out under keys, with conditions, retries and errors in words.
+
+Credentials come from boto3's own chain (environment, profile, the machine's role) and are nowhere in here; no error
+repeats what the service said, only its code. The client is made when it is first needed, so a bucket pickles.
+"""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+import os
+import random
+import re
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+from boto3.exceptions import S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
+
+from ctr_retrain.tasks.store.s3_errors import ConflictError, explain
+
+PART_BYTES = 16 * 2**20  # of a multipart upload, and of a download in ranges
+AT_ONCE = 8  # files, or ranges of one file
+CHUNK_BYTES = 2**20
+LONGEST_PAUSE_SECONDS = 20.0
+DELETED_AT_ONCE = 1000  # S3's own limit
+CHATTY = ("boto3", "botocore", "s3transfer", "urllib3")  # at DEBUG they log headers, the access key's id among them
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """How the service is reached. Without an endpoint, boto3 finds it (AWS, or AWS_ENDPOINT_URL)."""
+
+    endpoint_url: str = ""
+    attempts: int = 5
+    connect_seconds: float = 10
+    read_seconds: float = 60
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a listing tells of a key."""
+
+    name: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service tells of a body that it sent."""
+
+    etag: str
+    encryption: str
+
+    @property
+    def etag_is_md5(self) -> bool:
+        """Whether the ETag is the MD5 of the bytes: not after a multipart upload, nor under the user's own keys."""
+        return bool(re.fullmatch(r'"[0-9a-f]{32}"', self.etag)) and self.encryption in ("", "AES256")
+
+
+class Bucket:
+    """Keys below one prefix of a bucket; names are keys without that prefix."""
+
+    def __init__(self, bucket: str, prefix: str = "", access: S3Access | None = None) -> None:
+        """Nothing is asked of the service yet."""
+        self._bucket, self._prefix, self._access = bucket, prefix.strip("/"), access or S3Access()
+        self._client_of: tuple[int, Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the client, which is made anew where the bucket arrives."""
+        return Bucket, (self._bucket, self._prefix, self._access)
+
+    @property
+    def url(self) -> str:
+        """As people write it: s3://bucket/prefix."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def read(self, name: str) -> tuple[bytes, str] | None:
+        """A key's bytes and ETag; None where there is none."""
+        for attempt in range(self._access.attempts):
+            with self._in_words("read", name):
+                try:
+                    answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
+                except self._client.exceptions.NoSuchKey:
+                    return None
+                try:
+                    return answer["Body"].read(), answer["ETag"]
+                except BotoCoreError as error:
+                    self._pause_before_retrying(attempt, error)
+        raise AssertionError  # the last attempt returned or raised
+
+    def write(self, name: str, content: bytes, **condition: str) -> str:
+        """Put bytes under a key and return their ETag.
+
+        condition: IfNoneMatch="*" or IfMatch=ETag. Raises ConflictError where it isn't met, which may also mean that
+        an earlier attempt of this very write succeeded and its answer was lost: read back.
+        """
+        with self._in_words("write", name):
+            answer = self._client.put_object(
+                Bucket=self._bucket, Key=self._key(name), Body=content, **_content_type(name), **condition
+            )
+        etag: str = answer["ETag"]
+        return etag
+
+    def honours_conditions(self, name: str) -> bool:
+        """Whether a conditional write on a key that is there is refused; the key is removed again."""
+        self.write(name, b"first")
+        try:
+            self.write(name, b"second", IfNoneMatch="*")
+        except ConflictError:
+            return True
+        else:
+            return False
+        finally:
+            self.delete([name])
+
+    def upload(self, files: Iterable[tuple[str, Path]]) -> None:
+        """Put local files under keys, several at once; large ones in parts. Each body carries its checksum."""
+        config = TransferConfig(
+            multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=AT_ONCE // 2
+        )
+        _ = self._client  # made here, not by several threads at once
+
+        def put(name: str, path: Path) -> None:
+            with self._in_words("write", name):
+                self._client.upload_file(
+                    str(path), self._bucket, self._key(name), ExtraArgs=_content_type(name), Config=config
+                )
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            jobs = [pool.submit(put, name, path) for name, path in files]
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def download(self, name: str, target: Path, size: int, **condition: str) -> Answer:
+        """Fetch a key of known size into a file, large ones in ranges at once.
+
+        Raises StorageError also where the key holds less, or has gone.
+        """
+        starts = range(0, max(size, 1), PART_BYTES)
+        with target.open("wb") as file:
+            fetch = partial(self._download_part, name, file.fileno(), size, condition)
+            if len(starts) == 1:
+                return fetch(0)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                return next(iter(list(pool.map(fetch, starts))))
+
+    def keys(self, folder: str) -> Iterator[Stored]:
+        """All keys that begin with `folder`, however many."""
+        for page in self._pages(folder):
+            for entry in page.get("Contents", ()):
+                name = entry["Key"].removeprefix(self._key(""))
+                yield Stored(name, entry["Size"], entry["ETag"], entry["LastModified"])
+
+    def folders(self, folder: str) -> Iterator[str]:
+        """Names, up to their next slash, of what lies below `folder`, which ends in a slash."""
+        for page in self._pages(folder, Delimiter="/"):
+            for entry in page.get("CommonPrefixes", ()):
+                yield entry["Prefix"].removeprefix(self._key(folder)).rstrip("/")
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove keys; those that are not there are no error."""
+        keys = [{"Key": self._key(name)} for name in names]
+        for start in range(0, len(keys), DELETED_AT_ONCE):
+            with self._in_words("delete", keys[start]["Key"]):
+                batch = {"Objects": keys[start : start + DELETED_AT_ONCE], "Quiet": True}
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete=batch)
+                if failed := answer.get("Errors"):
+                    raise ClientError({"Error": {"Code": failed[0].get("Code", "")}}, "DeleteObjects")
+
+    def abort_uploads(self, folder: str) -> None:
+        """Give up multipart uploads below `folder` that were begun and not ended; their parts cost money."""
+        with self._in_words("abort uploads to", folder):
+            found = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._key(folder)
+            )
+            for upload in [upload for page in found for upload in page.get("Uploads", ())]:
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+    def now(self) -> datetime:
+        """The service's own time, by which it dates keys."""
+        with self._in_words("reach", ""):
+            answer = self._client.head_bucket(Bucket=self._bucket)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _pages(self, folder: str, **more: str) -> Iterator[dict[str, Any]]:
+        pages = self._client.get_paginator("list_objects_v2")
+        with self._in_words("list", folder):
+            yield from pages.paginate(Bucket=self._bucket, Prefix=self._key(folder), **more)
+
+    def _download_part(self, name: str, descriptor: int, size: int, condition: dict[str, str], start: int) -> Answer:
+        """Write one range of a key at its place of an open file; begun anew where its stream breaks off."""
+        end = min(start + PART_BYTES, size)
+        whole: dict[str, str] = {} if (start, end) == (0, size) else {"Range": f"bytes={start}-{end - 1}"}
+        for attempt in range(self._access.attempts):
+            with self._in_words("read", name):
+                answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name), **whole, **condition)
+                try:
+                    at = start
+                    for chunk in answer["Body"].iter_chunks(CHUNK_BYTES):
+                        at += os.pwrite(descriptor, chunk, at)
+                    if at != end:
+                        raise ResponseStreamingError(error=f"{at - start} bytes of {end - start}")
+                except BotoCoreError as error:
+                    self._pause_before_retrying(attempt, error)
+                else:
+                    return Answer(
+                        answer["ETag"], answer.get("ServerSideEncryption", "") + answer.get("SSECustomerAlgorithm", "")
+                    )
+        raise AssertionError  # the last attempt returned or raised
+
+    def _pause_before_retrying(self, attempt: int, error: BotoCoreError) -> None:
+        """Bodies that break off are what botocore doesn't try again itself. Raises on the last attempt."""
+        if attempt + 1 >= self._access.attempts:
+            raise error
+        time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.1 * 2**attempt)))  # noqa: S311 - jitter
+
+    @contextmanager
+    def _in_words(self, action: str, name: str) -> Iterator[None]:
+        """Turn whatever boto3 raises into this software's errors; `from None`, as theirs may repeat what they sent."""
+        try:
+            yield
+        except S3UploadFailedError as error:
+            cause = error.__context__
+            raise explain(cause or error, f"{action} {self.url}/{name}", self._endpoint, self._bucket) from None
+        except (BotoCoreError, ClientError) as error:
+            raise explain(error, f"{action} {self.url}/{name}", self._endpoint, self._bucket) from None
+
+    @property
+    def _endpoint(self) -> str:
+        """Host and port, without anything that a URL may hide before them."""
+        if self._client_of is None:
+            return "S3"
+        return str(self._client_of[1].meta.endpoint_url).split("://")[-1].split("@")[-1].split("/")[0]
+
+    @property
+    def _client(self) -> Any:
+        """One client a process; a fork makes its own, as connections can't be shared."""
+        if self._client_of is None or self._client_of[0] != os.getpid():
+            self._client_of = (os.getpid(), self._new_client())
+        return self._client_of[1]
+
+    def _new_client(self) -> Any:
+        for name in CHATTY:
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
+        access = self._access
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": access.attempts},
+            connect_timeout=access.connect_seconds,
+            read_timeout=access.read_seconds,
+            max_pool_connections=AT_ONCE**2,
+            request_checksum_calculation="when_supported",
+            response_checksum_validation="when_supported",
+        )
+        try:
+            return boto3.session.Session().client("s3", endpoint_url=access.endpoint_url or None, config=config)
+        except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+            raise explain(error, f"reach {self.url}", "S3", self._bucket) from None
+
+
+def _content_type(name: str) -> dict[str, str]:
+    """So that a browser shows pages where they lie."""
+    guessed, _ = mimetypes.guess_type(name)
+    return {"ContentType": guessed} if guessed else {}

@@ -1,0 +1,79 @@
+"""What S3 or the way to it refused, in words: what, expected, received, what to do. Never what was sent."""
+
+from __future__ import annotations
+
+import re
+
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+
+from ctr_retrain.models.errors import StorageError
+
+NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict", "OperationAborted", "412", "409"}
+REFUSED = {
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "AuthFailure",
+    "InvalidClientTokenId",
+    "401",
+    "403",
+}
+
+
+class ConflictError(StorageError):
+    """A conditional write or read met another version than its condition names."""
+
+
+def explain(error: BaseException, action: str, endpoint: str, bucket: str) -> StorageError:
+    """The error to raise in place of botocore's. Its own message is left out: it may repeat headers or keys."""
+    if isinstance(error, NO_CREDENTIALS):
+        return StorageError(
+            f"could not {action}: expected credentials where boto3 looks for them (AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, a profile, the machine's role), received none or a part. Set them, run again."
+        )
+    if isinstance(error, NoRegionError):
+        return StorageError(f"could not {action}: expected a region, received none. Set AWS_DEFAULT_REGION.")
+    if not isinstance(error, ClientError):
+        return StorageError(
+            f"could not {action}: expected an answer from {endpoint}, received none that is whole "
+            f"({type(error).__name__}), also after retries. Check the service, its address and the way to it, "
+            "then run again; nothing half-written is visible."
+        )
+    code = _code_of(error)
+    if code in CONDITION_FAILED:
+        return ConflictError(f"could not {action}: expected it unchanged, received another version. Run again.")
+    if code == "NoSuchBucket":
+        words = f"expected the bucket {bucket!r}, received none of that name. Create it, or mend --root or --landing"
+    elif code in REFUSED:
+        words = (
+            f"expected credentials that may do this, received {code} from {endpoint}. Check which ones boto3 finds "
+            "(`aws sts get-caller-identity`) and the bucket's policy"
+        )
+    elif code in {"NoSuchKey", "404"}:
+        words = "expected it to be there, received none. It was removed meanwhile; run again"
+    else:
+        words = f"expected success, received {code} from {endpoint}, also after retries. Run again later"
+    return StorageError(f"could not {action}: {words}.")
+
+
+def _code_of(error: ClientError) -> str:
+    """The service's code, such as SlowDown; nothing else of its answer, and only if it looks like one."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return code if re.fullmatch(r"[A-Za-z0-9.]{1,60}", code) else "an error"

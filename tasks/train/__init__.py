@@ -1,0 +1,1 @@
+"""Train: which rows, by which weights, encoded once, fitted, calibrated and saved."""

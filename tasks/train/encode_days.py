@@ -1,0 +1,115 @@
+"""Encode an event day's impressions once: what of them doesn't depend on the window, without their labels.
+
+An encoded day is named by the impressions that went in and by what the recipe's features read of them. Labels of
+another day have the same rows in the same places, so a later run finds the day and encodes only what is new.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.features.encoder import Encoded, encode, numbers, slots
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.progress import progress_of
+from ctr_retrain.tasks.label.label_day import label_files
+from ctr_retrain.tasks.store.layout import IDS_FILE, NUMERIC_FILE
+from ctr_retrain.tasks.store.protocol import read_manifest
+from ctr_retrain.tasks.train.encoding_key import ENCODING, encoded_path, encoding_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.label.label_day import LabelledDay
+    from ctr_retrain.tasks.store.protocol import Store
+
+
+def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> list[Encoded]:
+    """The days' ids and numbers as open memory maps; those that were not encoded before are encoded and published."""
+    days = list(days)
+    new = [day for day in days if store.manifest(encoded_path(day, recipe)) is None]
+    if new:
+        with progress_of(f"encoding {len(new)} of {len(days)} days", "rows") as progress:
+            done = 0
+            for day in new:
+                _publish(store, recipe, day)
+                done += day.rows
+                progress(done, sum(day.rows for day in new))
+    return [_opened(store, recipe, day) for day in days]
+
+
+def make_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """A new .npy file as a writable map, its room on the disk taken: a full disk is an OSError here and now.
+
+    Writing to a sparse file on a full disk would be a bus error, which kills the process.
+    """
+    mapped: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return mapped
+
+
+def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
+    features = recipe.features
+    meta = {"event_day": day.day, "inputs": day.landed, "rows": day.rows, ENCODING: encoding_digest(recipe)}
+    files = label_files(store, day)
+    with store.writing(encoded_path(day, recipe), meta) as folder:
+        ids = make_map(folder / IDS_FILE, np.int32, (day.rows, slots(features)))
+        numeric = make_map(folder / NUMERIC_FILE, np.float32, (day.rows, len(numbers(features))))
+        _fill(Encoded(ids, numeric), files, features)
+
+
+def _fill(maps: Encoded, files: list[Path], features: tuple[Feature, ...]) -> None:
+    """Encode the files' rows into the maps in their order, a row group at a time on each core."""
+    groups = [
+        (file, number, pq.read_metadata(file).row_group(number).num_rows)
+        for file in files
+        for number in range(pq.read_metadata(file).num_row_groups)
+    ]
+    ends = np.cumsum([0] + [rows for *_, rows in groups])
+    if ends[-1] != len(maps.ids):
+        msg = f"labels of {files[0].parent}: expected {len(maps.ids):,} rows, received {ends[-1]:,}. Restore them."
+        raise StorageError(msg)
+
+    def write(group: tuple[Path, int, int], first: int) -> None:
+        file, number, rows = group
+        encoded = encode(_read(file, number, features), features)
+        part = slice(first, first + rows)
+        maps.ids[part], maps.numeric[part] = encoded.ids, encoded.numeric
+
+    with ThreadPoolExecutor(duck.cores()) as pool:
+        for _ in pool.map(write, groups, ends[:-1].tolist()):
+            pass
+
+
+def _read(file: Path, group: int, features: tuple[Feature, ...]) -> pa.Table:
+    """The features' columns of a row group; texts come with their dictionaries, so that each is hashed once."""
+    schema = pq.read_schema(file)
+    wanted = list(dict.fromkeys(source for feature in features for source in feature.sources if source in schema.names))
+    texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.binary())]
+    with pq.ParquetFile(file, read_dictionary=texts) as opened:
+        if not wanted:  # a table without columns has no rows either
+            rows = opened.metadata.row_group(group).num_rows
+            return pa.table({"": pa.nulls(rows)})
+        return opened.read_row_group(group, columns=wanted, use_threads=False)
+
+
+def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Encoded:
+    path = encoded_path(day, recipe)
+    folder = store.open(path)
+    rows = read_manifest(folder)["rows"] if folder else 0
+    if folder is None or rows != day.rows:
+        msg = f"{path} under {store.root}: expected {day.rows:,} encoded rows, received {rows:,}. Remove it, run again."
+        raise StorageError(msg)
+    return Encoded(np.load(folder / IDS_FILE, mmap_mode="r"), np.load(folder / NUMERIC_FILE, mmap_mode="r"))

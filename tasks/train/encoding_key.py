@@ -1,0 +1,27 @@
+"""Which object holds an event day's impressions encoded: known without encoding anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.data.label_landings import LAYOUT
+from ctr_retrain.models.recipe.feature_section import encoding_of
+from ctr_retrain.tasks.store.layout import encoded_object
+from ctr_retrain.tasks.store.protocol import digest_of
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.label.label_day import LabelledDay
+
+ENCODING = "encoding"  # in an encoded day's manifest: digest of what the features read
+
+
+def encoded_path(day: LabelledDay, recipe: Recipe) -> str:
+    """Where a day's impressions lie, or would lie, encoded."""
+    impressions = [str(day.day), day.landed, day.pieces, LAYOUT]
+    return encoded_object(day.day, digest_of([impressions, encoding_digest(recipe)]))
+
+
+def encoding_digest(recipe: Recipe) -> str:
+    """Digest of all in a recipe that encoded days depend on."""
+    return digest_of(encoding_of(recipe.features))

@@ -1,0 +1,155 @@
+"""After the verdict, where the recipe ships models fresh: one pass more, through the days from the cut to D.
+
+Their labels are young, so a positive is seen with p·F (`models/losses.py`). The users of C stay kept out: on C the
+fresh model is compared with its evaluated twin, whose calibration layer it keeps. Fitted anew on C, that layer would
+take back what the newest days say of the level.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctr_retrain.models.data.maturity import Maturity
+from ctr_retrain.models.errors import DataRejectedError, TrainingDivergedError
+from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.judging.gate import Check
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
+from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.serving.fresh_checks import check_fresh
+from ctr_retrain.models.training.batches import TrainingRows, make_batches
+from ctr_retrain.models.training.device import choose_strategy, prepare_device
+from ctr_retrain.models.training.saved_network import load_trainable, rebuild_network
+from ctr_retrain.models.training.training_loop import optimizer_for, train
+from ctr_retrain.models.training.training_state import restore
+from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
+from ctr_retrain.tasks.plan.choose_start import COLD
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.store.layout import (
+    BUNDLE_FILE,
+    CHALLENGER,
+    EVALUATED_THROUGH,
+    FRESH,
+    FRESH_SCORES_FILE,
+    MATURITY_FILE,
+    SERVING,
+    TRAINABLE,
+)
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.fit_network import in_full_precision, logits_of
+from ctr_retrain.tasks.train.row_roles import serving_sample
+from ctr_retrain.tasks.train.training_rows import read_slices
+
+if TYPE_CHECKING:
+    import keras
+    import numpy.typing as npt
+
+    from ctr_retrain.tasks.execution.progress import Report
+
+
+def freshen_challenger(
+    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute, progress_of: ProgressOf
+) -> tuple[Check, ...]:
+    """Write fresh/, a bundle, and its scores of the serving sample into the run's folder; returns what was checked.
+
+    Where a check fails the bundle is not there: the evaluated twin is to serve.
+    """
+    device = prepare_device(compute.device)
+    description = json.loads((folder / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
+    calibration = Calibration.from_json(description["calibration"])
+    scratch = folder / "rows"
+    try:
+        young = read_slices(store, recipe, plan.fresh_pass, _made(scratch / "young"), _curves(folder)).train
+        kept_out = read_slices(
+            store, recipe, replace(plan, train=plan.calibrate, start=COLD), _made(scratch / "c")
+        ).calibrate
+        if kept_out is None:
+            return (_failed("expected rows of C to compare the fresh model with its twin on, received none."),)
+        factors = _factors(recipe, plan, young)
+        with progress_of(f"fresh pass on {device}", "rows") as progress:
+            before, fresh = _one_pass(recipe, folder, description, young, kept_out, factors, progress)
+            after = logits_of(fresh, kept_out.ids, kept_out.numeric)
+        checks = check_fresh(before, after, kept_out.label, calibration, recipe.gate)
+    except (DataRejectedError, TrainingDivergedError) as error:
+        return (_failed(str(error)),)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if all(check.passed for check in checks):
+        serving = folder / FRESH / SERVING
+        save_serving(serving_model(fresh, recipe, calibration), serving)
+        newest = str(plan.fresh[-1].day)
+        described = {**description, "data_through": newest, EVALUATED_THROUGH: description["data_through"]}
+        (folder / FRESH / BUNDLE_FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        _score_sample(store, recipe, plan, folder, serving)
+    return checks
+
+
+def _one_pass(
+    recipe: Recipe,
+    folder: Path,
+    description: dict[str, Any],
+    young: TrainingRows,
+    kept_out: TrainingRows,
+    factors: Factors,
+    progress: Report,
+) -> tuple[npt.NDArray[np.float32], keras.Model]:
+    """The twin's logits of C, and the network that it becomes. Rates begin anew, what they are divided by does not."""
+    training = recipe.training.model_copy(update={"epochs": 1})
+    state = NumericState.from_json(description["numeric_state"])
+    trainable, strategy = load_trainable(folder / CHALLENGER / TRAINABLE), choose_strategy()
+    base_log_odds = trainable.base_log_odds
+    batches = make_batches(young, factors, training.batch_rows, training.seed)
+    with strategy.scope():
+        network = rebuild_network(trainable, recipe, state)
+        optimizer = optimizer_for(network, batches, training)
+        optimizer.build(network.trainable_variables)
+        restored = restore(trainable.optimizer, optimizer)
+        assert restored  # both are this recipe's
+        optimizer.iterations.assign(0)
+    before = logits_of(in_full_precision(network, recipe, state, base_log_odds), kept_out.ids, kept_out.numeric)
+    train(network, batches, training, progress, strategy=strategy, optimizer=optimizer)
+    return before, in_full_precision(network, recipe, state, base_log_odds)
+
+
+def _factors(recipe: Recipe, plan: RunPlan, rows: TrainingRows) -> Factors:
+    """The pass's own weights and offsets, from its own rows; D has age 0."""
+    confidence = np.ones(len(rows), np.float32) if rows.confidence is None else rows.confidence
+    columns = {"day_index": rows.day_index, "label": rows.label, "confidence": confidence}
+    cells = pa.table(columns).group_by([*columns]).aggregate([([], "count_all")])
+    day_index, label, confidence, count = (cells[name].to_numpy() for name in (*columns, "count_all"))
+    mass = ClassMass(day_index.astype(np.int64), label.astype(np.int64), confidence.astype(np.float64), count)
+    return compute_factors(tuple(day.day for day in plan.fresh), plan.fresh[-1].day, mass, recipe.weights)
+
+
+def _curves(folder: Path) -> tuple[Maturity, ...]:
+    """What the run found of maturity; nothing where labels stand in the impressions, and are final."""
+    file = folder / MATURITY_FILE
+    if not file.exists():
+        return ()
+    return tuple(Maturity.from_json(curve) for curve in json.loads(file.read_text(encoding="utf-8"))["curves"])
+
+
+def _score_sample(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, serving: Path) -> None:
+    """What this process says of the serving sample; another one must say the same."""
+    with duck.connect(folder) as connection:
+        rows = connection.sql(serving_sample(store, plan, recipe)).to_arrow_table()
+    pq.write_table(pa.table({"challenger": Scorer(serving).score(rows)}), folder / FRESH_SCORES_FILE)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _failed(why: str) -> Check:
+    return Check("fresh_training", None, None, passed=False, words=f"Fresh pass: {why}")

@@ -1,0 +1,139 @@
+"""Which labelled rows go where: training, calibration, validation. One query each, for the stages that read them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.recipe.column_names import label_column
+from ctr_retrain.models.recipe.head_section import UNKNOWN, final_channels
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.label.label_day import label_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.label.label_day import LabelledDay
+    from ctr_retrain.tasks.plan.plan_run import RunPlan
+    from ctr_retrain.tasks.store.protocol import Store
+
+    Shares = tuple[float | None, ...]  # F in each of 24 hours
+
+USER_BUCKETS = 256
+HEAD_LABEL = "_head_"  # before a head's kind
+SAMPLE_ROWS = 1000
+# Slices of T. CALIBRATE and STOP are users of its newest days, kept out of training; TRAINED is what a warm run's
+# champion has been trained on, or might have been; LEFT_OUT, after the cut, are rows too young to say anything.
+TRAIN, CALIBRATE, STOP, TRAINED, LEFT_OUT = range(5)
+
+
+def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows of T without those kept out, with `head_labels` and `day_index`, the position of their day in plan.train."""
+
+    def more(day: date) -> str:
+        heads = "".join(f", {label} AS {name}" for name, label in head_labels(recipe, plan, day).items())
+        return f"{_slice(plan, recipe, day)} AS kept_out{heads}"
+
+    rows = _union(store, plan.train, more)
+    return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {TRAIN}"
+
+
+def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none).
+
+    They have `head_labels` too.
+    """
+
+    def more(day: date) -> str:
+        heads = "".join(f", {label} AS {name}" for name, label in head_labels(recipe, plan, day).items())
+        return f"{_user_bucket(recipe)}{heads}"
+
+    return _union(store, plan.validate, more)
+
+
+def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
+    """Of each row of a day of V its `label`, `channel`, `user_bucket` and `campaign`, in order."""
+    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
+    columns = f"label::UTINYINT AS label, channel, {_user_bucket(recipe)}, {campaign} AS campaign"
+    return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
+
+
+def serving_sample(store: Store, plan: RunPlan, recipe: Recipe) -> str:
+    """The rows of V by which the serving check is made, in an order that is always the same."""
+    return f"SELECT * FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
+
+
+def labels_of(
+    store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay, shares: Mapping[str, Shares] | None = None
+) -> str:
+    """Of each row of a day its `label`, `confidence`, `maturity`, `slice`, and `head_labels` or UNKNOWN, in order.
+
+    shares: F of each channel and hour on this day, where its labels are young; rows of which none is known are no
+    slice's. Without them all labels are final.
+    """
+    confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
+    maturity, place = "1.0::FLOAT", _slice(plan, recipe, day.day)
+    if shares is not None:
+        cases = " ".join(
+            f"WHEN {duck.text(name)} THEN [{', '.join(map(_number, hours))}]" for name, hours in shares.items()
+        )
+        maturity = f"(CASE channel {cases} END)[hour(ts) + 1]::FLOAT"
+        place = f"(CASE WHEN {maturity} IS NULL THEN {LEFT_OUT} ELSE {place} END)::UTINYINT"
+    columns = f"label::UTINYINT AS label, {confidence} AS confidence, coalesce({maturity}, 0) AS maturity"
+    columns += f", {place} AS slice"
+    for name, head in head_labels(recipe, plan, day.day).items():
+        columns += f", coalesce({head}, {UNKNOWN})::UTINYINT AS {name}"
+    return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
+
+
+def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
+    """Of each head the column of its label, and its expression on a day: NULL where it is unknown or not final."""
+    found = {}
+    for head in recipe.training.heads:
+        final = final_channels(head, recipe.final_ages, (plan.day - day).days)
+        label = " * ".join(duck.name(label_column(kind)) for kind in (head.kind, head.after) if kind)
+        known = f"channel IN ({', '.join(map(duck.text, final))})" if final else "false"
+        found[duck.name(f"{HEAD_LABEL}{head.kind}")] = f"(CASE WHEN {known} THEN {label} END)::UTINYINT"
+    return found
+
+
+def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
+    """Which slice of T a row belongs to; each user, by a salted hash, is in one of them.
+
+    The salt is the cut. Where runs start from each other's weights it is the day itself, so that the rows kept out of
+    a day are the same in each run, and no champion has been trained on them. Users of C are kept out of the days after
+    the cut too: what is shipped fresh is checked on rows that it never saw.
+    """
+    young = day > plan.days.cut
+    trained = day in {earlier.day for earlier in plan.start.earlier}
+    otherwise = TRAINED if trained else TRAIN
+    if day not in {kept.day for kept in plan.calibrate} and not young:
+        return f"{otherwise}::UTINYINT"
+    training = recipe.training
+    calibrate = round(training.calibration_share * 10_000)
+    stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 and not young else 0)
+    salt = day if recipe.warm_start.enabled else plan.days.cut
+    place = f"hash({_unit(recipe)} || {duck.text(f'@{salt}')}) % 10000"
+    stopping = TRAINED if trained else STOP
+    cases = f"WHEN {place} < {calibrate} THEN {CALIBRATE} WHEN {place} < {stop} THEN {stopping}"
+    return f"(CASE {cases} ELSE {otherwise} END)::UTINYINT"
+
+
+def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:
+    return " UNION ALL BY NAME ".join(
+        f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM {duck.parquet(*label_files(store, day))}"
+        for index, day in enumerate(days)
+    )
+
+
+def _user_bucket(recipe: Recipe) -> str:
+    return f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
+
+
+def _number(value: float | None) -> str:
+    return "NULL::DOUBLE" if value is None else f"{value!r}::DOUBLE"
+
+
+def _unit(recipe: Recipe) -> str:
+    return "user_id" if recipe.landing.columns.user_id else "event_id"

@@ -1,0 +1,78 @@
+"""The heads' own weights and offsets, counted as the label's are, each over the rows of T that know its label."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.recipe.head_section import Head, final_from_age
+from ctr_retrain.models.weights.head_weights import HeadFactors
+from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
+from ctr_retrain.tasks.train.row_roles import HEAD_LABEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.models.recipe.weights_section import Weights
+    from ctr_retrain.tasks.plan.plan_run import RunPlan
+
+HEADS = "heads"  # in weights.json
+REPRESENTATION = "representation"  # likewise: what the first of two stages is weighed by
+
+
+def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
+    """Each head's factors as JSON values, by kind. rows: the query of the training rows.
+
+    Raises DataRejectedError where nothing of a head is known, or everything is positive.
+    """
+    found = {}
+    confidence = "coalesce(confidence, 1.0)" if recipe.landing.columns.confidence else "1.0"
+    for head in recipe.training.heads:
+        label = duck.name(f"{HEAD_LABEL}{head.kind}")
+        counted = connection.sql(
+            f"SELECT day_index::BIGINT, {label}::BIGINT, {confidence}::DOUBLE, count(*) FROM ({rows}) "
+            f"WHERE {label} IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        ).to_arrow_table()
+        mass = ClassMass(*(column.to_numpy() for column in counted.columns))
+        try:
+            days = tuple(day.day for day in plan.train)
+            found[head.kind] = compute_factors(days, plan.data_through, mass, _weights(recipe, head)).to_json()
+        except DataRejectedError as error:
+            age, newest = final_from_age(head, recipe.final_ages), (plan.day - plan.data_through).days
+            msg = (
+                f"head {head.kind!r}: {error} Its labels are final at an age of {age} days, and the newest training "
+                f"day is {newest} days old."
+            )
+            raise DataRejectedError(msg) from error
+    return found
+
+
+def head_factors(folder: Path, recipe: Recipe) -> tuple[HeadFactors, ...]:
+    """What `weigh_heads` found in this run, in the recipe's order."""
+    if not recipe.training.heads:
+        return ()
+    found = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))[HEADS]
+    return tuple(HeadFactors(h.kind, h.weight, Factors.from_json(found[h.kind])) for h in recipe.training.heads)
+
+
+def representation_factors(folder: Path, recipe: Recipe) -> Factors | None:
+    """What the first of two stages is weighed by, None where there is one stage."""
+    if not recipe.training.two_stages:
+        return None
+    found = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))[REPRESENTATION]
+    return Factors.from_json(found)
+
+
+def without_classes(weights: Weights) -> Weights:
+    """The plain data: recency and confidence stay, classes weigh alike, no row is left out or repeated."""
+    return weights.model_copy(update={"class_weight": "none", "cap": 0.0, "negative_share": 1.0, "positive_copies": 1})
+
+
+def _weights(recipe: Recipe, head: Head) -> Weights:
+    """The recipe's, but for sampling, which goes by the main label and which each row's weight undoes."""
+    own = {"class_weight": head.class_weight} if head.class_weight else {}
+    return recipe.weights.model_copy(update={"negative_share": 1.0, "positive_copies": 1, **own})

@@ -1,0 +1,78 @@
+"""Stage 5, weigh: count the training rows by day, label and confidence, and make the run's few factors from them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
+from ctr_retrain.models.weights.training_warnings import cautions_of
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.row_roles import training_rows
+from ctr_retrain.tasks.train.weigh_heads import HEADS, REPRESENTATION, weigh_heads, without_classes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+log = logging.getLogger(__name__)
+
+
+@task(cache_policy=NO_CACHE)
+def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Factors:
+    """Write weights.json into the run's folder; weights themselves are never stored a row each."""
+    confidence = "confidence" if recipe.landing.columns.confidence else "1.0"
+    query = (
+        f"SELECT day_index, label, coalesce({confidence}, 1.0) AS confidence, channel, count(*) AS rows "
+        f"FROM ({training_rows(store, plan, recipe)}) GROUP BY ALL ORDER BY ALL"
+    )
+    with duck.connect(folder) as connection:
+        counted = connection.sql(query).to_arrow_table()
+        heads = weigh_heads(connection, training_rows(store, plan, recipe), recipe, plan)
+    columns: dict[str, npt.NDArray[np.generic]] = {name: counted[name].to_numpy() for name in counted.column_names}
+    mass = ClassMass(
+        columns["day_index"].astype("int64"),
+        columns["label"].astype("int64"),
+        columns["confidence"].astype("float64"),
+        columns["rows"].astype("int64"),
+    )
+    days = tuple(day.day for day in plan.train)
+    if recipe.weights.class_weight == "auto":
+        log.warning(AUTO_MEANS)
+    factors = compute_factors(days, plan.data_through, mass, recipe.weights)
+    totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
+    warnings = [asdict(caution) for caution in cautions_of(recipe, factors)]
+    more: dict[str, Any] = {"constant_rate": _rates(totals), "warnings": warnings, HEADS: heads}
+    if recipe.training.two_stages:
+        plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))
+        more[REPRESENTATION] = plain.to_json()
+    text = json.dumps({**factors.to_json(), **more}, indent=1)
+    (folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
+    return factors
+
+
+def constant_rates(folder: Path) -> dict[str, float]:
+    """The positive ratio of each channel on T: what a model without features would answer."""
+    rates: dict[str, float] = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))["constant_rate"]
+    return rates
+
+
+def _rates(totals: list[dict[str, int]]) -> dict[str, float]:
+    rows: dict[str, int] = {}
+    positives: dict[str, int] = {}
+    for total in totals:
+        channel = str(total["channel"])
+        rows[channel] = rows.get(channel, 0) + total["rows_sum"]
+        positives[channel] = positives.get(channel, 0) + total["rows_sum"] * total["label"]
+    return {channel: positives[channel] / rows[channel] for channel in sorted(rows)}

@@ -1,0 +1,60 @@
+"""Stage 4, drift: the day's positive ratio against its own history, channel by channel, same vintage throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.data.drift import Alert, DayRatio, DriftResult, detect, to_alert
+from ctr_retrain.models.data.profile import ChannelCount, count_channels
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.validate.validate_day import load_validated_day
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """What was found of each channel, and the history that the report plots: channel → ratios, oldest first."""
+
+    results: tuple[DriftResult, ...]
+    history: dict[str, tuple[DayRatio, ...]]
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """What somebody should look at."""
+        found = [to_alert(result) for result in self.results]
+        return tuple(alert for alert in found if alert is not None)
+
+
+@task(cache_policy=NO_CACHE)
+def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
+    """Compare the day, as of its own end, with the accepted days before it, each as of its own end."""
+    history: dict[str, list[DayRatio]] = {name: [] for name in recipe.channels}
+    for earlier in day_range(day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)):
+        validated = load_validated_day(store, earlier)
+        if validated is not None and validated.accepted:
+            counts = _day_counts(store, earlier)
+            for name, ratios in history.items():
+                ratios.append(_ratio(earlier, counts.get(name)))
+    today = _day_counts(store, day)
+    results = tuple(
+        detect(name, _ratio(day, today.get(name)), ratios, recipe.drift) for name, ratios in history.items()
+    )
+    shown = {name: (*ratios, _ratio(day, today.get(name))) for name, ratios in history.items()}
+    return DriftReport(results, shown)
+
+
+def _day_counts(store: Store, day: date) -> dict[str, ChannelCount]:
+    path = current_day_object(store, day)
+    profile = store.file(path, "profile.parquet") if path else None
+    return count_channels(pq.read_table(profile), day) if profile else {}
+
+
+def _ratio(day: date, count: ChannelCount | None) -> DayRatio:
+    return DayRatio(day, count.positives, count.rows) if count else DayRatio(day, 0, 0)

@@ -1,0 +1,61 @@
+"""Tell people: an alert as a Prefect event, and to a webhook where one is set. A webhook that fails stops no run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import urllib.request
+from collections.abc import Sequence
+from datetime import date
+from http.client import HTTPException
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from ctr_retrain.models.data.drift import Alert
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import Store
+
+EVENT = "ctr-retrain.alert"
+TIMEOUT_SECONDS = 10
+ATTEMPTS = 3
+SECONDS_BETWEEN_ATTEMPTS = 1
+
+log = logging.getLogger(__name__)
+
+
+@task(cache_policy=NO_CACHE)
+def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: date, webhook_url: str) -> bool:
+    """Emit each alert as an event and post all in one JSON document to the webhook, once a day for equal alerts.
+
+    Returns whether people were told now; where the webhook took nothing, the day's next run tries it again.
+    """
+    documents = [alert.to_json() for alert in alerts]
+    told = store.read_ref(layout.alerted_ref(day))
+    known = told is not None and told.value["alerts"] == documents
+    if not alerts or (told is not None and known and told.value["posted"]):
+        return False
+    for document in [] if known else documents:
+        resource = {"prefect.resource.id": f"ctr-retrain.{recipe_name}.{document['channel']}"}
+        emit_event(EVENT, resource, payload={**document, "date": str(day)})
+        log.warning("alert on %s, channel %s: %s", day, document["channel"], document["cause"])
+    body = json.dumps({"recipe": recipe_name, "date": str(day), "alerts": documents}).encode()
+    posted = not webhook_url or _post(webhook_url, body)
+    store.swap_ref(layout.alerted_ref(day), {"alerts": documents, "posted": posted}, told)
+    return posted
+
+
+def _post(url: str, body: bytes) -> bool:
+    """Whether the webhook took the document. The URL may hold a secret and is not logged."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the user's own URL
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+                return True
+        except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
+            reason = getattr(error, "reason", error)
+            log.warning("webhook did not take the alert (attempt %d of %d): %s", attempt, ATTEMPTS, reason)
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+    return False

@@ -1,0 +1,190 @@
+"""Stage 3, validate: hygiene and absolute bounds on the day's profile, evaluated by Great Expectations.
+
+A day that fails is rejected: it enters no training window until somebody accepts it by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.data.profile import expected_ranges, measure_day
+from ctr_retrain.models.errors import BusyError, DataRejectedError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.ingest.ingest_day import IngestedDay, current_day_object, load_ingested_day
+from ctr_retrain.tasks.landing.landing_zone import LandingZone
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import PROFILE_FILE, VALUES_FILE
+from ctr_retrain.tasks.store.protocol import Ref, Store, digest_of
+from ctr_retrain.tasks.validate.expectations import run_expectations
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One expectation about a day: what was expected, what was received."""
+
+    name: str
+    expected: str
+    received: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class ValidatedDay:
+    """A day with its findings, and whether it may enter training."""
+
+    day: date
+    findings: tuple[Finding, ...]
+    accepted: bool
+    by: str
+    reason: str
+    path: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expectation was met, whoever accepted the day."""
+        return bool(self.findings) and all(finding.passed for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `daily --json` shows it."""
+        failed = [
+            {"name": f.name, "expected": f.expected, "received": f.received} for f in self.findings if not f.passed
+        ]
+        return {
+            "passed": self.passed,
+            "failed": failed,
+            "evaluated": len(self.findings),
+            "accepted": self.accepted,
+            "accepted_by": self.by,
+        }
+
+
+@task(cache_policy=NO_CACHE)
+def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> ValidatedDay:
+    """Evaluate the expectations over an ingested day and record whether it is accepted.
+
+    A decision made by hand about the same data stays. Raises DataRejectedError where the day was not ingested,
+    BusyError where another run decided about it or published it anew meanwhile.
+    """
+    ref = store.read_ref(layout.accepted_ref(day))  # before the data is looked at: nobody who saw newer is overruled
+    ingested = load_ingested_day(store, day)
+    path = _path(recipe, ingested)
+    if store.manifest(path) is None:
+        with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
+            findings = _evaluate(store, recipe, ingested, folder)
+            text = json.dumps([asdict(finding) for finding in findings], indent=1)
+            (folder / "findings.json").write_text(text, encoding="utf-8")
+    findings = _load_findings(store, path)
+    failed = [finding.name for finding in findings if not finding.passed]
+    if ref is None or ref.value["day_object"] != ingested.path or ref.value["by"] == "validation":
+        reason = f"failed {', '.join(failed)}" if failed else f"all {len(findings)} expectations met"
+        entry = {"accepted": not failed, "by": "validation", "reason": reason}
+        _decide(store, day, ref, {**entry, "day_object": ingested.path, "validation": path}, now)
+    validated = load_validated_day(store, day)
+    if validated is None or not store.stays(path):
+        msg = f"validation of {day}: expected its data unchanged, received a newer ingest or a `gc`. Run again."
+        raise BusyError(msg)
+    return validated
+
+
+def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) -> ValidatedDay:
+    """Accept a day by hand; raises DataRejectedError where its current data was never validated."""
+    ref = store.read_ref(layout.accepted_ref(day))
+    if ref is None or load_validated_day(store, day) is None:
+        msg = f"accept {day}: expected its data to be validated, received none that is. Run `validate --date {day}`."
+        raise DataRejectedError(msg)
+    judged = {name: ref.value[name] for name in ("day_object", "validation")}
+    _decide(store, day, ref, {**judged, "accepted": True, "by": who, "reason": reason}, now)
+    validated = load_validated_day(store, day)
+    assert validated is not None
+    return validated
+
+
+def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
+    """Whether these bounds were evaluated over the day's current data; raises DataRejectedError where it has none."""
+    return store.manifest(_path(recipe, load_ingested_day(store, day))) is not None
+
+
+def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
+    """What was decided about the day's current data; None where nothing was, or the data changed since."""
+    ref = store.read_ref(layout.accepted_ref(day))
+    if ref is None or ref.value["day_object"] != current_day_object(store, day):
+        return None
+    value = ref.value
+    findings = _load_findings(store, value["validation"])
+    return ValidatedDay(day, findings, value["accepted"], value["by"], value["reason"], value["validation"])
+
+
+def rejection_error(validated: ValidatedDay, landing: LandingZone, document: dict[str, Any]) -> DataRejectedError:
+    """The error of a day that may not enter training, in words for the person on call, with the day's document."""
+    failed = [f"{f.name}: expected {f.expected}, received {f.received}" for f in validated.findings if not f.passed]
+    failed += [f"{file}: {reason}" for file, reason in document.get("ingest", {}).get("unreadable", {}).items()]
+    msg = (
+        f"{validated.day} was rejected by validation: {'; '.join(failed)}. Check the loggers and {landing}; "
+        f"to take the day as it is, run `ctr-retrain accept --date {validated.day} --reason …`, then run again."
+    )
+    return DataRejectedError(msg, document=document)
+
+
+def _path(recipe: Recipe, ingested: IngestedDay) -> str:
+    rules = [asdict(expected) for expected in expected_ranges(recipe)]
+    key = digest_of([ingested.identity, rules, recipe.validation.model_dump(mode="json")])
+    return layout.validation_object(ingested.day, key)
+
+
+def _decide(store: Store, day: date, ref: Ref | None, entry: dict[str, Any], now: datetime) -> None:
+    """Swap the decision on top of the one that was read; raises BusyError where somebody decided meanwhile."""
+    if ref and {name: ref.value[name] for name in entry} == entry:
+        return
+    history = [*(ref.value["history"] if ref else []), {**entry, "at": now.isoformat()}]
+    store.swap_ref(layout.accepted_ref(day), {**entry, "history": history}, ref)
+
+
+def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
+    file = store.file(path, "findings.json")
+    if file is None:
+        return ()
+    return tuple(Finding(**row) for row in json.loads(file.read_text(encoding="utf-8")))
+
+
+def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path) -> tuple[Finding, ...]:
+    """Measure the day, let Great Expectations judge, write its data docs below `folder`.
+
+    Raises DataRejectedError where fewer expectations were evaluated than were asked for: an empty check passes nothing.
+    """
+    profile_file, values_file = (store.file(ingested.path, name) for name in (PROFILE_FILE, VALUES_FILE))
+    assert profile_file is not None
+    assert values_file is not None
+    counts = (ingested.impressions, ingested.outcomes)
+    profile = pq.read_table(profile_file)
+    measures = measure_day(profile, ingested.day, recipe, counts, len(ingested.unreadable))
+    values = pq.read_table(values_file).to_pandas()
+    passed = run_expectations(measures, values, recipe, ingested.day, folder / "data_docs")
+    findings = [
+        Finding(
+            r.name, r.words(), r.received(measures[r.name]), passed.get(r.name, False) and measures[r.name] is not None
+        )
+        for r in expected_ranges(recipe)
+    ]
+    for column, allowed in recipe.validation.value_sets.items():
+        name = f"values[{column}]"
+        received = sorted(set(values[values["name"] == column]["value"]))
+        strange = [value for value in received if value not in allowed]
+        words = ", ".join(strange[:5]) or ("only these" if received else "nothing")
+        # An empty batch passes in Great Expectations; here no value at all is a failure, as for every other figure.
+        met = passed.get(name, False) and bool(received)
+        findings.append(Finding(name, f"one of {', '.join(allowed)}", words, met))
+    if len(passed) != len(findings):
+        missing = sorted({finding.name for finding in findings} - passed.keys())
+        msg = (
+            f"validation of {ingested.day}: expected {len(findings)} results, received {len(passed)}; missing {missing}"
+        )
+        raise DataRejectedError(msg)
+    return tuple(findings)
