@@ -42,7 +42,7 @@ test: lint
 # Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.
 soak: .venv/installed
 	SOAK=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --override-ini timeout=3000 \
-	    $$(grep -l "^from tests.counts" tests/test_*.py)
+	    $$(grep -l "^from tests.support.counts" tests/test_*.py)
 
 lint: .venv/installed
 	.venv/bin/ruff check .

@@ -18,7 +18,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
-pytest_plugins = ["tests.s3_server", "tests.small_world"]
+pytest_plugins = ["tests.support.s3_server", "tests.support.small_world"]
 
 TINY = {
     "name": "tiny",

@@ -13,7 +13,7 @@ from ctr_retrain.flows.backfill import backfill
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment
+from tests.support.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment
 
 
 def outcomes(document):

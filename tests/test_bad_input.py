@@ -15,8 +15,8 @@ import pytest
 
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.command_line import at
-from tests.small_world import NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment, write_recipe
+from tests.support.command_line import at
+from tests.support.small_world import NEXT_DAY, REPOSITORY, RUN_DAY, clean_environment, write_recipe
 from tests.test_failing_disks import NAMESPACE, mounts
 
 
@@ -208,7 +208,7 @@ def test_a_root_that_nothing_can_be_written_to(daily, root):
 FAIL_IN_TURN = """
 import contextlib, io, json, os, shutil, subprocess, sys
 from pathlib import Path
-from flows.cli import main
+from ctr_retrain.flows.cli import main
 disk, source, landing, recipe, day = map(Path, sys.argv[1:])
 root = disk / "root"
 

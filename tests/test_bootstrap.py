@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.judging.bootstrap import USER_BUCKETS, gather, ratio_interval, ratio_intervals, resample
-from tests.counts import draws
+from tests.support.counts import draws
 
 SAMPLING = {"draws": 400, "confidence": 0.95, "seed": 3}
 

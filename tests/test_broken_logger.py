@@ -22,7 +22,7 @@ from ctr_retrain.flows.daily import daily
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
-from tests.small_world import RECIPE
+from tests.support.small_world import RECIPE
 
 DAYS = 10
 FIRST_DAY = date(2026, 3, 2)

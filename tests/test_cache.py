@@ -9,7 +9,7 @@ import pytest
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.cache import Blob, Cache
-from tests.processes import finish, start
+from tests.support.processes import finish, start
 
 KB = 1000
 

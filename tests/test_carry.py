@@ -23,7 +23,7 @@ from ctr_retrain.models.training.warm_start import (
     seen_rows,
     steps_done,
 )
-from tests.toy_training import FEATURES, batches_of, factors_of, recipe, toy
+from tests.support.toy_training import FEATURES, batches_of, factors_of, recipe, toy
 
 USER, AGE = FEATURES
 CITY = Feature(name="city", kind="categorical", buckets=4)

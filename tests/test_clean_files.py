@@ -7,7 +7,7 @@ from ctr_retrain.models.data.schema import Counts
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest import deduplicate as sift
 from ctr_retrain.tasks.landing import text_to_parquet as stage_text
-from tests.landed_day import impression, ingest, rows_of
+from tests.support.landed_day import impression, ingest, rows_of
 
 BAD = impression("bad", ts="yesterday")
 

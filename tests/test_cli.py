@@ -19,10 +19,10 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import MANIFEST
-from tests.command_line import at, run
-from tests.processes import finish, start_with
-from tests.small_world import FIRST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, command, write_recipe
-from tests.stored import stored_names
+from tests.support.command_line import at, run
+from tests.support.processes import finish, start_with
+from tests.support.small_world import FIRST_DAY, NEXT_DAY, REPOSITORY, RUN_DAY, command, write_recipe
+from tests.support.stored import stored_names
 
 COMMANDS = {
     "demo": {"--folder"},
@@ -102,7 +102,7 @@ def test_the_list_of_commands_cuts_no_sentence_off():
 
 def test_help_answers_within_a_second_and_imports_nothing_heavy():
     program = (
-        "import sys\nfrom flows.cli import main\n"
+        "import sys\nfrom ctr_retrain.flows.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as left:\n    assert not left.code\n"
         "heavy = {'prefect', 'tensorflow', 'keras', 'great_expectations', 'duckdb', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -9,9 +9,9 @@ import pytest
 
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.store.champion import Tenure, roll_back, take_over
-from tests.counts import draws
-from tests.processes import finish, start_with
-from tests.stored import stored_names
+from tests.support.counts import draws
+from tests.support.processes import finish, start_with
+from tests.support.stored import stored_names
 
 NOW = datetime(2026, 3, 30, tzinfo=UTC)
 AT_ONCE = timedelta(0)

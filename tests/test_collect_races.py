@@ -23,12 +23,12 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import MANIFEST, read_manifest
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
-from tests.counts import draws
-from tests.faulty_proxy import SLOW
-from tests.forked import Forked
-from tests.landed_day import ingest
-from tests.landed_twice import DAY, NEW, NOW, OLD, Place, land, make_run, s3_store_in
-from tests.stored import stored_names
+from tests.support.counts import draws
+from tests.support.faulty_proxy import SLOW
+from tests.support.forked import Forked
+from tests.support.landed_day import ingest
+from tests.support.landed_twice import DAY, NEW, NOW, OLD, Place, land, make_run, s3_store_in
+from tests.support.stored import stored_names
 
 FLIPS, KILLS = draws(8, 150), draws(3, 40)
 AT_ONCE = timedelta(0)

@@ -11,9 +11,9 @@ from ctr_retrain.models.simulation.scenarios import RegimeChange
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.browser import in_browser
-from tests.command_line import at
-from tests.small_world import write_recipe
+from tests.support.browser import in_browser
+from tests.support.command_line import at
+from tests.support.small_world import write_recipe
 
 FIRST_DAY, DAYS, WINDOW_DAYS = date(2026, 3, 2), 10, 6
 RUN_DAY = FIRST_DAY + timedelta(days=DAYS - 1)

@@ -17,9 +17,9 @@ import pytest
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import MANIFEST
 from ctr_retrain.tasks.store.s3_store import S3Store
-from tests.counts import draws
-from tests.forked import Forked
-from tests.landed_twice import (
+from tests.support.counts import draws
+from tests.support.forked import Forked
+from tests.support.landed_twice import (
     NEW,
     STAGES,
     Place,
@@ -31,7 +31,7 @@ from tests.landed_twice import (
     s3_store_in,
     take_day_in,
 )
-from tests.stored import staging_of, stored_names
+from tests.support.stored import staging_of, stored_names
 
 KILLS = draws(3, 50)  # a store
 

@@ -16,7 +16,7 @@ from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 from ctr_retrain.tasks.validate.validate_day import accept_day, load_validated_day
-from tests.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
+from tests.support.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
 
 METRICS = {
     "rows",

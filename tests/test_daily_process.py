@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.flows.daily import daily
-from tests.processes import PROJECT
-from tests.small_world import RUN_DAY, clean_environment
+from tests.support.processes import PROJECT
+from tests.support.small_world import RUN_DAY, clean_environment
 
 KILLED = """
 import os, signal, sys
 from datetime import date
 from pathlib import Path
-from tasks.checkpoint import FolderCheckpoints
+from ctr_retrain.tasks.train.checkpoints import FolderCheckpoints
 FolderCheckpoints.due = lambda self: True
 save = FolderCheckpoints.save
 def save_and_die(self, state):
@@ -27,7 +27,7 @@ def save_and_die(self, state):
     if state.batch > 40:
         os.kill(os.getpid(), signal.SIGKILL)
 FolderCheckpoints.save = save_and_die
-from flows.daily import daily
+from ctr_retrain.flows.daily import daily
 daily(date.fromisoformat(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
 """
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_world import clean_environment
+from tests.support.small_world import clean_environment
 
 PROGRAM = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
-from models.embedding import FusedEmbedding
-from models.optimizer import LazyAdam, RowWiseAdagrad
+from ctr_retrain.models.features.embedding import FusedEmbedding
+from ctr_retrain.models.training.optimizers import LazyAdam, RowWiseAdagrad
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2

@@ -9,7 +9,7 @@ import pytest
 
 from ctr_retrain.models.data.drift import DayRatio, Level, detect, expected_level, standard_errors, to_alert
 from ctr_retrain.models.recipe.recipe import Drift
-from tests.counts import draws
+from tests.support.counts import draws
 
 TODAY = date(2026, 3, 2)  # a Monday
 DRIFT = Drift(min_effect=0.25, min_z=4)

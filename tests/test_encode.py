@@ -19,7 +19,7 @@ from ctr_retrain.tasks.store.layout import IDS_FILE
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.encoding_key import encoded_path
 from ctr_retrain.tasks.train.training_rows import read_slices
-from tests.landed_day import impression, ingest
+from tests.support.landed_day import impression, ingest
 
 FEATURES = [
     {"name": "user_id", "kind": "categorical", "buckets": 64},

@@ -8,7 +8,7 @@ from ctr_retrain.models.training.batches import BatchOrder, epoch_seed
 from ctr_retrain.models.training.optimizers import make_optimizer
 from ctr_retrain.models.training.training_loop import _finished
 from ctr_retrain.models.training.training_state import TrainingState
-from tests.toy_training import batches_of, factors_of, recipe, toy, trained
+from tests.support.toy_training import batches_of, factors_of, recipe, toy, trained
 
 
 def order(epoch):

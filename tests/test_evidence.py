@@ -26,7 +26,7 @@ from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.small_world import write_recipe
+from tests.support.small_world import write_recipe
 
 FIRST_DAY = date(2026, 3, 2)
 CHAMPION_DAY = date(2026, 3, 5)  # trains on the 2nd and 3rd, is judged on the 4th

@@ -12,9 +12,9 @@ import pytest
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import MANIFEST
-from tests.landed_day import impression
-from tests.processes import PROJECT, finish, start
-from tests.stored import stored_names
+from tests.support.landed_day import impression
+from tests.support.processes import PROJECT, finish, start
+from tests.support.stored import stored_names
 
 # --- disks that fail, as any user: a limit on file size, and a file where a folder should be
 
@@ -116,7 +116,7 @@ def test_full_disk_publishes_nothing(store, tmp_path):
 def test_map_of_training_rows_that_a_full_disk_can_not_hold_is_an_error_and_no_bus_error(tmp_path):
     program = """
 import numpy as np
-from tasks.encode import make_map
+from ctr_retrain.tasks.train.encode_days import make_map
 try:
     make_map(Path(sys.argv[1]) / "ids.npy", np.int32, (1_000_000, 8))[:] = 1
 except OSError as error:
@@ -141,14 +141,14 @@ def test_disk_that_became_read_only_publishes_nothing_and_can_still_be_read(publ
 
 
 INGEST_IN_TURN = """
-import json, sys, flows.quiet
+import json, sys, ctr_retrain.flows.quiet_libraries
 from datetime import UTC, date, datetime
 from pathlib import Path
-from models.errors import StorageError
-from models.recipe import Recipe
-from tasks.ingest import ingest_day
-from tasks.landing_zone import LocalLandingZone
-from tasks.local_store import LocalStore
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store.local_store import LocalStore
 store, recipe = LocalStore(Path(sys.argv[1])), Recipe.model_validate(json.loads(sys.argv[3]))
 for day in sys.argv[4:]:
     try:

@@ -21,8 +21,8 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import MANIFEST
-from tests.command_line import run
-from tests.small_world import FIRST_DAY, REPOSITORY, clean_environment
+from tests.support.command_line import run
+from tests.support.small_world import FIRST_DAY, REPOSITORY, clean_environment
 
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range(4)]
 BAD_DAY = DAYS[1]
@@ -206,7 +206,7 @@ def test_workers_elsewhere_need_a_prefect_server_that_they_reach(prefect_server)
 def test_dask_without_its_extra_says_what_to_install(tmp_path):
     program = (
         "import sys; sys.modules['prefect_dask'] = None\n"
-        "from models.errors import UsageError; from tasks.fan_out import FanOut\n"
+        "from ctr_retrain.models.errors import UsageError; from ctr_retrain.tasks.execution.fan_out import FanOut\n"
         "try:\n    FanOut('dask', 2)\nexcept UsageError as error:\n    print(error)"
     )
     answered = subprocess.run(

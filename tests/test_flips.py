@@ -11,7 +11,7 @@ from ctr_retrain.models.judging.changed_decisions import (
     widen,
 )
 from ctr_retrain.models.recipe.recipe import Cost
-from tests.counts import draws
+from tests.support.counts import draws
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
 

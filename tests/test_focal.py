@@ -16,8 +16,8 @@ from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_mode
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.training.compatibility import why_unfit
 from ctr_retrain.models.training.training_loop import _training_model, predict_logits
+from tests.support.toy_training import recipe, toy
 from tests.test_bundle import impressions
-from tests.toy_training import recipe, toy
 
 GAMMAS = (0.5, 1.0, 2.0, 5.0)
 

@@ -18,8 +18,8 @@ from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from tests.command_line import at
-from tests.landed_day import quarantined, rows_of
+from tests.support.command_line import at
+from tests.support.landed_day import quarantined, rows_of
 
 RECIPES = Path(__file__).parent.parent / "infra" / "recipes"
 AVAZU = [

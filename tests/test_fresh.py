@@ -20,7 +20,7 @@ from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.operate.registry import describe_status, list_models
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.small_world import NEXT_DAY, RUN_DAY, write_recipe
+from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
 CUT = RUN_DAY - timedelta(days=2)
 NOW = datetime(2026, 3, 10, tzinfo=UTC)

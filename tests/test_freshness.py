@@ -7,7 +7,7 @@ end, whose sampling errors are the same.
 import pytest
 
 from ctr_retrain.models.simulation.scenarios import DriftingTastes
-from tests.drifting_days import answers
+from tests.support.drifting_days import answers
 
 TASTES = DriftingTastes(sd=0.8, memory_days=7)
 

@@ -15,8 +15,8 @@ from ctr_retrain.models.training.batches import make_batches
 from ctr_retrain.models.training.replicas import equal_parts
 from ctr_retrain.models.training.training_loop import predict_logits, train
 from ctr_retrain.models.weights.head_weights import HeadFactors, streaming_chance
-from tests.toy_training import factors_of, toy, trained
-from tests.toy_training import recipe as plain_recipe
+from tests.support.toy_training import factors_of, toy, trained
+from tests.support.toy_training import recipe as plain_recipe
 
 STATE = NumericState((False,), (0.0,), (1.0,))
 HEADS = (Head(kind="buy", weight=1.0, after="click"), Head(kind="leave", weight=1.0))

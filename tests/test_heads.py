@@ -8,7 +8,7 @@ import pytest
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
-from tests.small_world import RECIPE, RUN_DAY
+from tests.support.small_world import RECIPE, RUN_DAY
 
 HEADS = """
 [[training.heads]]

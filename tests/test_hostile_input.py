@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ctr_retrain.models.data.schema import Counts
-from tests.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]
 NAMES = [

@@ -13,9 +13,9 @@ from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 from ctr_retrain.tasks.store.protocol import inside
-from tests.command_line import run
-from tests.landed_day import impression, ingest, quarantined, rows_of
-from tests.small_world import REPOSITORY
+from tests.support.command_line import run
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.small_world import REPOSITORY
 
 # Beside each other: a neighbour whose name begins with a backslash is one more thing that a pattern stumbles over.
 FILES = [

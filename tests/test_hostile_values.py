@@ -10,7 +10,7 @@ import pytest
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from tests.landed_day import ingest, quarantined, rows_of
+from tests.support.landed_day import ingest, quarantined, rows_of
 
 AT = datetime(2026, 3, 2, 10)  # noqa: DTZ001 - UTC, as the store keeps it
 SECONDS = 1772445600

@@ -15,7 +15,7 @@ from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageErro
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
 

@@ -12,7 +12,7 @@ from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day, label_files
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.protocol import read_manifest
-from tests.landed_day import impression
+from tests.support.landed_day import impression
 
 
 @pytest.fixture

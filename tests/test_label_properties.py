@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from ctr_retrain.tasks.label.label_day import label_day, label_files
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.counts import draws
-from tests.landed_day import ingest, quarantined, rows_of
-from tests.landed_world import DAYS, FIRST, kept, labels, reasons, worlds, write
-from tests.stored import stored_names
+from tests.support.counts import draws
+from tests.support.landed_day import ingest, quarantined, rows_of
+from tests.support.landed_world import DAYS, FIRST, kept, labels, reasons, worlds, write
+from tests.support.stored import stored_names
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 EXAMPLES = draws(2, 30)  # worlds a rule; each takes some seconds

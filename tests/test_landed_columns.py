@@ -10,7 +10,7 @@ import pytest
 from ctr_retrain.models.data.schema import Counts
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import load_ingested_day
-from tests.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
 

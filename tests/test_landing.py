@@ -9,8 +9,8 @@ import pytest
 
 from ctr_retrain.models.data.schema import Counts
 from ctr_retrain.models.errors import DataRejectedError
-from tests.landed_day import impression, ingest, quarantined, rows_of
-from tests.processes import finish, start
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.processes import finish, start
 
 
 @pytest.mark.parametrize("end", ["jsonl.gz", "jsonl.zst", "csv.gz", "csv.zst"])
@@ -164,9 +164,9 @@ def test_disk_that_fills_while_a_file_is_staged_does_not_make_the_file_unreadabl
     program = """
 import json, resource, signal
 from datetime import UTC, date, datetime
-from models.recipe import Recipe
-from tasks.ingest import ingest_day
-from tasks.landing_zone import LocalLandingZone
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store, landing = LocalStore(Path(sys.argv[1])), LocalLandingZone(Path(sys.argv[2]))
 recipe, day = Recipe.model_validate(json.loads(sys.argv[3])), date.fromisoformat(sys.argv[4])

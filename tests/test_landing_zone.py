@@ -11,9 +11,9 @@ from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZo
 from ctr_retrain.tasks.landing.split_by_day import land_file
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
-from tests.faulty_proxy import CORRUPT, TRUNCATED
-from tests.landed_day import impression
-from tests.s3_server import IMPATIENT
+from tests.support.faulty_proxy import CORRUPT, TRUNCATED
+from tests.support.landed_day import impression
+from tests.support.s3_server import IMPATIENT
 
 DAY = date(2026, 3, 2)
 

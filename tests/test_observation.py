@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ctr_retrain.models.imbalance.losses import observed_logit
 from ctr_retrain.models.training.training_loop import predict_logits
-from tests.toy_training import toy, trained
+from tests.support.toy_training import toy, trained
 
 LOGITS = (-100.0, -30.0, -5.0, -0.1, 0.0, 2.0, 30.0, 100.0)
 SHARES = (0.02, 0.3, 0.7, 0.999)

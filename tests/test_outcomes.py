@@ -9,7 +9,7 @@ from ctr_retrain.tasks.ingest.ingest_day import ingest_day, load_ingested_day
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.label.outcome_accounting import REASONS, account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from tests.landed_day import impression
+from tests.support.landed_day import impression
 from tests.test_label import label_rows
 
 

@@ -10,8 +10,8 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import opened
 from ctr_retrain.tasks.validate import validate_day as validate_module
 from ctr_retrain.tasks.validate.validate_day import validate_day
-from tests.landed_day import ingest
-from tests.landed_twice import DAY, NOW, contents, land
+from tests.support.landed_day import ingest
+from tests.support.landed_twice import DAY, NOW, contents, land
 
 
 class _OnceWritten(LocalStore):

@@ -16,7 +16,7 @@ from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.tasks.execution.code_digest import code_digest, code_of
-from tests.small_world import RUN_DAY, write_recipe
+from tests.support.small_world import RUN_DAY, write_recipe
 
 FEATURES = (Feature(name="user", kind="categorical", buckets=50), Feature(name="age", kind="numeric"))
 STATE = NumericState((False,), (3.0,), (2.0,))

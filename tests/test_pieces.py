@@ -15,7 +15,7 @@ from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import opened
-from tests.landed_day import impression
+from tests.support.landed_day import impression
 
 EVENTS = [f"e{number}" for number in range(300)]
 

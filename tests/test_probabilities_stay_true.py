@@ -19,8 +19,8 @@ import pytest
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.serving.calibration import ISOTONIC_POSITIVES, fit_calibration
 from ctr_retrain.models.simulation.world import World
-from tests.counts import draws
-from tests.simulated_rows import calibration_ratio, logits, slices_of, trained
+from tests.support.counts import draws
+from tests.support.simulated_rows import calibration_ratio, logits, slices_of, trained
 
 RECIPE = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")
 WORLD = World(seed=2, rows_per_day=40_000, ad_ctr=0.08, push_ctr=0.07)

@@ -17,11 +17,11 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.conftest import TINY
-from tests.counts import draws
-from tests.forked import Forked
-from tests.landed_day import ingest
-from tests.landed_twice import DAY, NOW, Place, contents, land, make_run, s3_store_in
-from tests.stored import stored_names
+from tests.support.counts import draws
+from tests.support.forked import Forked
+from tests.support.landed_day import ingest
+from tests.support.landed_twice import DAY, NOW, Place, contents, land, make_run, s3_store_in
+from tests.support.stored import stored_names
 
 BOTH = ("outcomes", "impressions")
 ROUNDS = draws(2, 20)  # a rule and store

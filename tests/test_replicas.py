@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.training.replicas import equal_parts
-from tests.processes import PROJECT
+from tests.support.processes import PROJECT
 
 
 def start(way, target, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.training_worker", way, str(target)],
+        [sys.executable, "-m", "tests.support.training_worker", way, str(target)],
         cwd=PROJECT,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         stderr=subprocess.PIPE,

@@ -33,7 +33,7 @@ from ctr_retrain.tasks.store.layout import EVALUATION_FILE, MATURITY_FILE, TRAIN
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
-from tests.browser import Page, in_browser
+from tests.support.browser import Page, in_browser
 
 DAY = date(2026, 3, 25)
 NOW = datetime(2026, 3, 26, 4, tzinfo=UTC)

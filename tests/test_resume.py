@@ -14,7 +14,7 @@ import pytest
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.training.training_state import TrainingState
 from ctr_retrain.tasks.train.checkpoints import FolderCheckpoints, checkpoints_of, sweep_checkpoints
-from tests.toy_training import toy, trained
+from tests.support.toy_training import toy, trained
 
 EPOCHS = {"epochs": 3, "patience": 3}
 KILLED_AFTER = 9000  # rows, of 3 epochs of 6,000: in the middle of the second epoch

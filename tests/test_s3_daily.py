@@ -7,8 +7,8 @@ import pytest
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
-from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
-from tests.small_world import NEXT_DAY, RUN_DAY, command
+from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
+from tests.support.small_world import NEXT_DAY, RUN_DAY, command
 
 LOUD = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG"}
 

@@ -10,9 +10,9 @@ from ctr_retrain.models.errors import BusyError, StorageError
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
-from tests.faulty_proxy import CORRUPT, CUT, LOST_ANSWER, SLOW, TRUNCATED, UNAVAILABLE, UNCONDITIONAL, proxy_to
-from tests.s3_server import ACCESS_KEY, IMPATIENT, SECRET_KEY, S3Server
-from tests.stored import stored_names
+from tests.support.faulty_proxy import CORRUPT, CUT, LOST_ANSWER, SLOW, TRUNCATED, UNAVAILABLE, UNCONDITIONAL, proxy_to
+from tests.support.s3_server import ACCESS_KEY, IMPATIENT, SECRET_KEY, S3Server
+from tests.support.stored import stored_names
 
 
 def publish(store, path="days/d/1", content=b"abc"):

@@ -13,8 +13,8 @@ from ctr_retrain.models.errors import BusyError, StorageError
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
-from tests.faulty_proxy import CUT
-from tests.stored import put, stored_names
+from tests.support.faulty_proxy import CUT
+from tests.support.stored import put, stored_names
 
 
 def publish(store, path, **files):

@@ -13,7 +13,7 @@ import pytest
 
 from ctr_retrain.tasks.deploy.score_file import _inputs
 from ctr_retrain.tasks.landing.read_landing import LandedFile
-from tests.command_line import run
+from tests.support.command_line import run
 
 VALIDATION_DAY = "2026-03-06"
 

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.small_world import REPOSITORY, clean_environment, write_recipe
+from tests.support.small_world import REPOSITORY, clean_environment, write_recipe
 
 PATIENCE_SECONDS = 200
 

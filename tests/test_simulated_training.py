@@ -20,7 +20,7 @@ from ctr_retrain.models.judging.metrics import roc_auc
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.serving.calibration import ISOTONIC_POSITIVES, fit_calibration
 from ctr_retrain.models.simulation.world import World
-from tests.simulated_rows import calibration_ratio, logits, slices_of, trained
+from tests.support.simulated_rows import calibration_ratio, logits, slices_of, trained
 
 RECIPE = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")
 WORLD = World(seed=3, rows_per_day=90_000, ad_ctr=0.05, push_ctr=0.04)

@@ -11,9 +11,9 @@ import pytest
 
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 from ctr_retrain.tasks.store.protocol import MANIFEST, digest_of, read_manifest
-from tests.counts import draws
-from tests.processes import finish, start_with
-from tests.stored import put, staging_of, stored_names
+from tests.support.counts import draws
+from tests.support.processes import finish, start_with
+from tests.support.stored import put, staging_of, stored_names
 
 SWAPS = draws(25, 250)  # of each process that tries again
 

@@ -17,7 +17,7 @@ from ctr_retrain.models.training.saved_network import (
 )
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
 from ctr_retrain.models.training.training_state import capture, restore
-from tests.toy_training import batches_of, factors_of, recipe, toy, trained
+from tests.support.toy_training import batches_of, factors_of, recipe, toy, trained
 
 STATE = NumericState((False,), (0.0,), (1.0,))
 

@@ -10,7 +10,7 @@ from ctr_retrain.models.recipe.recipe import Weights
 from ctr_retrain.models.training.batches import BatchOrder, TrainingRows
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.training_loop import predict_logits
-from tests.toy_training import ROWS, toy, trained
+from tests.support.toy_training import ROWS, toy, trained
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from ctr_retrain.models.judging.metrics import log_losses, roc_auc
 from ctr_retrain.models.trials.trial import Trial, TrialRows
-from tests.counts import draws
+from tests.support.counts import draws
 
 USERS, CAMPAIGNS = 256, 25
 

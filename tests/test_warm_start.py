@@ -21,7 +21,7 @@ from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.train.row_roles import CALIBRATE, TRAIN, TRAINED, labels_of
-from tests.small_world import NEXT_DAY, RECIPE, RUN_DAY
+from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY
 
 WARM = RECIPE + "\n[warm_start]\nenabled = true\ncold_every = 1\nexpire_days = 3\n"
 

@@ -7,8 +7,8 @@ above it in the mean.
 
 import numpy as np
 
-from tests.counts import draws
-from tests.warm_world import JUDGED_DAYS, best_log_loss, chain, days_of, drifting_world, fitted, log_loss
+from tests.support.counts import draws
+from tests.support.warm_world import JUDGED_DAYS, best_log_loss, chain, days_of, drifting_world, fitted, log_loss
 
 WINDOW_DAYS, STEPS, ROWS_PER_DAY = 10, 3, 10_000
 

@@ -4,7 +4,7 @@
 
 Simulated worlds whose tastes drift (standard deviation 0.8 on the log-odds, correlation e^(−days apart/7)) or stay; ten
 days to train on, one to validate, three whose labels are young, and the next day, on which all are judged. The models
-are those of `tests/drifting_days.py`. Intervals are 95 % over seeds, paired (Student's t).
+are those of `tests/support/drifting_days.py`. Intervals are 95 % over seeds, paired (Student's t).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from scipy.stats import t as student
 
 from ctr_retrain.models.simulation.scenarios import DriftingTastes
 from tests.benchmarks.table import print_table, write_rows
-from tests.drifting_days import MODELS, answers
+from tests.support.drifting_days import MODELS, answers
 
 WORLDS = {"drifting": DriftingTastes(sd=0.8, memory_days=7), "steady": None}
 

@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 
 from tests.benchmarks.table import print_table, write_rows
-from tests.warm_world import JUDGED_DAYS, best_log_loss, chain, days_of, drifting_world, fitted, log_loss
+from tests.support.warm_world import JUDGED_DAYS, best_log_loss, chain, days_of, drifting_world, fitted, log_loss
 
 WINDOW_DAYS = 14
 WAYS = {

@@ -19,9 +19,9 @@ from ctr_retrain.models.training.warm_start import Donor
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
 from ctr_retrain.tasks.train.training_rows import Slices
-from tests.simulated_rows import FIRST_DAY, Rows, rows_of_day
+from tests.support.simulated_rows import FIRST_DAY, Rows, rows_of_day
 
-RECIPE = load_recipe(Path(__file__).parent.parent / "infra" / "recipes" / "demo.toml")
+RECIPE = load_recipe(Path(__file__).parents[2] / "infra" / "recipes" / "demo.toml")
 JUDGED_DAYS = 2
 
 

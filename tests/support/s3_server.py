@@ -15,7 +15,7 @@ import pytest
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
-from tests.faulty_proxy import proxy_to
+from tests.support.faulty_proxy import proxy_to
 
 ACCESS_KEY, SECRET_KEY = "AKIAFAKEFAKEFAKE1234", "fake+secret/that+must/not+leak+anywhere1"
 IMPATIENT = {"attempts": 3, "connect_seconds": 1, "read_seconds": 1}

@@ -20,7 +20,7 @@ from ctr_retrain.tasks.store.local_store import IN_USE, LocalStore
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from ctr_retrain.tasks.store.staging import atomic_write
-from tests.landed_day import impression, ingest
+from tests.support.landed_day import impression, ingest
 
 DAY, NOW = date(2026, 3, 2), datetime(2026, 3, 3, 4, tzinfo=UTC)
 OLD, NEW = "2026-03-01-old", "2026-03-02-new"

@@ -14,7 +14,7 @@ import pytest
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 FIRST_DAY, DAYS = date(2026, 3, 2), 8
 RUN_DAY, NEXT_DAY, LAST_DAY = date(2026, 3, 7), date(2026, 3, 8), date(2026, 3, 9)
 

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 PREAMBLE = (
     "import os, pickle, sys, time\n"
     "from pathlib import Path\n"
-    "from models.errors import *\n"
-    "from tasks.local_store import *\n"
-    "from tasks.store import *\n"
+    "from ctr_retrain.models.errors import *\n"
+    "from ctr_retrain.tasks.store.local_store import *\n"
+    "from ctr_retrain.tasks.store.protocol import *\n"
 )
 WITH_STORE = "store = pickle.loads(bytes.fromhex(sys.argv.pop(1)))\n"
 

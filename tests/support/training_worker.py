@@ -1,4 +1,4 @@
-"""Training in a process of its own on several replicas; a script: `python -m tests.training_worker WAY TARGET`.
+"""Training in a process of its own on several replicas; a script: `python -m tests.support.training_worker WAY TARGET`.
 
 WAY: "one"; "devices", two virtual CPUs of one process; "workers", as TF_CONFIG says. Writes weights and losses.
 """
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ctr_retrain.models.training.device import choose_strategy, is_chief
-from tests.toy_training import toy, trained
+from tests.support.toy_training import toy, trained
 
 ROWS, BATCH = 4037, 250  # the last batch has 37 rows, which two replicas can't share equally
 
