@@ -19,7 +19,7 @@ from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
-from ctr_retrain.tasks.validate.ingest_and_validate import TakenIn, take_in_days
+from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days
 
 Retrain = Literal["last", "each", "none"]
 
@@ -47,7 +47,7 @@ def backfill(
     wanted = day_range(start, end)
     trains = {day for day in wanted if retrain == "each" or (retrain == "last" and day == end)}
     new = [day for day in wanted if not (day in trains and finished_run(store, day, shadow=shadow))]
-    taken = take_in_days(store, settings.landing_zone, rules, new, datetime.now(UTC), settings.fan_out)
+    taken = ingest_and_validate_days(store, settings.landing_zone, rules, new, datetime.now(UTC), settings.fan_out)
     days = []
     for day in wanted:
         try:
@@ -64,6 +64,6 @@ def backfill(
     return {"days": days, "champion": current_champion(store)}
 
 
-def _noted(taken: TakenIn) -> dict[str, str]:
+def _noted(taken: DayResult) -> dict[str, str]:
     noted = {"date": str(taken.day), "outcome": taken.outcome}
     return {**noted, "reason": taken.reason} if taken.reason else noted

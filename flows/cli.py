@@ -198,11 +198,11 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
     """Compare ways to weigh and sample on past days."""
     wanted, (settings, _) = _day(day), _configured()
     from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415
-    from ctr_retrain.flows.compare_request import read_asked  # noqa: PLC0415
+    from ctr_retrain.flows.compare_request import read_compare_request  # noqa: PLC0415
 
     lists = {"strategies": strategies, "half_lives": half_lives, "class_powers": class_powers, "ages": ages}
-    asked = read_asked(wanted, lists, days=days, seeds=seeds, criterion=criterion)
-    answer(flow(asked, settings.recipe, settings.root, settings.landing, force=force), printing.compared)
+    request = read_compare_request(wanted, lists, days=days, seeds=seeds, criterion=criterion)
+    answer(flow(request, settings.recipe, settings.root, settings.landing, force=force), printing.compared)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from prefect import flow
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.compare.compare_strategies import STAGE, compare_strategies, load_comparison
-from ctr_retrain.tasks.compare.plan_comparison import Asked, plan_comparison
+from ctr_retrain.tasks.compare.plan_comparison import CompareRequest, plan_comparison
 from ctr_retrain.tasks.compare.write_comparison import write_comparison_report
 from ctr_retrain.tasks.execution.model_process import models_on
 from ctr_retrain.tasks.operate.registry import claim_root
@@ -23,7 +23,7 @@ from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 
 @flow(name="compare")
 def compare(
-    asked: Asked,
+    request: CompareRequest,
     recipe: Path | None = None,
     root: str | None = None,
     landing: str | None = None,
@@ -36,9 +36,9 @@ def compare(
     settings = load_settings(recipe=recipe, root=root, landing=landing)
     rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
     claim_root(store, rules.name)
-    tomorrow = asked.day + timedelta(days=1)  # so that the day itself is among those before it
-    problems = catch_up(store, settings.landing_zone, asked.reach(rules), tomorrow, now, settings.fan_out)
-    plan = plan_comparison(store, rules, asked, problems, settings.fan_out, forced_at=now if force else None)
+    tomorrow = request.day + timedelta(days=1)  # so that the day itself is among those before it
+    problems = catch_up(store, settings.landing_zone, request.reach(rules), tomorrow, now, settings.fan_out)
+    plan = plan_comparison(store, rules, request, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.comparison_object(plan.comparison_id)
     recorded = store.manifest(path) is not None
     if not recorded:

@@ -7,18 +7,18 @@ from typing import Any
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.trials.strategies import Grid, refuse_unknown
-from ctr_retrain.tasks.compare.plan_comparison import Asked
+from ctr_retrain.tasks.compare.plan_comparison import CompareRequest
 
 MAX_AGE_DAYS = 400
 
 
-def read_asked(day: date, lists: dict[str, str], **numbers: Any) -> Asked:
+def read_compare_request(day: date, lists: dict[str, str], **numbers: Any) -> CompareRequest:
     """What was asked; lists: strategies, half_lives, class_powers and ages as they were typed. Raises UsageError."""
     names = tuple(name.strip() for name in lists["strategies"].split(",") if name.strip())
     half_lives, class_powers = (_numbers(lists[name], name) for name in ("half_lives", "class_powers"))
     Grid(half_lives, class_powers)  # refuses what no recipe could say
     refuse_unknown(names)
-    return Asked(
+    return CompareRequest(
         day, strategies=names, half_lives=half_lives, class_powers=class_powers, ages=_ages(lists["ages"]), **numbers
     )
 

@@ -8,20 +8,20 @@ from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.architectures import build_network
 from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
-from ctr_retrain.models.training.compatibility import same_slices, why_unfit
+from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights, trainable_of
 from ctr_retrain.models.training.training_loop import optimizer_for, train
 from ctr_retrain.models.training.warm_start import (
     FRESH,
-    Donor,
-    carried_state,
-    carry_slots,
-    carry_weights,
+    SourceModel,
     check_layer_names,
     freeze_layers,
     row_sources,
     seen_rows,
     steps_done,
+    transfer_slots,
+    transfer_weights,
+    transferred_state,
 )
 from tests.support.toy_training import FEATURES, batches_of, factors_of, recipe, toy
 
@@ -31,8 +31,8 @@ HOUR = Feature(name="hour", kind="hour")
 STATE = NumericState((False,), (0.0,), (1.0,))
 
 
-def sources(features, donor, target=None, seen=None):
-    return row_sources(tuple(features), tuple(donor), target, seen)
+def sources(features, source_model, target=None, seen=None):
+    return row_sources(tuple(features), tuple(source_model), target, seen)
 
 
 def test_a_fields_rows_move_as_a_block_when_fields_come_go_or_change_places():
@@ -65,94 +65,96 @@ def test_a_value_that_was_rare_starts_from_the_rare_values_row_with_slots_of_its
 
 
 @pytest.fixture(scope="module")
-def donor():
+def source_model():
     rows, _ = toy(3000)
     rules, factors = recipe(hidden_units=(8, 6)), factors_of(rows)
     network = build_network(rules, STATE, factors.base_log_odds, 7)
     batches = batches_of(rows, factors, rules)
     optimizer = optimizer_for(network, batches, rules.training)
     train(network, batches, rules.training, optimizer=optimizer)
-    return Donor(rules, STATE, trainable_of(network, optimizer))
+    return SourceModel(rules, STATE, trainable_of(network, optimizer))
 
 
-def started(donor, features=FEATURES, **training):
+def started(source_model, features=FEATURES, **training):
     """A network with what it takes from the donor."""
     rules = recipe(hidden_units=(8, 6), **training).model_copy(update={"features": features})
     network = build_network(rules, STATE, -1.0, 8)
-    return rules, network, *carry_weights(network, rules, donor, None)
+    return rules, network, *transfer_weights(network, rules, source_model, None)
 
 
-def test_the_same_recipe_takes_all_weights_and_slots_and_the_count_of_steps(donor):
-    rules, network, carried, moved = started(donor)
-    assert carried.fresh_layers == ()
-    assert carried.rows == 50
+def test_the_same_recipe_takes_all_weights_and_slots_and_the_count_of_steps(source_model):
+    rules, network, transferred, moved = started(source_model)
+    assert transferred.fresh_layers == ()
+    assert transferred.rows == 50
     for name, weight in named_weights(network).items():
-        assert np.array_equal(weight, donor.trainable.weights[name])
+        assert np.array_equal(weight, source_model.trainable.weights[name])
     optimizer = optimizer_for(network, batches_of(toy(500)[0], factors_of(toy(500)[0]), rules), rules.training, 12)
     optimizer.build(network.trainable_variables)
-    carried = carry_slots(optimizer, network, donor, moved, carried)
-    assert carried.slots == 1 + 2 * 2 * 3
-    assert int(optimizer.iterations) == steps_done(donor) == 12
+    transferred = transfer_slots(optimizer, network, source_model, moved, transferred)
+    assert transferred.slots == 1 + 2 * 2 * 3
+    assert int(optimizer.iterations) == steps_done(source_model) == 12
     for name, slot in named_slots(optimizer, network).items():
-        assert ": " not in name or np.array_equal(slot, donor.trainable.slots[name])
+        assert ": " not in name or np.array_equal(slot, source_model.trainable.slots[name])
 
 
-def test_layers_whose_inputs_have_moved_begin_anew(donor):
-    _, network, carried, _ = started(donor, (CITY, USER, AGE))
-    assert carried.layers == ("embedding",)
-    assert carried.fresh_layers == ("dense", "dense_1", "dense_2")
+def test_layers_whose_inputs_have_moved_begin_anew(source_model):
+    _, network, transferred, _ = started(source_model, (CITY, USER, AGE))
+    assert transferred.layers == ("embedding",)
+    assert transferred.fresh_layers == ("dense", "dense_1", "dense_2")
     table = named_weights(network)["embedding/0 embedding_table"]
-    assert np.array_equal(table[4:], donor.trainable.weights["embedding/0 embedding_table"])
-    assert carried.fresh_rows == 4
+    assert np.array_equal(table[4:], source_model.trainable.weights["embedding/0 embedding_table"])
+    assert transferred.fresh_rows == 4
 
 
-def test_another_kind_of_optimizer_takes_only_the_slots_that_it_has_too(donor):
-    rules, network, carried, moved = started(donor, embedding_optimizer="lazy_adam")
+def test_another_kind_of_optimizer_takes_only_the_slots_that_it_has_too(source_model):
+    rules, network, transferred, moved = started(source_model, embedding_optimizer="lazy_adam")
     optimizer = optimizer_for(network, batches_of(toy(500)[0], factors_of(toy(500)[0]), rules), rules.training)
     optimizer.build(network.trainable_variables)
-    assert carry_slots(optimizer, network, donor, moved, carried).slots == 2 * 2 * 3
+    assert transfer_slots(optimizer, network, source_model, moved, transferred).slots == 2 * 2 * 3
 
 
-def test_frozen_layers_stay_as_they_are_while_the_others_learn(donor):
-    rules, network, carried, _ = started(donor)
-    frozen = freeze_layers(network, ("embedding", "dense"), carried)
+def test_frozen_layers_stay_as_they_are_while_the_others_learn(source_model):
+    rules, network, transferred, _ = started(source_model)
+    frozen = freeze_layers(network, ("embedding", "dense"), transferred)
     assert frozen.frozen == ("embedding", "dense")
     rows, _ = toy(1000, seed=3)
     train(network, batches_of(rows, factors_of(rows), rules), rules.training)
-    same = {n: np.array_equal(w, donor.trainable.weights[n]) for n, w in named_weights(network).items()}
+    same = {n: np.array_equal(w, source_model.trainable.weights[n]) for n, w in named_weights(network).items()}
     assert {name.split("/")[0] for name, equal in same.items() if equal} == {"embedding", "dense"}
     assert not any(equal for name, equal in same.items() if name.split("/")[0] in ("dense_1", "dense_2"))
 
 
-def test_a_layer_that_is_not_there_is_refused_with_the_names_of_those_that_are(donor):
-    network = started(donor)[1]
+def test_a_layer_that_is_not_there_is_refused_with_the_names_of_those_that_are(source_model):
+    network = started(source_model)[1]
     with pytest.raises(UsageError, match=r"embedding, dense, dense_1, dense_2, received \['tower'\], which it has not"):
         check_layer_names(network, ("dense", "tower"))
     with pytest.raises(UsageError, match="received all of them"):
         check_layer_names(network, tuple(named_layers(network)))
 
 
-def test_numbers_are_standardised_as_the_donors_were_and_new_ones_by_what_was_fitted(donor):
+def test_numbers_are_standardised_as_the_donors_were_and_new_ones_by_what_was_fitted(source_model):
     bid = Feature(name="bid", kind="numeric")
     fitted = NumericState((False, False), (7.0, 9.0), (3.0, 4.0))
-    assert carried_state(fitted, (bid, USER, AGE), donor) == NumericState((False, False), (7.0, 0.0), (3.0, 1.0))
+    assert transferred_state(fitted, (bid, USER, AGE), source_model) == NumericState(
+        (False, False), (7.0, 0.0), (3.0, 1.0)
+    )
     logged = AGE.model_copy(update={"transform": "log"})
-    assert carried_state(NumericState((True,), (7.0,), (3.0,)), (USER, logged), donor).mean == (7.0,)
+    assert transferred_state(NumericState((True,), (7.0,), (3.0,)), (USER, logged), source_model).mean == (7.0,)
 
 
 def test_weights_of_another_shape_or_without_a_common_feature_do_not_fit():
-    assert why_unfit(recipe(), recipe()) is None
-    assert why_unfit(recipe(embedding_dim=5), recipe()) == "its training.embedding_dim is 4, the recipe's 5"
+    assert why_incompatible(recipe(), recipe()) is None
+    assert why_incompatible(recipe(embedding_dim=5), recipe()) == "its training.embedding_dim is 4, the recipe's 5"
     other = recipe().model_copy(update={"features": (CITY,)})
-    assert why_unfit(other, recipe()) == "it has no feature in common with the recipe"
+    assert why_incompatible(other, recipe()) == "it has no feature in common with the recipe"
 
 
 def test_rows_kept_out_are_the_same_only_where_both_recipes_keep_the_same_share_by_the_day():
     warm = recipe().model_copy(update={"warm_start": WarmStart(enabled=True)})
     more = recipe(calibration_share=0.2).model_copy(update={"warm_start": WarmStart(enabled=True)})
-    assert same_slices(warm, warm)
-    assert not same_slices(warm, more)
-    assert not same_slices(warm, recipe())
+    assert same_rows_kept_out(warm, warm)
+    assert not same_rows_kept_out(warm, more)
+    assert not same_rows_kept_out(warm, recipe())
 
 
 def test_a_twin_is_wanted_on_every_so_many_days():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
-from ctr_retrain.models.weights.training_warnings import cautions_of, step_size_caution
+from ctr_retrain.models.weights.training_warnings import step_size_warning, training_warnings
 
 CUT = date(2026, 3, 8)
 DAYS = (CUT - timedelta(days=7), CUT)
@@ -15,21 +15,21 @@ PLAIN = {"class_weight": "none", "half_life_days": 1e9}
 
 
 @pytest.fixture
-def cautions(tiny_recipe):
+def found(tiny_recipe):
     def of(days=DAYS, training=None, **weights):
         recipe = tiny_recipe(weights=weights, training=training or {})
-        found = cautions_of(recipe, compute_factors(days, CUT, MASS, recipe.weights))
-        return {caution.name: caution.words for caution in found}
+        found = training_warnings(recipe, compute_factors(days, CUT, MASS, recipe.weights))
+        return {warning.name: warning.words for warning in found}
 
     return of
 
 
-def test_rows_that_all_count_alike_under_cross_entropy_need_no_warning(cautions):
-    assert cautions((CUT, CUT), **PLAIN) == {}
+def test_rows_that_all_count_alike_under_cross_entropy_need_no_warning(found):
+    assert found((CUT, CUT), **PLAIN) == {}
 
 
-def test_a_weighted_loss_is_said_to_be_comparable_with_nothing_and_why(cautions):
-    words = cautions(half_life_days=7)["training_loss"]
+def test_a_weighted_loss_is_said_to_be_comparable_with_nothing_and_why(found):
+    words = found(half_life_days=7)["training_loss"]
     assert "rows weighed by age (half-life 7 days), positives weighed 9 times as much as negatives" in words
     assert "not with log loss on the validation days" in words
 
@@ -43,32 +43,32 @@ def test_a_weighted_loss_is_said_to_be_comparable_with_nothing_and_why(cautions)
         ({}, {"loss": "focal"}, "the focal kind (γ = 2)"),
     ],
 )
-def test_whatever_makes_the_loss_another_quantity_is_named(cautions, weights, training, words):
-    assert cautions((CUT, CUT), training, **(PLAIN | weights))["training_loss"].startswith(
+def test_whatever_makes_the_loss_another_quantity_is_named(found, weights, training, words):
+    assert found((CUT, CUT), training, **(PLAIN | weights))["training_loss"].startswith(
         f"The training loss is of {words}"
     )
 
 
-def test_raw_weights_are_warned_of_where_the_optimizers_steps_feel_them(cautions):
+def test_raw_weights_are_warned_of_where_the_optimizers_steps_feel_them(found):
     raw = {"class_weight": {"1": 91}, "half_life_days": 1e9, "normalise": False}  # mean 0.9 + 0.1 · 91 = 10
-    words = cautions(**raw)["step_size"]
+    words = found(**raw)["step_size"]
     assert "a mean of 10" in words
     assert "initial accumulator of 0.001" in words  # 0.1 / 10²
-    assert "step_size" not in cautions(**raw | {"normalise": True})
-    assert "step_size" not in cautions(training={"embedding_optimizer": "lazy_adam"}, **raw)
-    assert "step_size" not in cautions(**PLAIN, normalise=False)  # their mean is 1 anyway
+    assert "step_size" not in found(**raw | {"normalise": True})
+    assert "step_size" not in found(training={"embedding_optimizer": "lazy_adam"}, **raw)
+    assert "step_size" not in found(**PLAIN, normalise=False)  # their mean is 1 anyway
 
 
 def test_of_other_optimizers_sgd_feels_raw_weights_and_adam_does_not():
-    assert "steps of SGD are 50.5 times as long" in step_size_caution("SGD", 50.5).words
-    assert step_size_caution("Adam", 50.5) is None
-    assert step_size_caution("SGD", 1.0) is None
+    assert "steps of SGD are 50.5 times as long" in step_size_warning("SGD", 50.5).words
+    assert step_size_warning("Adam", 50.5) is None
+    assert step_size_warning("SGD", 1.0) is None
 
 
-def test_repeated_positives_are_warned_of_where_there_are_embeddings_to_learn_them_by_heart(cautions):
-    assert "learned from 3 times" in cautions(positive_copies=3)["repeated_positives"]
-    assert "repeated_positives" not in cautions()
+def test_repeated_positives_are_warned_of_where_there_are_embeddings_to_learn_them_by_heart(found):
+    assert "learned from 3 times" in found(positive_copies=3)["repeated_positives"]
+    assert "repeated_positives" not in found()
 
 
-def test_autos_meaning_is_said(cautions):
-    assert "means 'balanced'" in cautions(class_weight="auto")["auto_class_weight"]
+def test_autos_meaning_is_said(found):
+    assert "means 'balanced'" in found(class_weight="auto")["auto_class_weight"]

@@ -5,8 +5,8 @@ import pytest
 
 from ctr_retrain.models.data.schema import Counts
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.ingest import deduplicate as sift
-from ctr_retrain.tasks.landing import text_to_parquet as stage_text
+from ctr_retrain.tasks.ingest import deduplicate
+from ctr_retrain.tasks.landing import text_to_parquet
 from tests.support.landed_day import impression, ingest, rows_of
 
 BAD = impression("bad", ts="yesterday")
@@ -20,14 +20,14 @@ def _parts_of_a_few_rows(monkeypatch):
 @pytest.fixture
 def copied(monkeypatch):
     """The files that the second pass wrote anew."""
-    targets, write = [], sift.duck.write
+    targets, write = [], deduplicate.duck.write
 
     def note(connection, target, *args):
         if "impressions" in target.parts:
             targets.append(target.name)
         return write(connection, target, *args)
 
-    monkeypatch.setattr(sift.duck, "write", note)
+    monkeypatch.setattr(deduplicate.duck, "write", note)
     return targets
 
 
@@ -134,13 +134,13 @@ def test_no_attempt_to_read_a_file_writes_where_another_did(
     store, landing, land_rows, tiny_recipe, day, now, monkeypatch, end
 ):
     """DuckDB may remove what a failed COPY wrote only after the next attempt has written."""
-    targets, write = [], stage_text.duck.copy_to
+    targets, write = [], text_to_parquet.duck.copy_to
 
     def note(path, query, compression="zstd"):
         targets.append(path)
         return write(path, query, compression)
 
-    monkeypatch.setattr(stage_text.duck, "copy_to", note)
+    monkeypatch.setattr(text_to_parquet.duck, "copy_to", note)
     land_rows("impressions", day, [*rows_from(0, 6), BAD, impression("e7", bid="much")], f"0.{end}")
     ingest(store, landing, tiny_recipe(), day, now)
     staged = [target.stem for target in targets if target.parent.name == "scratch"]

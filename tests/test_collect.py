@@ -150,11 +150,11 @@ def test_what_a_live_process_opened_or_wrote_stays_until_it_ends(local_store, ti
 
 
 def test_pieces_stay_with_the_day_whose_rows_they_hold(store, tiny_recipe):
-    pieces = {name: f"pieces/days/2026-03-20/{name}/0000-of-0002" for name in ("now", "old")}
+    shards = {name: f"pieces/days/2026-03-20/{name}/0000-of-0002" for name in ("now", "old")}
     build(
-        store, *((f"days/2026-03-20/{name}", {"pieces": [piece]}) for name, piece in pieces.items()), *pieces.values()
+        store, *((f"days/2026-03-20/{name}", {"pieces": [shard]}) for name, shard in shards.items()), *shards.values()
     )
     store.swap_ref("days/2026-03-20", {"current": "now", "history": []}, None)
     found = collect_garbage(store, tiny_recipe(), min_age=AT_ONCE)
-    assert set(found["removed"]) == {"days/2026-03-20/old", pieces["old"]}
-    assert names(store) == {"days/2026-03-20/now", pieces["now"]}
+    assert set(found["removed"]) == {"days/2026-03-20/old", shards["old"]}
+    assert names(store) == {"days/2026-03-20/now", shards["now"]}

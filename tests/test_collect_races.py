@@ -21,7 +21,7 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import MANIFEST, read_manifest
-from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
+from ctr_retrain.tasks.store.s3_bucket import S3Access, Shard
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.counts import draws
 from tests.support.faulty_proxy import SLOW
@@ -48,7 +48,7 @@ def s3_place(tmp_path, tiny_recipe, s3_server, s3_environment):
 
 def by_way_of(proxy, place):
     """The place's store on S3, reached by the faulty way."""
-    return S3Store(Bucket(place.store._bucket._bucket, "root", S3Access(proxy.url)), place.store._cache)
+    return S3Store(Shard(place.store._bucket._bucket, "root", S3Access(proxy.url)), place.store._cache)
 
 
 def patient_no_more(place):
@@ -62,7 +62,7 @@ def collect(place):
     return set(collect_garbage(place.store, place.recipe, min_age=AT_ONCE)["removed"])
 
 
-def take_in(place):
+def ingest_and_validate(place):
     return ingest(place.store, place.landing, place.recipe, DAY, NOW).path
 
 
@@ -89,9 +89,9 @@ def files_of(place, path, tmp_path):
 def leave_unnamed(place):
     """An object of the day that was in use once and that no ref names now; the landing zone holds its files again."""
     land(place.landing, 0)
-    unnamed = take_in(place)
+    unnamed = ingest_and_validate(place)
     land(place.landing, 1, ["impressions"])
-    named = take_in(place)
+    named = ingest_and_validate(place)
     (place.landing / SECOND_FILE).unlink()
     assert unnamed != named
     return unnamed, named
@@ -106,7 +106,7 @@ def flip(place, times, seed):
             (place.landing / SECOND_FILE).unlink()
         else:
             land(place.landing, 1, ["impressions"])
-        path = take_in(place)
+        path = ingest_and_validate(place)
         time.sleep(chance.uniform(0, 0.05))
     return path
 
@@ -183,7 +183,7 @@ def test_object_that_a_ref_names_before_its_manifest_goes_stays(s3_place, proxy,
     collecting = threading.Thread(target=collect, args=(replace(s3_place, store=by_way_of(proxy, s3_place)),))
     collecting.start()
     assert fault.hit.wait(60)
-    assert take_in(s3_place) == unnamed
+    assert ingest_and_validate(s3_place) == unnamed
     collecting.join()
     assert open_whole(s3_place, unnamed, tmp_path) is not None
     collect(s3_place)
@@ -195,7 +195,7 @@ def test_object_whose_manifest_goes_before_its_writer_swaps_the_ref_is_made_anew
     fault = proxy.order(SLOW, "PUT", "refs/days/", seconds=2)
     taken = []
     slow = replace(s3_place, store=by_way_of(proxy, s3_place))
-    taking = threading.Thread(target=lambda: taken.append(take_in(slow)))
+    taking = threading.Thread(target=lambda: taken.append(ingest_and_validate(slow)))
     taking.start()
     assert fault.hit.wait(60)
     collect(s3_place)
@@ -236,7 +236,7 @@ def test_collection_that_is_killed_harms_nothing_and_a_later_one_ends_it(place, 
         assert open_whole(place, current, tmp_path / str(number)) is not None
         late = patient_no_more(place)
         if number % 2:
-            current = Forked(take_in, late).go().answer()
+            current = Forked(ingest_and_validate, late).go().answer()
             assert current == unnamed
         Forked(collect, late).go().answer()
         late.store.sweep()

@@ -66,9 +66,9 @@ def table_of(store, labelled):
     return pa.concat_tables([pq.read_table(file) for file in label_files(store, labelled)])
 
 
-@pytest.mark.parametrize("pieces", [1, 3])
-def test_an_encoded_day_holds_the_rows_of_its_labels_in_their_order(any_store, land, tiny_recipe, day, pieces):
-    recipe = tiny_recipe(features=FEATURES, landing={"buckets": pieces})
+@pytest.mark.parametrize("shards", [1, 3])
+def test_an_encoded_day_holds_the_rows_of_its_labels_in_their_order(any_store, land, tiny_recipe, day, shards):
+    recipe = tiny_recipe(features=FEATURES, landing={"buckets": shards})
     land(any_store, recipe)
     labelled = label(any_store, recipe, day)
     (encoded,) = encode_days(any_store, recipe, [labelled])
@@ -114,9 +114,9 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     plan = plan_on(days)
-    slices = read_slices(store, recipe, plan, tmp_path)
-    rows, held_out = slices.train, slices.calibrate
-    assert slices.stop is None
+    row_ranges = read_slices(store, recipe, plan, tmp_path)
+    rows, held_out = row_ranges.train, row_ranges.calibrate
+    assert row_ranges.stop is None
     assert len(rows) + len(held_out.label) == 85
     assert 0 < len(held_out.label) < 40
     tables = [table_of(store, labelled) for labelled in days]
@@ -144,8 +144,8 @@ def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     plan = plan_on(days)
-    slices = read_slices(store, recipe, plan, tmp_path)
-    parts = (slices.train, slices.calibrate, slices.stop)
+    row_ranges = read_slices(store, recipe, plan, tmp_path)
+    parts = (row_ranges.train, row_ranges.calibrate, row_ranges.stop)
     assert sum(map(len, parts)) == 85
     assert all(0 < len(part) < 85 for part in parts)
     newest = [set(part.ids[np.flatnonzero(part.day_index == 1)][:, 0].tolist()) for part in parts]

@@ -14,7 +14,7 @@ from ctr_retrain.models.network.architectures import build_network
 from ctr_retrain.models.network.focal_link import focal_link, inverse_focal_link
 from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
-from ctr_retrain.models.training.compatibility import why_unfit
+from ctr_retrain.models.training.compatibility import why_incompatible
 from ctr_retrain.models.training.training_loop import _training_model, predict_logits
 from tests.support.toy_training import recipe, toy
 from tests.test_bundle import impressions
@@ -121,6 +121,6 @@ def test_the_served_graph_has_the_link_before_the_calibration(tmp_path):
 
 
 def test_weights_trained_under_the_focal_loss_do_not_start_a_run_of_another_loss():
-    assert why_unfit(recipe(), recipe(loss="focal")) == "its training.loss is focal, the recipe's cross_entropy"
-    assert "focal_gamma" in why_unfit(recipe(loss="focal"), recipe(loss="focal", focal_gamma=1.0))
-    assert why_unfit(recipe(loss="focal"), recipe(loss="focal")) is None
+    assert why_incompatible(recipe(), recipe(loss="focal")) == "its training.loss is focal, the recipe's cross_entropy"
+    assert "focal_gamma" in why_incompatible(recipe(loss="focal"), recipe(loss="focal", focal_gamma=1.0))
+    assert why_incompatible(recipe(loss="focal"), recipe(loss="focal")) is None

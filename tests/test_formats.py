@@ -68,7 +68,7 @@ def land(tmp_path, landing):
 
 
 @pytest.fixture
-def take_in(store, landing, now):
+def ingest_and_validate(store, landing, now):
     """Ingest days by a shipped recipe; answers each day's counts of impressions and outcomes."""
 
     def run(recipe, *days):
@@ -100,7 +100,7 @@ FIRST, SECOND = date(2014, 10, 21), date(2014, 10, 22)
 
 
 @pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
-def test_avazu_hours_become_days_and_clicks_are_final_at_once(land, take_in, label, store, name):
+def test_avazu_hours_become_days_and_clicks_are_final_at_once(land, ingest_and_validate, label, store, name):
     rows = [
         avazu(1, "14102100", "1"),
         avazu(2, "14102123", device_ip="96809ac8"),
@@ -111,7 +111,7 @@ def test_avazu_hours_become_days_and_clicks_are_final_at_once(land, take_in, lab
     document = land("avazu", name, AVAZU, rows)
     assert document["rows"] == {"2014-10-21": 2, "2014-10-22": 3}
     assert (document["outcomes"], document["malformed"]) == ({}, 0)
-    assert take_in("avazu", FIRST, SECOND) == [(Counts(2, 2, 0, 0), NOTHING), (Counts(3, 3, 0, 0), NOTHING)]
+    assert ingest_and_validate("avazu", FIRST, SECOND) == [(Counts(2, 2, 0, 0), NOTHING), (Counts(3, 3, 0, 0), NOTHING)]
     assert [label("avazu", day, day) for day in (FIRST, SECOND)] == [(2, 1), (3, 2)]
     first, last = sorted(rows_of(store, FIRST, "impressions"), key=lambda row: row["ts"])
     assert (first["event_id"], first["channel"], first["label"]) == ("10000000000000000001", "mobile", 1)
@@ -121,7 +121,7 @@ def test_avazu_hours_become_days_and_clicks_are_final_at_once(land, take_in, lab
     assert [row["ts"].isoformat() for row in (first, last)] == ["2014-10-21T00:00:00", "2014-10-21T23:00:00"]
 
 
-def test_avazu_rows_with_a_bad_hour_click_or_id_are_quarantined_with_the_reason(land, take_in, store):
+def test_avazu_rows_with_a_bad_hour_click_or_id_are_quarantined_with_the_reason(land, ingest_and_validate, store):
     rows = [
         avazu(1, "14102100"),
         avazu(2, "14102199"),
@@ -134,7 +134,7 @@ def test_avazu_rows_with_a_bad_hour_click_or_id_are_quarantined_with_the_reason(
         avazu(7, "14102200"),
     ]
     assert land("avazu", "train.csv", AVAZU, rows)["rows"] == {"2014-10-21": 8, "2014-10-22": 1}
-    assert take_in("avazu", FIRST) == [(Counts(received=8, kept=1, duplicates=1, quarantined=6), NOTHING)]
+    assert ingest_and_validate("avazu", FIRST) == [(Counts(received=8, kept=1, duplicates=1, quarantined=6), NOTHING)]
     assert {row["row"]: row["reason"] for row in quarantined(store, FIRST)} == {
         2: "ts_unreadable",
         3: "ts_missing",
@@ -145,9 +145,9 @@ def test_avazu_rows_with_a_bad_hour_click_or_id_are_quarantined_with_the_reason(
     }
 
 
-def test_whole_avazu_day_meets_the_recipes_hours_although_its_times_are_whole_hours(land, take_in, store):
+def test_whole_avazu_day_meets_the_recipes_hours_although_its_times_are_whole_hours(land, ingest_and_validate, store):
     land("avazu", "train.csv", AVAZU, [avazu(hour, f"141021{hour:02}", str(int(hour % 6 == 0))) for hour in range(24)])
-    (counts,) = take_in("avazu", FIRST)
+    (counts,) = ingest_and_validate("avazu", FIRST)
     recipe, profile = (
         load_recipe(RECIPES / "avazu.toml"),
         pa.Table.from_pylist(rows_of(store, FIRST, "profile.parquet")),
@@ -193,8 +193,8 @@ def test_criteo_seconds_become_days_and_outcomes_land_on_the_day_of_their_own_ti
     assert criteo_landed["outcomes"] == {"2017-01-01": 4, "2017-01-02": 5, "2017-01-09": 3, "2017-01-17": 1}
 
 
-def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_landed, take_in, label):
-    counts = take_in("criteo_attribution", START, NEXT, EIGHTH)
+def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_landed, ingest_and_validate, label):
+    counts = ingest_and_validate("criteo_attribution", START, NEXT, EIGHTH)
     assert counts == [
         (Counts(received=5, kept=4, duplicates=0, quarantined=1), Counts(4, 3, 0, 1)),
         (Counts(received=5, kept=5, duplicates=0, quarantined=0), Counts(5, 4, 0, 1)),
@@ -206,8 +206,8 @@ def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_
     assert [label(recipe, NEXT, as_of) for as_of in (NEXT, SEVENTH, EIGHTH)] == [(5, 1), (5, 1), (5, 2)]
 
 
-def test_criteo_negative_times_are_quarantined_in_both_streams(criteo_landed, take_in, store):
-    take_in("criteo_attribution", START, NEXT)
+def test_criteo_negative_times_are_quarantined_in_both_streams(criteo_landed, ingest_and_validate, store):
+    ingest_and_validate("criteo_attribution", START, NEXT)
     found = [*quarantined(store, START), *quarantined(store, NEXT)]
     assert Counter((row["stream"], row["reason"]) for row in found) == {
         ("impressions", "ts_unreadable"): 1,
@@ -217,8 +217,10 @@ def test_criteo_negative_times_are_quarantined_in_both_streams(criteo_landed, ta
     assert raw == ["-1", "-5"]
 
 
-def test_criteo_cost_is_the_value_and_each_outcome_has_the_id_that_ingest_gave_its_row(criteo_landed, take_in, store):
-    take_in("criteo_attribution", START, NEXT, EIGHTH)
+def test_criteo_cost_is_the_value_and_each_outcome_has_the_id_that_ingest_gave_its_row(
+    criteo_landed, ingest_and_validate, store
+):
+    ingest_and_validate("criteo_attribution", START, NEXT, EIGHTH)
     impressions = {row["event_id"]: row for row in rows_of(store, START, "impressions")}
     by_second = {row["ts"].hour * 3600 + row["ts"].minute * 60 + row["ts"].second: row for row in impressions.values()}
     assert {second: row["value"] for second, row in by_second.items()} == {

@@ -43,9 +43,9 @@ def test_labels_in_pieces_are_of_one_version_of_the_day_that_is_ingested_again_b
         ingest(store, landing, recipe, DAY, NOW)
     undisturbed = label_day.fn(alone, recipe, DAY, DAY)
     before = current_day_object(local_store, DAY)
-    outrun = label_day.fn(_OnceWritten(tmp_path / "root", "pieces/labels", ingest_more), recipe, DAY, DAY)
+    swap_conflict = label_day.fn(_OnceWritten(tmp_path / "root", "pieces/labels", ingest_more), recipe, DAY, DAY)
     assert current_day_object(local_store, DAY) != before
-    assert outrun == undisturbed
+    assert swap_conflict == undisturbed
     expected, found = contents(alone), contents(local_store)
     assert {path: found[path] for path in expected} == expected
 
@@ -78,7 +78,7 @@ def test_validation_that_was_outrun_leaves_the_decision_about_the_newer_data(
 ):
     evaluate = validate_module._evaluate
 
-    def outrun(*arguments):
+    def swap_conflict(*arguments):
         monkeypatch.setattr(validate_module, "_evaluate", evaluate)
         land(landing, 1)
         ingest(store, landing, tiny_recipe(), DAY, NOW)
@@ -87,7 +87,7 @@ def test_validation_that_was_outrun_leaves_the_decision_about_the_newer_data(
 
     land(landing, 0)
     ingest(store, landing, tiny_recipe(), DAY, NOW)
-    monkeypatch.setattr(validate_module, "_evaluate", outrun)
+    monkeypatch.setattr(validate_module, "_evaluate", swap_conflict)
     with pytest.raises(BusyError, match="another run was faster"):
         validate_day.fn(store, tiny_recipe(), DAY, NOW)
     assert store.read_ref(layout.accepted_ref(DAY)).value["day_object"] == current_day_object(store, DAY)
@@ -98,13 +98,13 @@ def test_validation_of_data_that_was_replaced_meanwhile_says_so(
 ):
     evaluate = validate_module._evaluate
 
-    def outrun(*arguments):
+    def swap_conflict(*arguments):
         land(landing, 1)
         ingest(store, landing, tiny_recipe(), DAY, NOW)
         return evaluate(*arguments)
 
     land(landing, 0)
     ingest(store, landing, tiny_recipe(), DAY, NOW)
-    monkeypatch.setattr(validate_module, "_evaluate", outrun)
+    monkeypatch.setattr(validate_module, "_evaluate", swap_conflict)
     with pytest.raises(BusyError, match="expected its data unchanged"):
         validate_day.fn(store, tiny_recipe(), DAY, NOW)

@@ -60,10 +60,10 @@ def quarantined(store, day):
     return [row for file in files for row in pq.read_table(file).to_pylist()]
 
 
-@pytest.mark.parametrize("pieces", [2, 7])
-def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_path, pieces):
+@pytest.mark.parametrize("shards", [2, 7])
+def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_path, shards):
     whole, cut = LocalStore(tmp_path / "whole"), LocalStore(tmp_path / "cut")
-    recipe = tiny_recipe(landing={"buckets": pieces})
+    recipe = tiny_recipe(landing={"buckets": shards})
     expected = taken_in(whole, landed, tiny_recipe(), day, now)
     assert taken_in(cut, landed, recipe, day, now) == expected
     assert expected["counts"][0][0].received == 300 + 20 + 3 + 1 + 50
@@ -77,9 +77,9 @@ def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_
 
 def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, landed, tiny_recipe, day, now):
     found = ingest_day.fn(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
-    pieces = store.manifest(found.path)["pieces"]
-    assert pieces == [f"pieces/{found.path}/{number:04d}-of-0003" for number in range(3)]
-    tables = [pa.concat_tables(map(pq.read_table, (store.open(p) / "impressions").glob("*"))) for p in pieces]
+    shards = store.manifest(found.path)["pieces"]
+    assert shards == [f"pieces/{found.path}/{number:04d}-of-0003" for number in range(3)]
+    tables = [pa.concat_tables(map(pq.read_table, (store.open(p) / "impressions").glob("*"))) for p in shards]
     events = [set(table["event_id"].to_pylist()) for table in tables]
     assert all(50 < len(part) < 200 for part in events)
     assert sum(map(len, events)) == len(set.union(*events)) == found.impressions.kept

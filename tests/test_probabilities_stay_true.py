@@ -45,31 +45,31 @@ STRATEGIES = {
 
 
 @pytest.fixture(scope="module")
-def slices():
+def row_ranges():
     """Rows for training, for calibration, and of the unseen days."""
     world, days = draws((WORLD, 10), (LARGE_WORLD, 14))
     return slices_of(world, RECIPE.features, training_days=days, unseen_days=3, calibration_share=0.3)
 
 
 @pytest.fixture(scope="module", params=STRATEGIES)
-def network(request, slices):
+def network(request, row_ranges):
     weights, training = STRATEGIES[request.param]
     changed = {
         "weights": RECIPE.weights.model_copy(update=weights),
         "training": RECIPE.training.model_copy(update=draws(SMALL, {}) | training),
     }
-    return trained(slices[0], RECIPE.model_copy(update=changed))
+    return trained(row_ranges[0], RECIPE.model_copy(update=changed))
 
 
-def test_slices_hold_the_positives_that_the_bounds_need(slices):
-    assert min(rows.label.sum() for rows in slices) >= ISOTONIC_POSITIVES
+def test_slices_hold_the_positives_that_the_bounds_need(row_ranges):
+    assert min(rows.label.sum() for rows in row_ranges) >= ISOTONIC_POSITIVES
 
 
-def test_without_the_calibration_layer_predicted_positives_are_nearly_those_seen(slices, network):
-    assert 0.9 < calibration_ratio(network, slices[2]) < 1.1
+def test_without_the_calibration_layer_predicted_positives_are_nearly_those_seen(row_ranges, network):
+    assert 0.9 < calibration_ratio(network, row_ranges[2]) < 1.1
 
 
-def test_with_the_calibration_layer_they_are_closer_still(slices, network):
-    _, kept_out, unseen = slices
+def test_with_the_calibration_layer_they_are_closer_still(row_ranges, network):
+    _, kept_out, unseen = row_ranges
     calibration = fit_calibration(logits(network, kept_out), kept_out.label)
     assert 0.95 < calibration_ratio(network, unseen, calibration) < 1.05

@@ -17,7 +17,7 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.training.training_loop import TrainingResult
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
-from ctr_retrain.models.weights.training_warnings import cautions_of
+from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger
 from ctr_retrain.tasks.evaluate.score_models import _figures
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
@@ -153,7 +153,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     )
     factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
     with store.writing(layout.run_object(plan.run_id), plan.to_json()) as folder:
-        warnings = [asdict(caution) for caution in cautions_of(RECIPE, factors)]
+        warnings = [asdict(warning) for warning in training_warnings(RECIPE, factors)]
         (folder / WEIGHTS_FILE).write_text(json.dumps({"warnings": warnings}))
         if trained:
             history = ((4096, 0.4), (8192, 0.3))

@@ -28,7 +28,7 @@ CALIBRATION_SHARE = 0.3  # of the users of the newest seven days, for 5,000 posi
 
 
 @pytest.fixture(scope="module")
-def slices():
+def row_ranges():
     """Rows for training, for calibration, and of the unseen days."""
     return slices_of(WORLD, RECIPE.features, training_days=14, unseen_days=3, calibration_share=CALIBRATION_SHARE)
 
@@ -39,37 +39,37 @@ def weighed(**weights):
 
 
 @pytest.fixture(scope="module")
-def balanced(slices):
+def balanced(row_ranges):
     """Trained with positives weighed so that both classes have the same mass, offset on."""
-    return trained(slices[0], weighed(class_weight="balanced", class_power=1.0))
+    return trained(row_ranges[0], weighed(class_weight="balanced", class_power=1.0))
 
 
-def test_the_demo_recipe_goes_three_quarters_of_the_way_to_the_best_auc_on_unseen_days(slices):
-    training, _, unseen = slices
+def test_the_demo_recipe_goes_three_quarters_of_the_way_to_the_best_auc_on_unseen_days(row_ranges):
+    training, _, unseen = row_ranges
     auc = roc_auc(unseen.label, logits(trained(training, RECIPE), unseen))
     best = roc_auc(unseen.label, unseen.best_probability)
     assert auc - 0.5 > 0.75 * (best - 0.5)
     assert auc < best
 
 
-def test_slices_hold_the_positives_that_the_bounds_need(slices):
-    _, calibration, unseen = slices
+def test_slices_hold_the_positives_that_the_bounds_need(row_ranges):
+    _, calibration, unseen = row_ranges
     assert calibration.label.sum() >= ISOTONIC_POSITIVES
     assert unseen.label.sum() >= 5000
 
 
-def test_with_the_offset_balanced_weights_leave_probabilities_nearly_true_even_uncalibrated(slices, balanced):
-    assert 0.9 < calibration_ratio(balanced, slices[2]) < 1.1
+def test_with_the_offset_balanced_weights_leave_probabilities_nearly_true_even_uncalibrated(row_ranges, balanced):
+    assert 0.9 < calibration_ratio(balanced, row_ranges[2]) < 1.1
 
 
-def test_without_the_offset_balanced_weights_multiply_them(slices):
-    training, _, unseen = slices
+def test_without_the_offset_balanced_weights_multiply_them(row_ranges):
+    training, _, unseen = row_ranges
     without = trained(training, weighed(class_weight="balanced", class_power=1.0, offset=False))
     assert calibration_ratio(without, unseen) > 5
 
 
-def test_the_calibration_layer_brings_them_closer_still(slices, balanced):
-    _, kept_out, unseen = slices
+def test_the_calibration_layer_brings_them_closer_still(row_ranges, balanced):
+    _, kept_out, unseen = row_ranges
     calibration = fit_calibration(logits(balanced, kept_out), kept_out.label)
     assert calibration.method == "isotonic"
     assert 0.95 < calibration_ratio(balanced, unseen, calibration) < 1.05

@@ -79,11 +79,11 @@ def test_rows_that_calibrate_a_warm_model_were_trained_on_by_none_before_it(two_
     assert [day.day for day in warm.calibrate] == [warm.start.earlier[-1].day, warm.train[0].day]
     with duck.connect(two_days.root.parent, threads=1) as connection:
 
-        def slices(plan, day):
+        def row_ranges(plan, day):
             return connection.sql(labels_of(LocalStore(two_days.root), plan, recipe, day)).to_arrow_table()["slice"]
 
-        new, earlier = slices(warm, warm.train[0]).to_numpy(), slices(warm, warm.start.earlier[-1]).to_numpy()
-        champions = slices(cold, warm.start.earlier[-1]).to_numpy()
+        new, earlier = row_ranges(warm, warm.train[0]).to_numpy(), row_ranges(warm, warm.start.earlier[-1]).to_numpy()
+        champions = row_ranges(cold, warm.start.earlier[-1]).to_numpy()
     assert set(new) == {TRAIN, CALIBRATE}
     assert set(earlier) == {TRAINED, CALIBRATE}
     assert ((champions == CALIBRATE) == (earlier == CALIBRATE)).all()

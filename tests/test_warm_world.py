@@ -18,9 +18,9 @@ def models(seed):
     days = days_of(drifting_world(seed, ROWS_PER_DAY), WINDOW_DAYS + STEPS + JUDGED_DAYS)
     judged = days[-JUDGED_DAYS:]
     window = days[STEPS:-JUDGED_DAYS]
-    stale, donor, _ = fitted(days[:WINDOW_DAYS], window)
+    stale, source_model, _ = fitted(days[:WINDOW_DAYS], window)
     cold, _, cold_rows = fitted(window, window)
-    warm, warm_rows = chain(days, WINDOW_DAYS, STEPS, donor)
+    warm, warm_rows = chain(days, WINDOW_DAYS, STEPS, source_model)
     best = best_log_loss(judged)
     return *(log_loss(model, judged) - best for model in (stale, cold, warm)), cold_rows, warm_rows
 

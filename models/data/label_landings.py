@@ -11,7 +11,7 @@ from ctr_retrain.models.data.maturity import final_age
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
-LAYOUT = 4  # of a label object; another number makes all of them anew
+LABEL_FORMAT = 4  # of a label object; another number makes all of them anew
 
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
@@ -45,7 +45,7 @@ def _outcome_days(recipe: Recipe) -> int:
 def label_definition(recipe: Recipe) -> dict[str, Any]:
     """What a label depends on beside the data; part of a label object's key."""
     return {
-        "layout": LAYOUT,
+        "layout": LABEL_FORMAT,
         "channels": {name: c.windows_hours for name, c in recipe.channels.items()},
         "positive": {name: c.positive_kind for name, c in recipe.channels.items()},
         "inline": recipe.landing.columns.label,

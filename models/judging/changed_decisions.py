@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Flips:
+class ChangedDecisions:
     """Rows of one channel that one model sends and the other doesn't.
 
     if_positive, if_negative: cost of the challenger's decision minus the other's on one such row, currency units.
@@ -42,44 +42,44 @@ class Flips:
         return positives * self.if_positive + (self.rows - positives) * self.if_negative
 
 
-def find_flips(
+def find_changed_decisions(
     label: NDArray[Any],
     challenger: NDArray[Any],
     baseline: NDArray[Any],
     channel: NDArray[Any],
     costs: Mapping[str, Cost],
-) -> list[Flips]:
+) -> list[ChangedDecisions]:
     """Changed decisions by channel and direction; arrays are (rows,), probabilities of both models on the same rows.
 
     Raises ValueError for a channel that has no cost.
     """
     refuse_unknown_channels(channel, costs)
-    flips = []
+    found = []
     for name, cost in costs.items():
         own = channel == name
         sends, baseline_sends = (p[own] >= threshold(cost) for p in (challenger, baseline))
         sending = (cost.true_positive - cost.false_negative, cost.false_positive - cost.true_negative)
         for changed, sign in ((sends & ~baseline_sends, 1), (~sends & baseline_sends, -1)):
             positives = int(label[own][changed].sum())
-            flips.append(Flips(int(changed.sum()), positives, sign * sending[0], sign * sending[1]))
-    return flips
+            found.append(ChangedDecisions(int(changed.sum()), positives, sign * sending[0], sign * sending[1]))
+    return found
 
 
-def widen(interval: Interval, flips: Sequence[Flips], rows: int, confidence: float) -> Interval:
+def widen(interval: Interval, changed: Sequence[ChangedDecisions], rows: int, confidence: float) -> Interval:
     """A cost difference per 1,000 of `rows` impressions with an interval no narrower than exact counts allow."""
-    low, high = exact_limits(flips, confidence)
+    low, high = exact_limits(changed, confidence)
     return Interval(interval.estimate, min(interval.low, 1000 * low / rows), max(interval.high, 1000 * high / rows))
 
 
-def exact_limits(flips: Sequence[Flips], confidence: float) -> tuple[float, float]:
+def exact_limits(changed: Sequence[ChangedDecisions], confidence: float) -> tuple[float, float]:
     """Limits of the summed cost difference, as if positives were independent of each other.
 
     Exact Poisson limits of each count (Garwood 1936), combined by the method of variance estimates recovery: distances
     from estimate to limit add up in squares (Zou and Donner 2008, equations 2 and 3).
     """
-    estimate = sum(flip.cost_delta(flip.positives) for flip in flips)
+    estimate = sum(flip.cost_delta(flip.positives) for flip in changed)
     below = above = 0.0
-    for flip in flips:
+    for flip in changed:
         limits = [flip.cost_delta(count) for count in poisson_limits(flip.positives, flip.rows, confidence)]
         own = flip.cost_delta(flip.positives)
         below += (own - min(limits)) ** 2
@@ -94,6 +94,6 @@ def poisson_limits(count: int, largest: int, confidence: float) -> tuple[float, 
     return low, min(float(largest), float(gammaincinv(count + 1, 1 - tail)))
 
 
-def count_changed(flips: Sequence[Flips]) -> tuple[int, int]:
+def count_changed(changed: Sequence[ChangedDecisions]) -> tuple[int, int]:
     """Rows on which the models decide differently, and positives among them."""
-    return int(np.sum([flip.rows for flip in flips])), int(np.sum([flip.positives for flip in flips]))
+    return int(np.sum([flip.rows for flip in changed])), int(np.sum([flip.positives for flip in changed]))

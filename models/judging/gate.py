@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ctr_retrain.models.judging.bootstrap import gather, ratio_interval, ratio_intervals
-from ctr_retrain.models.judging.changed_decisions import count_changed, find_flips, widen
+from ctr_retrain.models.judging.changed_decisions import count_changed, find_changed_decisions, widen
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.judging.bootstrap import Cells, Interval
-    from ctr_retrain.models.judging.changed_decisions import Flips
+    from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
     from ctr_retrain.models.recipe.recipe import Cost, Gate, Recipe
 
 Decision = Literal["promote", "hold", "reject"]
@@ -217,18 +217,18 @@ def _comparisons(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *, refr
         delta = ratio_interval(
             _cells(own, costs), *ratios[-1], draws=gate.bootstrap_draws, confidence=gate.confidence, seed=seed
         )
-        delta = widen(delta, _flips(own, costs), len(own.label), gate.confidence)
+        delta = widen(delta, _changed_decisions(own, costs), len(own.label), gate.confidence)
         what = f"Cost per 1,000 impressions of channel '{name}' {against}"
         limit = gate.max_channel_cost_delta_per_1000
         checks.append(_veto(f"cost_delta_per_1000.{name}", what, delta, limit, digits=2))
-    flips = _flips(rows, costs)
-    cost = widen(cost, flips, len(rows.label), gate.confidence)
-    changed = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(flips))
-    return [*checks, _cost_check(cost, gate, against, changed, refresh=refresh)]
+    changed = _changed_decisions(rows, costs)
+    cost = widen(cost, changed, len(rows.label), gate.confidence)
+    extent = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(changed))
+    return [*checks, _cost_check(cost, gate, against, extent, refresh=refresh)]
 
 
-def _flips(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[Flips]:
-    return find_flips(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
+def _changed_decisions(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
+    return find_changed_decisions(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
 
 
 def _cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:

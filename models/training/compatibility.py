@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers", "loss", "focal_gamma")
 
 
-def why_unfit(recipe: Recipe, champion: Recipe) -> str | None:
+def why_incompatible(recipe: Recipe, champion: Recipe) -> str | None:
     """Why the champion's weights mean nothing to the recipe's network, or None where they do."""
     for key in SHAPING:
         wanted, found = getattr(recipe.training, key), getattr(champion.training, key)
@@ -30,7 +30,7 @@ def same_rows(one: Feature, other: Feature) -> bool:
     return one.sources == other.sources and all(getattr(one, key) == getattr(other, key) for key in keys)
 
 
-def same_slices(recipe: Recipe, champion: Recipe) -> bool:
+def same_rows_kept_out(recipe: Recipe, champion: Recipe) -> bool:
     """Whether both recipes keep the same rows of a day out of training."""
     ours, theirs = recipe.training, champion.training
     return (

@@ -45,7 +45,7 @@ class FiniteBatches(keras.metrics.Metric):  # type: ignore[misc]
         return self.count.value
 
 
-class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Watches one epoch, from the batch at which `state` stands; called every few steps.
 
     Raises TrainingDivergedError, naming the batch and its days, at a loss that isn't finite.

@@ -21,7 +21,7 @@ from ctr_retrain.models.network.focal_link import inverse_focal_link
 from ctr_retrain.models.training.device import is_chief, prepare_device
 from ctr_retrain.models.training.optimizers import make_optimizer
 from ctr_retrain.models.training.replicas import distributed, model_for
-from ctr_retrain.models.training.training_callback import FiniteBatches, Watch
+from ctr_retrain.models.training.training_callback import FiniteBatches, TrainingCallback
 from ctr_retrain.models.training.training_state import TrainingState, capture, restore
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class _Fit:
     def epoch(self, state: TrainingState, stopping: Batches | None) -> TrainingState:
         """Train from where the state stands to the end of its epoch, and measure the loss on the rows kept out."""
         if state.batch < self._batches.count:
-            watch = Watch(self._batches, self._training.epochs, state, self._progress, self._save_if_due)
+            watch = TrainingCallback(self._batches, self._training.epochs, state, self._progress, self._save_if_due)
             data = distributed(self._batches.stream(state.epoch, state.batch), self._strategy)
             steps = self._batches.count - state.batch
             with self._strategy.scope():

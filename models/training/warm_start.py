@@ -36,7 +36,7 @@ FRESH = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Donor:
+class SourceModel:
     """A trained network that another one starts from."""
 
     recipe: Recipe
@@ -45,7 +45,7 @@ class Donor:
 
 
 @dataclass(frozen=True)
-class Carried:
+class TransferReport:
     """What came from the donor. rows: of the embedding tables; expired ones were there and begin anew.
 
     layers, fresh_layers: which came along and which begin anew, by name. slots: the optimizer's that came along.
@@ -69,17 +69,19 @@ class RowSources:
     expired: int
 
 
-def carried_state(fitted: NumericState, features: tuple[Feature, ...], donor: Donor) -> NumericState:
+def transferred_state(fitted: NumericState, features: tuple[Feature, ...], source_model: SourceModel) -> NumericState:
     """The donor's means, scales and edges, in which its weights were learnt; of its own numbers alone, fitted ones."""
-    theirs = {feature.name: feature for feature in donor.recipe.features}
+    theirs = {feature.name: feature for feature in source_model.recipe.features}
     known = {f.name for f in features if f.name in theirs and same_rows(f, theirs[f.name])}
-    old = [f.name for f in numbers(donor.recipe.features) if f.kind == "numeric"]
+    old = [f.name for f in numbers(source_model.recipe.features) if f.kind == "numeric"]
     mean, scale = list(fitted.mean), list(fitted.scale)
     for place, feature in enumerate(f for f in numbers(features) if f.kind == "numeric"):
         if feature.name in known:
             at = old.index(feature.name)
-            mean[place], scale[place] = donor.state.mean[at], donor.state.scale[at]
-    old_edges = dict(zip([f.name for f in bucketed(donor.recipe.features)], donor.state.edges, strict=True))
+            mean[place], scale[place] = source_model.state.mean[at], source_model.state.scale[at]
+    old_edges = dict(
+        zip([f.name for f in bucketed(source_model.recipe.features)], source_model.state.edges, strict=True)
+    )
     edges = [
         old_edges[feature.name] if feature.name in known else own
         for feature, own in zip(bucketed(features), fitted.edges, strict=True)
@@ -89,7 +91,7 @@ def carried_state(fitted: NumericState, features: tuple[Feature, ...], donor: Do
 
 def row_sources(
     features: tuple[Feature, ...],
-    donor: tuple[Feature, ...],
+    source_model: tuple[Feature, ...],
     target: npt.NDArray[np.int32] | None,
     seen: npt.NDArray[np.bool_] | None,
 ) -> RowSources:
@@ -98,9 +100,9 @@ def row_sources(
     target: (table rows,) of the donor's rare values, whose row is the rare one's, or None. seen: (table rows,) rows
     that recent data names; hashed values that it doesn't name begin anew. None: nothing expires.
     """
-    offsets, old_offsets = _blocks(features), _blocks(donor)
+    offsets, old_offsets = _blocks(features), _blocks(source_model)
     source = np.full(max(last for _, last in offsets.values()) if offsets else 1, FRESH, np.int64)
-    theirs, hashed = {feature.name: feature for feature in donor}, np.zeros(len(source), bool)
+    theirs, hashed = {feature.name: feature for feature in source_model}, np.zeros(len(source), bool)
     for feature in fields(features):
         (first, last), old = offsets[feature.name], theirs.get(feature.name)
         if old is not None and same_rows(feature, old):
@@ -131,14 +133,14 @@ def seen_rows(chunks: Iterable[npt.NDArray[np.int32]], features: tuple[Feature, 
     return seen
 
 
-def carry_weights(
-    network: keras.Model, recipe: Recipe, donor: Donor, seen: npt.NDArray[np.bool_] | None
-) -> tuple[Carried, RowSources]:
+def transfer_weights(
+    network: keras.Model, recipe: Recipe, source_model: SourceModel, seen: npt.NDArray[np.bool_] | None
+) -> tuple[TransferReport, RowSources]:
     """Set what the donor has for the network's weights; its rare values were adapted before."""
-    theirs = donor.trainable.weights
+    theirs = source_model.trainable.weights
     target = next((value for name, value in theirs.items() if name.startswith(f"{RARE_VALUES}/")), None)
-    sources = row_sources(recipe.features, donor.recipe.features, target, seen)
-    same_order = _order(recipe.features) == _order(donor.recipe.features)
+    sources = row_sources(recipe.features, source_model.recipe.features, target, seen)
+    same_order = _order(recipe.features) == _order(source_model.recipe.features)
     came = set()
     for name, weight in named_weights(network).items():
         layer, value = name.rsplit("/", maxsplit=1)[0], theirs.get(name)
@@ -153,23 +155,23 @@ def carry_weights(
         came.add(layer)
     layers = [name for name in named_layers(network) if name != RARE_VALUES]
     taken = int((sources.source != FRESH).sum())
-    carried = Carried(
+    transferred = TransferReport(
         rows=taken,
         expired_rows=sources.expired,
         fresh_rows=len(sources.source) - taken - sources.expired,
         layers=tuple(name for name in layers if name in came),
         fresh_layers=tuple(name for name in layers if name not in came),
     )
-    return carried, sources
+    return transferred, sources
 
 
-def freeze_layers(network: keras.Model, freeze: tuple[str, ...], carried: Carried) -> Carried:
+def freeze_layers(network: keras.Model, freeze: tuple[str, ...], transferred: TransferReport) -> TransferReport:
     """Take the named layers out of training, where they came from the donor."""
     layers = named_layers(network)
-    frozen = tuple(name for name in freeze if name in carried.layers)
+    frozen = tuple(name for name in freeze if name in transferred.layers)
     for name in frozen:
         layers[name].trainable = False
-    return replace(carried, frozen=frozen)
+    return replace(transferred, frozen=frozen)
 
 
 def check_layer_names(network: keras.Model, freeze: tuple[str, ...]) -> None:
@@ -182,30 +184,34 @@ def check_layer_names(network: keras.Model, freeze: tuple[str, ...]) -> None:
         raise UsageError(msg)
 
 
-def carry_slots(
-    optimizer: TableOptimizer, network: keras.Model, donor: Donor, sources: RowSources, carried: Carried
-) -> Carried:
+def transfer_slots(
+    optimizer: TableOptimizer,
+    network: keras.Model,
+    source_model: SourceModel,
+    sources: RowSources,
+    transferred: TransferReport,
+) -> TransferReport:
     """Set the built optimizer's slots of all that came along, and its count of steps.
 
     Rows that took another row's values, a rare one's, keep the slots that they begin with.
     """
-    theirs, came = donor.trainable.slots, 0
+    theirs, came = source_model.trainable.slots, 0
     for name, slot in named_slots(optimizer, network).items():
         value, layer = theirs.get(name), name.rsplit("/", maxsplit=1)[0]
-        if value is None or ": " not in name or layer not in carried.layers:
+        if value is None or ": " not in name or layer not in transferred.layers:
             continue
         if name.split(": ")[0].endswith(f" {EMBEDDING_TABLE}"):
             slot.assign(_moved(slot, value, sources, sources.own))
         else:
             slot.assign(np.asarray(value))
         came += 1
-    optimizer.iterations.assign(steps_done(donor))
-    return replace(carried, slots=came)
+    optimizer.iterations.assign(steps_done(source_model))
+    return replace(transferred, slots=came)
 
 
-def steps_done(donor: Donor) -> int:
+def steps_done(source_model: SourceModel) -> int:
     """Steps that the donor's slots have behind them."""
-    return max((int(v) for name, v in donor.trainable.slots.items() if name.endswith("/iteration")), default=0)
+    return max((int(v) for name, v in source_model.trainable.slots.items() if name.endswith("/iteration")), default=0)
 
 
 def _moved(

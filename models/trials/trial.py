@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.judging.bootstrap import Cells, gather, resample
-from ctr_retrain.models.judging.changed_decisions import exact_limits, find_flips
+from ctr_retrain.models.judging.changed_decisions import exact_limits, find_changed_decisions
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses, measure
 from ctr_retrain.models.trials.differences import Difference, paired_difference
@@ -140,8 +140,8 @@ class Trial:
         z = NormalDist().inv_cdf((1 + confidence) / 2)
         errors = []
         for p, q in zip(self._probabilities(one), self._probabilities(other), strict=True):
-            flips = find_flips(self.rows.label, p, q, self.rows.channel, self._costs)
-            low, high = exact_limits(flips, confidence)
-            estimate = sum(flip.cost_delta(flip.positives) for flip in flips)
+            changed = find_changed_decisions(self.rows.label, p, q, self.rows.channel, self._costs)
+            low, high = exact_limits(changed, confidence)
+            estimate = sum(flip.cost_delta(flip.positives) for flip in changed)
             errors.append(max(high - estimate, estimate - low) / z)
         return 1000 * float(np.mean(errors)) / len(self.rows.label)

@@ -23,26 +23,26 @@ NEARLY_1 = (0.9, 1.1)  # a mean weight within needs no word
 
 
 @dataclass(frozen=True)
-class Caution:
+class TrainingWarning:
     """One thing to know before figures are compared or a recipe is changed."""
 
     name: str
     words: str
 
 
-def cautions_of(recipe: Recipe, factors: Factors) -> tuple[Caution, ...]:
+def training_warnings(recipe: Recipe, factors: Factors) -> tuple[TrainingWarning, ...]:
     """All that hold for a run, the most general first."""
     optimizer = recipe.training.embedding_optimizer.replace("_", "")
     found = (
-        _loss_caution(recipe, factors),
-        step_size_caution(optimizer, factors.mean_weight, recipe.training.embedding_initial_accumulator),
-        _repetition_caution(recipe),
-        Caution("auto_class_weight", AUTO_MEANS) if recipe.weights.class_weight == "auto" else None,
+        _loss_warning(recipe, factors),
+        step_size_warning(optimizer, factors.mean_weight, recipe.training.embedding_initial_accumulator),
+        _repetition_warning(recipe),
+        TrainingWarning("auto_class_weight", AUTO_MEANS) if recipe.weights.class_weight == "auto" else None,
     )
-    return tuple(caution for caution in found if caution)
+    return tuple(warning for warning in found if warning)
 
 
-def step_size_caution(optimizer: str, mean_weight: float, initial_accumulator: float = 0.1) -> Caution | None:
+def step_size_warning(optimizer: str, mean_weight: float, initial_accumulator: float = 0.1) -> TrainingWarning | None:
     """What weights whose mean isn't 1 do to the steps of an optimizer, named as its class is; None where nothing.
 
     A loss c times as large makes gradients c times as large: SGD's steps with them (Bottou et al. 2018, equation 4.3),
@@ -60,10 +60,10 @@ def step_size_caution(optimizer: str, mean_weight: float, initial_accumulator: f
         f"The training rows' weights have a mean of {number(mean_weight)}, so {effect}, and a learning rate tuned "
         "under other weights doesn't fit. Set weights.normalise = true, or tune the rate anew."
     )
-    return Caution("step_size", words)
+    return TrainingWarning("step_size", words)
 
 
-def _loss_caution(recipe: Recipe, factors: Factors) -> Caution | None:
+def _loss_warning(recipe: Recipe, factors: Factors) -> TrainingWarning | None:
     made_of = list(_what_the_loss_is_of(recipe, factors))
     if not made_of:
         return None
@@ -71,7 +71,7 @@ def _loss_caution(recipe: Recipe, factors: Factors) -> Caution | None:
         f"The training loss is of {', '.join(made_of)}. It can be compared within this run alone: not with other runs' "
         "(weights are made anew each day), and not with log loss on the validation days, which is unweighted."
     )
-    return Caution("training_loss", words)
+    return TrainingWarning("training_loss", words)
 
 
 def _what_the_loss_is_of(recipe: Recipe, factors: Factors) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _what_the_loss_is_of(recipe: Recipe, factors: Factors) -> Iterator[str]:
         yield f"each positive {weights.positive_copies} times"
 
 
-def _repetition_caution(recipe: Recipe) -> Caution | None:
+def _repetition_warning(recipe: Recipe) -> TrainingWarning | None:
     copies = recipe.weights.positive_copies
     if copies == 1 or not any(feature.holds == "text" for feature in recipe.features):
         return None
@@ -101,4 +101,4 @@ def _repetition_caution(recipe: Recipe) -> Caution | None:
         "the second time on, as in a second epoch, which only unseen days show; a class weight of the same size "
         "repeats nothing."
     )
-    return Caution("repeated_positives", words)
+    return TrainingWarning("repeated_positives", words)

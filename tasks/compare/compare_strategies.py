@@ -44,18 +44,18 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
 
     Raises DataRejectedError where there is too little even for unweighted training, UsageError where that diverges.
     """
-    chosen = strategies(recipe, plan.asked.grid, plan.positive_ratio, plan.asked.strategies)
+    chosen = strategies(recipe, plan.request.grid, plan.positive_ratio, plan.request.strategies)
     scratch = folder / "scores"
     scratch.mkdir()
     windows, failures = _windows(store, recipe, plan, chosen, scratch)
     if why := failures.get(chosen[0].name):
-        msg = f"compare for {plan.asked.day}: {why}"
+        msg = f"compare for {plan.request.day}: {why}"
         raise DataRejectedError(msg)
-    seeds = [recipe.training.seed + number for number in range(plan.asked.seeds)]
+    seeds = [recipe.training.seed + number for number in range(plan.request.seeds)]
     results = models.call(f"{STAGE}:fit_windows", store, windows, seeds, scratch, models.compute)
     failures |= {result.name: result.failure for result in results if result.failure}
     if why := failures.get(chosen[0].name):
-        msg = f"compare for {plan.asked.day}: expected a model of {chosen[0].name} training, received none: {why}"
+        msg = f"compare for {plan.request.day}: expected a model of {chosen[0].name} training, received none: {why}"
         raise UsageError(msg)
     names = list(dict.fromkeys(result.name for result in results if result.name not in failures))
     runs = range(len(plan.runs))
@@ -65,13 +65,13 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
     document = {
         **plan.to_json(),
         "left_out": plan.left_out | {name.replace("_", " "): why for name, why in failures.items() if name in older},
-        "date": str(plan.asked.day),
-        "criterion": plan.asked.criterion,
+        "date": str(plan.request.day),
+        "criterion": plan.request.criterion,
         "confidence": recipe.gate.confidence,
         "seeds": seeds,
         "days": _days(plan.runs),
         "strategies": _strategies(trial, chosen, results, failures, plan.runs),
-        "recommendation": _recommended(trial, chosen, failures, plan.asked.criterion, recipe).to_json(),
+        "recommendation": _recommended(trial, chosen, failures, plan.request.criterion, recipe).to_json(),
         "freshness_curve": _freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else [],
     }
     shutil.rmtree(scratch)

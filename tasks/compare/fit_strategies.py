@@ -20,7 +20,7 @@ from ctr_retrain.tasks.store.layout import scores_file
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
-from ctr_retrain.tasks.train.training_rows import Slices, read_slices
+from ctr_retrain.tasks.train.training_rows import TrainingSplit, read_slices
 
 
 def fit_windows(
@@ -49,7 +49,9 @@ def fit_windows(
     return results
 
 
-def _fit(fit: Fit, seed: int, run: int, rows: Slices, judged: tuple[Stacked, Stacked], folder: Path) -> FitResult:
+def _fit(
+    fit: Fit, seed: int, run: int, rows: TrainingSplit, judged: tuple[Stacked, Stacked], folder: Path
+) -> FitResult:
     seeded = fit.recipe.model_copy(update={"training": fit.recipe.training.model_copy(update={"seed": seed})})
     try:
         fitted = fit_network(rows, seeded, fit.factors, lambda _done, _total: None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CompareRequest:
     """What to compare. days: run days up to `day`. ages: of the windows of the freshness curve, in days.
 
     strategies: names of families, none for all. criterion: what a recommendation goes by, chosen before looking.
@@ -63,7 +63,7 @@ class ComparePlan:
     """
 
     comparison_id: str
-    asked: Asked
+    request: CompareRequest
     runs: tuple[RunPlan, ...]
     aged: dict[int, tuple[RunPlan, ...]]
     left_out: dict[str, str]
@@ -80,8 +80,8 @@ class ComparePlan:
         """What the comparison's manifest keeps of its inputs."""
         return {
             "comparison_id": self.comparison_id,
-            "day": str(self.asked.day),
-            "asked": {**asdict(self.asked), "day": str(self.asked.day)},
+            "day": str(self.request.day),
+            "asked": {**asdict(self.request), "day": str(self.request.day)},
             "left_out": self.left_out,
             "recipe_digest": self.recipe_digest,
             "code": self.code,
@@ -120,7 +120,7 @@ class FitResult:
 def plan_comparison(
     store: Store,
     recipe: Recipe,
-    asked: Asked,
+    request: CompareRequest,
     problems: dict[str, str],
     fan_out: FanOut,
     forced_at: datetime | None = None,
@@ -130,9 +130,9 @@ def plan_comparison(
     Run days without a usable window are left out; raises DataRejectedError where it is the newest.
     """
     runs: list[RunPlan] = []
-    aged: dict[int, list[RunPlan]] = {age: [] for age in asked.ages}
+    aged: dict[int, list[RunPlan]] = {age: [] for age in request.ages}
     left_out: dict[str, str] = {}
-    for day in asked.run_days(recipe):
+    for day in request.run_days(recipe):
         try:
             run = plan_run(store, recipe, day, problems, fan_out).twin  # all fits start from nothing
         except DataRejectedError as error:
@@ -154,12 +154,12 @@ def plan_comparison(
                 del aged[age]
             else:
                 aged[age].insert(0, older)
-    return _named(recipe, asked, runs, aged, left_out, forced_at)
+    return _named(recipe, request, runs, aged, left_out, forced_at)
 
 
 def _named(
     recipe: Recipe,
-    asked: Asked,
+    request: CompareRequest,
     runs: list[RunPlan],
     aged: dict[int, list[RunPlan]],
     left_out: dict[str, str],
@@ -169,8 +169,8 @@ def _named(
         [[day.path for day in plan.train], [day.path for day in plan.validate]]
         for plan in (*runs, *(plan for plans in aged.values() for plan in plans))
     ]
-    code, wanted = runs[0].code, {**asdict(asked), "day": str(asked.day)}
+    code, wanted = runs[0].code, {**asdict(request), "day": str(request.day)}
     forced = forced_at.isoformat() if forced_at else None
-    name = f"{asked.day}-{digest_of([labels, recipe.digest, code, wanted, forced])[:8]}"
+    name = f"{request.day}-{digest_of([labels, recipe.digest, code, wanted, forced])[:8]}"
     older = {age: tuple(plans) for age, plans in aged.items()}
-    return ComparePlan(name, asked, tuple(runs), older, left_out, recipe.digest, code)
+    return ComparePlan(name, request, tuple(runs), older, left_out, recipe.digest, code)

@@ -45,8 +45,8 @@ def ship_challenger(
     """
     if verdict.decision != "promote" or not plan.fresh:
         return
-    freshen = "ctr_retrain.tasks.train.fresh_pass:freshen_challenger"
-    checks: list[Check] = [*models.call(freshen, store, recipe, plan, folder, models.compute)]
+    stage = "ctr_retrain.tasks.train.fresh_pass:run_fresh_pass"
+    checks: list[Check] = [*models.call(stage, store, recipe, plan, folder, models.compute)]
     if all(check.passed for check in checks):
         checks.append(check_serving.fn(store, recipe, plan, folder, FRESH, FRESH_SCORES_FILE))
     if all(check.passed for check in checks):

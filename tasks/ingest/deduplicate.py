@@ -22,12 +22,12 @@ from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.landing.column_rules import ORIGIN
-from ctr_retrain.tasks.landing.file_parts import Part, Slice, cut, whole
+from ctr_retrain.tasks.landing.file_parts import Part, RowRange, cut, whole
 from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
 from ctr_retrain.tasks.landing.read_landing import LandedFile, damaged_files, read_day
 from ctr_retrain.tasks.landing.text_to_parquet import MALFORMED, ROW
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.shards import WHOLE, Bucket
+from ctr_retrain.tasks.store.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,15 +54,15 @@ class Stream:
     day: date
     paths: list[Path]
     wanted: tuple[Column, ...]
-    query: Callable[[Iterable[Slice]], str]
+    query: Callable[[Iterable[RowRange]], str]
     key: str
     by_event_day: bool
     max_file_bytes: int
-    bucket: Bucket = WHOLE
+    shard: Shard = WHOLE
 
 
 @dataclass(frozen=True)
-class Sifted:
+class Deduplicated:
     """What came in by one stream; unreadable and torn files by `stream/name`, with what is wrong."""
 
     counts: Counts
@@ -78,7 +78,7 @@ class _Scan:
     part: Part
     hashes: NDArray[np.uint64]
     rows: NDArray[np.uint32]  # number in the file
-    slices: NDArray[np.int64]  # how many of the rows are of each of the part's slices
+    row_ranges: NDArray[np.int64]  # how many of the rows are of each of the part's slices
     ages: dict[int, int]  # how many by the days that they landed late
     bad: pa.Table  # places of the other rows: slice, row
 
@@ -89,12 +89,12 @@ class _Scan:
 
     def places(self, found: NDArray[np.intp]) -> pa.Table:
         """Slice and row of the rows at these positions."""
-        numbers = np.array([piece.number for piece in self.part.slices], np.int64)
-        number = numbers[np.searchsorted(np.cumsum(self.slices), found, side="right")]
+        numbers = np.array([row_range.number for row_range in self.part.row_ranges], np.int64)
+        number = numbers[np.searchsorted(np.cumsum(self.row_ranges), found, side="right")]
         return pa.table({"slice": number, "row": self.rows[found]})
 
 
-def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Path) -> Sifted:
+def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scratch: Path) -> Deduplicated:
     """Write the stream's rows below `folder`, the kept ones by event day, the quarantined ones with their reasons.
 
     Raises DataRejectedError where files came in and none can be read, StorageError where rows don't add up.
@@ -119,7 +119,9 @@ def sift(connection: duck.Connection, stream: Stream, folder: Path, scratch: Pat
     reasons |= {file.name: file.damage for file in files if file.damage}
     columns = {name for file in files for name in file.names}
     rows_in_files = sum(file.positions for file in files)
-    return Sifted(counts, rows_in_files, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns)
+    return Deduplicated(
+        counts, rows_in_files, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns
+    )
 
 
 def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
@@ -144,8 +146,8 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
             return written
 
         written = duck.in_parallel(connection, write, scans)
-    malformed = _quarantine_lines(stream, [] if stream.bucket.number else files, folder)
-    uncut = stream.bucket == WHOLE
+    malformed = _quarantine_lines(stream, [] if stream.shard.number else files, folder)
+    uncut = stream.shard == WHOLE
     received = malformed + (sum(file.rows for file in files) if uncut else sum(scan.rows_in for scan in scans))
     kept, quarantined = sum(kept for kept, _ in written), sum(bad for _, bad in written) + malformed
     counts = Counts(received, kept, duplicates, quarantined)
@@ -160,18 +162,19 @@ def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
     late = f"date_diff('day', ts::DATE, DATE '{stream.day}')" if stream.by_event_day else "0"
     found = connection.execute(
         f"SELECT hash({stream.key}) AS hash, CASE WHEN _reason IS NULL THEN {late} ELSE {BAD} END::SMALLINT AS age, "
-        f"_slice::INTEGER AS slice, _row::BIGINT AS row FROM ({stream.query(part.slices)}) WHERE {stream.bucket.holds}"
+        f"_slice::INTEGER AS slice, _row::BIGINT AS row "
+        f"FROM ({stream.query(part.row_ranges)}) WHERE {stream.shard.holds}"
     ).fetchnumpy()
     bad = found["age"] == BAD
     places = pa.table({name: found[name][bad] for name in ("slice", "row")})
     good = {name: column[~bad] if places.num_rows else column for name, column in found.items()}
-    first = part.slices[0].number if part.slices else 0
+    first = part.row_ranges[0].number if part.row_ranges else 0
     ages, rows = np.unique(good["age"], return_counts=True)
     return _Scan(
         part,
         good["hash"],
         good["row"].astype(np.uint32),
-        np.bincount(good["slice"] - first, minlength=len(part.slices)),
+        np.bincount(good["slice"] - first, minlength=len(part.row_ranges)),
         dict(zip(ages.tolist(), rows.tolist(), strict=True)),
         places,
     )
@@ -185,12 +188,12 @@ def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: li
     suspects = [scan.places(_positions(scan.hashes, repeated)) for scan in scans]
     _fill_table(connection, "suspects", pa.concat_tables(suspects))
     columns = f"{stream.key}, ts, _slice AS slice, _row AS row"
-    no_rows = f"SELECT {columns} FROM ({stream.query(scans[0].part.slices)}) LIMIT 0"
+    no_rows = f"SELECT {columns} FROM ({stream.query(scans[0].part.row_ranges)}) LIMIT 0"
     connection.execute(f"CREATE OR REPLACE TABLE candidates AS {no_rows}")
 
     def collect(cursor: duck.Connection, item: tuple[_Scan, pa.Table]) -> None:
         scan, places = item
-        chosen = _only(scan.part.slices, places, "suspects")
+        chosen = _only(scan.part.row_ranges, places, "suspects")
         if chosen:
             cursor.execute(f"INSERT INTO candidates SELECT {columns} FROM ({stream.query(chosen)})")
 
@@ -225,27 +228,27 @@ def _fill_table(connection: duck.Connection, name: str, rows: pa.Table) -> None:
     connection.unregister("rows_of_table")
 
 
-def _only(slices: Iterable[Slice], places: pa.Table, table: str) -> list[Slice]:
+def _only(row_ranges: Iterable[RowRange], places: pa.Table, table: str) -> list[RowRange]:
     """The slices that have places in a table of (slice, row), with these rows alone."""
     numbers = set(places["slice"].unique().to_pylist())
     return [
-        replace(piece, condition=f"{ROW} IN (SELECT row FROM {table} WHERE slice = {piece.number})")
-        for piece in slices
-        if piece.number in numbers
+        replace(row_range, condition=f"{ROW} IN (SELECT row FROM {table} WHERE slice = {row_range.number})")
+        for row_range in row_ranges
+        if row_range.number in numbers
     ]
 
 
 def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> tuple[int, int]:
     """Second pass over a part: its rows to keep, a file an event day, and its bad ones; returns how many of each."""
-    slices = [_without(connection, piece) for piece in scan.part.slices]
-    rows, kept = stream.query(slices), 0
+    row_ranges = [_without(connection, row_range) for row_range in scan.part.row_ranges]
+    rows, kept = stream.query(row_ranges), 0
     for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
         event_day = stream.day - timedelta(days=age)
-        query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {stream.bucket.holds}"
+        query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {stream.shard.holds}"
         if len(scan.ages) > 1:
             query += f" AND ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
         target = folder / stream.name / layout.part_file(event_day, scan.part.number)
-        if len(scan.ages) == 1 and (ready := _published_as_it_is(stream, scan, slices)):
+        if len(scan.ages) == 1 and (ready := _published_as_it_is(stream, scan, row_ranges)):
             target.hardlink_to(ready)  # no rename: where another file turns out to be damaged, all is written anew
             kept += scan.rows_in
             continue
@@ -253,22 +256,22 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
     return kept, _quarantine_rows(connection, stream, scan, folder, scratch) if scan.bad.num_rows else 0
 
 
-def _published_as_it_is(stream: Stream, scan: _Scan, slices: list[Slice]) -> Path | None:
+def _published_as_it_is(stream: Stream, scan: _Scan, row_ranges: list[RowRange]) -> Path | None:
     """The cleaned file that holds the part's rows and no others, if there is one."""
-    all_of_it = len(slices) == 1 and not slices[0].condition and scan.rows_in == slices[0].file.rows
-    return slices[0].file.cleaned if all_of_it and stream.bucket == WHOLE else None
+    all_of_it = len(row_ranges) == 1 and not row_ranges[0].condition and scan.rows_in == row_ranges[0].file.rows
+    return row_ranges[0].file.cleaned if all_of_it and stream.shard == WHOLE else None
 
 
-def _without(connection: duck.Connection, piece: Slice) -> Slice:
+def _without(connection: duck.Connection, row_range: RowRange) -> RowRange:
     """The slice without the rows that are left out of it."""
-    rows = f"SELECT row FROM left_out WHERE slice = {piece.number}"
+    rows = f"SELECT row FROM left_out WHERE slice = {row_range.number}"
     some = connection.execute(f"{rows} LIMIT 1").fetchall()
-    return replace(piece, condition=f"{ROW} NOT IN ({rows})") if some else piece
+    return replace(row_range, condition=f"{ROW} NOT IN ({rows})") if some else row_range
 
 
 def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> int:
     """Write a part's bad rows with file, row, reason and their beginning. `row` counts from 1 among the file's rows."""
-    bad = _only(scan.part.slices, scan.bad, "bad")
+    bad = _only(scan.part.row_ranges, scan.bad, "bad")
     query = (
         "SELECT _file AS file, (_row + 1)::BIGINT AS row, NULL::BIGINT AS line, _reason AS reason, "
         f"left(_raw::VARCHAR, {RAW_CHARACTERS}) AS raw FROM ({stream.query(bad)})"

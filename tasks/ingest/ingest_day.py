@@ -22,7 +22,7 @@ from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
-from ctr_retrain.tasks.ingest.deduplicate import Stream, sift
+from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
@@ -30,9 +30,9 @@ from ctr_retrain.tasks.landing.read_landing import fingerprint
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import Store, digest_of
-from ctr_retrain.tasks.store.shards import PIECES, WHOLE, Bucket, open_existing, piece_of
+from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
-LAYOUT = 2  # of a day's object; another number makes all of them anew
+DAY_FORMAT = 2  # of a day's object; another number makes all of them anew
 ATTEMPTS = 5  # to publish a day while others publish it
 
 
@@ -94,7 +94,7 @@ def _ingest_once(
             with store.writing(path, meta) as folder:
                 _fill(folder, recipe, landed, WHOLE)
         else:
-            _fill_by_pieces(store, landing, recipe, landed, path, meta, fan_out)
+            _fill_by_shards(store, landing, recipe, landed, path, meta, fan_out)
     if ref is None or ref.value["current"] != identity:
         history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
         store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
@@ -148,10 +148,10 @@ def _definition(recipe: Recipe) -> str:
     labels = {name: [c.positive_kind, c.windows_hours] for name, c in recipe.channels.items()}
     profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
     columns = [repr(column) for column in impression_columns(recipe)]
-    return digest_of([LAYOUT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
+    return digest_of([DAY_FORMAT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
 
 
-def _fill_by_pieces(
+def _fill_by_shards(
     store: Store,
     landing: LandingZone,
     recipe: Recipe,
@@ -167,15 +167,15 @@ def _fill_by_pieces(
     work = partial(_make_piece, store, landing, recipe, landed.day, landed.fingerprint, path)
     numbers = range(recipe.landing.buckets)
     if fan_out is None:
-        pieces = [work(number) for number in numbers]
+        shards = [work(number) for number in numbers]
     else:
-        pieces = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
-    folders = [open_existing(store, piece) for piece in pieces]
-    with store.writing(path, {**meta, PIECES: pieces}) as folder:
-        summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]
+        shards = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
+    folders = [open_existing(store, shard) for shard in shards]
+    with store.writing(path, {**meta, SHARDS: shards}) as folder:
+        summaries = [json.loads((shard / SUMMARY_FILE).read_text(encoding="utf-8")) for shard in folders]
         summary = summaries[0]
         for name in (IMPRESSIONS, OUTCOMES):
-            summary[name] = asdict(sum((Counts(**piece[name]) for piece in summaries), Counts(0, 0, 0, 0)))
+            summary[name] = asdict(sum((Counts(**shard[name]) for shard in summaries), Counts(0, 0, 0, 0)))
         scratch = folder / "scratch"
         scratch.mkdir()
         with duck.connect(scratch) as connection:
@@ -203,19 +203,19 @@ def _make_piece(
 
     Raises BusyError where others lie in the landing zone by now.
     """
-    bucket = Bucket(number, recipe.landing.buckets)
-    piece = piece_of(path, bucket)
-    if store.manifest(piece) is None:
+    shard = Shard(number, recipe.landing.buckets)
+    target = shard_of(path, shard)
+    if store.manifest(target) is None:
         landed = _look(landing, recipe, day)
         if landed.fingerprint != fingerprint:
             msg = f"ingest of {day}: expected the files that it began with, received others meanwhile. Run again."
             raise BusyError(msg)
-        with store.writing(piece, {"day": day, "piece_of": path}) as folder:
-            _fill(folder, recipe, landed, bucket)
-    return piece
+        with store.writing(target, {"day": day, "piece_of": path}) as folder:
+            _fill(folder, recipe, landed, shard)
+    return target
 
 
-def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None:
+def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
     """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
     day, scratch = landed.day, folder / "scratch"
     for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
@@ -230,7 +230,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None
         key="event_id",
         by_event_day=True,
         max_file_bytes=recipe.landing.max_file_bytes,
-        bucket=bucket,
+        shard=shard,
     )
     outcoming = Stream(
         OUTCOMES,
@@ -241,13 +241,13 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, bucket: Bucket) -> None
         key="event_id, kind",
         by_event_day=False,
         max_file_bytes=recipe.landing.max_file_bytes,
-        bucket=bucket,
+        shard=shard,
     )
     with duck.connect(scratch, threads=1) as connection:
-        impressions = sift(connection, incoming, folder, scratch)
-        if not impressions.counts.kept and bucket == WHOLE:
+        impressions = deduplicate(connection, incoming, folder, scratch)
+        if not impressions.counts.kept and shard == WHOLE:
             raise _nothing_usable(connection, [folder], day, impressions.counts)
-        outcomes = sift(connection, outcoming, folder, scratch)
+        outcomes = deduplicate(connection, outcoming, folder, scratch)
         write_profile(connection, folder, recipe, day)
     shutil.rmtree(scratch)
     unknown = impressions.columns - {column.source for column in landed_columns(recipe)}

@@ -40,7 +40,7 @@ def write_profile(connection: duck.Connection, folder: Path, recipe: Recipe, day
 def add_profiles_up(connection: duck.Connection, folders: list[Path], folder: Path, recipe: Recipe) -> None:
     """Write profile.parquet and values.parquet of a day in pieces from those of its pieces."""
     profiles, values = (
-        pa.concat_tables(pq.read_table(piece / name) for piece in folders) for name in (PROFILE_FILE, VALUES_FILE)
+        pa.concat_tables(pq.read_table(shard / name) for shard in folders) for name in (PROFILE_FILE, VALUES_FILE)
     )
     _add_up(connection, profiles, values, folder, recipe)
 

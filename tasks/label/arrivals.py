@@ -52,7 +52,7 @@ def write_arrivals(connection: duck.Connection, files: list[Path], folder: Path,
 
 def add_arrivals_up(folders: Iterable[Path], folder: Path) -> None:
     """Write arrivals.parquet of a day in pieces from those of its pieces, where these have any."""
-    files = [file for piece in folders if (file := piece / ARRIVALS_FILE).exists()]
+    files = [file for shard in folders if (file := shard / ARRIVALS_FILE).exists()]
     if files:
         arrivals = _added_up(pa.concat_tables(pq.read_table(file) for file in files))
         pq.write_table(arrivals, folder / ARRIVALS_FILE, compression="zstd")

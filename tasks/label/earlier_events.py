@@ -23,7 +23,7 @@ TABLE_BITS = 26  # of a hash: a table of 64 MiB
 NONE = np.empty(0, np.uint64)
 
 
-def note_repeats(
+def note_earlier_events(
     connection: duck.Connection, own: Mapping[date, list[Path]], landings: Mapping[date, list[Path]]
 ) -> set[Path]:
     """Fill the table `seen` with ids that came before, and when; returns the files of `own` that hold such ids.

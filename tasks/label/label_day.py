@@ -32,12 +32,12 @@ from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.ingest.attribution import LANDED_LATE, known_outcomes, labelled
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label.arrivals import add_arrivals_up, count_arrivals, write_arrivals
-from ctr_retrain.tasks.label.earlier_events import note_repeats
+from ctr_retrain.tasks.label.earlier_events import note_earlier_events
 from ctr_retrain.tasks.label.widen import widen
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import Store, digest_of
-from ctr_retrain.tasks.store.shards import PIECES, WHOLE, Bucket, open_existing, opened, piece_of
+from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, opened, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ class LabelledDay:
     rows: int
     positives: int
     landed: tuple[str, ...]
-    pieces: int
+    shards: int
 
 
 @task(cache_policy=NO_CACHE)
@@ -77,15 +77,15 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
                 _fill(folder, _sources(store, impressions, outcomes), recipe, event_day)
         else:
             work = partial(_make_piece, store, recipe, event_day, impressions, outcomes, path)
-            pieces = [work(number) for number in range(recipe.landing.buckets)]
-            _fill_from_pieces(store, path, {**meta, PIECES: pieces})
+            shards = [work(number) for number in range(recipe.landing.buckets)]
+            _fill_from_shards(store, path, {**meta, SHARDS: shards})
         manifest = store.manifest(path) or meta
     file = store.file(path, SUMMARY_FILE)
     assert file is not None
     summary = json.loads(file.read_text(encoding="utf-8"))
     landed = tuple(sorted(impressions.values()))
     return LabelledDay(
-        event_day, path, summary["rows"], summary["positives"], landed, len(manifest.get(PIECES, [path]))
+        event_day, path, summary["rows"], summary["positives"], landed, len(manifest.get(SHARDS, [path]))
     )
 
 
@@ -124,19 +124,17 @@ class _Sources:
 
     impressions: dict[date, list[Path]]
     outcomes: dict[date, list[Path]]
-    bucket: Bucket
+    shard: Shard
 
 
-def _sources(store: Store, impressions: dict[date, str], outcomes: dict[date, str], bucket: Bucket = WHOLE) -> _Sources:
+def _sources(store: Store, impressions: dict[date, str], outcomes: dict[date, str], shard: Shard = WHOLE) -> _Sources:
     def files(paths: dict[date, str], stream: str) -> dict[date, list[Path]]:
         return {
-            day: [
-                file for folder in opened(store, path, bucket) for file in sorted((folder / stream).glob("*.parquet"))
-            ]
+            day: [file for folder in opened(store, path, shard) for file in sorted((folder / stream).glob("*.parquet"))]
             for day, path in sorted(paths.items())
         }
 
-    return _Sources(files(impressions, IMPRESSIONS), files(outcomes, OUTCOMES), bucket)
+    return _Sources(files(impressions, IMPRESSIONS), files(outcomes, OUTCOMES), shard)
 
 
 def _make_piece(
@@ -152,20 +150,20 @@ def _make_piece(
 
     Were the days' refs read anew for each piece, an ingest between two of them would leave half of each.
     """
-    bucket = Bucket(number, recipe.landing.buckets)
-    piece = piece_of(path, bucket)
-    if store.manifest(piece) is None:
-        with store.writing(piece, {"event_day": event_day, "piece_of": path}) as folder:
-            _fill(folder, _sources(store, impressions, outcomes, bucket), recipe, event_day)
-    return piece
+    shard = Shard(number, recipe.landing.buckets)
+    target = shard_of(path, shard)
+    if store.manifest(target) is None:
+        with store.writing(target, {"event_day": event_day, "piece_of": path}) as folder:
+            _fill(folder, _sources(store, impressions, outcomes, shard), recipe, event_day)
+    return target
 
 
-def _fill_from_pieces(store: Store, path: str, meta: dict[str, Any]) -> None:
+def _fill_from_shards(store: Store, path: str, meta: dict[str, Any]) -> None:
     """Publish a label object whose rows lie in pieces: what was counted of them, added up."""
-    folders = [open_existing(store, piece) for piece in meta[PIECES]]
+    folders = [open_existing(store, shard) for shard in meta[SHARDS]]
     with store.writing(path, meta) as folder:
         add_arrivals_up(folders, folder)
-        summaries = [json.loads((piece / SUMMARY_FILE).read_text(encoding="utf-8")) for piece in folders]
+        summaries = [json.loads((shard / SUMMARY_FILE).read_text(encoding="utf-8")) for shard in folders]
         total = {name: sum(summary[name] for summary in summaries) for name in ("rows", "positives")}
         kinds = {kind: sum(summary["kinds"][kind] for summary in summaries) for kind in summaries[0]["kinds"]}
         (folder / SUMMARY_FILE).write_text(json.dumps({**total, "kinds": kinds}), encoding="utf-8")
@@ -230,15 +228,15 @@ def _labelled_parts(connection: duck.Connection, sources: _Sources, recipe: Reci
         for landing, files in sources.impressions.items()
         if (found := [file for file in files if layout.event_day_of(file) == event_day])
     }
-    repeating = note_repeats(connection, own, sources.impressions) if own else set()
-    known = f"SELECT * FROM ({known_outcomes(sources.outcomes, recipe, event_day)}) WHERE {sources.bucket.holds}"
+    repeating = note_earlier_events(connection, own, sources.impressions) if own else set()
+    known = f"SELECT * FROM ({known_outcomes(sources.outcomes, recipe, event_day)}) WHERE {sources.shard.holds}"
     connection.execute(f"CREATE TABLE known AS {known}")
     parts = []
     for landing, files in own.items():
         seen = f"event_id IN (SELECT event_id FROM seen WHERE landing < DATE '{landing}')"
         for file in files:
             rows = f"SELECT *, {(landing - event_day).days}::SMALLINT AS {LANDED_LATE} FROM {duck.parquet(file)}"
-            condition = f"{sources.bucket.holds}{f' AND NOT {seen}' if file in repeating else ''}"
+            condition = f"{sources.shard.holds}{f' AND NOT {seen}' if file in repeating else ''}"
             query = labelled(f"({rows} WHERE {condition})", "known", recipe, event_day)
-            parts.append(_Part(file, query, all_rows=sources.bucket == WHOLE and file not in repeating))
+            parts.append(_Part(file, query, all_rows=sources.shard == WHOLE and file not in repeating))
     return parts

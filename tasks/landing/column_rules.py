@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.landing_section import Landing
     from ctr_retrain.models.recipe.recipe import Recipe
-    from ctr_retrain.tasks.landing.file_parts import Slice
+    from ctr_retrain.tasks.landing.file_parts import RowRange
 
 TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
 FLOATS = ("FLOAT", "DOUBLE")
@@ -25,17 +25,17 @@ ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 ORIGIN = ("_slice", "_file", "_row", "_raw")  # of a row: number of its slice, file's name, number in the file, content
 
 
-def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
+def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
     """The query that maps each slice to our columns and gives each row its reason, or none, and its origin."""
     landing = recipe.landing
     selects = []
-    for piece in slices:
-        if piece.file.cleaned:
-            selects.append(_select_cleaned(piece, ["event_id", "channel"], columns))
+    for row_range in row_ranges:
+        if row_range.file.cleaned:
+            selects.append(_select_cleaned(row_range, ["event_id", "channel"], columns))
             continue
-        identity = event_id(landing, piece.file.columns, day, piece.file.name, ROW)
+        identity = event_id(landing, row_range.file.columns, day, row_range.file.name, ROW)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
-        selects.append(_select_from(piece, [f"{identity} AS event_id", *channel], columns, landing))
+        selects.append(_select_from(row_range, [f"{identity} AS event_id", *channel], columns, landing))
     known = ", ".join(duck.text(name) for name in recipe.channels)
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
@@ -54,12 +54,14 @@ def clean_impressions(slices: Iterable[Slice], recipe: Recipe, columns: tuple[Co
     return _with_reason(selects, rules, columns)
 
 
-def clean_outcomes(slices: Iterable[Slice], recipe: Recipe, day: date) -> str:
+def clean_outcomes(row_ranges: Iterable[RowRange], recipe: Recipe, day: date) -> str:
     """The same for outcomes."""
     columns = outcome_columns(recipe)
     selects = [
-        _select_cleaned(piece, [], columns) if piece.file.cleaned else _select_from(piece, [], columns, recipe.landing)
-        for piece in slices
+        _select_cleaned(row_range, [], columns)
+        if row_range.file.cleaned
+        else _select_from(row_range, [], columns, recipe.landing)
+        for row_range in row_ranges
     ]
     rules = [
         ("event_id_missing", "event_id IS NULL OR event_id = ''"),
@@ -77,9 +79,9 @@ def _time_rules(day: date) -> list[tuple[str, str]]:
     ]
 
 
-def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
+def _select_from(row_range: RowRange, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
     """Our columns of a slice, of each whether it is missing or of the wrong type, and the rows' origin."""
-    file = piece.file
+    file = row_range.file
     for column in columns:
         missing = _is_missing(file, column)
         expressions += [
@@ -88,27 +90,27 @@ def _select_from(piece: Slice, expressions: list[str], columns: Iterable[Column]
             f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
         ]
     packed = ", ".join(f"{duck.name(name)} := {as_shown(name, type_)}" for name, type_ in file.columns.items())
-    return _select(piece, expressions, f"to_json(struct_pack({packed}))")
+    return _select(row_range, expressions, f"to_json(struct_pack({packed}))")
 
 
-def _select_cleaned(piece: Slice, names: list[str], columns: Iterable[Column]) -> str:
+def _select_cleaned(row_range: RowRange, names: list[str], columns: Iterable[Column]) -> str:
     """The same of a file that holds our columns, each row of it usable."""
     expressions = [duck.name(name) for name in names if name not in {column.name for column in columns}]
     for column in columns:
         answers = (duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong"))
         expressions += [duck.name(column.name), *(f"false AS {answer}" for answer in answers)]
-    return _select(piece, expressions, "NULL::JSON")
+    return _select(row_range, expressions, "NULL::JSON")
 
 
-def _select(piece: Slice, expressions: list[str], raw: str) -> str:
+def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
     """Of a slice these columns and the rows' origin."""
     origin = [
-        f"{piece.number} AS _slice",
-        f"{duck.text(piece.file.name)} AS _file",
+        f"{row_range.number} AS _slice",
+        f"{duck.text(row_range.file.name)} AS _file",
         f"{ROW} AS _row",
         f"{raw} AS _raw",
     ]
-    return f"SELECT {', '.join([*expressions, *origin])} FROM {piece.table}"
+    return f"SELECT {', '.join([*expressions, *origin])} FROM {row_range.table}"
 
 
 def _with_reason(selects: list[str], rules: list[tuple[str, str]], columns: Iterable[Column]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Slice:
+class RowRange:
     """Rows of one landed file, by their numbers: from `first` up to, and without, `last`."""
 
     number: int  # among the slices of its day and stream
@@ -42,12 +42,12 @@ class Part:
     """Slices that are written to one file."""
 
     number: int
-    slices: tuple[Slice, ...]
+    row_ranges: tuple[RowRange, ...]
 
 
-def whole(file: LandedFile) -> list[Slice]:
+def whole(file: LandedFile) -> list[RowRange]:
     """A file's rows in one slice."""
-    return [Slice(0, file, 0, file.positions)]
+    return [RowRange(0, file, 0, file.positions)]
 
 
 def cut(files: Iterable[LandedFile]) -> list[Part]:
@@ -56,13 +56,13 @@ def cut(files: Iterable[LandedFile]) -> list[Part]:
     A file of about that size is a part of its own: no row group of it is read for two parts, and a cleaned one can be
     published as it is.
     """
-    parts: list[list[Slice]] = [[]]
+    parts: list[list[RowRange]] = [[]]
     room, number = duck.PART_ROWS, 0
     for file in files:
         if duck.PART_ROWS // 4 <= file.positions <= 2 * duck.PART_ROWS:
             if parts[-1]:
                 parts.append([])
-            parts[-1].append(Slice(number, file, 0, file.positions))
+            parts[-1].append(RowRange(number, file, 0, file.positions))
             room, number = 0, number + 1
             continue
         first = 0
@@ -71,7 +71,7 @@ def cut(files: Iterable[LandedFile]) -> list[Part]:
                 parts.append([])
                 room = duck.PART_ROWS
             last = min(first + room, file.positions)
-            parts[-1].append(Slice(number, file, first, last))
+            parts[-1].append(RowRange(number, file, first, last))
             room -= last - first
             first, number = last, number + 1
-    return [Part(number, tuple(slices)) for number, slices in enumerate(parts)]
+    return [Part(number, tuple(row_ranges)) for number, row_ranges in enumerate(parts)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
-from ctr_retrain.tasks.store.shards import PIECES
+from ctr_retrain.tasks.store.shards import SHARDS
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoding_digest
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     rows = current_days | judged | labels | _inputs(store, labels)
     rows |= {path for path in spared if path.startswith(("days/", "labels/"))}
     encoded = _encoded_at_hand(store, recipe, paths, current_days)
-    return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_pieces(store, rows)}
+    return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_shards(store, rows)}
 
 
 def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -113,10 +113,10 @@ def _inputs(store: Store, labels: Iterable[str]) -> set[str]:
     return {path for manifest in manifests for path in manifest["inputs"]}
 
 
-def _pieces(store: Store, paths: Iterable[str]) -> set[str]:
+def _shards(store: Store, paths: Iterable[str]) -> set[str]:
     """The pieces in which the rows of landed and labelled days lie."""
     manifests = [manifest for path in paths if (manifest := store.manifest(path))]
-    return {piece for manifest in manifests for piece in manifest.get(PIECES, ())}
+    return {shard for manifest in manifests for shard in manifest.get(SHARDS, ())}
 
 
 def _day(text: str) -> date | None:

@@ -14,12 +14,12 @@ import duckdb
 from pydantic import ValidationError
 
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.training.compatibility import same_slices, why_unfit
+from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, TRAINABLE, TRAINABLE_LIST
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.training.warm_start import Donor
+    from ctr_retrain.models.training.warm_start import SourceModel
     from ctr_retrain.tasks.label.label_day import LabelledDay
     from ctr_retrain.tasks.store.champion import Tenure
     from ctr_retrain.tasks.store.protocol import Store
@@ -75,7 +75,9 @@ def choose_start(
         return _cold(f"{name} was trained through {through}, and no accepted day of the window lies after that")
     kept_out = description.get("kept_out", {})
     since = new[0].day
-    if same_slices(recipe, theirs) and kept_out.get("duckdb") == duckdb.__version__:  # whose hash makes the slices
+    if (
+        same_rows_kept_out(recipe, theirs) and kept_out.get("duckdb") == duckdb.__version__
+    ):  # whose hash makes the slices
         since = date.fromisoformat(kept_out["since"])
     words = (
         f"Warm start from {name}, trained through {through}: trained on {len(new)} of {len(window)} days of the "
@@ -89,14 +91,14 @@ def kept_out_json(start: Start, first: date) -> dict[str, str]:
     return {"since": str(start.kept_out_since or first), "duckdb": duckdb.__version__}
 
 
-def open_donor(store: Store, version: str) -> Donor:
+def open_source_model(store: Store, version: str) -> SourceModel:
     """The champion's recipe, numeric state and trainable state; `choose_start` has found that they are there.
 
     Raises StorageError where they can't be read.
     """
     from ctr_retrain.models.features.standardize import NumericState  # noqa: PLC0415
     from ctr_retrain.models.training.saved_network import load_trainable  # noqa: PLC0415
-    from ctr_retrain.models.training.warm_start import Donor  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
+    from ctr_retrain.models.training.warm_start import SourceModel  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
 
     folder = store.open(layout.run_object(version))
     assert folder is not None
@@ -104,7 +106,7 @@ def open_donor(store: Store, version: str) -> Donor:
     recipe = _recipe_of(description)
     assert isinstance(recipe, Recipe)
     state = NumericState.from_json(description["numeric_state"])
-    return Donor(recipe, state, load_trainable(folder / CHALLENGER / TRAINABLE))
+    return SourceModel(recipe, state, load_trainable(folder / CHALLENGER / TRAINABLE))
 
 
 def _cold(why: str) -> Start:
@@ -122,7 +124,7 @@ def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[dic
     own, other = (used.partition(" ")[2] for used in (code, description["code"]))
     if own != other:
         return f"has weights that don't fit: the source of its network was {other}, and is {own} now"
-    why = why_unfit(recipe, theirs)
+    why = why_incompatible(recipe, theirs)
     return f"has weights that don't fit: {why}" if why else (description, theirs)
 
 

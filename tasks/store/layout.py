@@ -9,7 +9,7 @@ CHAMPION_REF = "champion"
 RUNS = "runs"
 MODELS = "models"
 COMPARISONS = "comparisons"
-PIECES = "pieces"
+SHARDS = "pieces"
 ENCODED = "encoded"
 RUN_LIST_PAGE = "index.html"
 
@@ -93,9 +93,9 @@ def encoded_object(event_day: date, key: str) -> str:
     return f"{ENCODED}/{event_day}/{key}"
 
 
-def piece_object(path: str, number: int, of: int) -> str:
+def shard_object(path: str, number: int, of: int) -> str:
     """One of the pieces in which the rows of a landed or labelled day lie."""
-    return f"{PIECES}/{path}/{number:04d}-of-{of:04d}"
+    return f"{SHARDS}/{path}/{number:04d}-of-{of:04d}"
 
 
 def validation_object(day: date, key: str) -> str:

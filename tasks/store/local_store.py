@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.leases import Leases
-from ctr_retrain.tasks.store.protocol import MANIFEST, Ref, describe_files, inside, outermost, outrun, parse_stored_json
+from ctr_retrain.tasks.store.protocol import (
+    MANIFEST,
+    Ref,
+    describe_files,
+    inside,
+    outermost,
+    parse_stored_json,
+    swap_conflict,
+)
 from ctr_retrain.tasks.store.staging import atomic_write, locked, staging_folder, sweep_staging, sync
 
 if TYPE_CHECKING:
@@ -56,7 +64,7 @@ class LocalStore:
             with locked(path.with_suffix(".lock")), staging_folder(self._staging) as aside:
                 current = self.read_ref(name)
                 if (current and current.version) != (expected and expected.version):
-                    raise outrun(name, self.root)
+                    raise swap_conflict(name, self.root)
                 _write_durably(path, text, aside)
         except OSError as error:
             raise self._failed("write the ref", name, error) from error

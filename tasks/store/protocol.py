@@ -145,7 +145,7 @@ def parse_stored_json(text: bytes, what: str, root: str) -> dict[str, Any]:
     raise StorageError(msg)
 
 
-def outrun(name: str, root: str) -> BusyError:
+def swap_conflict(name: str, root: str) -> BusyError:
     """The error of a swap that came too late."""
     msg = (
         f"ref {name} in {root}: expected it unchanged since it was read, received a newer "

@@ -20,7 +20,15 @@ from typing import Any
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.cache import Blob, Cache
-from ctr_retrain.tasks.store.protocol import MANIFEST, Ref, describe_files, inside, outermost, outrun, parse_stored_json
+from ctr_retrain.tasks.store.protocol import (
+    MANIFEST,
+    Ref,
+    describe_files,
+    inside,
+    outermost,
+    parse_stored_json,
+    swap_conflict,
+)
 from ctr_retrain.tasks.store.s3_bucket import Bucket
 from ctr_retrain.tasks.store.s3_errors import ConflictError
 from ctr_retrain.tasks.store.s3_object import BY, WRITER, StoredObject, parse_object
@@ -80,7 +88,7 @@ class S3Store:
             if found and found[1] == write_id:
                 return Ref(value, found[0].version)
             if isinstance(error, ConflictError) or (found and found[0].version) != (expected and expected.version):
-                raise outrun(name, self.root) from None
+                raise swap_conflict(name, self.root) from None
             raise
         return Ref(value, version)
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from ctr_retrain.tasks.store.protocol import Store
 
-PIECES = "pieces"  # in the manifest of an object whose rows lie in pieces: their paths
+SHARDS = "pieces"  # in the manifest of an object whose rows lie in pieces: their paths
 
 
 @dataclass(frozen=True)
-class Bucket:
+class Shard:
     """One of so many buckets of events, counted from 0."""
 
     number: int = 0
@@ -33,30 +33,30 @@ class Bucket:
         return f"hash(event_id) % {self.of} = {self.number}" if self.of > 1 else "true"
 
 
-WHOLE = Bucket()
+WHOLE = Shard()
 
 
-def buckets(count: int) -> list[Bucket]:
+def shards(count: int) -> list[Shard]:
     """All buckets where there are so many."""
-    return [Bucket(number, count) for number in range(count)]
+    return [Shard(number, count) for number in range(count)]
 
 
-def piece_of(path: str, bucket: Bucket) -> str:
+def shard_of(path: str, shard: Shard) -> str:
     """The object that holds an object's rows of one bucket."""
-    return layout.piece_object(path, bucket.number, bucket.of)
+    return layout.shard_object(path, shard.number, shard.of)
 
 
-def opened(store: Store, path: str, bucket: Bucket = WHOLE) -> list[Path]:
+def opened(store: Store, path: str, shard: Shard = WHOLE) -> list[Path]:
     """The folders that hold an object's rows, or at least those of one bucket.
 
     An object that was cut into another number of pieces is opened whole: its rows of the bucket lie in all of them.
     Raises StorageError where any of them is missing: its rows would be missing without a word.
     """
     manifest = store.manifest(path)
-    pieces: list[str] = [path] if manifest is None else manifest.get(PIECES, [path])
-    if piece_of(path, bucket) in pieces:
-        pieces = [piece_of(path, bucket)]
-    return [open_existing(store, piece) for piece in pieces]
+    shards: list[str] = [path] if manifest is None else manifest.get(SHARDS, [path])
+    if shard_of(path, shard) in shards:
+        shards = [shard_of(path, shard)]
+    return [open_existing(store, shard) for shard in shards]
 
 
 def open_existing(store: Store, path: str) -> Path:

@@ -22,15 +22,15 @@ from ctr_retrain.models.training.saved_network import Trainable, trainable_of
 from ctr_retrain.models.training.stacked_arrays import chunks
 from ctr_retrain.models.training.training_loop import TrainingResult, optimizer_for, predict_logits, train
 from ctr_retrain.models.training.warm_start import (
-    Carried,
-    Donor,
-    carried_state,
-    carry_slots,
-    carry_weights,
+    SourceModel,
+    TransferReport,
     check_layer_names,
     freeze_layers,
     seen_rows,
     steps_done,
+    transfer_slots,
+    transfer_weights,
+    transferred_state,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.weights.head_weights import HeadFactors
     from ctr_retrain.models.weights.row_weights import Factors
     from ctr_retrain.tasks.execution.progress import Report
-    from ctr_retrain.tasks.train.training_rows import Slices
+    from ctr_retrain.tasks.train.training_rows import TrainingSplit
 
 CHUNK_ROWS = 200_000
 
@@ -60,7 +60,7 @@ class Fitted:
 
     network: keras.Model
     trainable: Trainable
-    carried: Carried | None
+    transferred: TransferReport | None
     state: NumericState
     calibration: Calibration
     result: TrainingResult
@@ -68,12 +68,12 @@ class Fitted:
 
 
 def fit_network(
-    rows: Slices,
+    rows: TrainingSplit,
     recipe: Recipe,
     factors: Factors,
     progress: Report,
     checkpoints: Checkpoints | None = None,
-    donor: Donor | None = None,
+    source_model: SourceModel | None = None,
     *,
     heads: Sequence[HeadFactors] = (),
     representation: Factors | None = None,
@@ -91,10 +91,10 @@ def fit_network(
     try:
         state = fit_numeric_state(chunks(rows.train.numeric, CHUNK_ROWS), recipe.features)
         base_log_odds = factors.base_log_odds
-        if donor:
+        if source_model:
             training = _slower(training, recipe.warm_start.rate_share)
-            state = carried_state(state, recipe.features, donor)
-            base_log_odds = donor.trainable.base_log_odds or base_log_odds
+            state = transferred_state(state, recipe.features, source_model)
+            base_log_odds = source_model.trainable.base_log_odds or base_log_odds
         first = representation or factors
         batches = make_batches(rows.train, first, training.batch_rows, training.seed, heads)
         stopping = _stopping_batches(rows.stop, first, recipe, heads)
@@ -104,7 +104,7 @@ def fit_network(
             check_layer_names(network, recipe.warm_start.freeze)
             known = rows.train.ids if rows.window_ids is None else rows.window_ids
             adapt_rare_values(network, chunks(known, CHUNK_ROWS))
-            optimizer, carried = _started(network, batches, recipe, donor, rows, training)
+            optimizer, transferred = _started(network, batches, recipe, source_model, rows, training)
         more = {"stopping": stopping, "checkpoints": checkpoints, "strategy": strategy, "optimizer": optimizer}
         result = train(network, batches, training, progress, **more)
         if representation:
@@ -115,7 +115,7 @@ def fit_network(
         trainable = trainable_of(network, optimizer)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
-        return Fitted(network, trainable, carried, state, calibration, result, of_heads)
+        return Fitted(network, trainable, transferred, state, calibration, result, of_heads)
     except tf.errors.ResourceExhaustedError as error:
         msg = (
             f"training: expected room for the model and a batch, received: {error.message.splitlines()[0]} "
@@ -125,18 +125,23 @@ def fit_network(
 
 
 def _started(
-    network: keras.Model, batches: Batches, recipe: Recipe, donor: Donor | None, rows: Slices, training: Training
-) -> tuple[TableOptimizer, Carried | None]:
+    network: keras.Model,
+    batches: Batches,
+    recipe: Recipe,
+    source_model: SourceModel | None,
+    rows: TrainingSplit,
+    training: Training,
+) -> tuple[TableOptimizer, TransferReport | None]:
     """The optimizer, and, where there is a donor, what its weights and its optimizer's slots became here."""
-    if donor is None:
+    if source_model is None:
         return optimizer_for(network, batches, training), None
     seen = None if rows.recent_ids is None else seen_rows(chunks(rows.recent_ids, CHUNK_ROWS), recipe.features)
-    carried, sources = carry_weights(network, recipe, donor, seen)
-    carried = freeze_layers(network, recipe.warm_start.freeze, carried)
+    transferred, sources = transfer_weights(network, recipe, source_model, seen)
+    transferred = freeze_layers(network, recipe.warm_start.freeze, transferred)
     kept = recipe.warm_start.optimizer == "kept"
-    optimizer = optimizer_for(network, batches, training, steps_done(donor) if kept else 0)
+    optimizer = optimizer_for(network, batches, training, steps_done(source_model) if kept else 0)
     optimizer.build(network.trainable_variables)
-    return optimizer, carry_slots(optimizer, network, donor, sources, carried) if kept else carried
+    return optimizer, transfer_slots(optimizer, network, source_model, sources, transferred) if kept else transferred
 
 
 def _slower(training: Training, share: float) -> Training:

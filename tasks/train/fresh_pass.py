@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.execution.progress import Report
 
 
-def freshen_challenger(
+def run_fresh_pass(
     store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute, progress_of: ProgressOf
 ) -> tuple[Check, ...]:
     """Write fresh/, a bundle, and its scores of the serving sample into the run's folder; returns what was checked.

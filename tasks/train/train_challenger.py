@@ -18,7 +18,7 @@ from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.saved_network import save_trainable
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
-from ctr_retrain.tasks.plan.choose_start import kept_out_json, open_donor
+from ctr_retrain.tasks.plan.choose_start import kept_out_json, open_source_model
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINABLE, TRAINING_FILE
 from ctr_retrain.tasks.store.protocol import Store, digest_of
@@ -53,9 +53,11 @@ def train_challenger(
             progress_of(f"training on {device}", "rows") as progress,
             checkpoints_of(compute.checkpoints, _fit_key(plan, device)) as checkpoints,
         ):
-            donor = open_donor(store, plan.start.version) if plan.start.version else None
+            source_model = open_source_model(store, plan.start.version) if plan.start.version else None
             heads, plain = head_factors(folder, recipe), representation_factors(folder, recipe)
-            fitted = fit_network(rows, recipe, factors, progress, checkpoints, donor, heads=heads, representation=plain)
+            fitted = fit_network(
+                rows, recipe, factors, progress, checkpoints, source_model, heads=heads, representation=plain
+            )
     except TrainingDivergedError as diverged:
         return Check("training", None, None, passed=False, words=str(diverged))
     finally:
@@ -83,7 +85,7 @@ def train_challenger(
         "training": asdict(result),
         "calibration": calibration.to_json(),
         "head_calibrations": head_calibrations,
-        "start": {"words": plan.start.words, "carried": asdict(fitted.carried) if fitted.carried else None},
+        "start": {"words": plan.start.words, "carried": asdict(fitted.transferred) if fitted.transferred else None},
     }
     _write_json(folder / TRAINING_FILE, trained)
     return None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class TrainingSplit:
     """The rows of T by what they are for; those to stop by are there where the recipe trains more than one epoch.
 
     window_ids: ids of all rows of T, whatever they are for; recent_ids: of those from which values expire that they
@@ -47,7 +47,7 @@ class Slices:
 
 def read_slices(
     store: Store, recipe: Recipe, plan: RunPlan, scratch: Path, curves: Sequence[Maturity] | None = None
-) -> Slices:
+) -> TrainingSplit:
     """Encoded days side by side, never copied; labels and what else belongs to each row lie in maps in `scratch`.
 
     curves: where labels are young, what is known of their maturity; rows of which nothing is known are left out. A
@@ -62,7 +62,7 @@ def read_slices(
     )
     kept_out = [TrainingRows(*rows) if len(rows[2]) else None for rows in (calibrate, stop)]
     window_ids, recent_ids = _ids_of_window(encoded, recipe, plan)
-    return Slices(TrainingRows(*train), kept_out[0], kept_out[1], window_ids, recent_ids)
+    return TrainingSplit(TrainingRows(*train), kept_out[0], kept_out[1], window_ids, recent_ids)
 
 
 def _ids_of_window(encoded: list[Encoded], recipe: Recipe, plan: RunPlan) -> tuple[Stacked | None, Stacked | None]:

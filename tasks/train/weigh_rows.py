@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
-from ctr_retrain.models.weights.training_warnings import cautions_of
+from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
@@ -52,7 +52,7 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
         log.warning(AUTO_MEANS)
     factors = compute_factors(days, plan.data_through, mass, recipe.weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
-    warnings = [asdict(caution) for caution in cautions_of(recipe, factors)]
+    warnings = [asdict(warning) for warning in training_warnings(recipe, factors)]
     more: dict[str, Any] = {"constant_rate": _rates(totals), "warnings": warnings, HEADS: heads}
     if recipe.training.two_stages:
         plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))

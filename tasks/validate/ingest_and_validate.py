@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TakenIn:
+class DayResult:
     """What came of a day in a word; `reason`: why its data could not be used at all."""
 
     day: date
@@ -30,24 +30,24 @@ class TakenIn:
     reason: str = ""
 
 
-def take_in_days(
+def ingest_and_validate_days(
     store: Store, landing: LandingZone, recipe: Recipe, days: Sequence[date], now: datetime, fan_out: FanOut
-) -> dict[date, TakenIn]:
+) -> dict[date, DayResult]:
     """Ingest and validate days side by side. Bad data is noted and the other days go on; other errors are raised."""
-    return fan_out.over(days, "ingesting", partial(take_in, store, landing, recipe, now))
+    return fan_out.over(days, "ingesting", partial(ingest_and_validate, store, landing, recipe, now))
 
 
-def take_in(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> TakenIn:
+def ingest_and_validate(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> DayResult:
     """Ingest and validate a day. Files and bounds that were seen before cost nothing."""
     before = load_validated_day(store, day)
     try:
         ingest_day.fn(store, landing, recipe, day, now)
         validated = validate_day.fn(store, recipe, day, now)
     except DataRejectedError as error:
-        return TakenIn(day, "data rejected", str(error))
+        return DayResult(day, "data rejected", str(error))
     if not validated.accepted:
-        return TakenIn(day, "rejected")
-    return TakenIn(day, "skipped" if validated == before else "ingested")
+        return DayResult(day, "rejected")
+    return DayResult(day, "skipped" if validated == before else "ingested")
 
 
 def catch_up(

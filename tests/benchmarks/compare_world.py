@@ -16,7 +16,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - before Prefect, which r
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.simulation.scenarios import RegimeChange
 from ctr_retrain.models.simulation.world import World
-from ctr_retrain.tasks.compare.plan_comparison import Asked
+from ctr_retrain.tasks.compare.plan_comparison import CompareRequest
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from tests.benchmarks.table import print_table, write_rows
 
@@ -53,7 +53,7 @@ def compared(world: str, rows_per_day: int, seeds: int) -> list[dict[str, object
         cut = RUN_DAY - timedelta(days=load_recipe(recipe).maturity_days + 2)
         incidents = (RegimeChange(cut - timedelta(days=6)),) if world == "changing" else ()
         simulate(World(seed=7, rows_per_day=rows_per_day, incidents=incidents), FIRST_DAY, DAYS, folder)
-        asked = Asked(RUN_DAY, days=2, seeds=seeds, ages=AGES, criterion="log_loss")
+        asked = CompareRequest(RUN_DAY, days=2, seeds=seeds, ages=AGES, criterion="log_loss")
         document = compare(asked, recipe, str(folder / "root"), str(folder / "landing"))
     print(f"{world}: {document['recommendation']['words']}")
     strategies = [_row(world, entry["name"], 0, entry["delta"], entry) for entry in document["strategies"]]

@@ -124,12 +124,12 @@ def naive_keras(folder, count, seed, speed):
         ids = part.ids[chosen]
         return [*(np.ascontiguousarray(ids[:, k]) for k in range(len(rows.sizes))), part.numeric[chosen]]
 
-    class Watch(keras.callbacks.Callback):
+    class TrainingCallback(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             speed.step(min((batch + 1) * BATCH, count))
 
     label = rows.label[order].astype(np.float32)
-    model.fit(columns(rows, order), label, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Watch()])
+    model.fit(columns(rows, order), label, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[TrainingCallback()])
     return lambda: _sigmoid(model.predict(columns(test, slice(None)), batch_size=16_384, verbose=0)[:, 0])
 
 

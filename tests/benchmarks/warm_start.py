@@ -36,9 +36,9 @@ def main():
         days = days_of(drifting_world(seed, options.rows_per_day), WINDOW_DAYS + options.steps + JUDGED_DAYS)
         judged, best = days[-JUDGED_DAYS:], best_log_loss(days[-JUDGED_DAYS:])
         window = days[options.steps : -JUDGED_DAYS]
-        stale, donor, trained = fitted(days[:WINDOW_DAYS], window)
+        stale, source_model, trained = fitted(days[:WINDOW_DAYS], window)
         models = {"stale": (stale, trained), "cold": fitted(window, window)[::2]}
-        models |= {name: chain(days, WINDOW_DAYS, options.steps, donor, **way) for name, way in WAYS.items()}
+        models |= {name: chain(days, WINDOW_DAYS, options.steps, source_model, **way) for name, way in WAYS.items()}
         for name, (network, trained) in models.items():
             found[name].append(log_loss(network, judged) - best)
             rows[name] = trained

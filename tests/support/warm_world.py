@@ -15,10 +15,10 @@ from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.simulation.scenarios import DriftingTastes
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.models.training.batches import TrainingRows
-from ctr_retrain.models.training.warm_start import Donor
+from ctr_retrain.models.training.warm_start import SourceModel
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
-from ctr_retrain.tasks.train.training_rows import Slices
+from ctr_retrain.tasks.train.training_rows import TrainingSplit
 from tests.support.simulated_rows import FIRST_DAY, Rows, rows_of_day
 
 RECIPE = load_recipe(Path(__file__).parents[2] / "infra" / "recipes" / "demo.toml")
@@ -36,7 +36,7 @@ def days_of(world, count):
     return [rows_of_day(world, RECIPE.features, number) for number in range(count)]
 
 
-def fitted(days, window, donor=None, **warm_start):
+def fitted(days, window, source_model=None, **warm_start):
     """Network and donor for the next, trained on the days; window: days up to the same one, for what expires."""
     recipe = RECIPE.model_copy(update={"warm_start": WarmStart(enabled=True, **warm_start)})
     rows = _joined(days)
@@ -47,9 +47,9 @@ def fitted(days, window, donor=None, **warm_start):
     factors = compute_factors(of, of[-1], mass, recipe.weights)
     train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
     ids = np.concatenate([day.ids for day in window])
-    slices = Slices(train, None, None, ids if donor else None, ids if donor else None)
-    fit = fit_network(slices, recipe, factors, lambda _done, _total: None, donor=donor)
-    return fit.network, Donor(recipe, fit.state, fit.trainable), len(rows.label)
+    row_ranges = TrainingSplit(train, None, None, ids if source_model else None, ids if source_model else None)
+    fit = fit_network(row_ranges, recipe, factors, lambda _done, _total: None, source_model=source_model)
+    return fit.network, SourceModel(recipe, fit.state, fit.trainable), len(rows.label)
 
 
 def log_loss(network, days):
@@ -65,11 +65,11 @@ def best_log_loss(days):
     return float(-(p * np.log(p) + (1 - p) * np.log1p(-p)).mean())
 
 
-def chain(days, window_days, steps, donor, **warm_start):
+def chain(days, window_days, steps, source_model, **warm_start):
     """The last of a chain of warm models that goes on from a model of the first window, and the rows of its own day."""
     for step in range(1, steps + 1):
         last = window_days + step
-        network, donor, rows = fitted(days[last - 1 : last], days[step:last], donor, **warm_start)
+        network, source_model, rows = fitted(days[last - 1 : last], days[step:last], source_model, **warm_start)
     return network, rows
 
 

@@ -36,12 +36,12 @@ def main(folder, rows, seed):
     inputs, label = _inputs(folder, "train", info, order), np.load(folder / "train_label.npy")[order].astype(np.float32)
     speed = Speed()
 
-    class Watch(tf.keras.callbacks.Callback):
+    class TrainingCallback(tf.keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             speed.step(min((batch + 1) * BATCH, rows))
 
     with Memory() as memory:
-        model.fit(inputs, label, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Watch()])
+        model.fit(inputs, label, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[TrainingCallback()])
     predicted = model.predict(_inputs(folder, "test", info, slice(None)), batch_size=16_384, verbose=0)
     np.save(folder / "predicted.npy", predicted[:, 0].astype(np.float64))
     answer(speed, memory)
