@@ -7,13 +7,14 @@ export PYTHONDONTWRITEBYTECODE =
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-emit-index-url --no-annotate --no-header --quiet
 
-.PHONY: help demo demo-open-bandit test soak lint lock clean
+.PHONY: help demo demo-open-bandit test soak docs lint lock clean
 
 help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
 	@echo "make test              lint, types, tests"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
+	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
 	@echo "make bench-training    how fast and how well training goes beside Keras, DeepCTR and FuxiCTR; ROWS=200000 for another size"
 	@echo "make bench-feeding     how fast batches come, in how much memory, and how well they are shuffled"
@@ -43,6 +44,9 @@ test: lint
 soak: .venv/installed
 	SOAK=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --override-ini timeout=3000 \
 	    $$(grep -l "^from tests.support.counts" tests/test_*.py)
+
+docs: .venv/installed
+	.venv/bin/python -m tests.docs
 
 lint: .venv/installed
 	.venv/bin/ruff check .

@@ -32,19 +32,34 @@ class Feature(Section):
     """One input of the model, computed from one column of the impression, or from two that are crossed."""
 
     name: Name
+    """Name of the feature; unique in the recipe."""
     kind: Literal["categorical", "multi_valued", "crossed", "numeric", "bucketed", "hour", "weekday"]
-    column: str = ""  # default: the feature's name
-    columns: tuple[str, ...] = ()  # crossed: the two columns
-    buckets: Annotated[int, Field(ge=2, le=2**30)] = 2**14  # of what is hashed: rows of the embedding
-    min_rows: Annotated[int, Field(ge=1)] = 1  # of what is hashed: values on fewer rows of T share one embedding row
-    shares: str = ""  # categorical, multi_valued: the feature whose embedding rows stand for equal values here too
-    transform: Literal["none", "log"] = "none"  # numeric: log is sign(x)·ln(1 + |x|), before standardising
-    quantiles: Annotated[int, Field(ge=2, le=1000)] = 16  # bucketed: buckets of equal mass on T, unless there are edges
-    edges: tuple[float, ...] = ()  # bucketed: where one bucket ends and the next, which holds the edge, begins
-    harmonics: Annotated[int, Field(ge=0, le=3)] = 0  # hour, weekday: sines and cosines of the cycle beside the rows
-    delimiter: Annotated[str, Field(min_length=1)] = "|"  # multi_valued: between the values of a text
-    max_values: Annotated[int, Field(ge=1, le=1000)] = 8  # multi_valued: the first so many count
-    pooling: Literal["mean", "sum"] = "mean"  # multi_valued: of the values' embeddings
+    """How the columns become inputs of the network."""
+    column: str = ""
+    """The impression's column; empty: the feature's name, and `ts` for hour and weekday."""
+    columns: tuple[str, ...] = ()
+    """crossed: the two columns whose pair is hashed."""
+    buckets: Annotated[int, Field(ge=2, le=2**30)] = 2**14
+    """Hashed kinds: rows of the embedding table into which the values are hashed."""
+    min_rows: Annotated[int, Field(ge=1)] = 1
+    """Hashed kinds: values on fewer rows of the training window share one embedding row with values never seen."""
+    shares: str = ""
+    """categorical, multi_valued: another feature with as many buckets, whose embedding rows stand for equal values here
+    too."""
+    transform: Literal["none", "log"] = "none"
+    """numeric: `log` is sign(x)·ln(1 + |x|), taken before standardising."""
+    quantiles: Annotated[int, Field(ge=2, le=1000)] = 16
+    """bucketed: number of buckets of equal mass on the training window, where there are no `edges`."""
+    edges: tuple[float, ...] = ()
+    """bucketed: rising numbers at which one bucket ends and the next, which holds the edge, begins."""
+    harmonics: Annotated[int, Field(ge=0, le=3)] = 0
+    """hour, weekday: number of sine and cosine pairs of the cycle, added to the embedding rows."""
+    delimiter: Annotated[str, Field(min_length=1)] = "|"
+    """multi_valued: what stands between the values of a text, and joins those of a list or a JSON array."""
+    max_values: Annotated[int, Field(ge=1, le=1000)] = 8
+    """multi_valued: so many values count, from the first; further ones are cut off."""
+    pooling: Literal["mean", "sum"] = "mean"
+    """multi_valued: how the embeddings of the values become one."""
 
     @model_validator(mode="after")
     def _keys_are_of_the_kind(self) -> Self:

@@ -23,12 +23,17 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Head(Section):
-    """One entry of [[training.heads]]."""
+    """A further kind of outcome that is learnt beside the label."""
 
-    kind: Name  # one of a channel's kinds of outcomes
-    weight: Positive = 0.2  # of its loss, where the label's is 1
-    after: str = ""  # the positive kind that must come first: the head then learns both together (ESMM)
+    kind: Name
+    """A kind of outcome in some channel's `more_kinds`, whose attribution window it has."""
+    weight: Positive = 0.2
+    """Weight of its loss, where the label's is 1."""
+    after: str = ""
+    """The positive kind that must come first: the head then learns the chance of both over all impressions (ESMM).
+    Empty: it learns its own kind alone."""
     class_weight: Literal["", "balanced", "none", "effective_number"] | dict[Literal["0", "1"], Positive] = ""
+    """Class weights of the head; empty: as in `[weights]`."""
 
 
 def final_channels(head: Head, ages: FinalAges, age_days: int) -> tuple[str, ...]:

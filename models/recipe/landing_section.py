@@ -25,24 +25,38 @@ class Columns(Section):
     """Our name of a column = yours. An empty string: your files have none."""
 
     ts: Annotated[str, Field(min_length=1)] = "ts"
+    """When the impression was shown or sent."""
     user_id: str = "user_id"
+    """Whom it was shown to; the calibration slice and the gate's intervals keep a user's rows together."""
     channel: str = "channel"
+    """One of `[channels]`."""
     campaign_id: str = "campaign_id"
+    """Whose it is; drift is broken down by it, and the gate's intervals count it as a random factor."""
     value: str = ""
+    """Bid or margin of the impression."""
     confidence: str = ""
+    """How far the row can be trusted, in (0, 1]; multiplies its weight."""
     propensity: str = ""
+    """Probability with which the serving policy chose the impression; kept, never a feature."""
     explore: str = ""
+    """Whether the impression was shown to explore; kept, never a feature."""
     served_probability: str = ""
+    """What the model in service predicted; kept, never a feature."""
     model_version: str = ""
-    label: str = ""  # inline label, 0 or 1
+    """Which model that was; kept, never a feature."""
+    label: str = ""
+    """Inline label, 0 or 1; empty: labels come from the outcomes."""
 
 
 class OutcomeColumns(Section):
     """Our name of an outcome's column = yours."""
 
-    event_id: Annotated[str, Field(min_length=1)] = "event_id"  # of the impression
+    event_id: Annotated[str, Field(min_length=1)] = "event_id"
+    """The impression's `event_id`."""
     ts: Annotated[str, Field(min_length=1)] = "ts"
+    """When the outcome happened, written as the impressions' times are."""
     kind: Annotated[str, Field(min_length=1)] = "kind"
+    """What happened, such as `click`."""
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -56,27 +70,40 @@ class InlineOutcome(Section):
     """An outcome that stands in the impression's own row; `land` makes of it a row of the outcome stream."""
 
     kind: Annotated[str, Field(min_length=1)]
-    column: Annotated[str, Field(min_length=1)]  # 1 or true: it happened; 0, false or nothing: it did not
-    ts: str = ""  # column of its own time; "": it happened with the impression
+    """The kind of outcome that the column tells of."""
+    column: Annotated[str, Field(min_length=1)]
+    """Your column: 1 or true where it happened; 0, false or nothing where it did not."""
+    ts: str = ""
+    """Your column with the outcome's own time; empty: it happened with the impression."""
 
 
 class Landing(Section):
     """How landed files are read."""
 
-    time: Annotated[str, AfterValidator(_readable_time)] = (
-        "iso"  # iso, epoch_s, epoch_ms, epoch_us, or a strptime format
-    )
-    origin: date = UNIX_EPOCH  # midnight UTC from which the numbers of epoch_* count
+    time: Annotated[str, AfterValidator(_readable_time)] = "iso"
+    """How time is written: `iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format; without a zone it is UTC."""
+    origin: date = UNIX_EPOCH
+    """The day from whose start the numbers of `epoch_*` count."""
     late_days: Annotated[int, Field(ge=0, le=30)] = 1
+    """Files that land on day L may hold impressions of the days L - `late_days` to L."""
     grace_days: Annotated[int, Field(ge=0, le=30)] = 0
-    max_file_gb: Annotated[float, Field(gt=0)] = 100  # of one landed text file, unpacked; a larger one is unreadable
-    buckets: Annotated[int, Field(ge=1, le=1024)] = 1  # pieces of a day, by a hash of event_id, ingested one by one
+    """How many days more to wait for late outcome files before labels count as mature."""
+    max_file_gb: Annotated[float, Field(gt=0)] = 100
+    """Largest text file in GiB, unpacked; a larger one is unreadable, so that a gzip bomb ends there."""
+    buckets: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Shards, by a hash of `event_id`, into which a day is cut that is too large for one machine."""
     event_id_from: Literal["columns", "file_row"] = "columns"
+    """Where an impression's id comes from: `event_id_columns`, or the file's name and the row's number."""
     event_id_columns: Annotated[tuple[str, ...], Field(min_length=1)] = ("event_id",)
+    """Your column with the impression's id, or several to be joined."""
     channel_constant: str = ""
+    """The channel of all rows, where the files have no such column."""
     columns: Columns = Columns()
+    """Your names of our columns."""
     outcome_columns: OutcomeColumns = OutcomeColumns()
+    """Your names of the outcomes' columns."""
     outcomes: tuple[InlineOutcome, ...] = ()
+    """Outcomes in the impression's own row, which `land` takes out."""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

@@ -49,9 +49,13 @@ class Cost(Section):
     """What one decision costs, by outcome; a gain is a negative cost. Currency units per impression."""
 
     true_positive: float
+    """Of a positive that is sent; negative where it earns."""
     false_positive: float
+    """Of a negative that is sent."""
     true_negative: float = 0.0
+    """Of a negative that is not sent."""
     false_negative: float = 0.0
+    """Of a positive that is not sent."""
 
     @model_validator(mode="after")
     def _sending_must_be_a_choice(self) -> Self:
@@ -68,13 +72,17 @@ class Channel(Section):
     """One channel: its label, its costs, its absolute bounds."""
 
     positive_kind: str = "click"
+    """The kind of outcome that makes an impression a positive."""
     attribution_window_hours: WindowHours = 24
-    more_kinds: dict[Name, WindowHours] = Field(
-        default_factory=dict
-    )  # further kinds, each with a label column of its own
+    """How long after the impression such an outcome counts."""
+    more_kinds: dict[Name, WindowHours] = Field(default_factory=dict)
+    """Further kinds of outcomes with their windows in hours, each a label column of its own: `{ conversion = 168 }`."""
     gated: bool = True
-    positive_ratio: ShareBounds  # as seen by the end of the same day; outside, the day is rejected
+    """Whether the gate waits for this channel's labels and judges it."""
+    positive_ratio: ShareBounds
+    """Absolute bounds of the positive ratio, as seen by the end of the same day; outside, the day is rejected."""
     cost: Cost
+    """What one decision costs."""
 
     @property
     def windows_hours(self) -> dict[str, float]:
@@ -93,61 +101,98 @@ class Validation(Section):
     """Hygiene of a day; a day that fails one of these is rejected until somebody accepts it."""
 
     min_rows: Annotated[int, Field(ge=1)] = 1000
+    """Fewest impressions of the day itself."""
     min_hours: Annotated[int, Field(ge=1, le=24)] = 24
+    """Fewest hours of the day with impressions."""
     max_hours_since_last_event: Positive = 2.0
+    """Longest time from the last impression to the day's end."""
     max_quarantined_share: Share = 0.02
+    """Largest share of quarantined rows among those that came in, impressions and outcomes together."""
     max_duplicate_share: Share = 0.05
+    """Largest share of duplicates, of the same rows."""
     max_unreadable_files: Annotated[int, Field(ge=0)] = 0
+    """Most files that are torn, of another format, or without a required column."""
     max_null_share: dict[str, Share] = Field(default_factory=dict)
+    """Column = largest share of nulls: `{ device = 0.05 }`."""
     value_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Column = the only values that it may have: `{ device = ["android", "ios", "web"] }`."""
 
 
 class Drift(Section):
     """When a day's positive ratio raises an alert: effect and evidence are both needed."""
 
     history_days: Annotated[int, Field(ge=7)] = 28
+    """Days before that the expected level rests on."""
     min_history_days: Annotated[int, Field(ge=3)] = 7
-    min_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2  # relative change of the odds; no fall reaches 1
-    min_z: Positive = 4.0  # standard errors, overdispersion included
+    """With fewer accepted days nothing is expected and nothing alerts."""
+    min_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2  # no fall reaches 1
+    """Smallest relative change of the odds against the expected level."""
+    min_z: Positive = 4.0
+    """Smallest change in standard errors, overdispersion included."""
     holds_training: bool = False
+    """A day with an alert trains nothing."""
 
 
 class Gate(Section):
     """What a challenger has to show."""
 
     max_cost_delta_per_1000: Annotated[float, Field(ge=0)]
+    """Non-inferiority margin of a refresh, in currency units per 1,000 impressions."""
     max_channel_cost_delta_per_1000: Annotated[float, Field(ge=0)]
+    """The same bound for each channel alone; a veto."""
     max_log_loss_delta: Annotated[float, Field(ge=0)] = 0.001
+    """By how much the log loss may be worse; a veto."""
     calibration_ratio: Bounds = (0.8, 1.25)
-    max_churn: Positive = 0.5  # mean move of the log-odds by the fresh pass; more: the evaluated model serves
+    """Bounds of predicted to seen positives; a veto."""
+    max_churn: Positive = 0.5
+    """`ship = "fresh"`: largest mean move of the log-odds on the calibration slice; above it the evaluated model
+    serves."""
     min_rows: Annotated[int, Field(ge=1)] = 5000
+    """Fewer rows on the validation days: hold."""
     min_positives: Annotated[int, Field(ge=1)] = 200
+    """Fewer positives on the validation days: hold."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Confidence of the intervals."""
     bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    """Draws that make an interval."""
 
 
 class Retention(Section):
     """What `gc` keeps of what no ref names any more."""
 
-    runs_days: Annotated[int, Field(ge=1)] = 90  # before the newest run's day; with their labels and landed days
-    champions: Annotated[int, Field(ge=1)] = 5  # before the one in service that a rollback can reach, with their runs
-    min_age_hours: Annotated[float, Field(ge=1)] = 24.0  # nothing younger goes: a run at work may need it
+    runs_days: Annotated[int, Field(ge=1)] = 90
+    """Runs of days up to so many before the newest run's day, with their labels and landed days."""
+    champions: Annotated[int, Field(ge=1)] = 5
+    """Earlier champions that a rollback can reach, with their runs."""
+    min_age_hours: Annotated[float, Field(ge=1)] = 24.0
+    """Nothing younger is removed: a run at work may need it."""
 
 
 class Recipe(Section):
     """The whole recipe. Two recipes with equal digests train and judge alike."""
 
     name: Name
+    """Name of the recipe; one root serves one name."""
     landing: Landing = Landing()
+    """How landed files are read."""
     channels: dict[Name, Channel] = Field(min_length=1)
+    """A section for each channel."""
     features: tuple[Feature, ...] = Field(min_length=1)
+    """Inputs of the network."""
     training: Training = Training()
+    """Days, network, learning."""
     warm_start: WarmStart = WarmStart()
+    """Starting from the champion."""
     weights: Weights = Weights()
+    """Weights and sampling."""
     validation: Validation = Validation()
+    """Hygiene of a day."""
     drift: Drift = Drift()
+    """When to alert."""
     gate: Gate
+    """What a challenger has to show."""
     retention: Retention = Retention()
+    """What `gc` keeps."""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

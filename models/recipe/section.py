@@ -10,6 +10,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
 class Section(BaseModel):
-    """A part of the recipe: immutable, and no key that it doesn't know."""
+    """A part of the recipe: immutable, and no key that it doesn't know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    The docstring below each key is its meaning in `docs/recipe.md`, which `make docs` writes from the code.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)

@@ -26,32 +26,55 @@ class Training(Section):
     """Which days, which network, how it learns."""
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 14
+    """Days of the training window, which ends at the cut, before the validation days."""
     validation_days: Annotated[int, Field(ge=1, le=28)] = 1
+    """The newest days with mature labels; the gate alone looks at them."""
     calibration_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Calibration slice: this share of users within the newest `calibration_days`, kept out of training."""
     calibration_days: Annotated[int, Field(ge=1)] = 7
+    """The newest days of the training window, from which the calibration slice is taken."""
     network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
+    """`logistic_regression`, `deepfm`, `dcn_v2`, or a function of your own, as `package.module:function`."""
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
+    """Numbers that stand for one value of a hashed feature."""
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
+    """Units of each dense hidden layer."""
     cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
-    batch_rows: Annotated[int, Field(ge=1)] = 4096  # of all replicas together
-    epochs: Annotated[int, Field(ge=1, le=100)] = 1  # at most; more than one stops early
-    stopping_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1  # of users, kept out to stop by, where epochs > 1
-    patience: Annotated[int, Field(ge=1)] = 1  # epochs without a lower loss on that slice before training stops
-    precision: Literal["float32", "mixed"] = "float32"  # mixed: hidden layers compute in bfloat16
+    """dcn_v2: number of cross layers."""
+    batch_rows: Annotated[int, Field(ge=1)] = 4096
+    """Rows of one optimizer step, over all devices together."""
+    epochs: Annotated[int, Field(ge=1, le=100)] = 1
+    """Most epochs; above 1, training stops early. Models on sparse ids overfit in the second."""
+    stopping_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """With `epochs` above 1: share of users kept out of training, by whose loss it stops."""
+    patience: Annotated[int, Field(ge=1)] = 1
+    """Epochs without a lower loss on that slice before training stops."""
+    precision: Literal["float32", "mixed"] = "float32"
+    """`mixed`: hidden layers compute in bfloat16."""
     learning_rate: Positive = 0.002
+    """Learning rate of the dense layers (Adam)."""
     embedding_learning_rate: Positive = 0.05
-    embedding_initial_accumulator: Positive = (
-        0.1  # row-wise Adagrad's start: the larger, the gentler a row's first steps
-    )
-    min_positives: Annotated[int, Field(ge=1)] = 100  # effective, after recency; fewer: nothing is trained
+    """Learning rate of the embedding table."""
+    embedding_initial_accumulator: Positive = 0.1
+    """Start of row-wise Adagrad's sums of squares: the larger, the gentler a row's first steps."""
+    min_positives: Annotated[int, Field(ge=1)] = 100
+    """Fewest positives, effective after recency; with fewer, nothing is trained and the verdict is hold."""
     seed: int = 7
+    """Seed of everything random."""
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
-    embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; of the rows that a batch names, no others
+    """Optimizer of the embedding table; it touches only the rows that a batch names."""
+    embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay of the embedding rows that a batch names."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0  # of the focal loss; 0 is cross-entropy
-    heads: tuple[Head, ...] = ()  # further kinds of outcomes that are learnt beside the label
-    two_stages: bool = False  # all layers without class weights first, then the output layer alone with them
-    ship: Literal["evaluated", "fresh"] = "evaluated"  # fresh: once promoted, one pass more, through the days up to D
+    """Training loss; both end in probabilities."""
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    """Exponent of the focal loss; 0 is cross-entropy. Its alpha is a class weight, such as `{ 0 = 0.75, 1 = 0.25 }`."""
+    heads: tuple[Head, ...] = ()
+    """Further kinds of outcomes that are learnt beside the label."""
+    two_stages: bool = False
+    """All layers without class weights first, then the output layers alone with them (Kang et al. 2020)."""
+    ship: Literal["evaluated", "fresh"] = "evaluated"
+    """`fresh`: a promoted model goes on through the days up to the run's own, and then serves."""
 
     @model_validator(mode="after")
     def _users_are_left_to_train_on(self) -> Self:

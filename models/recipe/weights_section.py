@@ -16,13 +16,22 @@ class Weights(Section):
     """How rows are weighed in training. Evaluation is always unweighted."""
 
     half_life_days: Positive = 7.0
+    """A row this much older weighs half."""
     class_weight: Literal["balanced", "none", "auto", "effective_number"] | dict[Literal["0", "1"], Positive] = (
         "balanced"
     )
-    class_beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999  # of effective_number
+    """`balanced` (`auto` means the same), `effective_number`, `none`, or a mapping such as `{ 0 = 1, 1 = 100 }`."""
+    class_beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    """effective_number: (N - 1) / N, where N rows of a class say about all that more of them could."""
     class_power: Share = 1.0
-    cap: Annotated[float, Field(ge=0)] = 0.0  # on the product, before it is normalised; 0: no cap
-    offset: bool = True  # exact inversion of the weights; off only to see what goes wrong without
-    negative_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of each day's negatives, drawn anew each epoch
-    positive_copies: Annotated[int, Field(ge=1, le=10_000)] = 1  # how often an epoch streams each positive
-    normalise: bool = True  # to a mean of 1; off only to see what raw weights do to the optimizer's steps
+    """Power to which the class weight is raised: 1 as it stands, 0.5 its square root, 0 none."""
+    cap: Annotated[float, Field(ge=0)] = 0.0
+    """Largest weight, of the product and before normalising; 0: no cap."""
+    offset: bool = True
+    """Exact inversion of weights and sampling; off only to see what goes wrong without."""
+    negative_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of each day's negatives that an epoch streams, drawn anew each time; positives all stay."""
+    positive_copies: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """How often an epoch streams each positive."""
+    normalise: bool = True
+    """Scale the weights to a mean of 1; off only to see what raw weights do to the optimizer's steps."""
