@@ -1,4 +1,4 @@
-"""The process in which models are trained and scored: `python -m tasks.model_worker MODULE…`, started by a flow.
+"""The process in which models are trained and scored, started by a flow: `python -m …model_worker MODULE…`.
 
 Lines on stdin name a file of work and one for the answer; lines of JSON on stdout tell logs, progress and answers.
 """
@@ -23,7 +23,7 @@ from typing import Any
 from ctr_retrain.tasks.execution.model_process import IMPORTED, find
 from ctr_retrain.tasks.execution.progress import Report
 
-FORWARDED = ("tasks", "models")  # loggers whose lines below a warning are of interest
+FORWARDED = ("ctr_retrain",)  # loggers whose lines below a warning are of interest
 KILOBYTES_PER_MB = 1000
 
 
