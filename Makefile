@@ -43,7 +43,7 @@ test: lint
 # Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.
 soak: .venv/installed
 	SOAK=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --override-ini timeout=3000 \
-	    $$(grep -l "^from tests.support.counts" tests/test_*.py)
+	    $$(grep -lr "^from tests.support.counts" tests --include="test_*.py")
 
 docs: .venv/installed
 	.venv/bin/python -m tests.docs

@@ -2,7 +2,7 @@
 
 `make bench-weight-semantics`. All layers are frozen, so each figure of `fit` depends on the weights alone: beside a fit
 without weights, whatever differs has been touched by them. The second table shows which class Keras takes a row of
-labels for, and what it refuses. tests/test_weight_semantics.py pins both.
+labels for, and what it refuses. tests/tensorflow/models/imbalance/test_weight_semantics.py pins both.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import IN_USE, LocalStore
-from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, S3Access, Shard
+from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from ctr_retrain.tasks.store.staging import atomic_write
 from tests.support.landed_day import impression, ingest
@@ -96,10 +96,10 @@ def copied(place, folder, new_bucket):
         shutil.copytree(place.store.root, folder / "root", ignore=shutil.ignore_patterns(IN_USE))
         return replace(place, store=LocalStore(folder / "root"))
     source = place.store._bucket
-    bucket = Shard(new_bucket(), "root", source._access)
+    bucket = Bucket(new_bucket(), "root", source._access)
     for stored in source.keys(""):
         key = f"root/{stored.name}"
-        source._client.copy_object(Shard=bucket._bucket, Key=key, CopySource={"Bucket": source._bucket, "Key": key})
+        source._client.copy_object(Bucket=bucket._bucket, Key=key, CopySource={"Bucket": source._bucket, "Key": key})
     return replace(place, store=S3Store(bucket, Cache(folder / "cache", limit_gb=1)))
 
 
@@ -122,4 +122,4 @@ def named_by_refs(store):
 
 
 def s3_store_in(server, folder):
-    return S3Store(Shard(server.new_bucket(), "root", S3Access(server.url)), Cache(folder / "cache", limit_gb=1))
+    return S3Store(Bucket(server.new_bucket(), "root", S3Access(server.url)), Cache(folder / "cache", limit_gb=1))

@@ -3,9 +3,9 @@
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.support.repository import REPOSITORY
+
 PREAMBLE = (
     "import os, pickle, sys, time\n"
     "from pathlib import Path\n"
@@ -19,7 +19,7 @@ WITH_STORE = "store = pickle.loads(bytes.fromhex(sys.argv.pop(1)))\n"
 def start(program, *arguments, prefix=()):
     """A Python process of its own that runs `program` with the store module at hand."""
     command = [*prefix, sys.executable, "-c", PREAMBLE + program, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def start_with(store, program, *arguments):

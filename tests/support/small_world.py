@@ -6,15 +6,14 @@ import shutil
 import subprocess
 import sys
 from datetime import date
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
+from tests.support.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FIRST_DAY, DAYS = date(2026, 3, 2), 8
 RUN_DAY, NEXT_DAY, LAST_DAY = date(2026, 3, 7), date(2026, 3, 8), date(2026, 3, 9)
 

@@ -6,7 +6,6 @@ against the true probabilities: log loss in expectation, free of the labels' noi
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -19,9 +18,10 @@ from ctr_retrain.models.training.warm_start import SourceModel
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
 from ctr_retrain.tasks.train.training_rows import TrainingSplit
+from tests.support.repository import RECIPES
 from tests.support.simulated_rows import FIRST_DAY, Rows, rows_of_day
 
-RECIPE = load_recipe(Path(__file__).parents[2] / "infra" / "recipes" / "demo.toml")
+RECIPE = load_recipe(RECIPES / "demo.toml")
 JUDGED_DAYS = 2
 
 

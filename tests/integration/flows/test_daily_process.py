@@ -1,0 +1,78 @@
+"""Rules of a daily run whose training has a process of its own, and of one that is killed while it trains."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from ctr_retrain.flows.daily import daily
+from tests.support.repository import REPOSITORY
+from tests.support.small_world import RUN_DAY, clean_environment
+
+KILLED = """
+import os, signal, sys
+from datetime import date
+from pathlib import Path
+from ctr_retrain.tasks.train.checkpoints import FolderCheckpoints
+FolderCheckpoints.due = lambda self: True
+save = FolderCheckpoints.save
+def save_and_die(self, state):
+    save(self, state)
+    if state.batch > 40:
+        os.kill(os.getpid(), signal.SIGKILL)
+FolderCheckpoints.save = save_and_die
+from ctr_retrain.flows.daily import daily
+daily(date.fromisoformat(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+"""
+
+
+def scores(root, document):
+    return pq.read_table(root / "runs" / document["run_id"] / "scores.parquet")["challenger"].to_numpy()
+
+
+def training(root, document):
+    path = root / "runs" / document["run_id"] / "training.json"
+    return json.loads(path.read_text(encoding="utf-8"))["training"]
+
+
+def test_in_a_process_of_its_own_training_gives_the_very_same_model(first_run, small_landing, recipe_file, tmp_path):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CTR_RETRAIN_TRAINING_PROCESS", "own")
+        environment.setenv("CTR_RETRAIN_DEVICE", "cpu")
+        document = daily(RUN_DAY, recipe_file, str(tmp_path), str(small_landing))
+    assert document["run_id"] == first_run.document["run_id"]
+    assert np.array_equal(scores(tmp_path, document), scores(first_run.root, document))
+    assert training(tmp_path, document)["device"] == "cpu"
+
+
+def test_a_daily_run_killed_in_training_goes_on_at_its_checkpoint(first_run, small_landing, recipe_file, tmp_path):
+    arguments = [str(RUN_DAY), str(recipe_file), str(tmp_path), str(small_landing)]
+    environment = clean_environment() | {"PREFECT_LOGGING_LEVEL": "CRITICAL"}
+    command = [sys.executable, "-c", KILLED, *arguments]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True) as killed:
+        assert killed.wait(timeout=200) == -signal.SIGKILL
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(killed.pid, signal.SIGKILL)  # the Prefect server that it had started
+    assert list((tmp_path / "staging").iterdir())
+    assert list((tmp_path / "checkpoints").glob("*/*/state.json"))
+    document = daily(RUN_DAY, recipe_file, str(tmp_path), str(small_landing))
+    assert training(tmp_path, document)["resumed_at"] > 40 * 128
+    assert np.array_equal(scores(tmp_path, document), scores(first_run.root, document))
+    assert not list((tmp_path / "staging").iterdir())
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_several_epochs_stop_by_a_slice_of_their_own(small_landing, recipe_file, tmp_path, prefect_server):
+    text = recipe_file.read_text(encoding="utf-8").replace("[training]", "[training]\nepochs = 2\nstopping_share = 0.2")
+    (tmp_path / "two.toml").write_text(text, encoding="utf-8")
+    document = daily(RUN_DAY, tmp_path / "two.toml", str(tmp_path / "root"), str(small_landing))
+    trained = training(tmp_path / "root", document)
+    assert trained["epochs"] == len(trained["stopping_losses"]) == 2
+    assert trained["best_epoch"] == 1 + int(np.argmin(trained["stopping_losses"]))
+    assert trained["history"][-1][0] == 2 * document["training"]["rows"]

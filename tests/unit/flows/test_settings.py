@@ -1,0 +1,128 @@
+"""Rules of the settings: where things are, from the environment and the command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctr_retrain.flows.settings import Settings, load_settings
+from ctr_retrain.models.errors import UsageError
+from tests.support.repository import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("CTR_RETRAIN_")]:
+        monkeypatch.delenv(name)
+
+
+def test_what_is_given_counts_before_the_environment_and_that_before_the_default(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_ROOT", "/from/environment")
+    monkeypatch.setenv("CTR_RETRAIN_LANDING", "/landing")
+    settings = load_settings(root="/given", landing=None)
+    assert settings.store.root == "/given"
+    assert str(settings.landing_zone) == "/landing"
+    assert settings.cron == "0 4 * * *"
+
+
+def test_root_may_be_a_file_url_or_below_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert load_settings(root="file:///data/root").store.root == "/data/root"
+    assert load_settings(root="~/root").store.root == "/home/someone/root"
+
+
+def test_root_and_landing_zone_may_lie_on_s3_each_for_itself(monkeypatch, tmp_path):
+    monkeypatch.setenv("CTR_RETRAIN_CACHE", str(tmp_path / "cache"))
+    settings = load_settings(root="s3://bucket/some/prefix/", landing="/landing")
+    assert settings.store.root == "s3://bucket/some/prefix"
+    assert str(settings.landing_zone) == "/landing"
+    assert settings.local_folder == tmp_path / "cache"
+    settings = load_settings(root="/root", landing="s3://bucket")
+    assert settings.store.root == "/root"
+    assert str(settings.landing_zone) == "s3://bucket"
+    assert settings.local_folder == Path("/root")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ROOT", "LANDING", "S3_ENDPOINT_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIAHIDDEN:hidden@bucket/prefix",
+        "s3://hidden@bucket",
+        "s3://bucket/prefix?X-Amz-Signature=hidden",
+        "s3://bucket/prefix#hidden",
+        "https://someone:hidden@s3.example.com/bucket",
+    ],
+)
+def test_address_that_may_hold_credentials_is_refused_and_not_repeated(monkeypatch, name, url):
+    monkeypatch.setenv(f"CTR_RETRAIN_{name}", url)
+    with pytest.raises(
+        UsageError, match=f"CTR_RETRAIN_{name}: expected .*, received one that is kept secret"
+    ) as caught:
+        load_settings()
+    assert "hidden" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("url", ["gs://bucket/prefix", "s3:///prefix", "s3://bucket//prefix", "s3://Bucket", "s3://"])
+def test_address_of_nothing_we_can_read_is_refused(url):
+    with pytest.raises(
+        UsageError, match=r"CTR_RETRAIN_ROOT: expected a local folder or s3://BUCKET/PREFIX.*received '"
+    ):
+        load_settings(root=url)
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "much"])
+def test_cache_has_a_size(monkeypatch, size):
+    monkeypatch.setenv("CTR_RETRAIN_CACHE_GB", size)
+    with pytest.raises(UsageError, match="CTR_RETRAIN_CACHE_GB"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TIMEZONE", "Mars/Base", "a time zone such as Europe/Berlin, received 'Mars/Base'"),
+        ("CRON", "daily", "a cron expression of five fields such as 0 4 * * *, received 'daily'"),
+        ("WEBHOOK_URL", "secret.example/key", "an address that begins with https:// or http://, or nothing"),
+    ],
+)
+def test_wrong_setting_is_named_with_what_was_expected_and_received(monkeypatch, name, value, expected):
+    monkeypatch.setenv(f"CTR_RETRAIN_{name}", value)
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert f"CTR_RETRAIN_{name}: expected {expected}" in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert caught.value.__cause__ is None
+
+
+def test_misspelt_setting_is_refused_and_the_right_ones_are_named(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_ROOTS", "/x")
+    with pytest.raises(UsageError, match=r"CTR_RETRAIN_ROOTS: expected one of .*CTR_RETRAIN_ROOT,"):
+        load_settings()
+
+
+def test_webhook_is_shown_nowhere(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "https://hooks.example/token")
+    assert "token" not in repr(load_settings())
+    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "ftp://hooks.example/token")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert "token" not in str(caught.value)
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().root = "/elsewhere"
+
+
+def test_telemetry_is_off_as_soon_as_the_flows_are_imported():
+    program = (
+        "import ctr_retrain.flows.quiet_libraries, os; print(*(os.environ[n] for n in "
+        "('PREFECT_SERVER_ANALYTICS_ENABLED', 'DO_NOT_TRACK', 'GX_ANALYTICS_ENABLED', 'MLFLOW_DISABLE_TELEMETRY')))"
+    )
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY / "infra" / "package")}
+    answered = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
+    assert answered.stdout.split() == ["false", "1", "false", "true"]

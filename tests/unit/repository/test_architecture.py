@@ -1,0 +1,149 @@
+"""The floors flows → tasks → models, the order of the rooms on each, and names that tell files apart."""
+
+import ast
+from collections import Counter
+
+import pytest
+
+from tests.support.repository import RECIPES, REPOSITORY
+
+PACKAGE = "ctr_retrain"
+FLOORS = ("models", "tasks", "flows")
+IMPURE = {"prefect", "boto3", "great_expectations", "typer", "requests", "urllib", "subprocess", "os"}
+TESTS = REPOSITORY / "tests"
+KINDS_OF_TESTS = ("unit", "tensorflow", "integration")
+MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file is
+
+# From the ground up: a package may import those before it, never one behind it. `flows` come last and need no order.
+ORDER = (
+    "models",  # errors and number_format, which all may use
+    *(f"models.{room}" for room in ("recipe", "data", "features", "judging", "imbalance", "network", "weights")),
+    *(f"models.{room}" for room in ("training", "serving", "trials", "charts", "simulation")),
+    *(f"tasks.{room}" for room in ("execution", "store", "landing", "ingest", "label", "validate", "plan", "train")),
+    *(f"tasks.{room}" for room in ("evaluate", "deploy", "report", "operate", "compare", "demo")),
+    "flows",
+)
+FILES = {
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts): path
+    for floor in FLOORS
+    for path in sorted((REPOSITORY / floor).rglob("*.py"))
+}
+MODULES = {name: path for name, path in FILES.items() if path.stem != "__init__"}
+
+
+def imported_modules(path):
+    """Every module that a file names in an import, in functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path):
+    """The modules of ours that a file imports, without the import name before them."""
+    short = (module.removeprefix(f"{PACKAGE}.") for module in imported_modules(path))
+    return {module for module in short if module in MODULES}
+
+
+def room_of(name):
+    """The package of a module, such as `tasks.store`."""
+    return name.rsplit(".", maxsplit=1)[0]
+
+
+def wrong_imports(name, path):
+    """The modules of packages behind its own that a module imports."""
+    own = ORDER.index(room_of(name))
+    return sorted(module for module in own_imports(path) if ORDER.index(room_of(module)) > own)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_package_imports_only_packages_before_it(name):
+    wrong = wrong_imports(name, MODULES[name])
+    assert not wrong, (
+        f"{name} imports {wrong}, which come behind {room_of(name)} in ORDER (flows → tasks → models, and rooms in "
+        f"their order). Move what both need down into {room_of(name)} or below, or pass it in as an argument."
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("models.")])
+def test_models_know_no_orchestrator_no_storage_and_no_environment(name):
+    wrong = {module for module in imported_modules(MODULES[name]) if module.split(".")[0] in IMPURE}
+    assert not wrong, f"{name} imports {sorted(wrong)}: let a task do that and pass the result in."
+
+
+def test_no_module_imports_itself_in_a_circle():
+    graph = {name: own_imports(path) for name, path in MODULES.items()}
+    done = set()
+
+    def visit(name, trail):
+        assert name not in trail, (
+            f"a circle: {' → '.join([*trail[trail.index(name) :], name])}. Move what both need into a third module."
+        )
+        if name not in done:
+            for target in sorted(graph[name]):
+                visit(target, [*trail, name])
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, [])
+
+
+@pytest.mark.parametrize("path", [*FILES.values(), *sorted(TESTS.rglob("*.py"))], ids=str)
+def test_our_modules_are_imported_by_their_whole_name(path):
+    short = {module for module in imported_modules(path) if module.split(".")[0] in FLOORS}
+    assert not short, (
+        f"{path.relative_to(REPOSITORY)} imports {sorted(short)}: write {PACKAGE}.… instead. A short name is a second "
+        "copy of the module in this repository, and nothing, or somebody else's, on a user's machine."
+    )
+
+
+@pytest.mark.parametrize("room", sorted({room_of(name) for name in MODULES}))
+def test_a_folder_holds_few_enough_modules_to_know_them(room):
+    inside = [name for name in MODULES if room_of(name) == room]
+    assert len(inside) <= MOST_MODULES, f"{room} holds {len(inside)} modules: split it by what its files are about."
+
+
+def test_every_package_has_its_place_in_the_order_and_says_what_it_is():
+    rooms = {room_of(name) for name in MODULES}
+    assert rooms == set(ORDER), "add a new package to ORDER, after all that it imports"
+    for room in rooms:
+        init = FILES.get(f"{room}.__init__")
+        assert init is not None, f"{room}: add an __init__.py with a docstring"
+        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), f"{init}: say what the package is"
+
+
+def test_no_two_modules_bear_the_same_name():
+    stems = Counter(path.stem for path in MODULES.values())
+    twice = sorted(stem for stem, times in stems.items() if times > 1)
+    assert not twice, f"{twice}: a search for a file by its name should find one; name what tells them apart"
+
+
+def test_the_import_name_leads_to_the_three_folders_and_the_recipes():
+    links = {
+        path.name: path.resolve() for path in (REPOSITORY / "infra" / "package" / PACKAGE).iterdir() if path.is_dir()
+    }
+    links.pop("__pycache__", None)
+    assert links == {**{floor: REPOSITORY / floor for floor in FLOORS}, "recipes": RECIPES}
+
+
+def test_each_test_file_stands_in_the_folder_of_its_kind():
+    found = {path.relative_to(TESTS).parts for path in TESTS.rglob("test_*.py")}
+    astray = sorted("/".join(parts) for parts in found if parts[0] not in KINDS_OF_TESTS)
+    assert not astray, f"{astray}: move them to {', '.join(KINDS_OF_TESTS)}; CONTRIBUTING.md says which is for what"
+
+
+@pytest.mark.parametrize(
+    ("importer", "statement"),
+    [
+        ("tasks.store.cache", f"from {PACKAGE}.flows import daily"),
+        ("models.data.days", f"from {PACKAGE}.tasks.store import layout"),
+        ("models.recipe.recipe", f"from {PACKAGE}.models.training.batches import Batches"),
+        ("tasks.ingest.ingest_day", f"import {PACKAGE}.tasks.label.label_day"),
+    ],
+)
+def test_the_check_sees_an_import_against_the_order(tmp_path, importer, statement):
+    file = tmp_path / "wrong.py"
+    file.write_text(f"def f():\n    {statement}\n", encoding="utf-8")
+    assert wrong_imports(importer, file)

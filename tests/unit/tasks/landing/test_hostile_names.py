@@ -1,0 +1,264 @@
+"""Rules of hostile names: of files, of columns, of what is typed. Nothing is executed, nothing climbs by them."""
+
+import tempfile
+
+import pyarrow.parquet as pq
+import pytest
+
+from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
+from ctr_retrain.tasks.store.protocol import inside
+from tests.support.command_line import run
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.repository import RECIPES
+
+# Beside each other: a neighbour whose name begins with a backslash is one more thing that a pattern stumbles over.
+FILES = [
+    "a\\*b",
+    "[x]\\?",
+    "\\",
+    "\\*",
+    "?",
+    "**",
+    "[",
+    "{a,b}",
+    "new\nline",
+    "tab\t",
+    "a\\",
+    "'; DROP TABLE x; --",
+    "ü 🙂",
+]
+
+
+@pytest.fixture(params=["local", "s3"])
+def zone(request, landing):
+    if request.param == "local":
+        return LocalLandingZone(landing)
+    return S3LandingZone(request.getfixturevalue("bucket"), request.getfixturevalue("cache"))
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "csv", "csv.zst", "parquet"])
+def test_file_is_read_whatever_its_name(zone, local_store, land_rows, tiny_recipe, day, now, ending):
+    names = [name for name in FILES if isinstance(zone, LocalLandingZone) or name.isprintable()]
+    for number, name in enumerate(names):
+        rows = [impression(f"e{number}"), impression(f"bad{number}", ts="never")]
+        path = land_rows("elsewhere", day, rows, f"part.{ending}")
+        with zone.writing("impressions", str(day), f"{name}.{ending}") as aside:
+            aside.write_bytes(path.read_bytes())
+    path.unlink()
+    found = ingest_day.fn(local_store, zone, tiny_recipe(), day, now)
+    assert found.unreadable == {}
+    assert found.impressions == Counts(2 * len(names), kept=len(names), duplicates=0, quarantined=len(names))
+    assert {row["file"] for row in quarantined(local_store, day)} == {f"{name}.{ending}" for name in names}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv.gz", "parquet"])
+def test_file_whose_name_is_no_text_is_told_and_not_read(store, landing, land_rows, tiny_recipe, day, now, ending):
+    good = land_rows("impressions", day, [impression("a")], "good.jsonl")
+    bad = land_rows("impressions", day, [impression("b")], f"b.{ending}")
+    bad.rename(good.parent / f"\udcff*.{ending}")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions.kept == 1
+    assert found.unreadable == {f"impressions/\ufffd*.{ending}": "expected a name in UTF-8, received other bytes"}
+
+
+@pytest.mark.parametrize("name", ["a\\*b", "[x]\\?", "it's"])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_file_of_many_days_is_split_whatever_its_name(store, landing, land_rows, tiny_recipe, day, now, name, ending):
+    source = land_rows("elsewhere", day, [impression("a"), impression("b")], f"{name}.{ending}")
+    land_file(source, tiny_recipe(), LocalLandingZone(landing))
+    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2
+
+
+# --- columns
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *(
+            "label",
+            "label_click",
+            "age_days_click",
+            "Label_Click",
+            "landed_days_late",
+            "_reason",
+            "_RAW",
+            "_missing_ts",
+        ),
+        *("_wrong_bid", "day_index", "kept_out", "user_bucket", "file_row_number", "_time_click_1", "_model_x"),
+    ],
+)
+@pytest.mark.parametrize("place", ["features", "max_null_share", "value_sets"])
+def test_column_named_like_one_that_is_given_on_the_way_is_refused(tiny_recipe, column, place):
+    changes = {
+        "features": {"features": [{"name": "f", "kind": "categorical", "column": column}]},
+        "max_null_share": {"validation": {"max_null_share": {column: 0.5}}},
+        "value_sets": {"validation": {"value_sets": {column: ["x"]}}},
+    }[place]
+    with pytest.raises(ValueError, match=r"a name of its own|known only after"):
+        tiny_recipe(**changes)
+
+
+@pytest.mark.parametrize("column", ["DEVICE", "Event_Id", "CHANNEL", "Ts", "campaign_ID"])
+def test_columns_that_case_alone_tells_apart_are_refused(tiny_recipe, column):
+    with pytest.raises(ValueError, match=f"column '{column}': expected a name that differs from .* in more than case"):
+        tiny_recipe(validation={"max_null_share": {column: 0.5}})
+
+
+def test_kinds_that_case_alone_tells_apart_are_refused(tiny_recipe):
+    with pytest.raises(ValueError, match="expected kinds that differ in more than case, received 'Click' twice"):
+        tiny_recipe(channels={"push": {"positive_kind": "Click"}})
+
+
+@pytest.mark.parametrize(
+    "name", ["rows", "positives", "hour", "event_day", "name", "value", "_price", "label_size", "k", "i"]
+)
+def test_other_columns_are_features_whatever_queries_call_theirs(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    feature = {"name": "f", "kind": "categorical", "column": name}
+    recipe = tiny_recipe(features=[feature], validation={"value_sets": {name: ["x"]}, "max_null_share": {name: 1}})
+    land_rows("impressions", day, [impression("a", **{name: "x"})])
+    land_rows("outcomes", day, [{"event_id": "a", "ts": "2026-03-02T11:00:00Z", "kind": "click"}])
+    ingest(store, landing, recipe, day, now)
+    assert [(r["name"], r["value"], r["rows"]) for r in rows_of(store, day, "values.parquet")] == [(name, "x", 1)]
+    (profile,) = rows_of(store, day, "profile.parquet")
+    assert (profile["hour"], profile["rows"], profile["positives"], profile["event_day"]) == (10, 1, 1, day)
+    (file,) = label_files(store, label_day.fn(store, recipe, day, day))
+    (row,) = pq.read_table(file).to_pylist()
+    assert (row[name], row["label"], row["label_click"], row["age_days_click"]) == ("x", 1, 1, 0)
+
+
+# --- SQL
+
+
+def test_sql_anywhere_is_data_and_nothing_but_the_root_changes(
+    store, landing, land_rows, day, now, tmp_path, monkeypatch
+):
+    from ctr_retrain.models.recipe.recipe import Recipe  # noqa: PLC0415
+    from tests.conftest import TINY, _merged  # noqa: PLC0415 - the recipe of the other tests
+
+    scratch, here = tmp_path / "tmp", tmp_path / "here"
+    for folder in (scratch, here):
+        folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.chdir(here)
+    attacks = [
+        f"'; COPY (SELECT 1) TO '{tmp_path}/pwned'; --",
+        f"\"); ATTACH '{tmp_path}/x.db'; --",
+        "'; COPY (SELECT 1) TO 'pwned'; --",
+        f"' || (SELECT content FROM read_text('{tmp_path}/secret')) || '",  # noqa: S608 - it is one, and must stay data
+        "*/ DROP TABLE known; /*",
+        "$$; INSTALL httpfs; $$",
+    ]
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    text, column, user = attacks[3], attacks[0], attacks[1]
+    changes = {
+        "landing": {
+            "columns": {"user_id": user, "campaign_id": attacks[2]},
+            "event_id_columns": ["event_id", attacks[4]],
+            "time": f"%Y-%m-%dT%H:%M:%SZ{column}",
+        },
+        "channels": {"push": {"positive_kind": attacks[5]}},
+        "features": [{"name": "f", "kind": "categorical", "column": column}],
+        "validation": {"value_sets": {column: attacks}, "max_null_share": {column: 1, text: 1}},
+    }
+    recipe = Recipe.model_validate(_merged(TINY, changes))
+    time = f"2026-03-02T10:00:00Z{column}"
+    for number, attack in enumerate(attacks):
+        rows = [
+            {"event_id": attack, "ts": time, "channel": "push", **dict.fromkeys(attacks, attack)},
+            {"event_id": "x", "ts": time, "channel": attack, **dict.fromkeys(attacks, attack)},
+            {"event_id": "y", "ts": attack, "channel": "push", **dict.fromkeys(attacks, attack)},
+        ]
+        outcomes = [{"event_id": f"{attack}-{attack}", "ts": time, "kind": kind} for kind in (attacks[5], attack)]
+        for ending in (("jsonl", "csv", "parquet")[number % 3],):
+            land_rows("impressions", day, rows, f"{attack.replace('/', '|')}.{ending}")
+            land_rows("outcomes", day, outcomes, f"{attack.replace('/', '|')}.{ending}")
+    before = snapshot(tmp_path)
+    found = ingest(store, landing, recipe, day, now)
+    labelled = label_day.fn(store, recipe, day, day)
+    account_outcomes(store, recipe, day, day, store_scratch(tmp_path))
+    assert snapshot(tmp_path) == before
+    assert found.unreadable == {}
+    assert found.impressions == Counts(received=18, kept=6, duplicates=0, quarantined=12)
+    kept = rows_of(store, day, "impressions")
+    assert {row["user_id"] for row in kept} == {row[column] for row in kept} == set(attacks)
+    assert {row["event_id"] for row in kept} == {f"{attack}-{attack}" for attack in attacks}
+    assert labelled.positives == 6
+    assert {row["file"] for row in quarantined(store, day)} == {path.name for path in landing.rglob("*.*")}
+
+
+def store_scratch(folder):
+    """A folder below the root."""
+    scratch = folder / "root" / "scratch"
+    scratch.mkdir()
+    return scratch
+
+
+def snapshot(folder):
+    """Each path outside the root with its bytes, mode and time."""
+    found = {}
+    for path in folder.rglob("*"):
+        if not path.is_relative_to(folder / "root"):
+            stat = path.lstat()
+            found[path] = (path.read_bytes() if path.is_file() else None, stat.st_mode, stat.st_mtime_ns)
+    return found
+
+
+# --- the command line
+
+CLIMBS = ["../..", "../../../../etc/passwd", "/etc/passwd", "runs/../../x", ".", "..", "", "x\n", "x" * 300, "\udcff"]
+
+
+@pytest.mark.parametrize("name", CLIMBS)
+def test_what_is_typed_leads_nowhere_but_below_the_root(tmp_path, name):
+    recipe, root = RECIPES / "demo.toml", tmp_path / "inner" / "root"
+    (tmp_path / "rows.csv").write_text("user_id\nu\n", encoding="utf-8")
+    outside = tmp_path / "x"  # what two of the names lead to, if they lead anywhere
+    (outside / "challenger").mkdir(parents=True)
+    for file in (outside / "manifest.json", outside / "run.json", outside / "challenger" / "bundle.json"):
+        file.write_text('{"files": []}', encoding="utf-8")
+    before = snapshot(tmp_path)
+    score = ["score", "--input", tmp_path / "rows.csv", "--output", tmp_path / "scores.csv"]
+    commands = [["explain", name], ["promote", name, "--reason", "r"], [*score, "--model", name or ".."]]
+    commands += [[command, "--date", name] for command in ("ingest", "validate", "daily")]
+    commands += [["accept", "--date", name, "--reason", "r"], ["backfill", "--start", "2026-03-01", "--end", name]]
+    for command in commands:
+        answer = run("--recipe", recipe, "--root", root, "--landing", tmp_path / "landing", "--json", *command)
+        assert (answer.status, answer.document["error"]["type"]) == (2, "UsageError"), command
+        assert "Traceback" not in answer.stderr
+        assert snapshot(tmp_path) == before, command
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1899-12-31", "2026-03-01/../x", "2026-03-01T10:00"])
+@pytest.mark.parametrize("command", ["ingest", "validate", "daily"])
+def test_day_that_is_none_or_at_the_calendars_end_is_wrong_use(tmp_path, command, day):
+    recipe = RECIPES / "demo.toml"
+    answer = run("--recipe", recipe, "--root", tmp_path / "root", "--json", command, "--date", day)
+    assert (answer.status, answer.document["error"]["type"]) == (2, "UsageError")
+    assert f"--date: expected a day such as 2026-03-01, received {day!r}" in answer.document["error"]["message"]
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("name", [*CLIMBS, "a//b", "/", "a/"])
+def test_name_of_an_object_is_below_the_root_in_a_bucket_too(s3_store, name):
+    with pytest.raises(UsageError, match="expected a name below the root"):
+        inside(f"runs/{name}")
+    for ask in (s3_store.manifest, s3_store.open, s3_store.read_ref):
+        with pytest.raises(UsageError, match="expected a name below the root"):
+            ask(f"runs/{name}")
+
+
+@pytest.mark.parametrize("setting", ["root", "cache"])
+def test_root_and_cache_with_a_backslash_are_refused(tmp_path, monkeypatch, setting):
+    monkeypatch.setenv(f"CTR_RETRAIN_{setting.upper()}", str(tmp_path / "a\\b"))
+    answer = run("status", "--json")
+    assert answer.status == 2
+    assert f"CTR_RETRAIN_{setting.upper()}: expected a path without a backslash" in answer.document["error"]["message"]
