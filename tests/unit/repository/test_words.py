@@ -4,12 +4,12 @@ import ast
 import io
 import re
 import tokenize
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-FILES = [path for floor in ("models", "tasks", "flows") for path in sorted((ROOT / floor).rglob("*.py"))]
+from tests.support.repository import REPOSITORY
+
+FILES = [path for floor in ("models", "tasks", "flows") for path in sorted((REPOSITORY / floor).rglob("*.py"))]
 
 # Packages whose words are not mended yet. Take yours off this list when its tests below pass; nobody adds to it.
 NOT_YET = {
@@ -70,7 +70,7 @@ PRIVATE = {
 
 def package_of(path):
     """The dotted name of the folder that a file stands in."""
-    return ".".join(path.relative_to(ROOT).parent.parts)
+    return ".".join(path.relative_to(REPOSITORY).parent.parts)
 
 
 PACKAGES = {
@@ -109,7 +109,7 @@ def riddles(path):
     """The docstrings of a file that open in the middle of a sentence."""
     for name, line, text in docstrings(ast.parse(path.read_text(encoding="utf-8"))):
         if RIDDLE.match(text):
-            yield f"{path.relative_to(ROOT)}:{line} {name}: {text.splitlines()[0]}"
+            yield f"{path.relative_to(REPOSITORY)}:{line} {name}: {text.splitlines()[0]}"
 
 
 def comment_share(paths):
@@ -151,7 +151,7 @@ def test_names_and_docstrings_use_the_words_of_the_field(package):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         places = [*identifiers(tree), *((line, text) for _, line, text in docstrings(tree)), (1, path.stem)]
         wrong += [
-            f"{path.relative_to(ROOT)}:{line}: {word}, write {PRIVATE[word]}"
+            f"{path.relative_to(REPOSITORY)}:{line}: {word}, write {PRIVATE[word]}"
             for line, text in places
             for word in private_words(text)
         ]
