@@ -44,13 +44,31 @@ Date = Annotated[
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from ctr_retrain.tasks.execution.code_digest import code_digest  # noqa: PLC0415
+
+        code = code_digest()
+        answer({"version": code.partition("+")[0], "code": code}, printing.pairs)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
-    recipe: Annotated[Path | None, typer.Option(help="What to train and how to judge it: a TOML file.")] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="What to train and how to judge it: a TOML file, or the name of a shipped recipe."),
+    ] = None,
     root: Annotated[str | None, typer.Option(help="Where objects and refs are kept.")] = None,
     landing: Annotated[str | None, typer.Option(help="Where raw events land.")] = None,
     _json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="The version, and the code that runs record."
+        ),
+    ] = False,
 ) -> None:
     """Take the global options."""
     if context.invoked_subcommand != "serve":  # whose log is all that a night leaves behind
@@ -63,7 +81,7 @@ def demo(folder: Annotated[Path, typer.Option(help="Where it may write.")] = Pat
     """Simulate some weeks and run the last days."""
     from ctr_retrain.flows.demo import run_demo  # noqa: PLC0415
 
-    recipe = _Options.recipe or Path("infra/recipes/demo.toml")
+    recipe = _Options.recipe or Path("demo")
     answer({"runs": run_demo(recipe, folder)}, printing.demo)
 
 
@@ -75,7 +93,7 @@ def demo_open_bandit(
     """Land Open Bandit's real sample and run its days."""
     from ctr_retrain.flows.demo import run_open_bandit  # noqa: PLC0415
 
-    recipe = _Options.recipe or Path("infra/recipes/open_bandit.toml")
+    recipe = _Options.recipe or Path("open_bandit")
     answer({"runs": run_open_bandit(recipe, folder, wheel)}, printing.demo)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.recipe.shipped_recipes import find_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def serve_daily(settings: Settings) -> None:
             name=DEPLOYMENT,
             schedules=[Cron(settings.cron, timezone=settings.timezone)],
             parameters={
-                "recipe": str(settings.recipe.absolute()),
+                "recipe": str(find_recipe(settings.recipe).absolute()),
                 "root": settings.store.root,
                 "landing": str(settings.landing_zone),
             },

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CTR_RETRAIN_", frozen=True, extra="forbid")
 
-    recipe: Path = Path("infra/recipes/demo.toml")
+    recipe: Path = Path("demo")  # a path, or the name of a shipped recipe
     root: str = "var/root"
     landing: str = "var/landing"
     cache: Path = Path("var/cache")

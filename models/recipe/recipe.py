@@ -20,6 +20,7 @@ from ctr_retrain.models.recipe.feature_section import Feature, sharing_mistakes
 from ctr_retrain.models.recipe.head_section import head_mistakes
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
 from ctr_retrain.models.recipe.section import Name, Section
+from ctr_retrain.models.recipe.shipped_recipes import find_recipe, shipped_recipes
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.recipe.weights_section import Weights
@@ -310,12 +311,19 @@ REFUSED_KEYS = {
 }
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe; raises UsageError with key, expected and received of each mistake."""
+def load_recipe(given: Path) -> Recipe:
+    """Read and check a recipe, given by its path or by the name of a shipped one.
+
+    Raises UsageError with key, expected and received of each mistake.
+    """
+    path = find_recipe(given)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        msg = f"recipe {path}: expected a readable TOML file, received: {error.strerror or error}. Set --recipe."
+        msg = (
+            f"recipe {path}: expected a readable TOML file, received: {error.strerror or error} ({path.absolute()}). "
+            f"Set --recipe to a path, or to the name of a shipped recipe: {', '.join(shipped_recipes())}."
+        )
         raise UsageError(msg) from error
     try:
         raw = tomllib.loads(text)

@@ -6,9 +6,12 @@ import hashlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.network.custom_network import find_network, is_own, source_digest
-from ctr_retrain.models.recipe.recipe import Recipe
+
+if TYPE_CHECKING:  # so that --version needn't wait for pydantic
+    from ctr_retrain.models.recipe.recipe import Recipe
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,15 @@ def mistakes(load, **changes):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipe_loads_under_its_own_name(path):
     assert load_recipe(path).name == path.stem
+
+
+def test_a_shipped_recipe_goes_by_its_name_unless_a_file_bears_it(tmp_path, monkeypatch):
+    assert load_recipe(Path("demo")) == load_recipe(DEMO)
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    assert load_recipe(Path("demo")) == load_recipe(DEMO)
+    Path("avazu").write_text(DEMO.read_text(encoding="utf-8"), encoding="utf-8")
+    assert load_recipe(Path("avazu")) == load_recipe(DEMO)
 
 
 def test_all_recipes_are_shipped():
