@@ -17,48 +17,48 @@ from typing import Any, ClassVar
 
 
 class CtrRetrainError(Exception):
-    """An error with a message for a person and an exit status for a machine.
+    """An error with a message for a person and an exit status for a machine."""
 
-    `details` is what `--json` prints beside the message: plain JSON values only.
-    """
-
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 1  # of the command that it ends
 
     def __init__(self, message: str, **details: Any) -> None:
-        """Take the message, and values for `--json`."""
+        """Keep the message and, as `details`, the values that `--json` prints beside it: plain JSON values only."""
         super().__init__(message)
         self.details = details
 
 
 class UsageError(CtrRetrainError):
-    """Wrong use or configuration."""
+    """Wrong use or configuration: a recipe, a setting, an argument."""
 
     exit_code = 2
 
 
 class DataRejectedError(CtrRetrainError):
-    """The day's data can't be used."""
+    """Data that can't be used: nothing landed, unreadable, a column missing, validation failed."""
 
     exit_code = 3
 
 
 class TrainingDivergedError(CtrRetrainError):
-    """The loss is no number any more."""
+    """A training whose loss is no number any more.
+
+    The daily flow makes a rejected challenger of it: the run's result, so it needs no exit status of its own.
+    """
 
 
 class StorageError(CtrRetrainError):
-    """Storage or a service failed."""
+    """A failure of storage or of a service: disk full, read-only, a broken object."""
 
     exit_code = 4
 
 
 class ProcessDiedError(CtrRetrainError):
-    """A process of this software's own crashed or was killed."""
+    """The crash or the killing of a process that this software started, mostly for want of memory."""
 
-    exit_code = 4
+    exit_code = 4  # as storage and services: the machinery failed, not the data
 
 
 class BusyError(CtrRetrainError):
-    """Someone else holds what this run needs."""
+    """A conflict: someone else holds, or has just changed, what this run needs."""
 
     exit_code = 5

@@ -1,42 +1,46 @@
-"""Figures as people read them: three digits that count, per cent signs, a real minus sign, a dash for nothing."""
+"""Numbers written for people: three significant digits, per cent signs, a real minus sign, a dash for nothing."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-LEAST_PLAIN = 1e-7  # smaller ones are written with an exponent
+LEAST_PLAIN = 1e-7  # smaller numbers are written with an exponent: nobody counts eight zeros
 
 
 def percent(ratio: float) -> str:
-    """A ratio: 0.0123 → 1.23 %."""
+    """Write a ratio in per cent: 0.0123 → 1.23 %."""
     return f"{number(100 * ratio)} %"
 
 
 def number(value: float) -> str:
-    """A number of any size: 0.01234 → 0.0123, 12345.6 → 12,346, without an exponent where it can be read."""
+    """Write a number of any size in three significant digits, from 100 on as a whole number.
+
+    0.01234 → 0.0123, 12345.6 → 12,346; there is no exponent where one can do without.
+    """
     if abs(value) >= 100:
-        return _minus(f"{value:,.0f}")
+        return _with_minus_sign(f"{value:,.0f}")
     rounded = f"{value:.3g}"
-    return _minus(f"{Decimal(rounded):f}" if abs(value) >= LEAST_PLAIN else rounded)
+    return _with_minus_sign(f"{Decimal(rounded):f}" if abs(value) >= LEAST_PLAIN else rounded)
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """With as many digits as its neighbours in a table."""
-    return "–" if value is None else _minus(f"{value:,.{digits}f}")
+    """Write a number with the given decimals, so that the numbers of a table's column line up; a dash for None."""
+    return "–" if value is None else _with_minus_sign(f"{value:,.{digits}f}")
 
 
 def signed(value: float | None, digits: int) -> str:
-    """A difference, with its sign."""
-    return "–" if value is None else _minus(f"{value:+,.{digits}f}")
+    """Write a difference with its sign, a plus too, and the given decimals; a dash for None."""
+    return "–" if value is None else _with_minus_sign(f"{value:+,.{digits}f}")
 
 
 def compact(count: float) -> str:
-    """A large count in thousands or millions: 250000 → 250 k."""
+    """Write a large count in thousands or millions: 250000 → 250 k."""
     for size, letter in ((1_000_000, "M"), (1_000, "k")):
         if abs(count) >= size:
             return f"{count / size:.3g} {letter}"
     return f"{count:.0f}"
 
 
-def _minus(text: str) -> str:
+def _with_minus_sign(text: str) -> str:
+    """Replace the hyphen, which is all that Python writes, by the typographic minus sign."""
     return text.replace("-", "−")

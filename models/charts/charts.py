@@ -1,6 +1,6 @@
-"""The report's charts: numbers in, one SVG string out. What a frame and its marks look like is in `plot`.
+"""The report's charts: each function takes numbers and returns one SVG string. `plot` draws the frame and its marks.
 
-The challenger is drawn first, in round marks and solid lines; what it is compared with in square marks and dashes.
+The challenger is drawn first, in round marks and solid lines; the model beside it in square marks and dashed lines.
 """
 
 from __future__ import annotations
@@ -24,29 +24,26 @@ class RatioDay:
     """One channel's positive ratio of a day, with the band outside which it would have raised an alert."""
 
     day: date
-    ratio: float | None
-    low: float | None = None
+    ratio: float | None  # None: no figure for the day, nothing is drawn
+    low: float | None = None  # the band's ends; None while the history is too short for a band
     high: float | None = None
-    alert: bool = False
+    alert: bool = False  # drawn so that it stands out
 
 
 @dataclass(frozen=True)
 class CostCurve:
-    """One channel's cost per 1,000 impressions over the threshold; curves: model → (thresholds,).
+    """One channel's cost over the threshold from which an impression is sent. All costs are per 1,000 impressions."""
 
-    at_threshold: what each model costs at `threshold`, where decisions are made.
-    """
-
-    thresholds: Sequence[float]
-    curves: Mapping[str, Sequence[float]]
-    threshold: float
-    at_threshold: Mapping[str, float | None]
-    send_all: float
-    send_none: float
+    thresholds: Sequence[float]  # the probabilities at which the curves are known
+    curves: Mapping[str, Sequence[float]]  # model → cost at each of `thresholds`
+    threshold: float  # where decisions are made
+    at_threshold: Mapping[str, float | None]  # model → cost at `threshold`; None where it has none
+    send_all: float  # cost of sending every impression
+    send_none: float  # cost of sending none
 
 
 def reliability_chart(models: Mapping[str, Sequence[ReliabilityBin]]) -> str:
-    """Seen against predicted ratio of each model's bins with their intervals, both axes logarithmic.
+    """Draw seen against predicted ratio of each model's bins with their intervals, both axes logarithmic.
 
     A bin without a positive lies on the lower edge.
     """
@@ -59,22 +56,22 @@ def reliability_chart(models: Mapping[str, Sequence[ReliabilityBin]]) -> str:
         Axis(low, high, "seen positive ratio", percent, log=True),
     )
     plot.line([low, high], [low, high], "reference")
-    for shift, (name, model) in enumerate(models.items()):
+    for index, (name, model) in enumerate(models.items()):
         for b in model:
-            words = f"{name}: predicted {percent(b.mean_probability)}, seen {percent(b.rate)} of {b.rows:,}"
-            plot.interval(b.mean_probability, b.low, b.high, _style(shift))
-            plot.point(b.mean_probability, b.rate, _style(shift), words)
+            hint = f"{name}: predicted {percent(b.mean_probability)}, seen {percent(b.rate)} of {b.rows:,}"
+            plot.interval(b.mean_probability, b.low, b.high, _style(index))
+            plot.point(b.mean_probability, b.rate, _style(index), hint)
     plot.legend = [*((name, _style(i), "point") for i, name in enumerate(models)), ("perfect", "reference", "line")]
     return plot.svg()
 
 
 def cost_chart(channel: str, curve: CostCurve) -> str:
-    """Cost over the threshold of each model, marked where decisions are made, beside sending all and sending none."""
+    """Draw each model's cost over the threshold, marked where decisions are made, beside sending all and none."""
     costs = [value for values in curve.curves.values() for value in values if isfinite(value)]
     plot = Plot(
         f"Cost of channel {channel} over the threshold",
         Axis(min(curve.thresholds), max(curve.thresholds), "send from this probability on", percent, log=True),
-        Axis(*_around([*costs, curve.send_all, curve.send_none]), "cost per 1,000 impressions", number),
+        Axis(*_padded_range([*costs, curve.send_all, curve.send_none]), "cost per 1,000 impressions", number),
     )
     plot.across(curve.send_all, "send all")
     plot.across(curve.send_none, "send none")
@@ -89,7 +86,7 @@ def cost_chart(channel: str, curve: CostCurve) -> str:
 
 
 def ratio_chart(channel: str, days: Sequence[RatioDay]) -> str:
-    """Positive ratio by day with the band that each day's own history gives it; days that alert stand out."""
+    """Draw a channel's positive ratio by day over the band that each day's own history gives; alerts stand out."""
     largest = max((d.ratio for d in days if d.ratio), default=0.01)
     highest = max((d.high for d in days if d.high is not None), default=0.0)
     top = 1.12 * max(largest, min(highest, 2 * largest))  # a band without an upper end must not flatten the rest
@@ -113,7 +110,7 @@ def ratio_chart(channel: str, days: Sequence[RatioDay]) -> str:
 
 
 def maturity_chart(curves: Mapping[str, Sequence[float]]) -> str:
-    """Share of eventual positives that has landed, by age in days from 0 on; name → (ages,)."""
+    """Draw the share of eventual positives that has landed over the day's age; curves: name → share at ages 0, 1, …."""
     oldest = max(len(shares) for shares in curves.values()) - 1
     plot = Plot(
         "Share of eventual positives that has landed, by age of the day",
@@ -129,7 +126,10 @@ def maturity_chart(curves: Mapping[str, Sequence[float]]) -> str:
 
 
 def weight_chart(ages: Sequence[int], shares: Sequence[float], recency: Sequence[float]) -> str:
-    """Share of the training weight by age of the day; the line is what recency alone gives to days of equal size."""
+    """Draw the share of the training weight by age of the day, in days.
+
+    recency: each day's recency weight; the line shows the shares that it alone would give to days of equal size.
+    """
     total = sum(recency)
     alone = [value / total for value in recency]
     oldest = max(ages)
@@ -146,24 +146,24 @@ def weight_chart(ages: Sequence[int], shares: Sequence[float], recency: Sequence
 
 
 def loss_chart(history: Sequence[tuple[int, float]]) -> str:
-    """Weighted training loss, smoothed, over the rows seen."""
+    """Draw the smoothed weighted training loss, in nats a row, over the rows seen; history: (rows, loss) pairs."""
     rows, losses = [float(row) for row, _ in history], [loss for _, loss in history]
     plot = Plot(
         "Training loss over rows",
         Axis(0, max(rows), "rows seen", compact),
-        Axis(*_around([loss for loss in losses if isfinite(loss)]), "weighted loss, nats per row", number),
+        Axis(*_padded_range([loss for loss in losses if isfinite(loss)]), "weighted loss, nats per row", number),
     )
     plot.line(rows, losses, "challenger")
     return plot.svg()
 
 
 def trend_chart(days: Sequence[date], costs: Mapping[str, Sequence[float | None]]) -> str:
-    """Cost per 1,000 impressions of each model by day; a day without a figure is left out."""
+    """Draw each model's cost per 1,000 impressions by day; a day without a figure is left out."""
     seen = [value for values in costs.values() for value in values if value is not None]
     plot = Plot(
         "Cost per 1,000 impressions by day",
         _days_axis(days),
-        Axis(*_around(seen), "cost per 1,000 impressions", number),
+        Axis(*_padded_range(seen), "cost per 1,000 impressions", number),
     )
     for index, (name, values) in enumerate(costs.items()):
         known = [(i, value) for i, value in enumerate(values) if value is not None]
@@ -175,7 +175,10 @@ def trend_chart(days: Sequence[date], costs: Mapping[str, Sequence[float | None]
 
 
 def freshness_chart(curve: Sequence[Mapping[str, Any]]) -> str:
-    """Log loss by age of the data, less the youngest's, with paired intervals; points as `compare` writes them."""
+    """Draw how much log loss older training data costs, against the newest, with paired intervals.
+
+    curve: the points as `compare` writes them, the newest data first.
+    """
     base = curve[0]["log_loss"]
     points = [(p["age_days"], p["log_loss"] - base, p["low"] - base, p["high"] - base) for p in curve]
     ends = [bound for _, *bounds in points for bound in bounds if isfinite(bound)]
@@ -183,7 +186,7 @@ def freshness_chart(curve: Sequence[Mapping[str, Any]]) -> str:
     plot = Plot(
         "Log loss by age of the data, less the youngest's",
         Axis(-0.4, oldest + 0.4, "days between the window's end and the newest possible", number, whole=True),
-        Axis(*_around([*ends, 0.0]), "log loss less the youngest's", number),
+        Axis(*_padded_range([*ends, 0.0]), "log loss less the youngest's", number),
     )
     plot.across(0.0, "youngest")
     plot.line([age for age, *_ in points], [value for _, value, *_ in points], "challenger")
@@ -194,17 +197,17 @@ def freshness_chart(curve: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _style(index: int) -> str:
-    """The class of a model's marks: the challenger comes first."""
+    """Return the style class of a model's marks: the first model is the challenger, all others look like champions."""
     return ("challenger", "champion")[min(index, 1)]
 
 
 def _days_axis(days: Sequence[date]) -> Axis:
-    """Days by their position, evenly spaced."""
+    """Build an axis with evenly spaced days, each at its position in the list."""
     return Axis(-0.6, len(days) - 0.4, "day, UTC", lambda i: f"{days[round(i)]:%d %b}", whole=True)
 
 
-def _around(values: Sequence[float]) -> tuple[float, float]:
-    """The values' range with some air; never empty."""
+def _padded_range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the values' range with some room at both ends; never an empty one."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    air = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
-    return low - air, high + air
+    padding = 0.08 * (high - low) or 0.1 * abs(high) or 1.0  # equal values have no range to take a share of
+    return low - padding, high + padding

@@ -1,7 +1,7 @@
-"""A forest plot: one row a comparison, its difference and interval beside a line at zero. Numbers in, an SVG out.
+"""A forest plot: one row a comparison, its difference and interval beside a line at zero; the result is an SVG string.
 
-As in `plot`, colours come from the page's style sheet, and a mark says its words when pointed at. What is surely better
-is drawn as a circle, what is surely worse as a diamond, the rest as a square.
+As in `plot`, colours come from the page's style sheet, and a mark shows a text when pointed at. A difference that is
+surely better is drawn as a circle, one that is surely worse as a diamond, the rest as squares.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ from ctr_retrain.models.number_format import number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# Pixels: the picture's width, its four margins (the left one holds the names), and the height of a row.
 WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 560, 190, 20, 10, 26, 44
 
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One comparison. verdict: whether it is surely better, surely worse, or neither."""
+    """One comparison with the baseline."""
 
     name: str
-    value: float
-    low: float
+    value: float  # the difference; below zero is better
+    low: float  # the interval's ends; infinite ones reach the edge
     high: float
-    verdict: str  # better | worse | open
-    words: str
+    verdict: str  # better | worse | open: surely better, surely worse, or neither
+    hint: str  # shown when the mark is pointed at
 
 
+# The style classes of `plot`, for the sake of their colours and shapes: circle, square, diamond.
 STYLES = {"better": "challenger", "open": "champion", "worse": "alert"}
 
 
 def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow]) -> str:
-    """Differences from a baseline, which is the line at zero; below it is better. Infinite bounds reach the edge."""
+    """Draw differences from a baseline, which is the line at zero; below it is better."""
     ends = [bound for row in rows for bound in (row.value, row.low, row.high) if isfinite(bound)] + [0.0]
-    air = 0.06 * (max(ends) - min(ends)) or 1.0
-    axis = Axis(min(ends) - air, max(ends) + air, axis_label, number)
+    padding = 0.06 * (max(ends) - min(ends)) or 1.0
+    axis = Axis(min(ends) - padding, max(ends) + padding, axis_label, number)
     height = TOP + ROW * len(rows) + BOTTOM
     bottom = height - BOTTOM
     parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">']
@@ -50,18 +52,20 @@ def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow]) -> str:
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="label" x="{middle}" y="{height - 6}">{escape(axis_label)}</text>')
     parts.append(f'<path class="line upright" d="M{_x(axis, 0.0)} {TOP}V{bottom}"/>')
-    parts += [_drawn(axis, row, TOP + ROW * place + ROW / 2) for place, row in enumerate(rows)]
+    parts += [_row_marks(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
     return "".join([*parts, "</svg>"])
 
 
-def _drawn(axis: Axis, row: ForestRow, y: float) -> str:
+def _row_marks(axis: Axis, row: ForestRow, y: float) -> str:
+    """Draw a comparison's name, interval and mark at the height y, in pixels."""
     style = STYLES[row.verdict]
     return (
         f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(row.name)}</text>'
         f'<path class="interval {style}" d="M{_x(axis, row.low)} {y}H{_x(axis, row.high)}"/>'
-        f'<g class="point {style}">{marker(_x(axis, row.value), y, style)}<title>{escape(row.words)}</title></g>'
+        f'<g class="point {style}">{marker(_x(axis, row.value), y, style)}<title>{escape(row.hint)}</title></g>'
     )
 
 
 def _x(axis: Axis, value: float) -> float:
+    """Return the pixel of a value between the two margins."""
     return round(LEFT + (WIDTH - LEFT - RIGHT) * axis.share(value), 1)

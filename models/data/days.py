@@ -1,4 +1,4 @@
-"""Which day does what in a run for day D: training, calibration, validation."""
+"""The days of a run for day D: training window, calibration days, validation days."""
 
 from __future__ import annotations
 
@@ -11,48 +11,47 @@ if TYPE_CHECKING:
 
 
 def day_range(first: date, last: date) -> tuple[date, ...]:
-    """Days from first to last, both included; empty where last lies before first."""
+    """Return the days from first to last, both included; none where last lies before first."""
     return tuple(first + timedelta(days=i) for i in range((last - first).days + 1))
 
 
 @dataclass(frozen=True)
 class DayPlan:
-    """The days of one run, before days that were not accepted are taken out.
+    """The days of one run, before days that were not accepted are taken out."""
 
-    train: T, the window that ends at the cut. calibrate: the newest days of T, of which a share of users is C.
-    validate: V, the newest days with final labels, touched by the gate alone.
-    """
-
-    day: date
-    maturity_days: int
-    train: tuple[date, ...]
-    calibrate: tuple[date, ...]
-    validate: tuple[date, ...]
+    day: date  # D, which the run is for
+    maturity_days: int  # after which a day's labels are final
+    train: tuple[date, ...]  # the training window (T), which ends at the cut
+    calibrate: tuple[date, ...]  # its newest days: a share of their users is the calibration slice (C)
+    validate: tuple[date, ...]  # the validation days (V): the newest ones with final labels; only the gate sees them
 
     @property
     def cut(self) -> date:
-        """Newest day of T; a model trained on T has data_through = cut."""
+        """Return the newest day of the training window; it is the `data_through` of a model trained on the window."""
         return self.train[-1]
 
     def aged(self, days: int) -> DayPlan:
-        """The same V, and a T as long that ends so many days earlier."""
+        """Return a plan whose training window is as long and ends so many days earlier; the validation days stay."""
         earlier = timedelta(days=days)
-        train, calibrate = (tuple(day - earlier for day in part) for part in (self.train, self.calibrate))
+        train, calibrate = (tuple(day - earlier for day in role) for role in (self.train, self.calibrate))
         return replace(self, train=train, calibrate=calibrate)
 
     @property
     def fresh(self) -> tuple[date, ...]:
-        """The days after the cut, D included: what the served model goes through where the recipe ships it fresh."""
+        """Return the days after the cut, D included: those of the fresh pass, where the recipe ships models fresh."""
         return day_range(self.cut + timedelta(days=1), self.day)
 
     @property
     def all_days(self) -> tuple[date, ...]:
-        """Every event day that the run may read, oldest first, D included."""
+        """Return every event day that the run may read, oldest first, D included."""
         return day_range(self.train[0], self.day)
 
 
 def plan_days(day: date, recipe: Recipe) -> DayPlan:
-    """The days of a run for `day`: V = [D − m − v + 1, D − m], cut = D − m − v, T the window that ends there."""
+    """Plan the days of a run for `day` (D), with labels that mature in m days and v validation days.
+
+    Validation days [D − m − v + 1, D − m], cut D − m − v; the training window and its calibration days end at the cut.
+    """
     training = recipe.training
     validate_last = day - timedelta(days=recipe.maturity_days)
     cut = validate_last - timedelta(days=training.validation_days)

@@ -1,4 +1,4 @@
-"""Imbalance drift: whether today's share of positives is what the channel's own history leads one to expect.
+"""Imbalance drift: today's share of positives against what the channel's own history leads one to expect.
 
 One million impressions at 2.1 % instead of 2.0 % are 7 standard errors of pure counting, and nothing to wake anybody
 for. So an alert needs effect (the odds changed by a share that matters) and evidence (many standard errors, where the
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Basis = Literal["same weekdays", "all days", "too little history"]
 
-MIN_SAME_WEEKDAYS = 3
+MIN_SAME_WEEKDAYS = 3  # of history; with fewer, the level comes from all days
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class DayRatio:
     """Positives among a channel's impressions of one day, as seen by the end of that day."""
 
     day: date
-    positives: int
-    rows: int
+    positives: int  # of the impressions, those with a positive outcome landed by then
+    rows: int  # impressions
 
     def __post_init__(self) -> None:
-        """Refuse counts that can't be."""
+        """Raise ValueError unless 0 ≤ positives ≤ rows."""
         if not 0 <= self.positives <= self.rows:
             msg = f"day ratio of {self.day}: expected 0 <= positives <= rows, received {self.positives} of {self.rows}"
             raise ValueError(msg)
@@ -49,23 +49,23 @@ class DayRatio:
 
 @dataclass(frozen=True)
 class Level:
-    """What history expects of one day's log-odds."""
+    """The log-odds that history leads one to expect of a day."""
 
     log_odds: float
     standard_deviation: float  # of a day around it without counting noise: overdispersion and the level's own error
-    basis: Basis
-    days: int  # that went into it
+    basis: Basis  # the kind of days that it comes from
+    days: int  # how many of them
 
 
 @dataclass(frozen=True)
 class DriftResult:
-    """One channel's day against its history. Figures are None where there is nothing to compare."""
+    """One channel's day against its history. Numbers are None where there is nothing to compare."""
 
     channel: str
-    alert: bool
+    alert: bool  # both effect and evidence are large enough
     basis: Basis
     days: int  # of history that the expectation rests on
-    words: str
+    words: str  # a sentence with expected and received
     expected: float | None = None  # positive ratio
     low: float | None = None  # outside [low, high] a ratio has both effect and evidence
     high: float | None = None
@@ -78,15 +78,15 @@ class DriftResult:
 class Alert:
     """Something that a person should look at."""
 
-    name: str
+    name: str  # of the measure, such as positive_ratio
     level: Literal["warning", "critical"]
     channel: str
-    expected: tuple[float, float] | None  # from, to
-    received: float | None
+    expected: tuple[float, float] | None  # the range from, to; None where there is none
+    received: float | None  # None: no impressions
     cause: str  # a sentence: what happened, how sure that is, what to check first
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return {
             "name": self.name,
             "level": self.level,
@@ -106,15 +106,15 @@ def detect(channel: str, today: DayRatio, history: Sequence[DayRatio], drift: Dr
     """
     past = [d for d in history if d.rows > 0 and 0 < (today.day - d.day).days <= drift.history_days]
     if len(past) < drift.min_history_days:
-        return _nothing_to_compare(channel, today, drift, len(past))
+        return _result_without_history(channel, today, drift, len(past))
     level = expected_level(today, past)
     if today.rows == 0:
-        return _no_impressions(channel, today, level)
-    return _compare(channel, today, level, drift)
+        return _result_without_impressions(channel, today, level)
+    return _result_against_level(channel, today, level, drift)
 
 
 def to_alert(result: DriftResult) -> Alert | None:
-    """The alert that a result raises, if any; critical if there is no positive at all."""
+    """Return the alert that a result raises, if any; critical if there is no positive at all."""
     if not result.alert:
         return None
     level: Literal["warning", "critical"] = "warning" if result.received else "critical"
@@ -123,7 +123,7 @@ def to_alert(result: DriftResult) -> Alert | None:
 
 
 def expected_level(today: DayRatio, past: Sequence[DayRatio]) -> Level:
-    """Level of the log-odds from the same weekdays, or from all days if they are fewer than three.
+    """Estimate the level of the log-odds from the same weekdays, or from all days if those are fewer than three.
 
     Overdispersion τ², the variation from day to day beyond counting, is pooled over weekdays by the method of moments:
     Σ(l_d − mean_w)² has the expectation Σ(1 − 1/n_w)(τ² + v_d). Source: Cochran 1954, "The combination of estimates
@@ -132,12 +132,13 @@ def expected_level(today: DayRatio, past: Sequence[DayRatio]) -> Level:
     """
     same = [d for d in past if d.day.weekday() == today.day.weekday()]
     by_weekday = len(same) >= MIN_SAME_WEEKDAYS
+    # The level is the weekday's own; the spread is pooled, since the few days of one weekday say little about it.
     groups = [[d for d in past if d.day.weekday() == w] for w in range(7)] if by_weekday else [list(past)]
     tau2, freedom = _overdispersion([group for group in groups if group])
     members = same if by_weekday else list(past)
     n = len(members)
     error2 = sum(tau2 + d.sampling_variance for d in members) / n**2
-    freedom = max(freedom, 3)
+    freedom = max(freedom, 3)  # Student's t has a variance only with more than two
     return Level(
         log_odds=sum(d.log_odds for d in members) / n,
         standard_deviation=sqrt((tau2 + error2) * freedom / (freedom - 2)),
@@ -147,7 +148,7 @@ def expected_level(today: DayRatio, past: Sequence[DayRatio]) -> Level:
 
 
 def _overdispersion(groups: Sequence[Sequence[DayRatio]]) -> tuple[float, int]:
-    """τ² of the log-odds within groups, at least 0, and its degrees of freedom."""
+    """Estimate τ² of the log-odds within groups, at least 0, and return it with its degrees of freedom."""
     squares = counting = 0.0
     for group in groups:
         mean = sum(d.log_odds for d in group) / len(group)
@@ -158,7 +159,7 @@ def _overdispersion(groups: Sequence[Sequence[DayRatio]]) -> tuple[float, int]:
 
 
 def standard_errors(change: float, level: Level, rows: int) -> float:
-    """How many standard errors a change of the log-odds is: 1/z² = (sd / change)² + 1/D.
+    """Express a change of the log-odds in standard errors, z with the change's sign: 1/z² = (sd / change)² + 1/D.
 
     D is the binomial deviance of the received against the expected count, which stays honest for very few positives,
     where the log-odds' own standard error is not (none of 100 expected would seem 4 standard errors, and is 14).
@@ -174,24 +175,25 @@ def standard_errors(change: float, level: Level, rows: int) -> float:
 
 def _divergence(log_odds: float, expected: float) -> float:
     """Kullback-Leibler divergence of two Bernoulli laws given by their log-odds, at least 0."""
-    p = _ratio(log_odds)
+    p = _probability(log_odds)
     return max(0.0, p * (log_odds - expected) + _softplus(expected) - _softplus(log_odds))
 
 
-def _compare(channel: str, today: DayRatio, level: Level, drift: Drift) -> DriftResult:
-    """A day with impressions against its level."""
+def _result_against_level(channel: str, today: DayRatio, level: Level, drift: Drift) -> DriftResult:
+    """Compare a day that has impressions with its level."""
 
     def alerts(change: float) -> bool:
+        # Both are needed: at a million impressions a day every change is evident, hardly any is worth waking somebody.
         enough_evidence = abs(standard_errors(change, level, today.rows)) >= drift.min_z
         return abs(exp(change) - 1) >= drift.min_effect and enough_evidence
 
     change = today.log_odds - level.log_odds
-    low, high = (_as_ratio(level.log_odds + _first(alerts, sign), today.rows) for sign in (-1, 1))
-    expected, received = _as_ratio(level.log_odds, today.rows), today.positives / today.rows
+    low, high = (_seen_ratio(level.log_odds + _smallest_alerting_change(alerts, sign), today.rows) for sign in (-1, 1))
+    expected, received = _seen_ratio(level.log_odds, today.rows), today.positives / today.rows
     z, effect = standard_errors(change, level, today.rows), exp(change) - 1
-    words = (
+    message = (
         f"{_subject(channel, today)}: expected {_percent(expected)} ({_percent(low)} to {_percent(high)}; "
-        f"{_source(level.days, level.basis)}), received {_percent(received)}: "
+        f"{_history(level.days, level.basis)}), received {_percent(received)}: "
         f"odds {100 * effect:+.0f} %, {z:+.1f} standard errors."
     )
     return DriftResult(
@@ -199,7 +201,7 @@ def _compare(channel: str, today: DayRatio, level: Level, drift: Drift) -> Drift
         alerts(change),
         level.basis,
         level.days,
-        words,
+        message,
         expected=expected,
         low=low,
         high=high,
@@ -209,34 +211,34 @@ def _compare(channel: str, today: DayRatio, level: Level, drift: Drift) -> Drift
     )
 
 
-def _no_impressions(channel: str, today: DayRatio, level: Level) -> DriftResult:
-    """A day without impressions: an alert where this weekday usually has some."""
+def _result_without_impressions(channel: str, today: DayRatio, level: Level) -> DriftResult:
+    """Return the result of a day without impressions: an alert where this weekday usually has some."""
     alert = level.basis == "same weekdays"
-    expected = _ratio(level.log_odds)
+    expected = _probability(level.log_odds)
     unknown = "" if alert else ", which is not known to be unusual for this weekday"
-    words = (
-        f"{_subject(channel, today)}: expected {_percent(expected)} ({_source(level.days, level.basis)}), "
+    message = (
+        f"{_subject(channel, today)}: expected {_percent(expected)} ({_history(level.days, level.basis)}), "
         f"received no impressions{unknown}."
     )
-    return DriftResult(channel, alert, level.basis, level.days, words, expected=expected)
+    return DriftResult(channel, alert, level.basis, level.days, message, expected=expected)
 
 
-def _nothing_to_compare(channel: str, today: DayRatio, drift: Drift, days: int) -> DriftResult:
-    """Too few days before: never an alert."""
+def _result_without_history(channel: str, today: DayRatio, drift: Drift, days: int) -> DriftResult:
+    """Return the result of a day with too few days before it, which is never an alert."""
     received = today.positives / today.rows if today.rows else None
-    words = (
+    message = (
         f"{_subject(channel, today)}: expected at least {drift.min_history_days} days of history to compare with, "
         f"received {days}; no alert is possible yet."
     )
-    return DriftResult(channel, alert=False, basis="too little history", days=days, words=words, received=received)
+    return DriftResult(channel, alert=False, basis="too little history", days=days, words=message, received=received)
 
 
 def _cause(result: DriftResult) -> str:
-    """What happened, how sure that is, and what to check first."""
+    """Tell a person what happened, how sure that is, and what to check first."""
     if result.received is None or result.effect is None or result.z is None:
         return "No impressions on a weekday that usually has some. Check first whether the channel's files landed."
     what = f"The odds of a positive {'rose' if result.effect > 0 else 'fell'} by {100 * abs(result.effect):.0f} %"
-    sure = f"{abs(result.z):.1f} standard errors from the level of {_source(result.days, result.basis)}"
+    sure = f"{abs(result.z):.1f} standard errors from the level of {_history(result.days, result.basis)}"
     if result.received == 0:
         check = "Not one positive came in. Check first whether the outcome logger runs and its files landed."
     elif result.effect < 0:
@@ -247,35 +249,38 @@ def _cause(result: DriftResult) -> str:
 
 
 def _subject(channel: str, today: DayRatio) -> str:
+    """Begin a message with the number that it is about."""
     return f"Positive ratio of channel '{channel}' on {today.day}"
 
 
-def _source(days: int, basis: Basis) -> str:
+def _history(days: int, basis: Basis) -> str:
+    """Name the days that an expectation rests on."""
     return f"{days} {basis if basis == 'same weekdays' else 'days'} of history"
 
 
 def _percent(ratio: float) -> str:
+    """Write a ratio in per cent with two decimals, so that expected, band and received line up."""
     return f"{100 * ratio:.2f} %"
 
 
-def _first(alerts: Callable[[float], bool], sign: int) -> float:
-    """Smallest change of the log-odds in this direction that alerts, by bisection; infinite if none does."""
-    quiet, loud = 0.0, 30.0
+def _smallest_alerting_change(alerts: Callable[[float], bool], sign: int) -> float:
+    """Find the smallest change of the log-odds in a direction that alerts, by bisection; infinite if none does."""
+    quiet, loud = 0.0, 30.0  # e³⁰: no odds of real traffic change by more
     if not alerts(sign * loud):
         return sign * float("inf")
-    for _ in range(60):
+    for _ in range(60):  # 30 / 2⁶⁰ is below what a double can tell apart here
         middle = (quiet + loud) / 2
         quiet, loud = (quiet, middle) if alerts(sign * middle) else (middle, loud)
     return sign * loud
 
 
-def _as_ratio(log_odds: float, rows: int) -> float:
-    """Ratio k/n whose log-odds with half counts are these: in [0, 1]."""
-    return min(1.0, max(0.0, (_ratio(log_odds) * (rows + 1) - 0.5) / rows))
+def _seen_ratio(log_odds: float, rows: int) -> float:
+    """Return the ratio k/n, in [0, 1], whose log-odds with half counts are the given ones: undoes DayRatio.log_odds."""
+    return min(1.0, max(0.0, (_probability(log_odds) * (rows + 1) - 0.5) / rows))
 
 
-def _ratio(log_odds: float) -> float:
-    """Probability of these log-odds."""
+def _probability(log_odds: float) -> float:
+    """Turn log-odds into a probability without overflow."""
     return exp(-_softplus(-log_odds))
 
 

@@ -1,4 +1,4 @@
-"""Which landed days make up the labels of an event day, as of a day."""
+"""The landed days that make up the labels of an event day, as of a day."""
 
 from __future__ import annotations
 
@@ -11,41 +11,45 @@ from ctr_retrain.models.data.maturity import final_age
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
-LABEL_FORMAT = 4  # of a label object; another number makes all of them anew
+LABEL_FORMAT = 4  # of a label object; part of its key, so another number makes all of them anew
 
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
-    """Landing days that may hold impressions of an event day."""
+    """Return the landing days that may hold impressions of an event day, through `as_of`."""
     return day_range(event_day, min(as_of, event_day + timedelta(days=recipe.landing.late_days)))
 
 
 def earlier_landings(event_day: date, recipe: Recipe) -> tuple[date, ...]:
-    """Landing days before an event day that may hold its events under another time, which count there and then."""
+    """Return the landing days before an event day that may hold an event of it under another time.
+
+    Such an event counts where it landed first, and not again on this day.
+    """
     return day_range(event_day - timedelta(days=recipe.landing.late_days), event_day - timedelta(days=1))
 
 
 def outcome_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
-    """Landing days that may hold outcomes that count for an event day, grace included."""
+    """Return the landing days that may hold outcomes that count for an event day, grace included, through `as_of`."""
     if recipe.inline_label:
         return ()
     return day_range(event_day, min(as_of, event_day + timedelta(days=_outcome_days(recipe))))
 
 
 def final_age_days(recipe: Recipe) -> int:
-    """The age, in whole days after the event day, from which on nothing of the day changes, neither rows nor labels."""
+    """Return the age, in days after the event day, from which on neither rows nor labels of the day change."""
     return max(_outcome_days(recipe), recipe.landing.late_days)
 
 
 def _outcome_days(recipe: Recipe) -> int:
-    if recipe.inline_label:
+    """Return how many days after an event day outcomes that count for it may still land, of the slowest kind."""
+    if recipe.inline_label:  # such a label comes with its impression, there is no outcome to wait for
         return 0
     return max(final_age(recipe, name, kind) for name, c in recipe.channels.items() for kind in c.windows_hours)
 
 
 def label_definition(recipe: Recipe) -> dict[str, Any]:
-    """What a label depends on beside the data; part of a label object's key."""
+    """Return all that a label depends on beside the data; it is part of a label object's key."""
     return {
-        "layout": LABEL_FORMAT,
+        "layout": LABEL_FORMAT,  # these names go into the key too: with others all labels would be made anew
         "channels": {name: c.windows_hours for name, c in recipe.channels.items()},
         "positive": {name: c.positive_kind for name, c in recipe.channels.items()},
         "inline": recipe.landing.columns.label,

@@ -27,55 +27,48 @@ FLOOR = 0.02  # of F where it divides: a share below is not known well enough to
 
 @dataclass(frozen=True)
 class Maturity:
-    """F of one channel and kind, from mature days.
-
-    overall: by age in days, from 0 to the final one, where it is 1. shares: (24 hours, ages), each hour's own, drawn
-    towards `overall` by PRIOR_POSITIVES.
-    """
+    """F of one channel and kind of outcome, from days whose labels are mature."""
 
     channel: str
-    kind: str
-    days: int
-    positives: int
-    overall: tuple[float, ...]
-    shares: tuple[tuple[float, ...], ...]
+    kind: str  # of outcome, such as click
+    days: int  # mature days that it was estimated from
+    positives: int  # of those days, in the end
+    overall: tuple[float, ...]  # F by age in days, from 0 to the final one, where it is 1
+    shares: tuple[tuple[float, ...], ...]  # (24 hours, ages): each hour's F, drawn to `overall` by PRIOR_POSITIVES
 
     def to_json(self) -> dict[str, Any]:
-        """As the run keeps it."""
+        """Return the fields as plain JSON values, as the run keeps them."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `to_json` gave, also after a trip through a JSON file."""
+        """Rebuild the curve that `to_json` wrote, also from a JSON file, which has lists for tuples."""
         shares = tuple(tuple(hour) for hour in values["shares"])
         return cls(**values | {"overall": tuple(values["overall"]), "shares": shares})
 
 
 @dataclass(frozen=True)
-class YoungRatio:
-    """A young day's positive ratio as it is seen, and as it will be by what F says.
-
-    standard_error: of `corrected`, from the binomial spread of what has landed so far. None where there is no F.
-    """
+class ImmatureRatio:
+    """The positive ratio of a day whose labels are immature: as it is seen, and as it will be according to F."""
 
     day: str
     channel: str
-    kind: str
-    age_days: int
-    rows: int
-    positives: int
-    seen: float | None
-    corrected: float | None
-    standard_error: float | None
+    kind: str  # of outcome
+    age_days: int  # days from the event day to the day as of which outcomes are counted
+    rows: int  # impressions
+    positives: int  # landed so far
+    seen: float | None  # positives / rows; None without rows
+    corrected: float | None  # Σ yᵢ/Fᵢ / rows; None where there is no F
+    standard_error: float | None  # of `corrected`, from the binomial spread of what has landed so far
 
 
 def final_age(recipe: Recipe, channel: str, kind: str) -> int:
-    """The age in days from which on the label of a channel and kind doesn't change."""
+    """Return the age in days from which on the label of a channel and kind of outcome doesn't change."""
     return recipe.final_ages[channel][kind]
 
 
 def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str, kind: str) -> Maturity | None:
-    """F from the arrivals of days that are final for this channel and kind; None where nothing was ever positive.
+    """Estimate F from the arrivals of days that are final for this channel and kind; None without any positive.
 
     An age counts impressions that had landed by then, since a late one is in no day that is too young for it.
     """
@@ -84,8 +77,9 @@ def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str
     days = 0
     for table in arrivals:
         days += 1
-        for row in _rows(table, channel, kind):
+        for row in _rows_of_kind(table, channel, kind):
             if row["age_days"] is not None and row["days_late"] < ages:
+                # From each age on, cumulatively: an outcome that has landed by one age has landed by all later ones.
                 eventual[row["hour"], row["days_late"] :] += row["rows"]
                 landed[row["hour"], max(row["days_late"], row["age_days"]) :] += row["rows"]
     total = eventual.sum(axis=0)
@@ -100,13 +94,13 @@ def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str
 
 def correct_ratio(
     arrivals: pa.Table, maturity: Maturity | None, channel: str, kind: str, day: str, age_days: int
-) -> YoungRatio:
-    """The ratio of a young day: Σ yᵢ/Fᵢ over its impressions, with a floor on F, beside the seen one.
+) -> ImmatureRatio:
+    """Correct the ratio of a day with immature labels: Σ yᵢ/Fᵢ over its impressions, with a floor on F.
 
     Horvitz and Thompson 1952: each positive stands for 1/F, F being its chance of having landed.
     """
     seen, rows = np.zeros(HOURS), 0
-    for row in _rows(arrivals, channel, kind):
+    for row in _rows_of_kind(arrivals, channel, kind):
         rows += row["rows"]
         seen[row["hour"]] += row["rows"] if row["age_days"] is not None else 0
     positives = int(seen.sum())
@@ -116,11 +110,11 @@ def correct_ratio(
         corrected = float((seen / share).sum() / rows)
         error = sqrt(float((seen * (1 - share) / share**2).sum())) / rows
     ratio = positives / rows if rows else None
-    return YoungRatio(day, channel, kind, age_days, rows, positives, ratio, corrected, error)
+    return ImmatureRatio(day, channel, kind, age_days, rows, positives, ratio, corrected, error)
 
 
 def seen_shares(curves: Iterable[Maturity], recipe: Recipe, age_days: int) -> dict[str, tuple[float | None, ...]]:
-    """F of each channel's own positive kind at an age: 24 hours each, all 1 where the label is final by then.
+    """Return F of each channel's positive kind at an age: 24 hours each, all 1 where the label is final by then.
 
     None in an hour of which no share is known, or one below FLOOR: such rows say nothing yet.
     """
@@ -138,10 +132,11 @@ def seen_shares(curves: Iterable[Maturity], recipe: Recipe, age_days: int) -> di
 
 
 def _shares_at(maturity: Maturity, age_days: int) -> NDArray[np.float64]:
-    """F of each hour at an age, shape (24,); 1 from the final age on."""
+    """Return F of each hour at an age, shape (24,), not below FLOOR; 1 from the final age on."""
     shares = np.array(maturity.shares)
     return np.asarray(np.maximum(shares[:, age_days], FLOOR) if age_days < shares.shape[1] else np.ones(HOURS))
 
 
-def _rows(table: pa.Table, channel: str, kind: str) -> list[dict[str, Any]]:
+def _rows_of_kind(table: pa.Table, channel: str, kind: str) -> list[dict[str, Any]]:
+    """Return the rows of an arrivals table that are of a channel and a kind of outcome."""
     return [row for row in table.to_pylist() if row["channel"] == channel and row["kind"] == kind]

@@ -1,4 +1,4 @@
-"""The day's profile: what is measured of a landed day, and the range in which each figure must lie."""
+"""The day's profile: the numbers measured of a landed day, and the range in which each of them must lie."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Range:
-    """The range in which a figure of the profile must lie, ends included; None: open on that side."""
+    """The range in which a number of the profile must lie, ends included."""
 
-    name: str
-    minimum: float | None = None
+    name: str  # of the number, as `measure_day` names it
+    minimum: float | None = None  # None: open on this side
     maximum: float | None = None
 
-    def words(self) -> str:
-        """The range for a person."""
+    def expected(self) -> str:
+        """Write the range for a person."""
         if self.minimum is not None and self.maximum is not None:
-            return f"{_number(self.name, self.minimum)} to {_number(self.name, self.maximum)}"
+            return f"{_number_text(self.name, self.minimum)} to {_number_text(self.name, self.maximum)}"
         if self.minimum is not None:
-            return f"at least {_number(self.name, self.minimum)}"
+            return f"at least {_number_text(self.name, self.minimum)}"
         assert self.maximum is not None
-        return f"at most {_number(self.name, self.maximum)}"
+        return f"at most {_number_text(self.name, self.maximum)}"
 
     def received(self, value: float | None) -> str:
-        """A received figure for a person."""
-        return "nothing" if value is None else _number(self.name, value)
+        """Write a received number for a person."""
+        return "nothing" if value is None else _number_text(self.name, value)
 
 
 @dataclass(frozen=True)
 class ChannelCount:
     """Impressions of one channel and event day, and the positives among them seen by the day's end."""
 
-    rows: int
-    positives: int
+    rows: int  # impressions
+    positives: int  # among them
 
 
 def expected_ranges(recipe: Recipe) -> tuple[Range, ...]:
-    """What a day must show to be accepted; one range a figure of `measure_day`."""
+    """Return the ranges that a day must keep to be accepted: one for each number of `measure_day`."""
     rules = recipe.validation
     return (
         Range("rows", minimum=rules.min_rows),
@@ -64,7 +64,11 @@ def expected_ranges(recipe: Recipe) -> tuple[Range, ...]:
 def measure_day(
     profile: pa.Table, day: date, recipe: Recipe, counts: tuple[Counts, Counts], unreadable_files: int
 ) -> dict[str, float | None]:
-    """The day's figures by name; None where there is nothing to measure. `counts`: impressions and outcomes."""
+    """Measure a day: number by name, None where there is nothing to measure.
+
+    profile: the day's counts by event day, hour and channel. counts: of impressions and of outcomes, in this order.
+    """
+    # Late impressions of earlier days land with these; they are the earlier day's and say nothing about this one.
     today = profile.filter(pc.equal(profile["event_day"], pa.scalar(day)))
     rows = _total(today, "rows")
     received = sum(count.received for count in counts)
@@ -87,16 +91,18 @@ def measure_day(
 
 
 def count_channels(profile: pa.Table, day: date) -> dict[str, ChannelCount]:
-    """Impressions and positives by channel of the impressions of `day` itself; late ones of other days don't count."""
+    """Count impressions and positives of the day itself by channel; late ones of other days are left out."""
     today = profile.filter(pc.equal(profile["event_day"], pa.scalar(day)))
     grouped = today.group_by("channel").aggregate([("rows", "sum"), ("positives", "sum")])
     return {row["channel"]: ChannelCount(row["rows_sum"], row["positives_sum"]) for row in grouped.to_pylist()}
 
 
 def _total(table: pa.Table, column: str) -> int:
+    """Sum a column."""
     total: Any = pc.sum(table[column]).as_py()
-    return int(total or 0)
+    return int(total or 0)  # the sum of no rows is null
 
 
-def _number(name: str, value: float) -> str:
+def _number_text(name: str, value: float) -> str:
+    """Write a number of the profile: shares and ratios in per cent."""
     return percent(value) if "share" in name or "ratio" in name else number(round(value, 2))

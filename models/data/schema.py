@@ -13,20 +13,17 @@ Kind = Literal["text", "number", "time", "label"]
 
 @dataclass(frozen=True)
 class Column:
-    """One of our columns: its name, the name in the landed files, and what it holds.
+    """One of our columns, and the landed column that it comes from."""
 
-    delimiter: between a row's values, of a text that holds several; it joins those of a list.
-    """
-
-    name: str
-    source: str
-    kind: Kind
-    required: bool
-    delimiter: str = ""
+    name: str  # ours
+    source: str  # its name in the landed files
+    kind: Kind  # how its values are read
+    required: bool  # a row without a value is quarantined
+    delimiter: str = ""  # between a row's values, of a text that holds several; it joins those of a list
 
 
 def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
-    """Columns of a clean impression beside `event_id`: the contract's, then what features and validation read."""
+    """Return the columns of a clean impression beside `event_id`: the contract's, features', validation's."""
     mapped = recipe.landing.columns
     columns = [Column("ts", mapped.ts, "time", required=True)]
     if not recipe.landing.channel_constant:
@@ -51,7 +48,7 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
 
 
 def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
-    """Columns to look for in landed impressions: of a clean one, of its `event_id`, and of its inline outcomes."""
+    """Return the columns to look for in landed impressions: a clean one's, its `event_id`'s, its inline outcomes'."""
     columns = impression_columns(recipe)
     columns += tuple(Column(name, name, "text", required=False) for name in recipe.landing.inline_outcome_columns)
     if recipe.landing.event_id_from == "file_row":
@@ -61,7 +58,7 @@ def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
 
 
 def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
-    """Columns of an outcome, landed and clean."""
+    """Return the columns of an outcome, landed and clean."""
     mapped = recipe.landing.outcome_columns
     return (
         Column("event_id", mapped.event_id, "text", required=True),
@@ -70,6 +67,7 @@ def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
     )
 
 
+# The landing contract's columns beside id, time and channel. The recipe says which of them the user's files have.
 CONTRACT: dict[str, Kind] = {
     "user_id": "text",
     "campaign_id": "text",
@@ -85,15 +83,15 @@ CONTRACT: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the rows that came in: received = kept + duplicates + quarantined."""
+    """The account of the rows that came in: received = kept + duplicates + quarantined."""
 
     received: int
     kept: int
-    duplicates: int
+    duplicates: int  # counted on their own: as a remainder the sum would hold by construction and test nothing
     quarantined: int
 
     def __add__(self, other: Counts) -> Counts:
-        """What became of both."""
+        """Add up two accounts."""
         return Counts(
             self.received + other.received,
             self.kept + other.kept,
@@ -103,5 +101,5 @@ class Counts:
 
     @property
     def conserved(self) -> bool:
-        """Whether no row was lost or made up."""
+        """Return True if no row was lost or made up."""
         return self.received == self.kept + self.duplicates + self.quarantined

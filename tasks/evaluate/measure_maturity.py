@@ -13,7 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.data.maturity import Maturity, YoungRatio, correct_ratio, estimate_maturity, final_age
+from ctr_retrain.models.data.maturity import ImmatureRatio, Maturity, correct_ratio, estimate_maturity, final_age
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_day import count_young_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
@@ -57,7 +57,7 @@ def _estimate(store: Store, recipe: Recipe, plan: RunPlan, channel: str, kind: s
 
 def _young_ratios(
     store: Store, recipe: Recipe, plan: RunPlan, curves: dict[tuple[str, str], Maturity | None], scratch: Path
-) -> Iterator[YoungRatio]:
+) -> Iterator[ImmatureRatio]:
     """The days after V, oldest first, each by channel and kind."""
     for day, arrivals in _young_days(store, recipe, plan, scratch):
         age = (plan.day - day).days

@@ -169,7 +169,10 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
     passed = run_expectations(measures, values, recipe, ingested.day, folder / "data_docs")
     findings = [
         Finding(
-            r.name, r.words(), r.received(measures[r.name]), passed.get(r.name, False) and measures[r.name] is not None
+            r.name,
+            r.expected(),
+            r.received(measures[r.name]),
+            passed.get(r.name, False) and measures[r.name] is not None,
         )
         for r in expected_ranges(recipe)
     ]

@@ -279,7 +279,7 @@ def test_findings_that_are_gone_do_not_pass(validated, strict):
 
 
 def test_ranges_are_told_in_words(strict):
-    words = {expected.name: expected.words() for expected in expected_ranges(strict)}
+    words = {figure.name: figure.expected() for figure in expected_ranges(strict)}
     assert words["rows"] == "at least 24"
     assert words["quarantined_share"] == "at most 4 %"
     assert words["positive_ratio[ad]"] == "10 % to 60 %"
