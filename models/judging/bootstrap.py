@@ -1,4 +1,4 @@
-"""How sure a figure is: the product-Poisson bootstrap over users × campaigns.
+"""Intervals of sums and ratios: the product-Poisson bootstrap over users × campaigns.
 
 Rows of one user resemble each other, and so do rows of one campaign; an interval that treats them as independent, or
 that resamples users alone, is far too narrow. Owen and Eckles 2012, "Bootstrapping data arrays of arbitrary order",
@@ -24,43 +24,40 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-USER_BUCKETS = 256
+USER_BUCKETS = 256  # groups of users by a hash: they stand for users, so that cells don't grow with the traffic
 # Below this many campaigns their own spread can't be estimated, and they are taken as fixed.
 MIN_RANDOM_CAMPAIGNS = 20
 # Campaigns whose draws are held at once: 2,000 draws take 4 MB.
-_CHUNK = 256
+_CAMPAIGNS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Sums of per-row values over each occupied cell of user bucket × campaign × day, ordered by campaign.
+    """Sums of per-row values over each occupied cell of user bucket × campaign × day, ordered by campaign."""
 
-    user_bucket, campaign, day: (cells,); campaign is numbered from 0. sums: (cells, names).
-    """
-
-    names: tuple[str, ...]
-    user_bucket: NDArray[np.int64]
-    campaign: NDArray[np.int64]
-    day: NDArray[np.int64]
-    sums: NDArray[np.float64]
+    names: tuple[str, ...]  # of the summed values
+    user_bucket: NDArray[np.int64]  # (cells,), 0 to 255
+    campaign: NDArray[np.int64]  # (cells,), numbered from 0
+    day: NDArray[np.int64]  # (cells,)
+    sums: NDArray[np.float64]  # (cells, names)
 
     @property
     def campaigns(self) -> int:
-        """How many campaigns there are."""
+        """Return the number of campaigns."""
         return int(self.campaign.max(initial=-1)) + 1
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its interval. Bounds are infinite where the draws leave the figure undefined too often."""
+    """An estimate with its interval."""
 
-    estimate: float
-    low: float
+    estimate: float  # NaN where it is undefined
+    low: float  # infinite, like `high`, where the draws leave the estimate undefined too often
     high: float
 
     @property
     def bounded(self) -> bool:
-        """Whether figure and bounds are finite numbers."""
+        """Return True if estimate and bounds are finite numbers."""
         return isfinite(self.estimate) and isfinite(self.low) and isfinite(self.high)
 
 
@@ -86,18 +83,18 @@ def gather(
 
 
 def resample(cells: Cells, draws: int, seed: int) -> NDArray[np.float64]:
-    """Joint draws of all totals: (draws, names). Equal seeds give equal draws, whatever the names."""
+    """Draw all totals jointly: (draws, names). Equal seeds give equal draws, whatever the names."""
     rng = np.random.default_rng(seed)
     user_weight = rng.poisson(1.0, (draws, USER_BUCKETS)).astype(np.float64)
     if cells.campaigns < MIN_RANDOM_CAMPAIGNS:
-        return user_weight @ _dense(cells.user_bucket, cells.sums, USER_BUCKETS)
+        return user_weight @ _sums_by_index(cells.user_bucket, cells.sums, USER_BUCKETS)
     totals = np.zeros((draws, len(cells.names)))
-    for start in range(0, cells.campaigns, _CHUNK):
-        width = min(_CHUNK, cells.campaigns - start)
+    for start in range(0, cells.campaigns, _CAMPAIGNS_AT_ONCE):
+        width = min(_CAMPAIGNS_AT_ONCE, cells.campaigns - start)
         campaign_weight = rng.poisson(1.0, (draws, width)).astype(np.float64)
         first, last = np.searchsorted(cells.campaign, (start, start + width))
-        place = cells.user_bucket[first:last] * width + cells.campaign[first:last] - start
-        sums = _dense(place, cells.sums[first:last], USER_BUCKETS * width).reshape(USER_BUCKETS, width, -1)
+        index = cells.user_bucket[first:last] * width + cells.campaign[first:last] - start
+        sums = _sums_by_index(index, cells.sums[first:last], USER_BUCKETS * width).reshape(USER_BUCKETS, width, -1)
         for column in range(len(cells.names)):
             by_campaign = user_weight @ sums[:, :, column]  # (draws, width)
             totals[:, column] += np.einsum("dc,dc->d", by_campaign, campaign_weight)
@@ -107,14 +104,14 @@ def resample(cells: Cells, draws: int, seed: int) -> NDArray[np.float64]:
 def ratio_interval(
     cells: Cells, numerator: str, denominator: str, *, draws: int, confidence: float, seed: int
 ) -> Interval:
-    """Percentile interval of total(numerator) / total(denominator)."""
+    """Return the percentile interval of total(numerator) / total(denominator)."""
     return ratio_intervals(cells, [(numerator, denominator)], draws=draws, confidence=confidence, seed=seed)[0]
 
 
 def ratio_intervals(
     cells: Cells, ratios: Sequence[tuple[str, str]], *, draws: int, confidence: float, seed: int
 ) -> list[Interval]:
-    """Percentile intervals of several (numerator, denominator) from the same draws.
+    """Return the percentile intervals of several (numerator, denominator) from the same draws.
 
     A draw whose denominator is 0 counts as −∞ for the lower bound and as +∞ for the upper one: it can only widen.
     """
@@ -130,7 +127,7 @@ def ratio_intervals(
 
 
 def _percentiles(top: NDArray[np.float64], bottom: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """Outer order statistics that hold `confidence` of the drawn ratios between them."""
+    """Return the outer order statistics that hold `confidence` of the drawn ratios between them."""
     defined = bottom != 0
     ratio = np.divide(top, bottom, out=np.zeros_like(top), where=defined)
     rank = (1 - confidence) / 2 * (len(ratio) - 1)
@@ -139,6 +136,6 @@ def _percentiles(top: NDArray[np.float64], bottom: NDArray[np.float64], confiden
     return float(low), float(high)
 
 
-def _dense(place: NDArray[np.int64], sums: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Add up the cells that share a place: (size, names)."""
-    return np.stack([np.bincount(place, weights=column, minlength=size) for column in sums.T], axis=1)
+def _sums_by_index(index: NDArray[np.int64], sums: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Add up the cells that share an index, with zeros where none has it: (size, names)."""
+    return np.stack([np.bincount(index, weights=column, minlength=size) for column in sums.T], axis=1)

@@ -1,4 +1,4 @@
-"""What changed decisions can prove while positives among them are few.
+"""Limits of the cost difference from changed decisions, also where positives among them are few.
 
 A refreshed model decides otherwise on some rows only, and often none of them is a positive. Resampling those rows can
 never draw a positive that wasn't seen: the bootstrap then calls the change a sure gain. But none of 52 rows seen agrees
@@ -27,18 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChangedDecisions:
-    """Rows of one channel that one model sends and the other doesn't.
-
-    if_positive, if_negative: cost of the challenger's decision minus the other's on one such row, currency units.
-    """
+    """Rows of one channel that one model sends and the other doesn't."""
 
     rows: int
-    positives: int
-    if_positive: float
-    if_negative: float
+    positives: int  # among them
+    if_positive: float  # challenger's cost minus the other model's on one such row, if it is positive; currency units
+    if_negative: float  # the same on a row that isn't
 
     def cost_delta(self, positives: float) -> float:
-        """Sum over the rows if so many of them were positives."""
+        """Return the cost difference summed over the rows if so many of them were positives."""
         return positives * self.if_positive + (self.rows - positives) * self.if_negative
 
 
@@ -49,7 +46,9 @@ def find_changed_decisions(
     channel: NDArray[Any],
     costs: Mapping[str, Cost],
 ) -> list[ChangedDecisions]:
-    """Changed decisions by channel and direction; arrays are (rows,), probabilities of both models on the same rows.
+    """Count changed decisions by channel and direction, from both models' probabilities on the same rows.
+
+    label (rows,) of 0 and 1, challenger and baseline (rows,) probabilities, channel (rows,) of names.
 
     Raises ValueError for a channel that has no cost.
     """
@@ -66,34 +65,35 @@ def find_changed_decisions(
 
 
 def widen(interval: Interval, changed: Sequence[ChangedDecisions], rows: int, confidence: float) -> Interval:
-    """A cost difference per 1,000 of `rows` impressions with an interval no narrower than exact counts allow."""
+    """Widen the interval of a cost difference per 1,000 of `rows` impressions to what exact counts allow at least."""
     low, high = exact_limits(changed, confidence)
     return Interval(interval.estimate, min(interval.low, 1000 * low / rows), max(interval.high, 1000 * high / rows))
 
 
 def exact_limits(changed: Sequence[ChangedDecisions], confidence: float) -> tuple[float, float]:
-    """Limits of the summed cost difference, as if positives were independent of each other.
+    """Return limits of the summed cost difference, as if positives were independent of each other.
 
     Exact Poisson limits of each count (Garwood 1936), combined by the method of variance estimates recovery: distances
     from estimate to limit add up in squares (Zou and Donner 2008, equations 2 and 3).
     """
-    estimate = sum(flip.cost_delta(flip.positives) for flip in changed)
+    estimate = sum(group.cost_delta(group.positives) for group in changed)
     below = above = 0.0
-    for flip in changed:
-        limits = [flip.cost_delta(count) for count in poisson_limits(flip.positives, flip.rows, confidence)]
-        own = flip.cost_delta(flip.positives)
+    for group in changed:
+        limits = [group.cost_delta(count) for count in poisson_limits(group.positives, group.rows, confidence)]
+        own = group.cost_delta(group.positives)
+        # More positives may mean less cost, so the upper limit of the count can be the lower one of the cost.
         below += (own - min(limits)) ** 2
         above += (max(limits) - own) ** 2
     return estimate - sqrt(below), estimate + sqrt(above)
 
 
 def poisson_limits(count: int, largest: int, confidence: float) -> tuple[float, float]:
-    """Exact limits of the mean behind a Poisson count, not above the `largest` count possible (Garwood 1936)."""
+    """Return exact limits of the mean behind a Poisson count, not above the `largest` possible one (Garwood 1936)."""
     tail = (1 - confidence) / 2
     low = float(gammaincinv(count, tail)) if count else 0.0
     return low, min(float(largest), float(gammaincinv(count + 1, 1 - tail)))
 
 
 def count_changed(changed: Sequence[ChangedDecisions]) -> tuple[int, int]:
-    """Rows on which the models decide differently, and positives among them."""
-    return int(np.sum([flip.rows for flip in changed])), int(np.sum([flip.positives for flip in changed]))
+    """Count the rows on which the models decide differently, and the positives among them."""
+    return int(np.sum([group.rows for group in changed])), int(np.sum([group.positives for group in changed]))

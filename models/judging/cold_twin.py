@@ -1,4 +1,4 @@
-"""Whether a warm run has fallen behind: its log loss against a cold twin's, on the same rows."""
+"""Comparison of a warm-started model with its cold twin, the same run trained from nothing, on the same rows."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TwinComparison:
-    """difference: warm's log loss minus the cold twin's, nats per impression, with its interval.
-
-    behind: the whole interval is above 0.
-    """
+    """Log losses of the warm-started model and of its cold twin on the same rows, in nats per impression."""
 
     rows: int
-    log_loss: float
-    twin_log_loss: float
-    difference: float
-    low: float
+    log_loss: float  # of the warm-started model
+    twin_log_loss: float  # of the cold twin
+    difference: float  # the warm-started model's minus the twin's
+    low: float  # the interval of the difference
     high: float
-    behind: bool
-    words: str
+    behind: bool  # the whole interval is above 0
+    words: str  # two sentences for a person, with the advice that follows
 
 
 def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: int) -> TwinComparison:
-    """Paired differences of the rows' log losses, by the gate's own bootstrap and confidence; twin: (rows,)."""
+    """Compare the rows' log losses in pairs, by the gate's own bootstrap and confidence.
+
+    twin: (rows,) probabilities of the cold twin on the rows that the gate judges.
+    """
     warm, cold = log_losses(rows.label, rows.challenger), log_losses(rows.label, twin)
     values = {"difference": warm - cold, "rows": np.ones(len(warm))}
     cells = gather(rows.user_bucket, rows.campaign, rows.day, values)
@@ -47,7 +47,7 @@ def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: in
         verdict = "has fallen behind: train once from nothing, with warm_start.enabled = false"
     elif interval.high < 0:
         verdict = "is ahead of the cold one"
-    words = (
+    message = (
         f"A cold twin, trained from nothing on all days of the window, has a log loss of {cold.mean():.5f} on the same "
         f"{len(warm):,} impressions, the warm model {warm.mean():.5f}: a difference of {interval.estimate:+.5f} "
         f"({interval.low:+.5f} to {interval.high:+.5f}). The warm model {verdict}."
@@ -60,5 +60,5 @@ def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: in
         low=interval.low,
         high=interval.high,
         behind=behind,
-        words=words,
+        words=message,
     )

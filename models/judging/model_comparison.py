@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Goal = Literal["higher", "lower", "nearer to 1"]
 
-# Metrics in the order in which they are shown: key, words, digits, and which way is better.
+# Metrics in the order in which they are shown: key, title, digits, and which way is better.
 METRICS: tuple[tuple[str, str, int, Goal], ...] = (
     ("auc", "AUC", 4, "higher"),
     ("pr_auc", "PR AUC", 4, "higher"),
@@ -25,34 +25,34 @@ METRICS: tuple[tuple[str, str, int, Goal], ...] = (
 
 @dataclass(frozen=True)
 class ComparedFigure:
-    """One metric of both models, ready to be shown. better: None where there is no difference or nothing to compare."""
+    """One metric of both models, written for a table."""
 
-    words: str
+    words: str  # the metric's title
     challenger: str
-    opponent: str
-    difference: str
-    better: bool | None
+    opponent: str  # a dash where there is no opponent
+    difference: str  # challenger minus opponent
+    better: bool | None  # the challenger is; None: no difference in the digits shown, or nothing to compare
 
 
 @dataclass(frozen=True)
 class ComparedBlock:
-    """The figures of all rows (channel None) or of one channel's; what sending all or none costs per 1,000."""
+    """The metrics of all rows, or of one channel's."""
 
-    channel: str | None
+    channel: str | None  # None: all rows
     rows: int
     positives: int
     figures: tuple[ComparedFigure, ...]
-    send_all: float | None
-    send_none: float | None
+    send_all: float | None  # cost per 1,000 impressions if everything is sent
+    send_none: float | None  # and if nothing is
 
 
 def opponent_of(evaluation: dict[str, Any]) -> str | None:
-    """What the challenger was compared with: champion, constant, or None where nothing could be scored."""
+    """Name the challenger's opponent: champion, constant, or None where nothing could be scored."""
     return next((name for name in ("champion", "constant") if name in evaluation["metrics"]), None)
 
 
 def compare(evaluation: dict[str, Any], recipe: Recipe) -> list[ComparedBlock]:
-    """A block for all rows of an evaluation's metrics, then one a channel."""
+    """Lay out an evaluation's metrics: a block for all rows, then one a channel."""
     challenger = evaluation["metrics"]["challenger"]
     opponent = evaluation["metrics"].get(opponent_of(evaluation), {"by_channel": {}})
     sends = (evaluation["send_all_per_1000"], evaluation["send_none_per_1000"])
@@ -68,7 +68,7 @@ def compare(evaluation: dict[str, Any], recipe: Recipe) -> list[ComparedBlock]:
 def send_everything_or_nothing(
     block: dict[str, Any], recipe: Recipe, channel: str
 ) -> tuple[float | None, float | None]:
-    """Cost per 1,000 impressions of a channel if everything is sent, and if nothing is; None without rows."""
+    """Return a channel's cost per 1,000 impressions if everything is sent, and if nothing is; None without rows."""
     if not block["rows"]:
         return None, None
     cost: Cost = recipe.channels[channel].cost
@@ -84,16 +84,19 @@ def _block(
     opponent: dict[str, Any],
     sends: tuple[float | None, float | None],
 ) -> ComparedBlock:
+    """Compare the metrics of one block; sends: what sending all and sending none costs per 1,000 impressions."""
     figures = tuple(
-        _figure(words, challenger[key], opponent.get(key), digits, goal) for key, words, digits, goal in METRICS
+        _figure(title, challenger[key], opponent.get(key), digits, goal) for key, title, digits, goal in METRICS
     )
     return ComparedBlock(channel, challenger["rows"], challenger["positives"], figures, *sends)
 
 
-def _figure(words: str, ours: float | None, theirs: float | None, digits: int, goal: Goal) -> ComparedFigure:
-    shown = (fixed(ours, digits), fixed(theirs, digits))
+def _figure(title: str, ours: float | None, theirs: float | None, digits: int, goal: Goal) -> ComparedFigure:
+    """Compare one metric of the challenger, ours, with the opponent's, theirs."""
+    values = (fixed(ours, digits), fixed(theirs, digits))
     if ours is None or theirs is None:
-        return ComparedFigure(words, *shown, difference="", better=None)
+        return ComparedFigure(title, *values, difference="", better=None)
     change = ours - theirs
     gain = {"higher": change, "lower": -change, "nearer to 1": abs(theirs - 1) - abs(ours - 1)}[goal]
-    return ComparedFigure(words, *shown, signed(change, digits), None if round(gain, digits) == 0 else gain > 0)
+    # Nobody is called better by digits that the table doesn't show.
+    return ComparedFigure(title, *values, signed(change, digits), None if round(gain, digits) == 0 else gain > 0)

@@ -1,4 +1,4 @@
-"""Names of a labelled impression's columns: which are given on the way, and which are left for the recipe's own."""
+"""Names of a labelled impression's columns: those that the pipeline gives itself, and mistakes in the recipe's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Given to columns between landing and training, beside those of kinds.
+# Names that the pipeline gives to columns of its own between landing and training, beside those of kinds of outcomes.
 GIVEN = frozenset(
     {
         *("_slice", "_file", "_row", "_raw", "_reason", "_campaign", "file_row_number"),
@@ -18,20 +18,21 @@ GIVEN_PREFIXES = ("_head_", "_missing_", "_wrong_", "_time_", "_landing_", "_mod
 
 
 def label_column(kind: str) -> str:
-    """The column that says whether an impression had an outcome of the kind: 1, 0, null where its channel has none."""
+    """Name the column with a kind of outcome's label: 1, 0, null where the impression's channel has no such kind."""
     return f"label_{kind}"
 
 
 def age_column(kind: str) -> str:
-    """The column that says how many days after the event day the outcome landed; null where there is none."""
+    """Name the column with the days from the event day to the day on which the outcome landed; null without one."""
     return f"age_days_{kind}"
 
 
 def name_mistakes(contract: Iterable[str], more: Iterable[str], kinds: Iterable[str]) -> Iterator[str]:
-    """What is wrong with the names of columns and kinds, as SQL reads them, which doesn't tell case.
+    """Find mistakes in the names of columns and kinds of outcomes, each as a sentence.
 
     contract: our own columns that the recipe maps. more: those that features and validation name.
     """
+    # In lower case, since SQL reads them, which doesn't tell case.
     known: dict[str, str] = {name.lower(): name for name in contract}
     given = GIVEN - known.keys()
     for kind in kinds:

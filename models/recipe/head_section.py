@@ -1,7 +1,7 @@
-"""Further kinds of outcomes that a recipe has learnt beside the label: what it says of each, and when each is known.
+"""The recipe's [[training.heads]]: further kinds of outcomes that are learnt beside the label, and when each is known.
 
 A head is one more logit over the same embeddings and hidden layers. Its label may be unknown for a row: of a channel
-that doesn't have the kind, or not final yet, since kinds ripen at different ages. Such rows weigh nothing in it.
+that doesn't have the kind, or not final yet, since kinds mature at different ages. Such rows weigh nothing in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ctr_retrain.models.recipe.section import Name, Section
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    # By channel, each of its kinds, the positive one first, with the age in days from which on its label is final.
+    # Channel → its kinds, the positive one first → the age in days from which on the kind's label is final.
     FinalAges = Mapping[str, Mapping[str, int]]
 
 UNKNOWN = 255  # a head's label where nobody knows it, or not yet
@@ -37,17 +37,17 @@ class Head(Section):
 
 
 def final_channels(head: Head, ages: FinalAges, age_days: int) -> tuple[str, ...]:
-    """Channels whose labels of the head's kind, and of what it comes after, are final at an age."""
+    """Return the channels whose labels of the head's kind, and of the kind that it comes after, are final at an age."""
     return tuple(name for name, age in _ages_of(head, ages).items() if age_days >= age)
 
 
 def final_from_age(head: Head, ages: FinalAges) -> int:
-    """The age in days from which on some channel's labels of the head are final."""
+    """Return the age in days from which on the head's labels are final in the first of its channels."""
     return min(_ages_of(head, ages).values())
 
 
 def head_mistakes(heads: Sequence[Head], ages: FinalAges, oldest_days: int) -> Iterator[str]:
-    """What is wrong with a recipe's heads, in words. oldest_days: how old the window's oldest day is."""
+    """Find mistakes in a recipe's heads, each as a sentence; oldest_days: age of the training window's oldest day."""
     kinds = [head.kind for head in heads]
     if len(set(kinds)) != len(kinds):
         yield f"training.heads: expected different kinds, received {kinds}"
@@ -56,6 +56,8 @@ def head_mistakes(heads: Sequence[Head], ages: FinalAges, oldest_days: int) -> I
 
 
 def _mistakes_of(head: Head, ages: FinalAges, oldest_days: int) -> Iterator[str]:
+    """Find the first mistake in one head."""
+    # The positive kinds of the channels that have the head's kind: each channel's first one.
     firsts = {next(iter(kinds)) for kinds in ages.values() if head.kind in kinds}
     if not firsts:
         known = sorted({kind for kinds in ages.values() for kind in kinds})
@@ -79,6 +81,7 @@ def _mistakes_of(head: Head, ages: FinalAges, oldest_days: int) -> Iterator[str]
 
 
 def _ages_of(head: Head, ages: FinalAges) -> dict[str, int]:
+    """Return channel → age in days from which on the labels of the head's kind, and of its `after`, are final."""
     return {
         name: max(kinds[kind] for kind in (head.kind, head.after or head.kind))
         for name, kinds in ages.items()

@@ -1,4 +1,4 @@
-"""How landed files are read: the recipe's [landing], which maps other people's formats to our streams."""
+"""The recipe's [landing]: how landed files are read, which maps other people's formats to our streams."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ctr_retrain.models.recipe.section import Section
 
 
 def _readable_time(time: str) -> str:
+    """Raise ValueError unless the recipe's `landing.time` names a way to write time."""
     if time != "iso" and time not in EPOCH_MICROSECONDS and "%" not in time:
         msg = f"expected iso, {', '.join(EPOCH_MICROSECONDS)} or a strptime format"
         raise ValueError(msg)
     return time
 
 
-EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}  # in one unit of the number
+EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}  # microseconds in a unit of the number
 UNIX_EPOCH = date(1970, 1, 1)
 
 
@@ -59,7 +60,8 @@ class OutcomeColumns(Section):
     """What happened, such as `click`."""
 
     @model_validator(mode="after")
-    def _differ(self) -> Self:
+    def _columns_differ(self) -> Self:
+        """Raise ValueError if one column is given two meanings; case is ignored, as SQL ignores it."""
         if len({self.event_id.lower(), self.ts.lower(), self.kind.lower()}) < 3:
             msg = f"expected three different columns, received {self.event_id!r}, {self.ts!r} and {self.kind!r}"
             raise ValueError(msg)
@@ -106,7 +108,8 @@ class Landing(Section):
     """Outcomes in the impression's own row, which `land` takes out."""
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
+    def _keys_agree(self) -> Self:
+        """Raise ValueError for keys that contradict each other."""
         kinds = [outcome.kind for outcome in self.outcomes]
         if self.origin != UNIX_EPOCH and self.time not in EPOCH_MICROSECONDS:
             msg = (
@@ -123,11 +126,11 @@ class Landing(Section):
 
     @property
     def max_file_bytes(self) -> int:
-        """The largest text file, unpacked."""
+        """Return the size of the largest text file, unpacked, in bytes."""
         return round(self.max_file_gb * 2**30)
 
     @property
     def inline_outcome_columns(self) -> tuple[str, ...]:
-        """Columns that inline outcomes are read from, each once; known only after the decision."""
+        """Return the columns that inline outcomes are read from, each once; they are known only after the decision."""
         named = [column for outcome in self.outcomes for column in (outcome.column, outcome.ts) if column]
         return tuple(column for column in dict.fromkeys(named) if column != self.columns.ts)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Raise ValueError unless the lower bound comes first."""
     if bounds[0] >= bounds[1]:
         msg = "expected the lower bound first"
         raise ValueError(msg)
@@ -60,6 +61,7 @@ class Cost(Section):
 
     @model_validator(mode="after")
     def _sending_must_be_a_choice(self) -> Self:
+        """Raise ValueError for costs by which everything is sent, or nothing, whatever the probability."""
         if self.false_positive <= self.true_negative or self.false_negative <= self.true_positive:
             msg = (
                 "expected false_positive > true_negative and false_negative > true_positive, "
@@ -87,11 +89,12 @@ class Channel(Section):
 
     @property
     def windows_hours(self) -> dict[str, float]:
-        """Attribution window of each kind that is labelled, the positive one first."""
+        """Return the attribution window of each kind that is labelled, in hours, the positive one first."""
         return {self.positive_kind: self.attribution_window_hours} | self.more_kinds
 
     @model_validator(mode="after")
     def _kinds_differ(self) -> Self:
+        """Raise ValueError if the positive kind is also given as a further one."""
         if self.positive_kind in self.more_kinds:
             msg = f"more_kinds: expected others than positive_kind, received {self.positive_kind!r}"
             raise ValueError(msg)
@@ -196,7 +199,8 @@ class Recipe(Section):
     """What `gc` keeps."""
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
+    def _sections_agree(self) -> Self:
+        """Raise ValueError with the first mistake that one section alone can't see."""
         names = [feature.name for feature in self.features]
         if len(set(names)) != len(names):
             msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
@@ -206,12 +210,14 @@ class Recipe(Section):
         return self
 
     def _mistakes(self) -> Iterator[str]:
+        """Find contradictions between the sections, each as a sentence."""
         yield from self._feature_mistakes()
         yield from self._channel_mistakes()
         yield from self._column_mistakes()
         yield from self._head_mistakes()
 
     def _feature_mistakes(self) -> Iterator[str]:
+        """Find features that contradict each other, or that read what is known only after the decision."""
         yield from sharing_mistakes(self.features)
         kinds: dict[str, set[str]] = {}
         held: dict[str, set[str]] = {}
@@ -235,6 +241,7 @@ class Recipe(Section):
             yield f"features: expected hour and weekday of ts, and nothing else of it, received {strange}"
 
     def _channel_mistakes(self) -> Iterator[str]:
+        """Find channels that no row would have, rows without a channel, and a gate without any."""
         constant = self.landing.channel_constant
         if constant and set(self.channels) != {constant}:
             yield f"channels: expected only {constant!r} (landing.channel_constant), received {sorted(self.channels)}"
@@ -244,11 +251,13 @@ class Recipe(Section):
             yield "channels: expected at least one with gated = true"
 
     def _column_mistakes(self) -> Iterator[str]:
+        """Find names of columns that clash."""
         mapped = [name for name in Columns.model_fields if getattr(self.landing.columns, name)]
         more = [*(f.source for f in self.features), *self.validation.max_null_share, *self.validation.value_sets]
         return name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
 
     def _head_mistakes(self) -> Iterator[str]:
+        """Find heads without a label to learn, and options that don't go with heads."""
         training = self.training
         if training.heads and self.inline_label:
             yield "training.heads: expected labels from outcomes, received an inline label (landing.columns.label)"
@@ -262,7 +271,7 @@ class Recipe(Section):
 
     @property
     def final_ages(self) -> dict[str, dict[str, int]]:
-        """Of each channel's kinds, the positive one first, the age in days from which on its label doesn't change."""
+        """Return channel → kind, the positive one first → the age in days from which on its label doesn't change."""
         grace = self.landing.grace_days
         return {
             name: {kind: ceil(hours / 24) + grace for kind, hours in channel.windows_hours.items()}
@@ -271,19 +280,19 @@ class Recipe(Section):
 
     @property
     def inline_label(self) -> bool:
-        """Whether the label stands in the impression itself."""
+        """Return True if the label stands in the impression itself."""
         return bool(self.landing.columns.label)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Every kind of outcome that some channel labels; none where the label stands in the impression."""
+        """Return every kind of outcome that some channel labels; none where the label stands in the impression."""
         if self.inline_label:
             return ()
         return tuple(dict.fromkeys(kind for channel in self.channels.values() for kind in channel.windows_hours))
 
     @property
     def maturity_days(self) -> int:
-        """Whole days until labels of all gated channels are final: m of the day plan."""
+        """Return the whole days until labels of all gated channels are final: m of the day plan."""
         if self.inline_label:
             return self.landing.grace_days
         gated = [c for c in self.channels.values() if c.gated]
@@ -291,8 +300,8 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe's content, 16 hex digits; comments, key order and retention don't count."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"retention"}), sort_keys=True)
+        """Return the SHA-256 of the recipe's content, 16 hex digits; comments, key order and retention don't count."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"retention"}), sort_keys=True)  # gc trains nothing
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -302,6 +311,7 @@ NOT_FEATURES = frozenset(
 )
 
 
+# Keys that users know from other software and expect here, each with the reason why there is none.
 REFUSED_KEYS = {
     "training.validation_split": (
         "validation is by time, on the days after those trained on (training.validation_days). A random split puts "
@@ -340,7 +350,7 @@ def load_recipe(given: Path) -> Recipe:
 
 
 def _explain(problem: ErrorDetails) -> str:
-    """One mistake of a recipe as `key: expected …, received …`."""
+    """Write one mistake of a recipe as `key: expected …, received …`."""
     # Parts such as dict[str,float] or [key] name a branch of pydantic's, not a key of the recipe.
     key = ".".join(str(part) for part in problem["loc"] if "[" not in str(part)) or "recipe"
     if key in REFUSED_KEYS:

@@ -1,4 +1,4 @@
-"""What each part of the recipe is: immutable, and strict about its keys; and what a name in it is."""
+"""The base of each part of the recipe, immutable and strict about its keys; and the form of a name in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe's [training]: which days, which network, how it learns, which of two models serves."""
+"""The recipe's [training]: days, network, how it learns, which of two models serves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.recipe.section import Section
 
 SHIPPED_NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
-MAX_KEPT_OUT = 0.7  # of the newest training days' users
+MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from
 Positive = Annotated[float, Field(gt=0)]
 
 
 def _known_network(name: str) -> str:
+    """Raise ValueError unless the name is a shipped network's or has the form of a function of one's own."""
     if name not in SHIPPED_NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
         msg = f"expected {', '.join(SHIPPED_NETWORKS)} or package.module:function"
         raise ValueError(msg)
@@ -78,6 +79,7 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _users_are_left_to_train_on(self) -> Self:
+        """Raise ValueError if calibration and early stopping together keep out too many users."""
         kept_out = self.calibration_share + (self.stopping_share if self.epochs > 1 else 0)
         if kept_out > MAX_KEPT_OUT:
             msg = (

@@ -1,4 +1,4 @@
-"""What a recipe says of starting from the champion instead of from nothing."""
+"""The recipe's [warm_start]: starting from the champion instead of from nothing."""
 
 from __future__ import annotations
 
@@ -26,5 +26,8 @@ class WarmStart(Section):
     """Every so many days a cold twin is trained beside and compared; 0: never."""
 
     def wants_twin(self, day_ordinal: int) -> bool:
-        """Whether the run of that day trains a cold twin: it goes by the calendar, so that a run can be made again."""
+        """Return True if the run of a day trains a cold twin; it goes by the calendar, so that a run can be made again.
+
+        day_ordinal: the day as `date.toordinal` numbers it.
+        """
         return self.cold_every > 0 and day_ordinal % self.cold_every == 0

@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+from itertools import pairwise
 
 import pytest
 
@@ -109,14 +110,24 @@ def riddles(path):
             yield f"{path.relative_to(REPOSITORY)}:{line} {name}: {text.splitlines()[0]}"
 
 
+def field_docstrings(tree):
+    """The strings below the fields of classes, which explain them as comments would."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for field, below in pairwise(node.body):
+                if isinstance(field, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr):
+                    yield below
+
+
 def comment_share(paths):
-    """Lines with a comment for a reader, per hundred lines that aren't empty."""
+    """Lines with a comment for a reader or a field's docstring, per hundred lines that aren't empty."""
     lines = commented = 0
     for path in paths:
         text = path.read_text(encoding="utf-8")
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         lines += sum(1 for line in text.splitlines() if line.strip())
         commented += sum(token.type == tokenize.COMMENT and not NO_REASON.match(token.string) for token in tokens)
+        commented += sum(below.end_lineno - below.lineno + 1 for below in field_docstrings(ast.parse(text)))
     return 100 * commented / lines
 
 
