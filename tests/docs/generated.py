@@ -1,19 +1,18 @@
 """The files under docs/ that are made from the code, by their names."""
 
 from datetime import date
-from pathlib import Path
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.recipe.recipe import load_recipe
 from tests.docs.recipe_reference import write_reference
 from tests.docs.timeline import draw
+from tests.support.repository import RECIPES, REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
+DOCS = REPOSITORY / "docs"
 SHOWN_DAY = date(2026, 3, 25)  # the demonstration's last
 
 
 def generated() -> dict[str, str]:
     """What each of these files should hold."""
-    plan = plan_days(SHOWN_DAY, load_recipe(ROOT / "infra" / "recipes" / "demo.toml"))
+    plan = plan_days(SHOWN_DAY, load_recipe(RECIPES / "demo.toml"))
     return {"recipe.md": write_reference(), "timeline.svg": draw(plan)}
