@@ -111,6 +111,16 @@ def test_commands_and_make_targets_that_a_page_shows_exist(block):
             assert target in targets or target.startswith("bench-"), f"{block.place}: make {target}"
 
 
+def test_stored_formats_have_the_numbers_that_the_code_gives_them():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+ = \d+)` in `([\w/]+\.py)`", text)
+    assert named, "docs/architecture.md: expected the numbers of stored formats"
+    for number, file in named:
+        assert re.search(rf"^{number}\b", (REPOSITORY / file).read_text(encoding="utf-8"), re.MULTILINE), (
+            f"docs/architecture.md says `{number}` in {file}: say there what it is now, and where"
+        )
+
+
 def test_operations_has_each_setting_and_each_command():
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     settings = {f"CTR_RETRAIN_{name.upper()}" for name in Settings.model_fields}
