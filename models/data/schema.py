@@ -33,7 +33,7 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
         if source:
             columns.append(Column(name, source, kind, required=name in ("user_id", "campaign_id", "label")))
     known = {column.name for column in columns} | {"channel", "event_id"}
-    delimiters = {f.source: f.delimiter for f in recipe.features if f.kind == "multi_valued"}
+    delimiters = {source: f.list_delimiter for f in recipe.features for source in f.sources if f.list_delimiter}
     for feature in recipe.features:
         holds: Kind = "number" if feature.holds == "number" else "text"
         for source in feature.sources:

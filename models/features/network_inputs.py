@@ -1,4 +1,4 @@
-"""Encoded rows as what a network reads: an embedding a field, and standardised numbers."""
+"""Encoded rows as a network reads them: an embedding a field, and standardised numbers."""
 
 from __future__ import annotations
 
@@ -8,53 +8,47 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from ctr_retrain.models.features.buckets import BucketIds
-from ctr_retrain.models.features.cyclic import CyclicTimes, cycles
 from ctr_retrain.models.features.embedding import FusedEmbedding
-from ctr_retrain.models.features.encoder import bucketed, field_offsets, fields, numbers
-from ctr_retrain.models.features.pooling import PooledFields
+from ctr_retrain.models.features.field_layers import ExtraNumbers, NumberRows, PooledFields
 from ctr_retrain.models.features.rare_values import RARE_VALUES, RareValues, capped_fields
 from ctr_retrain.models.features.standardize import StandardizedNumbers
+from ctr_retrain.models.features.table_layout import (
+    field_offsets,
+    id_features,
+    numbers,
+    numbers_with_rows,
+    slots,
+    standardized_numbers,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from ctr_retrain.models.feature_kinds.feature import Feature
     from ctr_retrain.models.features.standardize import NumericState
-    from ctr_retrain.models.recipe.feature_section import Feature
 
 
 def network_inputs(
     features: tuple[Feature, ...], state: NumericState, width: int, seed: int
 ) -> tuple[dict[str, Any], Any, Any]:
-    """The model's inputs {ids (batch, slots), numeric (batch, numbers)}; from them embedded ids and numbers.
+    """Return the model's inputs {ids (batch, slots), numeric (batch, numbers)}, and from them embeddings and numbers.
 
-    Embedded: (batch, fields, width), in the order of `fields`. Numbers: (batch, 2 · numeric
-    features, and 2 a harmonic of the clock features).
+    Embeddings: (batch, fields, width), in the order of `fields`. Numbers: (batch, 2 · standardised numbers + extra
+    numbers beside embeddings).
     """
-    ids = keras.Input((sum(feature.slots for feature in features),), dtype="int32", name="ids")
+    ids = keras.Input((slots(features),), dtype="int32", name="ids")
     numeric = keras.Input((len(numbers(features)),), dtype="float32", name="numeric")
-    offsets, in_buckets = field_offsets(features), bucketed(features)
-    rows, values = ids, numeric
-    if in_buckets:
-        first = len(numbers(features)) - len(in_buckets)
+    rows, values, table_rows = ids, numeric, field_offsets(features)[-1]
+    if numbers_with_rows(features):
+        first = len(standardized_numbers(features))
         values = numeric[:, :first]
-        own = offsets[len(fields(features)) - len(in_buckets) : -1]
-        found = BucketIds([list(edges) for edges in state.edges], list(own), name="buckets")(numeric[:, first:])
+        found = NumberRows(features, state.edges, name="number_rows")(numeric[:, first:])
         rows = ops.concatenate([ids, found], axis=1)
     capped = capped_fields(features)
     if capped:
-        rows = RareValues(capped, offsets[-1], name=RARE_VALUES)(rows)
-    embedded = FusedEmbedding(max(1, offsets[-1] + len(capped)), width, seed, name="embedding")(rows)
-    if any(feature.slots > 1 for feature in features):
-        embedded = PooledFields(_pooled(fields(features), offsets), name="pooled")([embedded, rows])
+        rows = RareValues(capped, table_rows, name=RARE_VALUES)(rows)
+    embedded = FusedEmbedding(max(1, table_rows + len(capped)), width, seed, name="embedding")(rows)
+    if any(feature.slots > 1 for feature in id_features(features)):
+        embedded = PooledFields(features, name="pooled")([embedded, rows])
     standardized = StandardizedNumbers(asdict(state), name="standardized_numbers")(values)
-    if found := cycles(features):
-        standardized = ops.concatenate([standardized, CyclicTimes(found, name="cyclic_times")(ids)], axis=1)
+    if any(feature.extra_numbers for feature in id_features(features)):
+        standardized = ops.concatenate([standardized, ExtraNumbers(features, name="extra_numbers")(ids)], axis=1)
     return {"ids": ids, "numeric": numeric}, embedded, standardized
-
-
-def _pooled(features: tuple[Feature, ...], offsets: Sequence[int]) -> list[dict[str, Any]]:
-    return [
-        {"slots": max(1, feature.slots), "pooling": feature.pooling, "missing": offset}
-        for feature, offset in zip(features, offsets, strict=False)
-    ]

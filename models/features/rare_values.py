@@ -14,22 +14,22 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ctr_retrain.models.features.encoder import field_offsets, fields
+from ctr_retrain.models.features.table_layout import table_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.feature_kinds.feature import Feature
 
 RARE_VALUES = "rare_values"  # name of the layer
 
 
 def capped_fields(features: tuple[Feature, ...]) -> list[dict[str, int]]:
-    """Of each field with rare values: its `first` row of a value, how many `rows` there are, and its `min_rows`."""
+    """Return for each field with rare values its `first` row of a value, its number of `rows`, and its `min_rows`."""
     return [
-        {"first": offset + 1, "rows": feature.buckets - 1, "min_rows": feature.min_rows}
-        for feature, offset in zip(fields(features), field_offsets(features), strict=False)
-        if feature.min_rows > 1 and not feature.shares
+        {"first": field.offset + 1, "rows": feature.table_rows - 1, "min_rows": feature.rare_below}
+        for field, feature in ((field, field.feature) for field in table_fields(features))
+        if feature.rare_below > 1 and feature.owner == feature.name
     ]
 
 

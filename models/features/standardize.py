@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ctr_retrain.models.features.buckets import quantile_edges
-from ctr_retrain.models.features.encoder import bucketed, numbers
+from ctr_retrain.models.features.table_layout import numbers_with_rows, standardized_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.feature_kinds.feature import Feature
 
 CLIP = 10.0  # standard deviations
 SAMPLE_ROWS = 500_000
@@ -48,9 +47,9 @@ def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple
     Quantiles are of SAMPLE_ROWS rows or more, evenly spaced over all.
     Chunks are merged by Chan, Golub and LeVeque (1983), equation 2.1.
     """
-    in_buckets = bucketed(features)
-    log = tuple(feature.transform == "log" for feature in numbers(features) if feature.kind == "numeric")
-    sample = _EvenSample(len(in_buckets))
+    with_rows = numbers_with_rows(features)
+    log = tuple(feature.logarithmic for feature in standardized_numbers(features))
+    sample = _EvenSample(len(with_rows))
     count, mean, squares = np.zeros(len(log)), np.zeros(len(log)), np.zeros(len(log))
     for chunk in chunks:
         raw = chunk[:, : len(log)].astype(np.float64)
@@ -67,10 +66,7 @@ def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple
     scale = np.sqrt(squares / np.maximum(count, 1))
     scale[scale <= np.maximum(1e-6 * np.abs(mean), 1e-30)] = 1.0
     columns = sample.rows().T
-    edges = (
-        feature.edges or quantile_edges(column, feature.quantiles)
-        for feature, column in zip(in_buckets, columns, strict=True)
-    )
+    edges = (feature.fit_edges(column) for feature, column in zip(with_rows, columns, strict=True))
     return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()), tuple(edges))
 
 

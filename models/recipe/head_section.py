@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ctr_retrain.models.recipe.section import Name, Section
+from ctr_retrain.models.section import Name, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

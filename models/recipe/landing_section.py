@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ctr_retrain.models.recipe.section import Section
+from ctr_retrain.models.section import Section
 
 
 def _readable_time(time: str) -> str:

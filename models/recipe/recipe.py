@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.feature_kinds.hashed import sharing_mistakes
+from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
 from ctr_retrain.models.recipe.column_names import name_mistakes
-from ctr_retrain.models.recipe.feature_section import Feature, sharing_mistakes
 from ctr_retrain.models.recipe.head_section import head_mistakes
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
-from ctr_retrain.models.recipe.section import Name, Section
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe, shipped_recipes
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.recipe.weights_section import Weights
+from ctr_retrain.models.section import Name, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,7 +182,7 @@ class Recipe(Section):
     """How landed files are read."""
     channels: dict[Name, Channel] = Field(min_length=1)
     """A section for each channel."""
-    features: tuple[Feature, ...] = Field(min_length=1)
+    features: tuple[RecipeFeature, ...] = Field(min_length=1)
     """Inputs of the network."""
     training: Training = Training()
     """Days, network, learning."""
@@ -228,7 +229,10 @@ class Recipe(Section):
         if mixed := [source for source, found in held.items() if {"text", "number"} <= found]:
             yield f"features: expected one kind a column, received categorical and numeric for {mixed}"
         delimiters = {
-            (feature.source, feature.delimiter) for feature in self.features if feature.kind == "multi_valued"
+            (source, feature.list_delimiter)
+            for feature in self.features
+            for source in feature.sources
+            if feature.list_delimiter
         }
         if several := [source for source, n in Counter(source for source, _ in delimiters).items() if n > 1]:
             yield f"features: expected one delimiter a column, since it joins lists, received several for {several}"
@@ -236,9 +240,10 @@ class Recipe(Section):
         known_later = NOT_FEATURES | mapped | set(self.landing.inline_outcome_columns)
         if leaks := [source for source in kinds if source in known_later]:
             yield f"features: {leaks} is known only after or outside the decision and can't be a feature"
-        clocks = {source for source, found in kinds.items() if found & {"hour", "weekday"}}
-        if strange := sorted(clocks - {"ts"}) or sorted(kinds.get("ts", set()) - {"hour", "weekday"}):
-            yield f"features: expected hour and weekday of ts, and nothing else of it, received {strange}"
+        clocks = kinds_that_hold("time")
+        timed = {source for source, found in held.items() if "time" in found}
+        if strange := sorted(timed - {"ts"}) or sorted(kinds.get("ts", set()).difference(clocks)):
+            yield f"features: expected {' and '.join(clocks)} of ts, and nothing else of it, received {strange}"
 
     def _channel_mistakes(self) -> Iterator[str]:
         """Find channels that no row would have, rows without a channel, and a gate without any."""
@@ -253,7 +258,11 @@ class Recipe(Section):
     def _column_mistakes(self) -> Iterator[str]:
         """Find names of columns that clash."""
         mapped = [name for name in Columns.model_fields if getattr(self.landing.columns, name)]
-        more = [*(f.source for f in self.features), *self.validation.max_null_share, *self.validation.value_sets]
+        more = [
+            *(source for feature in self.features for source in feature.sources),
+            *self.validation.max_null_share,
+            *self.validation.value_sets,
+        ]
         return name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
 
     def _head_mistakes(self) -> Iterator[str]:

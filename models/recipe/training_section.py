@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from ctr_retrain.models.recipe.head_section import Head
-from ctr_retrain.models.recipe.section import Section
+from ctr_retrain.models.section import Section
 
 SHIPPED_NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from

@@ -17,7 +17,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.features.encoder import FeatureEncoder, as_numbers, as_texts, as_times, column_of, raw_columns
+from ctr_retrain.models.feature_kinds.arrow_columns import as_numbers, as_texts, as_times, column_of
+from ctr_retrain.models.features.encoder import FeatureEncoder
+from ctr_retrain.models.features.table_layout import raw_columns
 from ctr_retrain.models.serving.calibration import LOGIT_LIMIT, Calibration
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
 from ctr_retrain.models.training.device import prepare_device

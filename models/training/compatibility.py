@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.recipe.feature_section import Feature
     from ctr_retrain.models.recipe.recipe import Recipe
 
 # Keys of [training] that weights depend on; the focal loss's are of what goes into its link, not of a logit.
@@ -19,15 +18,9 @@ def why_incompatible(recipe: Recipe, champion: Recipe) -> str | None:
         if wanted != found:
             return f"its training.{key} is {found}, the recipe's {wanted}"
     theirs = {feature.name: feature for feature in champion.features}
-    if not any(feature.name in theirs and same_rows(feature, theirs[feature.name]) for feature in recipe.features):
+    if not any(feature.name in theirs and feature.has_rows_of(theirs[feature.name]) for feature in recipe.features):
         return "it has no feature in common with the recipe"
     return None
-
-
-def same_rows(one: Feature, other: Feature) -> bool:
-    """Whether a value has the same row, or number, within two recipes' features of one name."""
-    keys = ("kind", "buckets", "shares", "delimiter", "quantiles", "edges", "transform")
-    return one.sources == other.sources and all(getattr(one, key) == getattr(other, key) for key in keys)
 
 
 def same_rows_kept_out(recipe: Recipe, champion: Recipe) -> bool:

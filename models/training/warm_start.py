@@ -16,10 +16,15 @@ import tensorflow as tf
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
-from ctr_retrain.models.features.encoder import bucketed, field_offsets, fields, numbers
 from ctr_retrain.models.features.rare_values import RARE_VALUES
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.training.compatibility import same_rows
+from ctr_retrain.models.features.table_layout import (
+    field_offsets,
+    fields,
+    id_features,
+    numbers_with_rows,
+    standardized_numbers,
+)
 from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights
 
 if TYPE_CHECKING:
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.feature_kinds.feature import Feature
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.models.training.saved_network import Trainable
     from ctr_retrain.models.training.table_optimizer import TableOptimizer
@@ -72,19 +77,18 @@ class RowSources:
 def transferred_state(fitted: NumericState, features: tuple[Feature, ...], source_model: SourceModel) -> NumericState:
     """The donor's means, scales and edges, in which its weights were learnt; of its own numbers alone, fitted ones."""
     theirs = {feature.name: feature for feature in source_model.recipe.features}
-    known = {f.name for f in features if f.name in theirs and same_rows(f, theirs[f.name])}
-    old = [f.name for f in numbers(source_model.recipe.features) if f.kind == "numeric"]
+    known = {f.name for f in features if f.name in theirs and f.has_rows_of(theirs[f.name])}
+    old = [f.name for f in standardized_numbers(source_model.recipe.features)]
     mean, scale = list(fitted.mean), list(fitted.scale)
-    for place, feature in enumerate(f for f in numbers(features) if f.kind == "numeric"):
+    for place, feature in enumerate(standardized_numbers(features)):
         if feature.name in known:
             at = old.index(feature.name)
             mean[place], scale[place] = source_model.state.mean[at], source_model.state.scale[at]
-    old_edges = dict(
-        zip([f.name for f in bucketed(source_model.recipe.features)], source_model.state.edges, strict=True)
-    )
+    old_with_rows = [f.name for f in numbers_with_rows(source_model.recipe.features)]
+    old_edges = dict(zip(old_with_rows, source_model.state.edges, strict=True))
     edges = [
         old_edges[feature.name] if feature.name in known else own
-        for feature, own in zip(bucketed(features), fitted.edges, strict=True)
+        for feature, own in zip(numbers_with_rows(features), fitted.edges, strict=True)
     ]
     return NumericState(fitted.log, tuple(mean), tuple(scale), tuple(edges))
 
@@ -105,7 +109,7 @@ def row_sources(
     theirs, hashed = {feature.name: feature for feature in source_model}, np.zeros(len(source), bool)
     for feature in fields(features):
         (first, last), old = offsets[feature.name], theirs.get(feature.name)
-        if old is not None and same_rows(feature, old):
+        if old is not None and feature.has_rows_of(old):
             source[first:last] = np.arange(*old_offsets[feature.name])
         hashed[first + 1 : last] = feature.holds == "text"
     for name in offsets.keys() & old_offsets.keys():
@@ -227,7 +231,7 @@ def _blocks(features: tuple[Feature, ...]) -> dict[str, tuple[int, int]]:
     """First and last + 1 row of each field by name, and of its rare row, where it has one, by `rare_values NAME`."""
     names, offsets = [feature.name for feature in fields(features)], field_offsets(features)
     blocks = {name: (offsets[place], offsets[place + 1]) for place, name in enumerate(names)}
-    capped = [feature.name for feature in fields(features) if feature.min_rows > 1 and not feature.shares]
+    capped = [feature.name for feature in fields(features) if feature.rare_below > 1 and feature.owner == feature.name]
     return blocks | {
         f"{RARE_VALUES} {name}": (offsets[-1] + place, offsets[-1] + place + 1) for place, name in enumerate(capped)
     }
@@ -236,5 +240,6 @@ def _blocks(features: tuple[Feature, ...]) -> dict[str, tuple[int, int]]:
 def _order(features: tuple[Feature, ...]) -> list[Any]:
     """What the layers above the embeddings read, in its order."""
     names = [feature.name for feature in fields(features)]
-    raw = [(feature.name, feature.transform) for feature in numbers(features) if feature.kind == "numeric"]
-    return [names, raw, [(feature.name, feature.harmonics) for feature in fields(features) if feature.harmonics]]
+    raw = [(feature.name, feature.logarithmic) for feature in standardized_numbers(features)]
+    beside = [(feature.name, feature.extra_numbers) for feature in id_features(features) if feature.extra_numbers]
+    return [names, raw, beside]

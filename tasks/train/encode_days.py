@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.features.encoder import Encoded, encode, numbers, slots
+from ctr_retrain.models.features.encoder import Encoded, encode
+from ctr_retrain.models.features.table_layout import numbers, slots
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.label.label_day import label_files
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ctr_retrain.models.recipe.feature_section import Feature
+    from ctr_retrain.models.feature_kinds.feature import Feature
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.label.label_day import LabelledDay
     from ctr_retrain.tasks.store.protocol import Store

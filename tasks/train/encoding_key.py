@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.label_landings import LABEL_FORMAT
-from ctr_retrain.models.recipe.feature_section import encoding_of
+from ctr_retrain.models.feature_kinds.feature import encoding_of
 from ctr_retrain.tasks.store.layout import encoded_object
 from ctr_retrain.tasks.store.protocol import digest_of
 

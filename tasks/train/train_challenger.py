@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctr_retrain.models.errors import TrainingDivergedError
-from ctr_retrain.models.features.encoder import raw_columns
+from ctr_retrain.models.features.table_layout import raw_columns
 from ctr_retrain.models.judging.gate import Check
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.bundle import save_serving, serving_model

@@ -155,9 +155,10 @@ def loss_after(train, test, seed):
     """Mean over the test rows of the log loss that their true probability makes one expect."""
     import keras
 
+    from ctr_retrain.models.feature_kinds.categorical import Categorical
+    from ctr_retrain.models.feature_kinds.numeric import Numeric
     from ctr_retrain.models.features.standardize import NumericState
     from ctr_retrain.models.network.architectures import build_network
-    from ctr_retrain.models.recipe.feature_section import Feature
     from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
     from ctr_retrain.models.recipe.training_section import Training
     from ctr_retrain.models.training.batches import make_batches
@@ -169,9 +170,9 @@ def loss_after(train, test, seed):
         name="shuffle",
         channels={"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))},
         features=(
-            Feature(name="user", kind="categorical", buckets=USERS + 1),
-            Feature(name="campaign", kind="categorical", buckets=CAMPAIGNS + 1),
-            Feature(name="number", kind="numeric"),
+            Categorical(name="user", buckets=USERS + 1),
+            Categorical(name="campaign", buckets=CAMPAIGNS + 1),
+            Numeric(name="number"),
         ),
         training=Training(embedding_dim=8, hidden_units=(64, 32), batch_rows=SHUFFLE_BATCH, seed=seed),
         gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),

@@ -65,15 +65,16 @@ def deepfm(sizes, label, seed):
     """This project's recipe, factors and untrained network for a set whose fields have these sizes."""
     import keras
 
+    from ctr_retrain.models.feature_kinds.categorical import Categorical
+    from ctr_retrain.models.feature_kinds.numeric import Numeric
     from ctr_retrain.models.features.standardize import NumericState
     from ctr_retrain.models.network.architectures import build_network
-    from ctr_retrain.models.recipe.feature_section import Feature
     from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
     from ctr_retrain.models.recipe.training_section import Training
     from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
-    features = [Feature(name=f"c{k}", kind="categorical", buckets=size) for k, size in enumerate(sizes)]
-    features += [Feature(name=f"n{k}", kind="numeric") for k in range(NUMBERS)]
+    features = [Categorical(name=f"c{k}", buckets=size) for k, size in enumerate(sizes)]
+    features += [Numeric(name=f"n{k}") for k in range(NUMBERS)]
     cost = Cost(true_positive=-1, false_positive=0.02)
     recipe = Recipe(
         name="benchmark",

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ctr_retrain.models.feature_kinds.feature import Feature
+from ctr_retrain.models.feature_kinds.kinds import KINDS
 from ctr_retrain.models.recipe.recipe import Recipe
 
 HEAD = """# The recipe, key by key
@@ -14,8 +16,17 @@ A key that is not known is refused, and so is a value outside its bounds, with k
 A section whose keys all have defaults may be left out.
 `infra/recipes/demo.toml` shows every key in its place.
 [getting-started.md](getting-started.md) begins with a short recipe.
-[training.md](training.md#kinds-of-features) says what the kinds of features do and which keys each of them has.
+Each [kind of feature](#kinds-of-features) has keys of its own.
 """
+KINDS_HEAD = """### Kinds of features
+
+| kind | what the network gets | where the value is missing | the column when serving |
+| --- | --- | --- | --- |"""
+SERVED = {  # a column's type in the served graph, by what it holds
+    "text": 'string, "" where missing',
+    "number": "float32, NaN where missing",
+    "time": "int64, microseconds since 1970",
+}
 TABLE = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
 
 Schema = dict[str, Any]  # a part of the recipe's JSON schema
@@ -37,10 +48,30 @@ def _section(path: str, heading: str, section: Schema, parts: dict[str, Schema])
         if part:
             below.append((header, part))
         kind = f"[`{header}`](#{_anchor(header)})" if part else _kind(field)
+        if section.get("title") == "Feature" and key == "kind":
+            kind = "one of the [kinds](#kinds-of-features)"
         yield f"| `{key}` | {kind} | {_default(key, field, section, part)} | {_words(field) or _words(part)} |"
     yield ""
+    if section.get("title") == "Feature":
+        yield from _kinds()
     for header, part in below:
         yield from _section(header.strip("[]"), f"`{header}`", part, parts)
+
+
+def _kinds() -> Iterator[str]:
+    """A table of the kinds of features, then a table of the keys of each."""
+    yield KINDS_HEAD
+    for name, kind in KINDS.items():
+        yield f"| [`{name}`](#{name}) | {kind.meaning} | {kind.missing} | {SERVED[kind.holds]} |"
+    yield ""
+    for name, kind in KINDS.items():
+        schema = kind.model_json_schema()
+        own = {key: field for key, field in schema["properties"].items() if key not in Feature.model_fields}
+        rows = [
+            f"| `{key}` | {_kind(field)} | {_default(key, field, schema, None)} | {_words(field)} |"
+            for key, field in own.items()
+        ]
+        yield "\n".join([f"### `{name}`\n\n{_words(schema)}\n\n{TABLE}", *rows, ""])
 
 
 def _part(path: str, field: Schema) -> tuple[str, str]:

@@ -14,11 +14,14 @@ import pyarrow.compute as pc
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.maturity import estimate_maturity, seen_shares
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.clock import Hour, Weekday
+from ctr_retrain.models.feature_kinds.crossed import Crossed
+from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.judging.metrics import log_losses
 from ctr_retrain.models.network.architectures import build_network
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day
@@ -43,12 +46,12 @@ def recipe(window_days=10):
             for name, hours in ATTRIBUTION_WINDOW_HOURS.items()
         },
         features=(
-            *(Feature(name=name, kind="categorical", buckets=64) for name in names),
-            Feature(name="pair", kind="crossed", columns=("segment", "category"), buckets=4096),
-            Feature(name="hour", kind="hour"),
-            Feature(name="weekday", kind="weekday"),
-            Feature(name="campaign_age_days", kind="numeric", transform="log"),
-            Feature(name="recent_sends", kind="numeric", transform="log"),
+            *(Categorical(name=name, buckets=64) for name in names),
+            Crossed(name="pair", columns=("segment", "category"), buckets=4096),
+            Hour(name="hour"),
+            Weekday(name="weekday"),
+            Numeric(name="campaign_age_days", transform="log"),
+            Numeric(name="recent_sends", transform="log"),
         ),
         training=Training(
             window_days=window_days, network="logistic_regression", batch_rows=1024, learning_rate=0.01,

@@ -5,9 +5,10 @@ from datetime import date, timedelta
 import numpy as np
 import tensorflow as tf
 
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.architectures import build_network
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
@@ -16,7 +17,7 @@ from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 DAY = date(2026, 3, 8)
 ROWS = 20_000
-FEATURES = (Feature(name="user", kind="categorical", buckets=50), Feature(name="age", kind="numeric"))
+FEATURES = (Categorical(name="user", buckets=50), Numeric(name="age"))
 
 
 def toy(n=ROWS, seed=1, days=1):

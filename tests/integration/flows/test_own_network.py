@@ -10,15 +10,16 @@ import pytest
 
 from ctr_retrain.flows.daily import daily
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.architectures import build_network
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.tasks.execution.code_digest import code_digest, code_of
 from tests.support.small_world import RUN_DAY, write_recipe
 
-FEATURES = (Feature(name="user", kind="categorical", buckets=50), Feature(name="age", kind="numeric"))
+FEATURES = (Categorical(name="user", buckets=50), Numeric(name="age"))
 STATE = NumericState((False,), (3.0,), (2.0,))
 TWO_TOWERS = """
 import keras

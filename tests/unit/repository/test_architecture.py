@@ -16,9 +16,9 @@ MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file 
 
 # From the ground up: a package may import those before it, never one behind it. `flows` come last and need no order.
 ORDER = (
-    "models",  # errors and number_format, which all may use
-    *(f"models.{room}" for room in ("recipe", "data", "features", "judging", "imbalance", "network", "weights")),
-    *(f"models.{room}" for room in ("training", "serving", "trials", "charts", "simulation")),
+    "models",  # errors, number_format and section, which all may use
+    *(f"models.{room}" for room in ("feature_kinds", "recipe", "data", "features", "judging", "imbalance", "network")),
+    *(f"models.{room}" for room in ("weights", "training", "serving", "trials", "charts", "simulation")),
     *(f"tasks.{room}" for room in ("execution", "store", "landing", "ingest", "label", "validate", "plan", "train")),
     *(f"tasks.{room}" for room in ("evaluate", "deploy", "report", "operate", "compare", "demo")),
     "flows",

@@ -10,8 +10,10 @@ import typer
 
 from ctr_retrain.flows.cli import app
 from ctr_retrain.flows.settings import Settings
+from ctr_retrain.models.feature_kinds.feature import Feature
+from ctr_retrain.models.feature_kinds.kinds import KINDS
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.recipe.section import Section
+from ctr_retrain.models.section import Section
 from tests.docs.blocks import COMMANDS, PAGES, PROGRAM, README, blocks_of, program_calls
 from tests.docs.generated import DOCS, generated
 from tests.support.repository import REPOSITORY
@@ -32,8 +34,8 @@ def by_place(block):
 
 
 def sections():
-    """Every section of the recipe."""
-    return [Recipe, *Section.__subclasses__()]
+    """Every section of the recipe, and every kind of its features."""
+    return [Recipe, *(section for section in Section.__subclasses__() if section is not Feature), *KINDS.values()]
 
 
 def prose_of(page):
@@ -54,7 +56,8 @@ def test_pages_made_from_the_code_are_up_to_date(name):
 
 @pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
 def test_each_key_of_the_recipe_says_what_it_means(section):
-    silent = [key for key, field in section.model_fields.items() if not field.description]
+    told = {"kind"} if issubclass(section, Feature) else set()  # by the feature itself, for all kinds
+    silent = [key for key, field in section.model_fields.items() if not field.description and key not in told]
     assert not silent, f"{section.__name__}: write a docstring below {silent}; docs/recipe.md shows it"
 
 

@@ -11,38 +11,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ctr_retrain.models.features.buckets import BucketIds, quantile_edges
-from ctr_retrain.models.features.cyclic import CyclicTimes, cycles
-from ctr_retrain.models.features.encoder import (
-    HOUR_MICROSECONDS,
-    FeatureEncoder,
-    as_numbers,
-    as_texts,
-    as_times,
-    encode,
-    field_offsets,
-    raw_columns,
-    slots,
-)
-from ctr_retrain.models.features.pooling import PooledFields
+from ctr_retrain.models.feature_kinds.arrow_columns import as_numbers, as_texts, as_times
+from ctr_retrain.models.feature_kinds.bucketed import Bucketed, quantile_edges
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.clock import HOUR_MICROSECONDS, Hour, Weekday
+from ctr_retrain.models.feature_kinds.crossed import Crossed
+from ctr_retrain.models.feature_kinds.feature import encoding_of
+from ctr_retrain.models.feature_kinds.hashed import sharing_mistakes
+from ctr_retrain.models.feature_kinds.kinds import feature_of
+from ctr_retrain.models.feature_kinds.multi_valued import MultiValued
+from ctr_retrain.models.feature_kinds.numeric import Numeric
+from ctr_retrain.models.features.encoder import FeatureEncoder, encode
+from ctr_retrain.models.features.field_layers import ExtraNumbers, NumberRows, PooledFields
 from ctr_retrain.models.features.rare_values import RareValues, adapt_rare_values, capped_fields
 from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.features.table_layout import field_offsets, raw_columns, slots
 from ctr_retrain.models.network.architectures import build_network
-from ctr_retrain.models.recipe.feature_section import Feature, encoding_of, sharing_mistakes
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.training.training_loop import predict_logits
 
-USER = Feature(name="user", kind="categorical", buckets=50)
-TAGS = Feature(name="tags", kind="multi_valued", buckets=40, max_values=3)
-ONE_TAG = Feature(name="first_tag", kind="multi_valued", column="tags", buckets=40, max_values=1, pooling="sum")
-PAIR = Feature(name="user_x_tags", kind="crossed", columns=("user", "tags"), buckets=1000)
-PRICE = Feature(name="price", kind="bucketed", quantiles=4)
-AGE = Feature(name="age", kind="bucketed", edges=(18, 65))
-BID = Feature(name="bid", kind="numeric", column="price", transform="log")
-HOUR = Feature(name="hour", kind="hour", harmonics=2)
+USER = Categorical(name="user", buckets=50)
+TAGS = MultiValued(name="tags", buckets=40, max_values=3)
+ONE_TAG = MultiValued(name="first_tag", column="tags", buckets=40, max_values=1, pooling="sum")
+PAIR = Crossed(name="user_x_tags", columns=("user", "tags"), buckets=1000)
+PRICE = Bucketed(name="price", quantiles=4)
+AGE = Bucketed(name="age", edges=(18, 65))
+BID = Numeric(name="bid", column="price", transform="log")
+HOUR = Hour(name="hour", harmonics=2)
 ALL = (USER, PRICE, TAGS, HOUR, BID, PAIR, ONE_TAG, AGE)
 
 texts = st.none() | st.text("ab|日\0 ", max_size=6) | st.sampled_from(["x" * 128, "|", "||", "a|b|a|b", "\x1f"])
@@ -108,9 +106,9 @@ def test_a_pair_is_missing_where_either_is_and_differs_from_the_pair_turned_roun
 
 
 def test_a_bucket_begins_at_its_edge_and_missing_has_a_row_of_its_own():
-    layer = BucketIds([[18.0, 65.0], []], [100, 200])
+    layer = NumberRows((USER, AGE, PRICE), [[18.0, 65.0], []])  # after the user's 50 rows 4 of the age, 5 of the price
     raw = tf.constant([[17.9, 0], [18, 1e9], [65, -1], [np.nan, np.nan], [np.inf, 3]], tf.float32)
-    assert layer(raw).numpy().tolist() == [[101, 201], [102, 201], [103, 201], [100, 200], [103, 201]]
+    assert layer(raw).numpy().tolist() == [[51, 55], [52, 55], [53, 55], [50, 54], [53, 55]]
 
 
 def test_quantile_edges_are_different_values_that_part_the_mass():
@@ -130,11 +128,11 @@ def test_edges_are_fitted_on_rows_evenly_spaced_or_taken_as_given():
 
 
 def test_hours_stand_on_a_circle_and_missing_ones_at_its_centre():
-    weekday = Feature(name="weekday", kind="weekday", harmonics=1)
+    weekday = Weekday(name="weekday", harmonics=1)
     features = (USER, HOUR, PRICE, weekday)
     hours = [0, 6, 23, None]
     times = pa.array([None if hour is None else hour * HOUR_MICROSECONDS for hour in hours], pa.int64())
-    points = CyclicTimes(cycles(features))(encode(pa.table({"ts": times}), features).ids).numpy()
+    points = ExtraNumbers(features)(encode(pa.table({"ts": times}), features).ids).numpy()
     assert points.shape == (4, 2 * (2 + 1))
     thursday = 3 / 7
     for row, hour in enumerate(hours[:3]):
@@ -147,9 +145,8 @@ def test_hours_stand_on_a_circle_and_missing_ones_at_its_centre():
 
 @pytest.mark.parametrize(("pooling", "both"), [("mean", 2.0), ("sum", 4.0)])
 def test_pooling_counts_values_that_are_there_and_the_missing_row_where_none_is(pooling, both):
-    layer = PooledFields(
-        [{"slots": 1, "pooling": "mean", "missing": 0}, {"slots": 3, "pooling": pooling, "missing": 10}]
-    )
+    user, tags = Categorical(name="user", buckets=10), TAGS.model_copy(update={"pooling": pooling})
+    layer = PooledFields((user, tags))
     ids = tf.constant([[5, 11, 12, 10], [6, 10, 10, 10]])
     embedded = tf.constant([[[9.0], [1.0], [3.0], [7.0]], [[8.0], [7.0], [7.0], [7.0]]])
     assert layer([embedded, ids]).numpy()[:, :, 0].tolist() == [[9, both], [8, 7]]
@@ -192,12 +189,12 @@ def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(networ
 )
 def test_keys_that_a_kind_does_not_have_are_refused_by_name(mistake, words):
     with pytest.raises(ValidationError, match=f"feature 'f': {words}"):
-        Feature(name="f", **mistake)
+        feature_of({"name": "f", **mistake})
 
 
-CITY = Feature(name="city", kind="categorical", buckets=30)
-BIRTHPLACE = Feature(name="birthplace", kind="categorical", buckets=30, shares="city")
-VISITED = Feature(name="visited", kind="multi_valued", buckets=30, max_values=2, shares="city")
+CITY = Categorical(name="city", buckets=30)
+BIRTHPLACE = Categorical(name="birthplace", buckets=30, shares="city")
+VISITED = MultiValued(name="visited", buckets=30, max_values=2, shares="city")
 
 
 def test_features_that_share_name_the_same_row_for_equal_values_and_rows_of_their_own_for_missing_ones():
@@ -221,9 +218,7 @@ def test_features_that_share_name_the_same_row_for_equal_values_and_rows_of_thei
     ],
 )
 def test_features_that_cannot_share_are_refused(change, words):
-    feature = Feature.model_validate(
-        {"name": "born_in", "kind": "categorical", "buckets": 30, "shares": "city"} | change
-    )
+    feature = Categorical.model_validate({"name": "born_in", "buckets": 30, "shares": "city"} | change)
     (mistake,) = sharing_mistakes((CITY, feature))
     assert re.search(words, mistake)
 

@@ -9,25 +9,20 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.errors import DataRejectedError, UsageError
-from ctr_retrain.models.features.encoder import (
-    MISSING_TIME,
-    FeatureEncoder,
-    as_numbers,
-    as_texts,
-    as_times,
-    encode,
-    field_offsets,
-    raw_columns,
-)
+from ctr_retrain.models.feature_kinds.arrow_columns import MISSING_TIME, as_numbers, as_texts, as_times
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.clock import Hour, Weekday
+from ctr_retrain.models.feature_kinds.numeric import Numeric
+from ctr_retrain.models.features.encoder import FeatureEncoder, encode
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
-from ctr_retrain.models.recipe.feature_section import Feature
+from ctr_retrain.models.features.table_layout import field_offsets, raw_columns
 
-USER = Feature(name="user", kind="categorical", buckets=1000)
-CITY = Feature(name="city", kind="categorical", column="town", buckets=10)
-HOUR = Feature(name="hour", kind="hour")
-WEEKDAY = Feature(name="weekday", kind="weekday")
-AGE = Feature(name="age", kind="numeric")
-BID = Feature(name="bid", kind="numeric", transform="log")
+USER = Categorical(name="user", buckets=1000)
+CITY = Categorical(name="city", column="town", buckets=10)
+HOUR = Hour(name="hour")
+WEEKDAY = Weekday(name="weekday")
+AGE = Numeric(name="age")
+BID = Numeric(name="bid", transform="log")
 ALL = (USER, AGE, CITY, HOUR, BID, WEEKDAY)
 
 # FarmHash fingerprint64 modulo 2**30 - 1, as TensorFlow 2.21 gave it. Other libraries differ at multiples of 64 bytes.
@@ -151,7 +146,7 @@ def test_numbers_are_read_however_they_are_written():
 )
 def test_a_column_of_a_wrong_type_is_refused_by_name(column, feature, words):
     with pytest.raises(DataRejectedError, match=words):
-        encode(pa.table({feature.source: column}), (feature,))
+        encode(pa.table({feature.sources[0]: column}), (feature,))
 
 
 def test_offline_and_graph_agree_on_awkward_rows():
@@ -183,11 +178,11 @@ def test_tables_without_rows_and_recipes_without_ids_or_numbers_are_encoded():
 def test_a_column_can_serve_two_features_of_one_type_only():
     assert raw_columns((HOUR, WEEKDAY, USER)) == {"ts": "int64", "user": "string"}
     with pytest.raises(UsageError, match="expected one kind a column, received two for column 'ts'"):
-        raw_columns((HOUR, Feature(name="t", kind="categorical", column="ts")))
+        raw_columns((HOUR, Categorical(name="t", column="ts")))
 
 
 def test_a_table_longer_than_an_int32_can_name_is_refused():
-    huge = tuple(Feature(name=f"f{i}", kind="categorical", buckets=2**30) for i in range(2))
+    huge = tuple(Categorical(name=f"f{i}", buckets=2**30) for i in range(2))
     with pytest.raises(UsageError, match="expected at most 2147483647 buckets in all, received 2147483648"):
         field_offsets(huge)
 

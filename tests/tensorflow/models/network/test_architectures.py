@@ -5,19 +5,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.clock import Hour
+from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
 from ctr_retrain.models.features.standardize import NumericState, StandardizedNumbers
 from ctr_retrain.models.network.architectures import build_network, linear_terms, pairwise_products
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 FEATURES = (
-    Feature(name="user", kind="categorical", buckets=5000),
-    Feature(name="hour", kind="hour"),
-    Feature(name="age", kind="numeric"),
-    Feature(name="bid", kind="numeric", transform="log"),
+    Categorical(name="user", buckets=5000),
+    Hour(name="hour"),
+    Numeric(name="age"),
+    Numeric(name="bid", transform="log"),
 )
 STATE = NumericState((False, True), (3.0, 0.5), (2.0, 1.5))
 BASE_LOG_ODDS = -4.25

@@ -10,10 +10,12 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.clock import Hour
+from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.architectures import build_network
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model, signature_names
@@ -21,12 +23,12 @@ from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.training.training_loop import predict_logits
 
 FEATURES = (
-    Feature(name="user_id", kind="categorical", buckets=500),
-    Feature(name="device", kind="categorical", buckets=8),
-    Feature(name="affinity", kind="categorical", column="user-item affinity.0", buckets=8),
-    Feature(name="hour", kind="hour"),
-    Feature(name="age", kind="numeric"),
-    Feature(name="bid", kind="numeric", transform="log"),
+    Categorical(name="user_id", buckets=500),
+    Categorical(name="device", buckets=8),
+    Categorical(name="affinity", column="user-item affinity.0", buckets=8),
+    Hour(name="hour"),
+    Numeric(name="age"),
+    Numeric(name="bid", transform="log"),
 )
 # Bent, and steep enough that the tiny differences of an untrained network show.
 CALIBRATION = Calibration("isotonic", 100_000, 6000, knots=(-3.3, -3.0, -2.7), values=(-9.0, -3.0, -1.0))

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.clock import Hour
+from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.architectures import build_network
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights, trainable_of
@@ -26,8 +28,8 @@ from ctr_retrain.models.training.warm_start import (
 from tests.support.toy_training import FEATURES, batches_of, factors_of, recipe, toy
 
 USER, AGE = FEATURES
-CITY = Feature(name="city", kind="categorical", buckets=4)
-HOUR = Feature(name="hour", kind="hour")
+CITY = Categorical(name="city", buckets=4)
+HOUR = Hour(name="hour")
 STATE = NumericState((False,), (0.0,), (1.0,))
 
 
@@ -43,7 +45,7 @@ def test_a_fields_rows_move_as_a_block_when_fields_come_go_or_change_places():
 
 @pytest.mark.parametrize("changed", [{"buckets": 60}, {"column": "visitor"}])
 def test_a_field_whose_values_have_other_rows_now_begins_anew(changed):
-    found = sources([Feature(**{"name": "user", "kind": "categorical", "buckets": 50} | changed), CITY], [USER, CITY])
+    found = sources([Categorical(**{"name": "user", "buckets": 50} | changed), CITY], [USER, CITY])
     assert (found.source[:-4] == FRESH).all()
     assert found.source[-4:].tolist() == [*range(50, 54)]
 
@@ -57,7 +59,7 @@ def test_values_that_recent_days_do_not_name_expire_but_missing_values_and_hours
 
 
 def test_a_value_that_was_rare_starts_from_the_rare_values_row_with_slots_of_its_own():
-    capped = Feature(name="user", kind="categorical", buckets=4, min_rows=5)
+    capped = Categorical(name="user", buckets=4, min_rows=5)
     target = np.array([0, 1, 4, 4], np.int32)  # rows 2 and 3 were rare; row 4 is the rare values' own
     found = sources([CITY, capped], [capped], target)
     assert found.source.tolist() == [FRESH] * 4 + [0, 1, 4, 4, 4]
@@ -133,7 +135,7 @@ def test_a_layer_that_is_not_there_is_refused_with_the_names_of_those_that_are(s
 
 
 def test_numbers_are_standardised_as_the_donors_were_and_new_ones_by_what_was_fitted(source_model):
-    bid = Feature(name="bid", kind="numeric")
+    bid = Numeric(name="bid")
     fitted = NumericState((False, False), (7.0, 9.0), (3.0, 4.0))
     assert transferred_state(fitted, (bid, USER, AGE), source_model) == NumericState(
         (False, False), (7.0, 0.0), (3.0, 1.0)

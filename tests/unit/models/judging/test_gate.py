@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.judging.gate import Check, JudgedRows, judge
-from ctr_retrain.models.recipe.feature_section import Feature
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
@@ -32,7 +32,7 @@ def recipe(**gate):
             "ad": Channel(positive_ratio=(0, 1), cost=COST),
             "push": Channel(positive_ratio=(0, 1), cost=COST, gated=False),
         },
-        features=(Feature(name="user_id", kind="categorical"),),
+        features=(Categorical(name="user_id"),),
         gate=Gate(**gate),
     )
 

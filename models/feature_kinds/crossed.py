@@ -1,0 +1,60 @@
+"""The pair of two texts, such as user and campaign, with an embedding row for each hashed pair."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from ctr_retrain.models.feature_kinds.arrow_columns import distinct_texts
+from ctr_retrain.models.feature_kinds.hashed import Hashed, hashed_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+BETWEEN = "\x1f"  # joins the texts; hardly any text holds this separator, so ("ab", "c") isn't ("a", "bc")
+
+
+class Crossed(Hashed):
+    """The embedding row of two texts together."""
+
+    kind: Literal["crossed"] = "crossed"
+    columns: tuple[str, ...] = ()
+    """The two columns whose pair is hashed."""
+
+    meaning: ClassVar[str] = "the pair of two texts, hashed"
+    missing: ClassVar[str] = "a row of its own where either is missing"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The two columns."""
+        return self.columns
+
+    def mistakes(self) -> Iterator[str]:
+        """Expect two different columns."""
+        if len(self.columns) != 2 or len(set(self.columns)) != 2:
+            yield f"expected columns to name two different ones, received {list(self.columns)}"
+
+    def encode(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.int64]:
+        """Hash each different pair once."""
+        texts, codes = zip(*map(distinct_texts, columns, self.sources), strict=True)
+        # A pair's two codes make one integer, so that one sort of integers finds the different pairs.
+        pairs, code = np.unique(codes[0] * len(texts[1]) + codes[1], return_inverse=True)
+        first, second = texts[0][pairs // len(texts[1])], texts[1][pairs % len(texts[1])]
+        return np.asarray(self._rows_of(first, second).numpy()[code])
+
+    def encode_in_graph(self, columns: Sequence[Any]) -> Any:
+        """Hash each pair."""
+        first, second = columns
+        return self._rows_of(first, second)[:, None]
+
+    def _rows_of(self, first: Any, second: Any) -> Any:
+        """Return the row of each pair of texts, (n,): missing where either is."""
+        import tensorflow as tf
+
+        pairs = tf.strings.join([first, second], BETWEEN)
+        missing = tf.logical_or(tf.equal(first, ""), tf.equal(second, ""))
+        return hashed_rows(tf.where(missing, tf.zeros_like(pairs), pairs), self.buckets)
