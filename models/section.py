@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Names become parts of paths, of SQL and of Keras layers, so they are of letters that none of these reads otherwise.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 
@@ -15,4 +16,5 @@ class Section(BaseModel):
     The docstring below each key is its meaning in `docs/recipe.md`, which `make docs` writes from the code.
     """
 
+    # No infinity and no NaN: JSON, in which recipes are digested and stored, has neither.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
