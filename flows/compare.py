@@ -12,7 +12,7 @@ from prefect import flow
 
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.recipe.recipe import load_recipe
-from ctr_retrain.tasks.compare.compare_strategies import STAGE, compare_strategies, load_comparison
+from ctr_retrain.tasks.compare.compare_strategies import compare_strategies, load_comparison
 from ctr_retrain.tasks.compare.plan_comparison import CompareRequest, plan_comparison
 from ctr_retrain.tasks.compare.write_comparison import write_comparison_report
 from ctr_retrain.tasks.execution.model_process import models_on
@@ -42,7 +42,7 @@ def compare(
     path = layout.comparison_object(plan.comparison_id)
     recorded = store.manifest(path) is not None
     if not recorded:
-        with store.writing(path, plan.to_json()) as folder, models_on(settings.compute, (STAGE,)) as models:
+        with store.writing(path, plan.to_json()) as folder, models_on(settings.compute) as models:
             compare_strategies(store, rules, plan, folder, models)
             write_comparison_report(rules, folder)
     return {**load_comparison(store, path), "recorded": recorded}

@@ -18,6 +18,7 @@ from ctr_retrain.tasks.deploy.choose_served import ship_challenger
 from ctr_retrain.tasks.deploy.publish_model import check_serving, deploy_challenger
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_challenger, judge_without_challenger, untrainable
 from ctr_retrain.tasks.evaluate.measure_maturity import measure_maturity
+from ctr_retrain.tasks.evaluate.score_models import evaluate_models
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
@@ -26,7 +27,7 @@ from ctr_retrain.tasks.report.run_document import day_document, load_document, w
 from ctr_retrain.tasks.report.run_page import write_report, write_run_list
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.train.model_stages import evaluate_models, train_challenger, train_cold_twin
+from ctr_retrain.tasks.train.train_challenger import train_challenger, train_cold_twin
 from ctr_retrain.tasks.train.weigh_rows import weigh_rows
 from ctr_retrain.tasks.validate.detect_drift import DriftReport, detect_drift
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up

@@ -22,10 +22,10 @@ from ctr_retrain.models.trials.trial import CRITERIA, Trial, TrialRows
 from ctr_retrain.tasks.compare.plan_comparison import ComparePlan, Fit, FitResult, Window
 from ctr_retrain.tasks.evaluate.judge_challenger import untrainable
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.execution.model_process import Models
+from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE, scores_file
 from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.train.encode_days import make_map
+from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.row_roles import judged_rows_of
 from ctr_retrain.tasks.train.weigh_rows import weigh_rows
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.weights.row_weights import Factors
     from ctr_retrain.tasks.plan.plan_run import RunPlan
-
-STAGE = "ctr_retrain.tasks.compare.fit_strategies"  # where models live
 
 
 @task(cache_policy=NO_CACHE)
@@ -52,7 +50,7 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         msg = f"compare for {plan.request.day}: {why}"
         raise DataRejectedError(msg)
     seeds = [recipe.training.seed + number for number in range(plan.request.seeds)]
-    results = models.call(f"{STAGE}:fit_windows", store, windows, seeds, scratch, models.compute)
+    results = models.call(_fit_windows, store, windows, seeds, scratch, models.compute)
     failures |= {result.name: result.failure for result in results if result.failure}
     if why := failures.get(chosen[0].name):
         msg = f"compare for {plan.request.day}: expected a model of {chosen[0].name} training, received none: {why}"
@@ -110,6 +108,14 @@ def _windows(
             if fits:
                 windows.append(Window(number, window, tuple(fits)))
     return windows, failures
+
+
+def _fit_windows(
+    progress_of: ProgressOf, store: Store, windows: list[Window], seeds: list[int], scratch: Path, compute: Compute
+) -> list[FitResult]:
+    from ctr_retrain.tasks.compare.fit_strategies import fit_windows  # noqa: PLC0415 - TensorFlow: not for the flow
+
+    return fit_windows(progress_of, store, windows, seeds, scratch, compute)
 
 
 def _joined(scratch: Path, name: str, seed: int, runs: range) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from ctr_retrain.tasks.train.training_rows import TrainingSplit, read_slices
 
 
 def fit_windows(
-    store: Store, windows: list[Window], seeds: list[int], folder: Path, compute: Compute, progress_of: ProgressOf
+    progress_of: ProgressOf, store: Store, windows: list[Window], seeds: list[int], folder: Path, compute: Compute
 ) -> list[FitResult]:
     """Fit all windows with all seeds and write each model's probabilities into the folder.
 

@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from ctr_retrain.models.judging.gate import Check, Verdict
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.deploy.publish_model import check_serving
-from ctr_retrain.tasks.execution.model_process import Models
+from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import (
@@ -45,8 +45,7 @@ def ship_challenger(
     """
     if verdict.decision != "promote" or not plan.fresh:
         return
-    stage = "ctr_retrain.tasks.train.fresh_pass:run_fresh_pass"
-    checks: list[Check] = [*models.call(stage, store, recipe, plan, folder, models.compute)]
+    checks = [*models.call(_run_fresh_pass, store, recipe, plan, folder, models.compute)]
     if all(check.passed for check in checks):
         checks.append(check_serving.fn(store, recipe, plan, folder, FRESH, FRESH_SCORES_FILE))
     if all(check.passed for check in checks):
@@ -55,6 +54,14 @@ def ship_challenger(
     (folder / FRESH_SCORES_FILE).unlink(missing_ok=True)
     found = {"checks": [check.to_json() for check in checks], "days": [str(day.day) for day in plan.fresh]}
     (folder / FRESH_FILE).write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def _run_fresh_pass(
+    progress_of: ProgressOf, store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute
+) -> tuple[Check, ...]:
+    from ctr_retrain.tasks.train.fresh_pass import run_fresh_pass  # noqa: PLC0415 - TensorFlow: not for the flow
+
+    return run_fresh_pass(progress_of, store, recipe, plan, folder, compute)
 
 
 def _replace_by_fresh(folder: Path) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
 from ctr_retrain.models.judging.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
@@ -20,7 +22,7 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
 from ctr_retrain.tasks.evaluate.score_heads import head_column, measure_heads
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.execution.model_process import ProgressOf
+from ctr_retrain.tasks.execution.model_process import Models, ProgressOf
 from ctr_retrain.tasks.execution.progress import Report
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.store import layout
@@ -44,9 +46,14 @@ BATCH_ROWS = 200_000
 CURVE_POINTS = 60
 
 
-def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, progress_of: ProgressOf) -> None:
+@task(cache_policy=NO_CACHE)
+def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, models: Models) -> None:
     """Write scores.parquet (a row an impression of V) and evaluation.json into the run's folder."""
-    from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
+    models.call(_score_and_measure, store, recipe, plan, folder)
+
+
+def _score_and_measure(progress_of: ProgressOf, store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
+    from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
 
     scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
     champion = fair_champion(store, plan)

@@ -1,8 +1,9 @@
-"""Where models are trained and scored: in a process of its own, which alone imports TensorFlow, or in the flow's.
+"""The process in which models are trained and scored: one of its own, which alone imports TensorFlow, or the flow's.
 
 The own process starts when a run begins, so that TensorFlow is imported while other stages work, and ends with the
-run: its memory is given back. What kills it doesn't kill the flow, which gets a ProcessDiedError instead. Arguments and
-results go through pickled files, logs and progress through a pipe. It ends as soon as the flow's process does.
+run: its memory is given back. What kills it doesn't kill the flow, which gets a ProcessDiedError instead. It ends as
+soon as the flow's process does. Functions, arguments and results go through pickled files, logs and progress through a
+pipe. A function is pickled by its name: its module is imported in both processes, so it imports TensorFlow in its body.
 """
 
 from __future__ import annotations
@@ -18,25 +19,24 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 from ctr_retrain.models.errors import ProcessDiedError
 from ctr_retrain.tasks.execution.fresh_interpreter import module_command, module_environment
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 from ctr_retrain.tasks.execution.progress import Report, progress_of
 
-STAGES = (
-    "ctr_retrain.tasks.train.train_challenger",
-    "ctr_retrain.tasks.evaluate.score_models",
-)  # imported while the flow's other stages work
+# Imported while the flow's other stages work: TensorFlow, Keras and all of ours that needs them, a third of the time.
+PRELOADED = ("ctr_retrain.tasks.train.fit_challenger",)
 SECONDS_TO_END = 10
 LAST_WORDS = 20  # lines of stderr
 IMPORTED = "all modules imported"  # a line of stderr: what comes before it is of no interest unless it is the last
 
 ProgressOf = Callable[[str, str], contextlib.AbstractContextManager[Report]]  # what and unit, as `progress_of` has them
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,24 @@ class Compute:
 
 
 class Models(Protocol):
-    """Where models are trained and scored."""
+    """The process in which models are trained and scored."""
 
     compute: Compute
 
-    def call(self, function: str, *arguments: Any) -> Any:
-        """The answer of `module:function` to the arguments and, last, a ProgressOf; raises what it raises."""
+    def call(
+        self,
+        work: Callable[Concatenate[ProgressOf, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """Return what a module's function returns, given a way to report progress and the arguments.
+
+        Raises what the function raises, ProcessDiedError where the process ended without an answer.
+        """
 
 
 @contextlib.contextmanager
-def models_on(compute: Compute, preload: tuple[str, ...] = STAGES) -> Iterator[Models]:
+def models_on(compute: Compute, preload: tuple[str, ...] = PRELOADED) -> Iterator[Models]:
     """Train and score as `compute` says while this lasts."""
     if compute.process == "flow":
         import_tensorflow()
@@ -76,8 +84,13 @@ class _InFlow:
     def __init__(self, compute: Compute) -> None:
         self.compute = compute
 
-    def call(self, function: str, *arguments: Any) -> Any:
-        return find(function)(*arguments, progress_of)
+    def call(
+        self,
+        work: Callable[Concatenate[ProgressOf, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        return work(progress_of, *arguments, **named)
 
 
 class _OwnProcess:
@@ -99,21 +112,27 @@ class _OwnProcess:
         self._listener = Thread(target=self._listen, args=(self._process.stderr,), daemon=True)
         self._listener.start()
 
-    def call(self, function: str, *arguments: Any) -> Any:
-        work, answer = self._folder / "work", self._folder / "answer"
-        work.write_bytes(pickle.dumps((function, arguments)))
+    def call(
+        self,
+        work: Callable[Concatenate[ProgressOf, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        request, answer = self._folder / "request", self._folder / "answer"
+        request.write_bytes(pickle.dumps((work, arguments, named)))
         with contextlib.suppress(BrokenPipeError), contextlib.ExitStack() as shown:
             assert self._process.stdin is not None
-            print(work, answer, sep="\t", file=self._process.stdin, flush=True)
+            print(request, answer, sep="\t", file=self._process.stdin, flush=True)
             last = self._follow(shown)
             if answer.exists():
-                failed, result = pickle.loads(answer.read_bytes())  # noqa: S301 - written by our own process
+                failed, content = pickle.loads(answer.read_bytes())  # noqa: S301 - written by our own process
                 answer.unlink()
                 if failed:
-                    raise result
+                    raise content
+                result: Result = content
                 return result
-            raise self._died(function, last)
-        raise self._died(function, None)
+            raise self._died(work.__name__, last)
+        raise self._died(work.__name__, None)
 
     def end(self) -> None:
         """Let it end: nothing of it outlives the run."""
@@ -160,14 +179,14 @@ class _OwnProcess:
             if imported:
                 sys.stderr.write(line)
 
-    def _died(self, function: str, last: dict[str, Any] | None) -> ProcessDiedError:
+    def _died(self, name: str, last: dict[str, Any] | None) -> ProcessDiedError:
         status = self._process.wait()
         self._listener.join(SECONDS_TO_END)
         words = next((line for line in reversed(self._words) if line.strip()), "none")
         where = "before its first progress"
         if last:
             where = f"after {last['done']:,} of {last['of']:,} {last['unit']}, at {last['peak_mb']:,} MB at most"
-        stage = last["what"] if last else function.split(":", maxsplit=1)[0].rsplit(".", maxsplit=1)[-1]
+        stage = last["what"] if last else name.strip("_").replace("_", " ")
         how, advice = _explained(status)
         msg = (
             f"{stage}: expected its process to answer, received {how} {where}. {advice} Its last words: {words}. Run "
@@ -175,13 +194,6 @@ class _OwnProcess:
         )
         progress = {key: last[key] for key in ("done", "of", "unit", "peak_mb")} if last else None
         return ProcessDiedError(msg, status=status, progress=progress)
-
-
-def find(function: str) -> Callable[..., Any]:
-    """The function that `module:function` names."""
-    module, _, name = function.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found
 
 
 def _explained(status: int) -> tuple[str, str]:

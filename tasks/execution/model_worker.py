@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from ctr_retrain.tasks.execution.model_process import IMPORTED, find
+from ctr_retrain.tasks.execution.model_process import IMPORTED
 from ctr_retrain.tasks.execution.progress import Report
 
 FORWARDED = ("ctr_retrain",)  # loggers whose lines below a warning are of interest
@@ -92,8 +92,8 @@ def _peak_mb() -> int:
 def _answer(source: Path, pipe: _Pipe) -> bytes:
     """Whether the work failed, and its result or exception, pickled."""
     try:
-        function, arguments = pickle.loads(source.read_bytes())  # noqa: S301 - written by the flow
-        return pickle.dumps((False, find(function)(*arguments, pipe.progress_of)))
+        work, arguments, named = pickle.loads(source.read_bytes())  # noqa: S301 - written by the flow
+        return pickle.dumps((False, work(pipe.progress_of, *arguments, **named)))
     except Exception as error:  # noqa: BLE001 - every one is raised again in the flow's process
         where = "".join(traceback.format_exception(error))
         error.add_note(f"In the process that trains and scores models:\n{where}")

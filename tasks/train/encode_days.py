@@ -6,9 +6,8 @@ another day have the same rows in the same places, so a later run finds the day 
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +21,12 @@ from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.label.label_day import label_files
 from ctr_retrain.tasks.store.layout import IDS_FILE, NUMERIC_FILE
 from ctr_retrain.tasks.store.protocol import read_manifest
+from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoded_path, encoding_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-    import numpy.typing as npt
 
     from ctr_retrain.models.feature_kinds.feature import Feature
     from ctr_retrain.models.recipe.recipe import Recipe
@@ -48,17 +46,6 @@ def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> li
                 done += day.rows
                 progress(done, sum(day.rows for day in new))
     return [_opened(store, recipe, day) for day in days]
-
-
-def make_map(path: Path, dtype: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """A new .npy file as a writable map, its room on the disk taken: a full disk is an OSError here and now.
-
-    Writing to a sparse file on a full disk would be a bus error, which kills the process.
-    """
-    mapped: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return mapped
 
 
 def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 
 def run_fresh_pass(
-    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute, progress_of: ProgressOf
+    progress_of: ProgressOf, store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute
 ) -> tuple[Check, ...]:
     """Write fresh/, a bundle, and its scores of the serving sample into the run's folder; returns what was checked.
 

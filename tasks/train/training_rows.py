@@ -13,7 +13,8 @@ from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.training.batches import TrainingRows
 from ctr_retrain.models.training.stacked_arrays import Stacked
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.train.encode_days import encode_days, make_map
+from ctr_retrain.tasks.train.disk_arrays import make_map
+from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.row_roles import CALIBRATE, STOP, TRAIN, labels_of
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ import time
 from ctr_retrain.models.errors import UsageError
 
 
-def double(number, progress_of):
+def double(progress_of, number):
     with progress_of("doubling", "rows") as progress:
         progress(1, 2)
         progress(2, 2)
     return 2 * number
 
 
-def say(text, progress_of):
-    logging.getLogger("ctr_retrain.tasks.train.train_challenger").info("logged %s", text)
+def say(progress_of, text):
+    logging.getLogger("ctr_retrain.tasks.train.fit_challenger").info("logged %s", text)
     sys.stderr.write(f"written {text}\n")
     print("printed", text)  # noqa: T201 - a library might
     return os.getpid()
@@ -31,7 +31,7 @@ def stumble(progress_of):
     return {}["no such key"]
 
 
-def die(how, progress_of):
+def die(progress_of, how):
     with progress_of("training on cpu", "rows") as progress:
         progress(120_000, 500_000)
         sys.stderr.write("something about a tensor\n")
@@ -41,7 +41,7 @@ def die(how, progress_of):
         os._exit(how)
 
 
-def sleep(seconds, progress_of):
+def sleep(progress_of, seconds):
     time.sleep(seconds)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from ctr_retrain.models.errors import ProcessDiedError, UsageError
 from ctr_retrain.tasks.execution.model_process import Compute, models_on
+from tests.support import model_work
 from tests.support.repository import REPOSITORY
 
 
@@ -41,14 +43,14 @@ def gone(pid, seconds=15):
 
 
 def test_arguments_and_results_pass_through_as_often_as_one_likes(models):
-    assert [models.call("tests.support.model_work:double", number) for number in (1, 2, 3)] == [2, 4, 6]
+    assert [models.call(model_work.double, number) for number in (1, 2, 3)] == [2, 4, 6]
 
 
 def test_logs_and_what_is_written_pass_through_and_what_is_printed_disturbs_nobody(models, caplog, capsys):
     with caplog.at_level(logging.INFO):
-        pid = models.call("tests.support.model_work:say", "hello")
+        pid = models.call(model_work.say, "hello")
     assert pid != os.getpid()
-    assert ("ctr_retrain.tasks.train.train_challenger", logging.INFO, "logged hello") in caplog.record_tuples
+    assert ("ctr_retrain.tasks.train.fit_challenger", logging.INFO, "logged hello") in caplog.record_tuples
     models._process.stdin.close()
     models._listener.join()
     said = capsys.readouterr()
@@ -58,12 +60,12 @@ def test_logs_and_what_is_written_pass_through_and_what_is_printed_disturbs_nobo
 
 def test_an_error_is_raised_as_itself_with_its_details(models):
     with pytest.raises(UsageError, match="expected something else") as refused:
-        models.call("tests.support.model_work:refuse")
+        models.call(model_work.refuse)
     assert refused.value.details == {"what": "details"}
     with pytest.raises(KeyError, match="no such key") as stumbled:
-        models.call("tests.support.model_work:stumble")
+        models.call(model_work.stumble)
     assert "in stumble" in stumbled.value.__notes__[0]
-    assert models.call("tests.support.model_work:double", 1) == 2  # it lives on
+    assert models.call(model_work.double, 1) == 2  # it lives on
 
 
 @pytest.mark.parametrize(
@@ -79,12 +81,12 @@ def test_an_error_is_raised_as_itself_with_its_details(models):
 )
 def test_its_death_leaves_the_flow_alive_with_the_last_progress_and_what_to_try(models, how, words):
     with pytest.raises(ProcessDiedError, match=rf"^training on cpu: expected its process to answer, {words}") as died:
-        models.call("tests.support.model_work:die", how)
+        models.call(model_work.die, how)
     assert died.value.exit_code == 4
     assert died.value.details["progress"] == pytest.approx({"done": 120_000, "of": 500_000, "unit": "rows"} | PEAK)
     assert "last checkpoint" in str(died.value)
     with pytest.raises(ProcessDiedError):
-        models.call("tests.support.model_work:double", 1)  # nor is anybody waited for in vain
+        models.call(model_work.double, 1)  # nor is anybody waited for in vain
 
 
 PEAK = {"peak_mb": pytest.approx(50, abs=1_000)}
@@ -95,12 +97,12 @@ def test_a_module_that_can_not_be_imported_is_told_with_its_words():
         models_on(compute(), preload=("tests.no_such_module",)) as models,
         pytest.raises(ProcessDiedError, match=r"exit status 1 .*No module named 'tests.no_such_module'"),
     ):
-        models.call("tests.support.model_work:double", 1)
+        models.call(model_work.double, 1)
 
 
 def test_it_ends_with_the_run_even_in_the_middle_of_work():
     with models_on(compute(), preload=()) as models:
-        pid = models.call("tests.support.model_work:say", "hello")
+        pid = models.call(model_work.say, "hello")
         assert alive(pid)
     assert gone(pid)
 
@@ -108,9 +110,10 @@ def test_it_ends_with_the_run_even_in_the_middle_of_work():
 def test_it_ends_when_the_flow_is_killed():
     program = (
         "import sys\nfrom pathlib import Path\nfrom ctr_retrain.tasks.execution.model_process import *\n"
+        "from tests.support.model_work import say, sleep\n"
         "with models_on(Compute('cpu', 'own', Path('unused')), preload=()) as models:\n"
-        "    print(models.call('tests.support.model_work:say', 'hello'), flush=True)\n"
-        "    models.call('tests.support.model_work:sleep', 60)\n"
+        "    print(models.call(say, 'hello'), flush=True)\n"
+        "    models.call(sleep, 60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as flow:
         pid = int(flow.stdout.readline())
@@ -121,13 +124,19 @@ def test_it_ends_when_the_flow_is_killed():
 
 def test_in_the_flows_own_process_the_same_work_gives_the_same():
     with models_on(compute("flow")) as models:
-        assert models.call("tests.support.model_work:double", 4) == 8
-        assert models.call("tests.support.model_work:say", "hello") == os.getpid()
+        assert models.call(model_work.double, 4) == 8
+        assert models.call(model_work.say, "hello") == os.getpid()
 
 
-def test_the_flow_itself_does_not_import_tensorflow():
-    program = "import sys, ctr_retrain.flows.daily; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+def test_the_flows_can_be_imported_without_tensorflow():
+    flows = sorted(f"ctr_retrain.flows.{path.stem}" for path in (REPOSITORY / "flows").glob("[a-z]*.py"))
+    program = f"import sys, {', '.join(flows)}; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     finished = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert finished.stdout.strip() == "[]"
+    assert finished.stdout.strip() == "[]", "import what needs TensorFlow in the body of the function that needs it"
+
+
+def test_what_is_no_modules_function_can_not_be_sent(models):
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        models.call(lambda progress_of: 1)

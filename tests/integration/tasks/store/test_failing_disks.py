@@ -117,7 +117,7 @@ def test_full_disk_publishes_nothing(store, tmp_path):
 def test_map_of_training_rows_that_a_full_disk_can_not_hold_is_an_error_and_no_bus_error(tmp_path):
     program = """
 import numpy as np
-from ctr_retrain.tasks.train.encode_days import make_map
+from ctr_retrain.tasks.train.disk_arrays import make_map
 try:
     make_map(Path(sys.argv[1]) / "ids.npy", np.int32, (1_000_000, 8))[:] = 1
 except OSError as error:
