@@ -7,12 +7,13 @@ export PYTHONDONTWRITEBYTECODE =
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-emit-index-url --no-annotate --no-header --quiet
 
-.PHONY: help demo demo-open-bandit test soak docs lint lock clean
+.PHONY: help demo demo-open-bandit unit test soak docs lint lock clean
 
 help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
-	@echo "make test              lint, types, tests"
+	@echo "make unit              the tests that need no server, no browser, no other process and no TensorFlow; under a minute"
+	@echo "make test              lint, types, all tests; about 15 minutes on two cores"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
@@ -36,9 +37,12 @@ demo-open-bandit: .venv/installed
 	    --dest var/open_bandit -r infra/open_bandit.txt
 	.venv/bin/ctr-retrain demo-open-bandit --wheel var/open_bandit/obp-0.4.1-py3-none-any.whl
 
+unit: .venv/installed
+	.venv/bin/python -m pytest --numprocesses 2 --dist worksteal tests/unit
+
 test: lint
 	infra/browser.sh
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 # Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.
 soak: .venv/installed

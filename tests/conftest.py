@@ -18,7 +18,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
-pytest_plugins = ["tests.support.s3_server", "tests.support.small_world"]
+pytest.register_assert_rewrite("tests.support")
 
 TINY = {
     "name": "tiny",
@@ -112,15 +112,6 @@ def great_expectations():
         warnings.simplefilter("ignore")
         import great_expectations.expectations  # noqa: PLC0415 - five seconds, for those who ask
     return great_expectations
-
-
-@pytest.fixture(scope="session")
-def prefect_server(great_expectations):
-    """One Prefect server for the whole session, for flows; tasks run through `.fn()` without it."""
-    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - two seconds, likewise
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 def _merged(base, changes):

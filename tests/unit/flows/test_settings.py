@@ -1,15 +1,12 @@
 """Rules of the settings: where things are, from the environment and the command line."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.errors import UsageError
-from tests.support.repository import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
@@ -116,13 +113,3 @@ def test_webhook_is_shown_nowhere(monkeypatch):
 def test_settings_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         Settings().root = "/elsewhere"
-
-
-def test_telemetry_is_off_as_soon_as_the_flows_are_imported():
-    program = (
-        "import ctr_retrain.flows.quiet_libraries, os; print(*(os.environ[n] for n in "
-        "('PREFECT_SERVER_ANALYTICS_ENABLED', 'DO_NOT_TRACK', 'GX_ANALYTICS_ENABLED', 'MLFLOW_DISABLE_TELEMETRY')))"
-    )
-    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY / "infra" / "package")}
-    answered = subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True)
-    assert answered.stdout.split() == ["false", "1", "false", "true"]

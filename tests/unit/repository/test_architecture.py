@@ -11,7 +11,6 @@ PACKAGE = "ctr_retrain"
 FLOORS = ("models", "tasks", "flows")
 IMPURE = {"prefect", "boto3", "great_expectations", "typer", "requests", "urllib", "subprocess", "os"}
 TESTS = REPOSITORY / "tests"
-KINDS_OF_TESTS = ("unit", "tensorflow", "integration")
 MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file is
 
 # From the ground up: a package may import those before it, never one behind it. `flows` come last and need no order.
@@ -126,12 +125,6 @@ def test_the_import_name_leads_to_the_three_folders_and_the_recipes():
     }
     links.pop("__pycache__", None)
     assert links == {**{floor: REPOSITORY / floor for floor in FLOORS}, "recipes": RECIPES}
-
-
-def test_each_test_file_stands_in_the_folder_of_its_kind():
-    found = {path.relative_to(TESTS).parts for path in TESTS.rglob("test_*.py")}
-    astray = sorted("/".join(parts) for parts in found if parts[0] not in KINDS_OF_TESTS)
-    assert not astray, f"{astray}: move them to {', '.join(KINDS_OF_TESTS)}; CONTRIBUTING.md says which is for what"
 
 
 @pytest.mark.parametrize(

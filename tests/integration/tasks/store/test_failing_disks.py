@@ -185,3 +185,28 @@ def test_disk_that_is_full_publishes_nothing_of_the_day(landing, land_rows, tiny
     assert [other[:2] for other in others] == ["4 ", "4 ", "4 "]
     assert all("No space left on device" in other for other in others)
     assert last == f"['days/{day}'] [True, False, False, False] 0"
+
+
+def test_disk_that_fills_while_a_file_is_staged_does_not_make_the_file_unreadable(
+    store, landing, land_rows, tiny_recipe, day, now, tmp_path
+):
+    land_rows("impressions", day, [impression(uuid.uuid4().hex) for _ in range(20_000)], "a.jsonl")
+    arguments = [store.root, landing, json.dumps(tiny_recipe().model_dump(mode="json")), day]
+    program = """
+import json, resource, signal
+from datetime import UTC, date, datetime
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store, landing = LocalStore(Path(sys.argv[1])), LocalLandingZone(Path(sys.argv[2]))
+recipe, day = Recipe.model_validate(json.loads(sys.argv[3])), date.fromisoformat(sys.argv[4])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    ingest_day.fn(store, landing, recipe, day, datetime.now(UTC))
+except StorageError as error:
+    print(error.exit_code, " ".join(str(error).split()))
+"""
+    answer = finish(start(program, *arguments))
+    assert answer.startswith("4 ")
+    assert "expected a disk with room" in answer

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ctr_retrain.models.errors import BusyError, StorageError
+from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 from ctr_retrain.tasks.store.cache import Cache
+from ctr_retrain.tasks.store.protocol import inside
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.faulty_proxy import CUT
@@ -158,3 +159,15 @@ def test_store_needs_no_prefix(s3_server, bucket_name, cache):
     assert store.root == f"s3://{bucket_name}"
     assert store.list_objects("days/d") == ["days/d/1"]
     assert (store.open("days/d/1") / "rows").read_bytes() == b"abc"
+
+
+CLIMBS = ["../..", "../../../../etc/passwd", "/etc/passwd", "runs/../../x", ".", "..", "", "x\n", "x" * 300, "\udcff"]
+
+
+@pytest.mark.parametrize("name", [*CLIMBS, "a//b", "/", "a/"])
+def test_name_of_an_object_is_below_the_root_in_a_bucket_too(s3_store, name):
+    with pytest.raises(UsageError, match="expected a name below the root"):
+        inside(f"runs/{name}")
+    for ask in (s3_store.manifest, s3_store.open, s3_store.read_ref):
+        with pytest.raises(UsageError, match="expected a name below the root"):
+            ask(f"runs/{name}")

@@ -253,11 +253,9 @@ class _Outrun(LocalLandingZone):
         return found
 
 
-@pytest.mark.parametrize("kind", ["local_store", "s3_store"])
 def test_ingest_that_was_outrun_by_one_that_saw_more_files_takes_the_others_day(
-    kind, request, landing, land_rows, tiny_recipe, day, now
+    store, landing, land_rows, tiny_recipe, day, now
 ):
-    store = request.getfixturevalue(kind)
     land_rows("impressions", day, [impression("a")])
 
     def meanwhile():

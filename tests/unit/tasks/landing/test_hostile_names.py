@@ -6,13 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.data.schema import Counts
-from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day, label_files
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
-from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from ctr_retrain.tasks.store.protocol import inside
 from tests.support.command_line import run
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 from tests.support.repository import RECIPES
@@ -35,11 +33,9 @@ FILES = [
 ]
 
 
-@pytest.fixture(params=["local", "s3"])
-def zone(request, landing):
-    if request.param == "local":
-        return LocalLandingZone(landing)
-    return S3LandingZone(request.getfixturevalue("bucket"), request.getfixturevalue("cache"))
+@pytest.fixture
+def zone(landing):
+    return LocalLandingZone(landing)
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "jsonl.gz", "csv", "csv.zst", "parquet"])
@@ -245,15 +241,6 @@ def test_day_that_is_none_or_at_the_calendars_end_is_wrong_use(tmp_path, command
     assert (answer.status, answer.document["error"]["type"]) == (2, "UsageError")
     assert f"--date: expected a day such as 2026-03-01, received {day!r}" in answer.document["error"]["message"]
     assert not (tmp_path / "root").exists()
-
-
-@pytest.mark.parametrize("name", [*CLIMBS, "a//b", "/", "a/"])
-def test_name_of_an_object_is_below_the_root_in_a_bucket_too(s3_store, name):
-    with pytest.raises(UsageError, match="expected a name below the root"):
-        inside(f"runs/{name}")
-    for ask in (s3_store.manifest, s3_store.open, s3_store.read_ref):
-        with pytest.raises(UsageError, match="expected a name below the root"):
-            ask(f"runs/{name}")
 
 
 @pytest.mark.parametrize("setting", ["root", "cache"])

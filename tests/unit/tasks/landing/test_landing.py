@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import uuid
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from ctr_retrain.models.data.schema import Counts
 from ctr_retrain.models.errors import DataRejectedError
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
-from tests.support.processes import finish, start
 
 
 @pytest.mark.parametrize("end", ["jsonl.gz", "jsonl.zst", "csv.gz", "csv.zst"])
@@ -154,28 +152,3 @@ def test_gzip_files_that_were_joined_are_read_to_their_end(store, landing, land_
     path = land_rows("impressions", day, [impression("a")], "joined.jsonl.gz")
     path.write_bytes(path.read_bytes() + gzip.compress(json.dumps(impression("b")).encode()))
     assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2
-
-
-def test_disk_that_fills_while_a_file_is_staged_does_not_make_the_file_unreadable(
-    store, landing, land_rows, tiny_recipe, day, now, tmp_path
-):
-    land_rows("impressions", day, [impression(uuid.uuid4().hex) for _ in range(20_000)], "a.jsonl")
-    arguments = [store.root, landing, json.dumps(tiny_recipe().model_dump(mode="json")), day]
-    program = """
-import json, resource, signal
-from datetime import UTC, date, datetime
-from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.tasks.ingest.ingest_day import ingest_day
-from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store, landing = LocalStore(Path(sys.argv[1])), LocalLandingZone(Path(sys.argv[2]))
-recipe, day = Recipe.model_validate(json.loads(sys.argv[3])), date.fromisoformat(sys.argv[4])
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    ingest_day.fn(store, landing, recipe, day, datetime.now(UTC))
-except StorageError as error:
-    print(error.exit_code, " ".join(str(error).split()))
-"""
-    answer = finish(start(program, *arguments))
-    assert answer.startswith("4 ")
-    assert "expected a disk with room" in answer

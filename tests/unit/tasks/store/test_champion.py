@@ -1,22 +1,15 @@
-import multiprocessing
 from datetime import UTC, date, datetime
 
 import pytest
 
-from ctr_retrain.models.errors import BusyError, UsageError
+from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, roll_back, take_over
-from ctr_retrain.tasks.store.local_store import LocalStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def tenure(version, run_day, data_through, action="promote"):
     return Tenure(version, run_day, data_through, action, "why", NOW.isoformat())
-
-
-@pytest.fixture
-def store(tmp_path):
-    return LocalStore(tmp_path / "root")
 
 
 def in_service(store):
@@ -107,26 +100,3 @@ def test_there_is_nothing_to_roll_back_to_behind_the_first_model(store):
     take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
     with pytest.raises(UsageError, match="expected an earlier champion to go back to"):
         roll_back(store, "why", NOW)
-
-
-def _promote(root, version, barrier, results):
-    barrier.wait()
-    try:
-        results.put((version, take_over(LocalStore(root), tenure(version, "2026-03-11", "2026-03-07"))))
-    except BusyError:
-        results.put((version, "busy"))
-
-
-def test_of_racing_promotions_none_is_lost_and_none_is_half_done(store):
-    """Each of four processes either takes over on top of the others' history, or is told that it was too late."""
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(4), context.Queue()
-    racers = [context.Process(target=_promote, args=(store._root, v, barrier, results)) for v in "abcd"]
-    for racer in racers:
-        racer.start()
-    outcomes = dict(results.get(timeout=60) for _ in racers)
-    for racer in racers:
-        racer.join()
-    winners = {version for version, outcome in outcomes.items() if outcome is None}
-    assert winners
-    assert {t.version for t in read_champions(store).tenures} == winners

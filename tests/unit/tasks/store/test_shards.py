@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.errors import DataRejectedError
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
 from ctr_retrain.tasks.label.label_day import count_young_day, label_day, label_files
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
@@ -83,12 +82,6 @@ def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, la
     events = [set(table["event_id"].to_pylist()) for table in tables]
     assert all(50 < len(part) < 200 for part in events)
     assert sum(map(len, events)) == len(set.union(*events)) == found.impressions.kept
-
-
-def test_pieces_made_side_by_side_are_the_same(prefect_server, landed, tiny_recipe, day, now, tmp_path):
-    recipe = tiny_recipe(landing={"buckets": 3})
-    one_by_one = taken_in(LocalStore(tmp_path / "a"), landed, recipe, day, now)
-    assert taken_in(LocalStore(tmp_path / "b"), landed, recipe, day, now, FanOut("threads", 2)) == one_by_one
 
 
 def test_a_piece_that_was_made_before_a_crash_is_used(store, landed, tiny_recipe, day, now):

@@ -1,0 +1,71 @@
+"""The three kinds of tests, told apart by what they need; and unit tests that need nothing but this process."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.support.repository import REPOSITORY
+
+TESTS = REPOSITORY / "tests"
+KINDS = ("unit", "tensorflow", "integration")
+TENSORFLOW = {"tensorflow", "keras"}
+STARTERS = {"subprocess", "multiprocessing", "socket", "socketserver", "http", "urllib", "tests.support.processes"}
+STARTERS |= {f"tests.support.{name}" for name in ("browser", "forked", "s3_server", "faulty_proxy")}
+UNIT = sorted((TESTS / "unit").rglob("test_*.py"))
+
+
+def imports_at_the_top(path):
+    """Modules that a file imports as soon as it is imported itself."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def way_to(wanted, path):
+    """Files and the module by which importing a file imports one of the wanted ones; None where it doesn't."""
+    ways, seen = [(path,)], set()
+    while ways:
+        way = ways.pop()
+        for module in imports_at_the_top(way[-1]):
+            if module.split(".")[0] in wanted:
+                return " → ".join([*(str(file.relative_to(REPOSITORY)) for file in way), module])
+            file = REPOSITORY / f"{module.removeprefix('ctr_retrain.').replace('.', '/')}.py"
+            if file.is_file() and file not in seen:
+                seen.add(file)
+                ways.append((*way, file))
+    return None
+
+
+def starters_of(path):
+    return sorted(STARTERS & {part for module in imports_at_the_top(path) for part in (module, module.split(".")[0])})
+
+
+def test_each_test_file_stands_in_the_folder_of_its_kind():
+    found = {path.relative_to(TESTS).parts for path in TESTS.rglob("test_*.py")}
+    astray = sorted("/".join(parts) for parts in found if parts[0] not in KINDS)
+    assert not astray, f"{astray}: move them to {', '.join(KINDS)}; CONTRIBUTING.md says which is for what"
+
+
+@pytest.mark.parametrize("path", UNIT, ids=lambda path: path.stem)
+def test_a_unit_test_imports_no_tensorflow(path):
+    way = way_to(TENSORFLOW, path)
+    assert way is None, f"{way}: TensorFlow takes seconds to import; move the test to tests/tensorflow"
+
+
+@pytest.mark.parametrize("path", UNIT, ids=lambda path: path.stem)
+def test_a_unit_test_starts_no_process_and_no_server(path):
+    starters = starters_of(path)
+    assert not starters, f"{path.relative_to(REPOSITORY)} imports {starters}: move the test to tests/integration"
+
+
+def test_the_check_sees_what_is_imported_by_a_detour(tmp_path):
+    file = REPOSITORY / "tests" / "support" / "toy_training.py"
+    assert way_to(TENSORFLOW, file).endswith("tensorflow")
+    assert way_to({"keras"}, TESTS / "tensorflow" / "models" / "training" / "test_batches.py") is not None
+    wrong = Path(tmp_path, "wrong.py")
+    wrong.write_text("from urllib.request import urlopen\nfrom tests.support import forked\n", encoding="utf-8")
+    assert starters_of(wrong) == ["tests.support.forked", "urllib"]
