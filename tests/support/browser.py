@@ -37,7 +37,5 @@ def in_browser(path, profile):
     assert browser, "chromium: expected it on the path, received none. Run: sudo apt-get install chromium"
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={profile}"]
-    finished = subprocess.run(
-        [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
+    finished = subprocess.run([*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, check=True)
     return Page(finished.stdout)

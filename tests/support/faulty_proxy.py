@@ -1,13 +1,13 @@
-"""A proxy before an S3 server that does, on order, what networks and services do: 503s, slowness, lost answers."""
+"""A proxy before an S3 server that does, on order, what networks and services do: 503s, silence, lost answers."""
 
 import http.client
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-UNAVAILABLE, SLOW, LOST_ANSWER, CUT, CORRUPT, TRUNCATED = "503", "slow", "lost answer", "cut", "corrupt", "truncated"
+UNAVAILABLE, LOST_ANSWER, CUT, CORRUPT, TRUNCATED = "503", "lost answer", "cut", "corrupt", "truncated"
+PASSED = "passed"  # the request goes through, late where it is held
 UNCONDITIONAL = "unconditional"  # the request goes through without its conditions, as with services that ignore them
 
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -21,8 +21,8 @@ class Fault:
     method: str
     part: str
     times: int
-    seconds: float = 0
-    hit: threading.Event = field(default_factory=threading.Event)
+    hit: threading.Event = field(default_factory=threading.Event)  # set by the first of them
+    release: threading.Event = field(default_factory=threading.Event)  # until it is set, they wait
 
 
 class FaultyProxy:
@@ -38,8 +38,11 @@ class FaultyProxy:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def order(self, kind, method="GET", part="", times=1, seconds=0):
-        fault = Fault(kind, method, part, times, seconds)
+    def order(self, kind, method="GET", part="", times=1, *, held=False):
+        """Order a fault; a held request waits for its release, and the fault happens to it then."""
+        fault = Fault(kind, method, part, times)
+        if not held:
+            fault.release.set()
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -58,6 +61,8 @@ class FaultyProxy:
         return sum(m == method and part in path for m, path in self.requests)
 
     def stop(self):
+        for fault in self._faults:
+            fault.release.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -84,15 +89,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         fault = self.server.proxy.due(self.command, self.path)
-        kind = fault.kind if fault else None
+        kind = fault.kind if fault else PASSED
+        if fault:
+            fault.release.wait()
         if kind == UNAVAILABLE:
             self._answer(503, [("Content-Type", "application/xml")], BUSY)
             return
         if kind == CUT:
             self.close_connection = True
             return
-        if kind == SLOW:
-            time.sleep(fault.seconds)
         dropped = ("expect", "if-match", "if-none-match") if kind == UNCONDITIONAL else ("expect",)
         status, headers, content = self._forward(body, dropped)
         if kind == LOST_ANSWER:

@@ -21,7 +21,6 @@ CONTEXT.set_forkserver_preload(
         "ctr_retrain.tasks.store.s3_store",
     ]
 )
-PATIENCE_SECONDS = 120
 
 
 class Forked:
@@ -53,7 +52,7 @@ class Forked:
         """Kill it wherever it is; returns the last that it told ("" for nothing), None where it had ended by itself."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.join(PATIENCE_SECONDS)
+        self._process.join()
         while self._receive() is not None:
             pass
         assert self._process.exitcode in (0, -signal.SIGKILL)
@@ -65,7 +64,7 @@ class Forked:
         """What it returned; fails with the trace where it raised."""
         while self._answer is None:
             assert self._receive() is not None, f"it ended without an answer: {self._process.exitcode}"
-        self._process.join(PATIENCE_SECONDS)
+        self._process.join()
         returned, error = self._answer
         assert error is None, error
         return returned
@@ -73,7 +72,6 @@ class Forked:
     def _receive(self):
         """The next that it tells, None where it has ended."""
         with suppress(EOFError, ConnectionError):
-            assert self._pipe.poll(PATIENCE_SECONDS), "it is silent"
             kind, content = self._pipe.recv()
             if kind == "mark":
                 self.marks.append(content)

@@ -7,7 +7,7 @@ import sys
 from tests.support.repository import REPOSITORY
 
 PREAMBLE = (
-    "import os, pickle, sys, time\n"
+    "import os, pickle, signal, sys, time\n"
     "from pathlib import Path\n"
     "from ctr_retrain.models.errors import *\n"
     "from ctr_retrain.tasks.store.local_store import *\n"
@@ -28,6 +28,6 @@ def start_with(store, program, *arguments):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     return out.strip()

@@ -1,12 +1,8 @@
 """An S3 server in a process of its own, over HTTP: moto's, as its conditional writes are right."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import uuid
 
 import boto3
@@ -18,13 +14,14 @@ from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.faulty_proxy import proxy_to
 
 ACCESS_KEY, SECRET_KEY = "AKIAFAKEFAKEFAKE1234", "fake+secret/that+must/not+leak+anywhere1"
-IMPATIENT = {"attempts": 3, "connect_seconds": 1, "read_seconds": 1}
+FEW_TRIES = {"attempts": 3}
+IMPATIENT = {**FEW_TRIES, "read_seconds": 1}  # for those who are never answered: others may be slow by no fault
 
 # moto looks at a condition and then writes, in two steps; one writer at a time makes that one, as on S3.
 SERVE = """
 import sys, threading
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 
 app, writing = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
@@ -34,25 +31,29 @@ def answer(environ, start_response):
     with writing:
         return app(environ, start_response)
 
-run_simple("127.0.0.1", int(sys.argv[1]), answer, threaded=True)
+server = make_server("127.0.0.1", int(sys.argv[1]), answer, threaded=True)
+print(server.port, flush=True)
+server.serve_forever()
 """
 
 
 class S3Server:
     """Started at once; `stop` kills it, and with it all that it held in memory."""
 
-    def __init__(self, port=None, **environment):
-        self.port = port or _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-c", SERVE, str(self.port)]
+    def __init__(self, port=0, **environment):
+        command = [sys.executable, "-c", SERVE, str(port)]
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **environment}, text=True
         )
-        self._wait()
+        said = self._process.stdout.readline()  # its port, once it listens there
+        assert said, "moto's server ended before it listened"
+        self.port = int(said)
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def stop(self):
         self._process.kill()
-        self._process.wait(timeout=30)
+        self._process.wait()
+        self._process.stdout.close()
 
     def client(self, service="s3", **credentials):
         given = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, **credentials}
@@ -62,16 +63,6 @@ class S3Server:
         name = f"test-{uuid.uuid4().hex[:12]}"
         self.client().create_bucket(Bucket=name)
         return name
-
-    def _wait(self):
-        for _ in range(600):
-            try:
-                with urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5):
-                    return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                assert self._process.poll() is None, "moto's server ended"
-                time.sleep(0.05)
-        pytest.fail("moto's server does not answer")
 
 
 @pytest.fixture(scope="session")
@@ -125,11 +116,5 @@ def proxy(s3_server):
 
 @pytest.fixture
 def behind_proxy(proxy, bucket_name, cache):
-    """The same store, reached by the faulty way and without much patience."""
-    return S3Store(Bucket(bucket_name, "root", S3Access(proxy.url, **IMPATIENT)), cache)
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """The same store, reached by the faulty way and with few tries."""
+    return S3Store(Bucket(bucket_name, "root", S3Access(proxy.url, **FEW_TRIES)), cache)

@@ -94,7 +94,6 @@ def command(*arguments, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     document = json.loads(finished.stdout) if "--json" in arguments else None
     return SimpleNamespace(

@@ -98,10 +98,8 @@ def test_a_killed_backfill_is_resumed_where_it_stopped(prefect_server, small_lan
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # its Prefect server dies with it
     )
-    deadline = time.monotonic() + 120
     while len(LocalStore(root).list_refs("accepted")) < 2:
         assert process.poll() is None, "the backfill ended before it could be killed"
-        assert time.monotonic() < deadline, "the backfill finished no two days in two minutes"
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

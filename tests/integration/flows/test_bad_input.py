@@ -267,7 +267,6 @@ def test_a_disk_that_is_full_or_read_only_leaves_the_champion_and_no_run(first_r
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     assert finished.returncode == 0, finished.stderr
     answers = json.loads(finished.stdout)

@@ -56,7 +56,7 @@ def test_a_daily_run_killed_in_training_goes_on_at_its_checkpoint(first_run, sma
     environment = clean_environment() | {"PREFECT_LOGGING_LEVEL": "CRITICAL"}
     command = [sys.executable, "-c", KILLED, *arguments]
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True) as killed:
-        assert killed.wait(timeout=200) == -signal.SIGKILL
+        assert killed.wait() == -signal.SIGKILL
         with contextlib.suppress(ProcessLookupError):
             os.killpg(killed.pid, signal.SIGKILL)  # the Prefect server that it had started
     assert list((tmp_path / "staging").iterdir())

@@ -15,23 +15,18 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import clean_environment, write_recipe
 
-PATIENCE_SECONDS = 200
-
 
 def asked(url, body):
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request) as answer:
         return json.loads(answer.read())
 
 
 def wait_for(found, process, log):
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    while not (answer := found()):
         assert process.poll() is None, log.read_text(encoding="utf-8")
-        if answer := found():
-            return answer
         time.sleep(0.3)
-    raise AssertionError(log.read_text(encoding="utf-8"))
+    return answer
 
 
 def test_serve_registers_the_schedule_fires_by_itself_and_stops_with_its_server(tmp_path):
@@ -68,7 +63,7 @@ def test_serve_registers_the_schedule_fires_by_itself_and_stops_with_its_server(
         assert abs((date.fromisoformat(document["date"]) - today).days) <= 2
 
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=150)
+        process.wait()
         assert not answers(server)
     finally:
         if process.poll() is None:
@@ -77,7 +72,7 @@ def test_serve_registers_the_schedule_fires_by_itself_and_stops_with_its_server(
 
 def answers(server):
     try:
-        with urllib.request.urlopen(f"{server}/api/health", timeout=2):
+        with urllib.request.urlopen(f"{server}/api/health"):
             return True
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
+    except (urllib.error.URLError, ConnectionError):
         return False

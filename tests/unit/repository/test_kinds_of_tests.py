@@ -63,9 +63,7 @@ def test_a_unit_test_starts_no_process_and_no_server(path):
 
 
 def test_the_check_sees_what_is_imported_by_a_detour(tmp_path):
-    file = REPOSITORY / "tests" / "support" / "toy_training.py"
-    assert way_to(TENSORFLOW, file).endswith("tensorflow")
-    assert way_to({"keras"}, TESTS / "tensorflow" / "models" / "training" / "test_batches.py") is not None
+    assert way_to(TENSORFLOW, TESTS / "tensorflow" / "models" / "training" / "test_batches.py").count("→") > 1
     wrong = Path(tmp_path, "wrong.py")
     wrong.write_text("from urllib.request import urlopen\nfrom tests.support import forked\n", encoding="utf-8")
     assert starters_of(wrong) == ["tests.support.forked", "urllib"]

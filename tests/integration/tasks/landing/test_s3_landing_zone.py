@@ -13,7 +13,7 @@ from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from tests.support.faulty_proxy import CORRUPT, TRUNCATED
 from tests.support.landed_day import impression
-from tests.support.s3_server import IMPATIENT
+from tests.support.s3_server import FEW_TRIES
 from tests.unit.tasks.landing.test_hostile_names import test_file_is_read_whatever_its_name  # noqa: F401 - run here too
 from tests.unit.tasks.landing.test_landing_zone import *  # noqa: F403 - the rules of every landing zone
 from tests.unit.tasks.landing.test_landing_zone import land
@@ -69,7 +69,7 @@ def test_key_that_is_no_plain_name_is_left_alone_and_nothing_is_written_outside_
 
 @pytest.fixture
 def through_proxy(proxy, bucket_name, tmp_path):
-    return S3LandingZone(Bucket(bucket_name, "root", S3Access(proxy.url, **IMPATIENT)), Cache(tmp_path / "empty", 1))
+    return S3LandingZone(Bucket(bucket_name, "root", S3Access(proxy.url, **FEW_TRIES)), Cache(tmp_path / "empty", 1))
 
 
 @pytest.mark.parametrize("fault", [CORRUPT, TRUNCATED])

@@ -6,8 +6,11 @@ again once the objects to remove are marked, and marks once a ref was swapped.
 
 import json
 import random
+import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +27,7 @@ from ctr_retrain.tasks.store.protocol import MANIFEST, read_manifest
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.counts import draws
-from tests.support.faulty_proxy import SLOW
+from tests.support.faulty_proxy import PASSED
 from tests.support.forked import Forked
 from tests.support.landed_day import ingest
 from tests.support.landed_twice import DAY, NEW, NOW, OLD, Place, land, make_run, s3_store_in
@@ -32,6 +35,7 @@ from tests.support.stored import stored_names
 
 FLIPS, KILLS = draws(8, 150), draws(3, 40)
 AT_ONCE = timedelta(0)
+FOREVER = 100_000  # seconds: whoever is held waits for its release alone
 SECOND_FILE = f"impressions/dt={DAY}/1.jsonl"
 
 
@@ -48,7 +52,8 @@ def s3_place(tmp_path, tiny_recipe, s3_server, s3_environment):
 
 def by_way_of(proxy, place):
     """The place's store on S3, reached by the faulty way."""
-    return S3Store(Bucket(place.store._bucket._bucket, "root", S3Access(proxy.url)), place.store._cache)
+    access = S3Access(proxy.url, read_seconds=FOREVER)
+    return S3Store(Bucket(place.store._bucket._bucket, "root", access), place.store._cache)
 
 
 def patient_no_more(place):
@@ -56,6 +61,32 @@ def patient_no_more(place):
     if isinstance(place.store, LocalStore):
         return place
     return replace(place, store=S3Store(place.store._bucket, place.store._cache, removes_within=AT_ONCE))
+
+
+def waits_for_removers(place):
+    """The place for one who takes no remover for dead, however slow the machine is."""
+    return replace(place, store=S3Store(place.store._bucket, place.store._cache, removes_within=timedelta(days=1)))
+
+
+@contextmanager
+def collection_held_before_it_deletes(place, proxy):
+    """Garbage is collected meanwhile, as far as what is to go is marked; the fault's release lets it go on."""
+    fault = proxy.order(PASSED, "POST", "?delete", held=True)
+    collecting = threading.Thread(target=collect, args=(replace(place, store=by_way_of(proxy, place)),))
+    collecting.start()
+    fault.hit.wait()
+    try:
+        yield fault
+    finally:
+        fault.release.set()
+        collecting.join()
+
+
+def release_once(fault, reached, worker):
+    """Let the held request go when the worker has come so far, which may have to wait for its end itself."""
+    while not reached() and not worker.done():
+        time.sleep(0.01)
+    fault.release.set()
 
 
 def collect(place):
@@ -126,7 +157,7 @@ def write_slowly(place, gate, mark):
             time.sleep(0.01)
         (folder / "rows").write_bytes(b"whole")
     mark("written")
-    time.sleep(60)
+    signal.pause()
 
 
 def test_writer_at_work_publishes_whole_whatever_is_collected_and_swept_meanwhile(place, tmp_path):
@@ -144,7 +175,7 @@ def test_writer_at_work_publishes_whole_whatever_is_collected_and_swept_meanwhil
 
 
 def test_slow_upload_is_published_whole_whatever_is_collected_and_swept_meanwhile(s3_place, proxy, tmp_path):
-    fault = proxy.order(SLOW, "PUT", "/rows", seconds=5)
+    fault = proxy.order(PASSED, "PUT", "/rows", held=True)
     slow = by_way_of(proxy, s3_place)
 
     def write():
@@ -153,15 +184,11 @@ def test_slow_upload_is_published_whole_whatever_is_collected_and_swept_meanwhil
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert fault.hit.wait(60)
+    fault.hit.wait()
     for _ in range(3):
-        # what is whole and named by no ref may go: on a slow machine the upload is over before this is
         assert s3_place.store.sweep() == 0
-        removed = collect(s3_place)
-        if removed:
-            writer.join()
-            assert removed == {"days/2026-03-20/slow"}
-            return
+        assert collect(s3_place) == set()
+    fault.release.set()
     writer.join()
     assert (open_whole(s3_place, "days/2026-03-20/slow", tmp_path) / "rows").read_bytes() == b"whole"
 
@@ -179,12 +206,10 @@ def test_days_that_are_taken_in_again_and_again_while_garbage_is_collected_are_w
 
 def test_object_that_a_ref_names_before_its_manifest_goes_stays(s3_place, proxy, tmp_path):
     unnamed, _ = leave_unnamed(s3_place)
-    fault = proxy.order(SLOW, "POST", "?delete", seconds=2)
-    collecting = threading.Thread(target=collect, args=(replace(s3_place, store=by_way_of(proxy, s3_place)),))
-    collecting.start()
-    assert fault.hit.wait(60)
-    assert ingest_and_validate(s3_place) == unnamed
-    collecting.join()
+    with collection_held_before_it_deletes(s3_place, proxy) as fault, ThreadPoolExecutor() as others:
+        ingesting = others.submit(ingest_and_validate, waits_for_removers(s3_place))
+        release_once(fault, lambda: current_day_object(s3_place.store, DAY) == unnamed, ingesting)
+    assert ingesting.result() == unnamed
     assert open_whole(s3_place, unnamed, tmp_path) is not None
     collect(s3_place)
     assert left(s3_place) == files_of(s3_place, unnamed, tmp_path)
@@ -192,13 +217,14 @@ def test_object_that_a_ref_names_before_its_manifest_goes_stays(s3_place, proxy,
 
 def test_object_whose_manifest_goes_before_its_writer_swaps_the_ref_is_made_anew(s3_place, proxy, tmp_path):
     unnamed, _ = leave_unnamed(s3_place)
-    fault = proxy.order(SLOW, "PUT", "refs/days/", seconds=2)
+    fault = proxy.order(PASSED, "PUT", "refs/days/", held=True)
     taken = []
     slow = replace(s3_place, store=by_way_of(proxy, s3_place))
     taking = threading.Thread(target=lambda: taken.append(ingest_and_validate(slow)))
     taking.start()
-    assert fault.hit.wait(60)
+    fault.hit.wait()
     collect(s3_place)
+    fault.release.set()
     taking.join()
     assert taken == [unnamed]
     assert open_whole(s3_place, unnamed, tmp_path) is not None
@@ -212,12 +238,11 @@ def test_bundle_that_is_promoted_by_hand_while_it_is_collected_stays(s3_place, p
     with store.writing(layout.model_object(OLD), {"run_id": make["run_id"]}) as folder:
         (folder / "weights").write_bytes(b"old")
     deploy_challenger.fn(store, NEW, "promote", "because", NOW)
-    fault = proxy.order(SLOW, "POST", "?delete", seconds=2)
-    collecting = threading.Thread(target=collect, args=(replace(s3_place, store=by_way_of(proxy, s3_place)),))
-    collecting.start()
-    assert fault.hit.wait(60)
-    assert deploy_challenger.fn(store, OLD, "override", "by hand", NOW) is None
-    collecting.join()
+    patient = waits_for_removers(s3_place).store
+    with collection_held_before_it_deletes(s3_place, proxy) as fault, ThreadPoolExecutor() as others:
+        promoting = others.submit(deploy_challenger.fn, patient, OLD, "override", "by hand", NOW)
+        release_once(fault, lambda: read_champions(store).current.version == OLD, promoting)
+    assert promoting.result() is None
     assert read_champions(store).current.version == OLD
     assert open_whole(s3_place, layout.model_object(OLD), tmp_path) is not None
 

@@ -35,14 +35,14 @@ def blobs_in(folder):
 def lives(program, *arguments):
     """A process that uses the cache, says so, and then waits."""
     preamble = f"{IMPORTED}cache = Cache(Path(sys.argv[1]), limit_gb=3e-6)\n"
-    process = start(preamble + program + "print('ready', flush=True)\ntime.sleep(60)\n", *arguments)
+    process = start(preamble + program + "print('ready', flush=True)\nsignal.pause()\n", *arguments)
     assert process.stdout.readline() == "ready\n", process.communicate()[1]
     return process
 
 
 def ended(process):
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_folder_whose_fetch_fails_is_not_there_at_all(folder):
 
 def test_process_killed_while_it_fetches_leaves_no_half_folder_and_its_litter_is_swept(folder):
     program = (
-        "def wait(target):\n    target.write_bytes(b'half'); print('ready', flush=True); time.sleep(60)\n"
+        "def wait(target):\n    target.write_bytes(b'half'); print('ready', flush=True); signal.pause()\n"
         "cache.folder('one', [Blob('a', '0' * 64, wait)])\n"
     )
     process = lives(program, folder)

@@ -62,7 +62,6 @@ def differences():
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
     return json.loads(finished.stdout.splitlines()[-1])
