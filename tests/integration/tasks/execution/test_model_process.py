@@ -110,10 +110,8 @@ def test_it_ends_when_the_flow_is_killed():
         "import sys\nfrom pathlib import Path\nfrom ctr_retrain.tasks.execution.model_process import *\n"
         "from tests.support.model_work import never_end, say\n"
         "with models_on(Compute('cpu', 'own', Path('unused')), preload=()) as models:\n"
-        "    print(models.call(say, 'hello'), flush=True)
-"
-        "    models.call(never_end)
-"
+        "    print(models.call(say, 'hello'), flush=True)\n"
+        "    models.call(never_end)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as flow:
         pid = int(flow.stdout.readline())
