@@ -137,7 +137,7 @@ def ingest(day: Date) -> None:
 
     wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
-    ingested = asdict(ingest_day.fn(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC)))
+    ingested = asdict(ingest_day(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC)))
     answer({"date": str(ingested.pop("day")), **ingested}, printing.ingested)
 
 
@@ -149,7 +149,7 @@ def validate(day: Date) -> None:
 
     wanted, (settings, recipe) = _day(day), _configured()
     claim_root(settings.store, recipe.name)
-    validated = validate_day.fn(settings.store, recipe, wanted, datetime.now(UTC))
+    validated = validate_day(settings.store, recipe, wanted, datetime.now(UTC))
     data_docs = settings.store.address(validated.path, "data_docs/index.html")
     document = {"date": str(wanted), **validated.to_json(), "data_docs": data_docs}
     if not validated.accepted:
@@ -281,7 +281,7 @@ def promote(version: Annotated[str, typer.Argument(metavar="VERSION")], reason: 
     words = f"{_user()}: {_given(reason)}"
     from ctr_retrain.tasks.deploy.publish_model import deploy_challenger  # noqa: PLC0415
 
-    deploy_challenger.fn(_settings().store, version, "override", words, datetime.now(UTC))
+    deploy_challenger(_settings().store, version, "override", words, datetime.now(UTC))
     answer({"champion": version, "reason": reason}, printing.pairs)
 
 

@@ -10,15 +10,20 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 # isort: on
 from prefect import flow
 
+from ctr_retrain.flows.prefect_tasks import stage
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.recipe.recipe import load_recipe
-from ctr_retrain.tasks.compare.compare_strategies import compare_strategies, load_comparison
+from ctr_retrain.tasks.compare import compare_strategies as strategies
+from ctr_retrain.tasks.compare import write_comparison
+from ctr_retrain.tasks.compare.compare_strategies import load_comparison
 from ctr_retrain.tasks.compare.plan_comparison import CompareRequest, plan_comparison
-from ctr_retrain.tasks.compare.write_comparison import write_comparison_report
 from ctr_retrain.tasks.execution.model_process import models_on
 from ctr_retrain.tasks.operate.registry import claim_root
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
+
+compare_strategies = stage(strategies.compare_strategies)
+write_comparison_report = stage(write_comparison.write_comparison_report)
 
 
 @flow(name="compare")

@@ -11,28 +11,36 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 # isort: on
 from prefect import flow, runtime
 
+from ctr_retrain.flows.prefect_tasks import (
+    check_serving,
+    deploy_challenger,
+    detect_drift,
+    evaluate_models,
+    ingest_day,
+    judge_challenger,
+    measure_maturity,
+    send_alerts,
+    ship_challenger,
+    train_challenger,
+    train_cold_twin,
+    validate_day,
+    weigh_rows,
+    write_document,
+    write_report,
+)
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
-from ctr_retrain.models.weights.row_weights import Factors
-from ctr_retrain.tasks.deploy.choose_served import ship_challenger
-from ctr_retrain.tasks.deploy.publish_model import check_serving, deploy_challenger
-from ctr_retrain.tasks.evaluate.judge_challenger import judge_challenger, judge_without_challenger, untrainable
-from ctr_retrain.tasks.evaluate.measure_maturity import measure_maturity
-from ctr_retrain.tasks.evaluate.score_models import evaluate_models
+from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
-from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
 from ctr_retrain.tasks.plan.plan_run import RunPlan, plan_run
-from ctr_retrain.tasks.report.run_document import day_document, load_document, write_document
-from ctr_retrain.tasks.report.run_page import write_report, write_run_list
+from ctr_retrain.tasks.report.run_document import day_document, load_document
+from ctr_retrain.tasks.report.run_page import write_run_list
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.train.train_challenger import train_challenger, train_cold_twin
-from ctr_retrain.tasks.train.weigh_rows import weigh_rows
-from ctr_retrain.tasks.validate.detect_drift import DriftReport, detect_drift
+from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
-from ctr_retrain.tasks.validate.send_alerts import send_alerts
-from ctr_retrain.tasks.validate.validate_day import rejection_error, validate_day
+from ctr_retrain.tasks.validate.validate_day import rejection_error
 
 
 @flow(name="daily")
@@ -91,7 +99,7 @@ def _make_run(
 ) -> None:
     """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
     measure_maturity(store, recipe, plan, folder)
-    factors: Factors = weigh_rows(store, recipe, plan, folder)
+    factors = weigh_rows(store, recipe, plan, folder)
     failure = untrainable(recipe, factors, drift.alerts)
     failure = failure or train_challenger(store, recipe, plan, factors, folder, models)
     if failure:

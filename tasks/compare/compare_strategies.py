@@ -10,8 +10,6 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.plan.plan_run import RunPlan
 
 
-@task(cache_policy=NO_CACHE)
 def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: Path, models: Models) -> None:
     """Train and judge, and write comparison.json into the folder.
 
@@ -100,7 +97,7 @@ def _windows(
         for window, recipes in work:
             fits = []
             for name, variant in recipes.items():
-                factors: Factors = weigh_rows.fn(store, variant, window, scratch)
+                factors: Factors = weigh_rows(store, variant, window, scratch)
                 if failed := untrainable(variant, factors, []):
                     failures[name] = failed.words
                 else:

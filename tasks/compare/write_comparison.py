@@ -6,9 +6,6 @@ import json
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.charts.charts import freshness_chart
 from ctr_retrain.models.charts.forest_plot import ForestRow, forest_chart
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@task(cache_policy=NO_CACHE)
 def write_comparison_report(recipe: Recipe, folder: Path) -> None:
     """Write report.html into the comparison's folder from its comparison.json."""
     comparison: dict[str, Any] = json.loads((folder / COMPARISON_FILE).read_text(encoding="utf-8"))

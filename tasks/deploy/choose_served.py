@@ -13,9 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.judging.gate import Check, Verdict
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.deploy.publish_model import check_serving
@@ -34,7 +31,6 @@ from ctr_retrain.tasks.store.layout import (
 from ctr_retrain.tasks.store.protocol import Store
 
 
-@task(cache_policy=NO_CACHE)
 def ship_challenger(
     store: Store, recipe: Recipe, plan: RunPlan, folder: Path, verdict: Verdict, models: Models
 ) -> None:
@@ -47,7 +43,7 @@ def ship_challenger(
         return
     checks = [*models.call(_run_fresh_pass, store, recipe, plan, folder, models.compute)]
     if all(check.passed for check in checks):
-        checks.append(check_serving.fn(store, recipe, plan, folder, FRESH, FRESH_SCORES_FILE))
+        checks.append(check_serving(store, recipe, plan, folder, FRESH, FRESH_SCORES_FILE))
     if all(check.passed for check in checks):
         _replace_by_fresh(folder)
     shutil.rmtree(folder / FRESH, ignore_errors=True)

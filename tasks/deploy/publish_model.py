@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.judging.gate import Check
@@ -33,7 +31,6 @@ TOLERANCE = 1e-6
 SERVING_TIMEOUT_SECONDS = 300
 
 
-@task(cache_policy=NO_CACHE)
 def check_serving(
     store: Store, recipe: Recipe, plan: RunPlan, folder: Path, bundle: str = CHALLENGER, expected: str = SCORES_FILE
 ) -> Check:
@@ -84,7 +81,6 @@ def check_serving(
     return Check("serving", difference, TOLERANCE, passed=difference <= TOLERANCE and answered, words=words)
 
 
-@task(cache_policy=NO_CACHE)
 def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: datetime) -> str | None:
     """Publish the run's challenger as a model and make it the champion; returns why not where it may not.
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.data.drift import Alert
 from ctr_retrain.models.judging.gate import FAILED, Check, Verdict, judge
@@ -22,7 +20,6 @@ from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 
-@task(cache_policy=NO_CACHE)
 def judge_challenger(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, known: Sequence[Check]) -> Verdict:
     """Judge by the recipe's gate and write verdict.json; `known` are checks that earlier stages made."""
     checks = list(known)

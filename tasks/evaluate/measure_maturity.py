@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.maturity import ImmatureRatio, Maturity, correct_ratio, estimate_maturity, final_age
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@task(cache_policy=NO_CACHE)
 def measure_maturity(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
     """Write maturity.json into the run's folder: maturity, the young days' ratios, what became of the day's outcomes.
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
 from ctr_retrain.models.judging.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
@@ -46,7 +44,6 @@ BATCH_ROWS = 200_000
 CURVE_POINTS = 60
 
 
-@task(cache_policy=NO_CACHE)
 def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, models: Models) -> None:
     """Write scores.parquet (a row an impression of V) and evaluation.json into the run's folder."""
     models.call(_score_and_measure, store, recipe, plan, folder)

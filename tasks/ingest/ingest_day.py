@@ -14,9 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.data.schema import Counts, impression_columns, landed_columns, outcome_columns
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -63,7 +60,6 @@ class _Landed:
     fingerprint: dict[str, list[tuple[str, str]]]
 
 
-@task(cache_policy=NO_CACHE)
 def ingest_day(
     store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None = None
 ) -> IngestedDay:

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.data.label_landings import (
     earlier_landings,
@@ -58,7 +56,6 @@ class LabelledDay:
     shards: int
 
 
-@task(cache_policy=NO_CACHE)
 def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> LabelledDay:
     """Publish the labels of an event day as of a day, each event once; rows in the order in which they landed.
 

@@ -148,7 +148,7 @@ def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out:
 
 
 def _label_on(store: Store, recipe: Recipe, as_of: date, day: date) -> LabelledDay:
-    return label_day.fn(store, recipe, day, as_of)
+    return label_day(store, recipe, day, as_of)
 
 
 def _excluded(store: Store, days: tuple[date, ...], problems: dict[str, str]) -> dict[str, str]:

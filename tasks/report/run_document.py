@@ -9,9 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.judging.gate import Verdict
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.deploy.choose_served import describe_served
@@ -63,7 +60,6 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
     }
 
 
-@task(cache_policy=NO_CACHE)
 def write_document(
     store: Store,
     folder: Path,

@@ -12,9 +12,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.charts import charts
 from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.judging.metrics import ReliabilityBin
@@ -46,7 +43,6 @@ class PlannedDay:
     positives: int | None = None
 
 
-@task(cache_policy=NO_CACHE)
 def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
     """Write report.html into the run's folder from what the run wrote there; also where nothing was trained."""
     run, drift = _read(folder / RUN_FILE), _read(folder / DRIFT_FILE)

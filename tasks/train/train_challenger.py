@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.judging.gate import Check
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
@@ -18,7 +15,6 @@ from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.weigh_rows import weigh_rows
 
 
-@task(cache_policy=NO_CACHE)
 def train_challenger(
     store: Store, recipe: Recipe, plan: RunPlan, factors: Factors, folder: Path, models: Models
 ) -> Check | None:
@@ -26,7 +22,6 @@ def train_challenger(
     return models.call(_fit_challenger, store, recipe, plan, factors, folder, models.compute)
 
 
-@task(cache_policy=NO_CACHE)
 def train_cold_twin(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, models: Models) -> None:
     """Train this warm run once more from nothing, in a folder below its own, if the recipe wants to compare the two.
 
@@ -36,7 +31,7 @@ def train_cold_twin(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, m
         return
     own = folder / COLD_TWIN
     own.mkdir()
-    factors = weigh_rows.fn(store, recipe, plan.twin, own)
+    factors = weigh_rows(store, recipe, plan.twin, own)
     failure = models.call(_fit_challenger, store, recipe, plan.twin, factors, own, models.compute)
     if failure:
         (own / TRAINING_FILE).write_text(json.dumps({"failure": failure.words}, indent=1), encoding="utf-8")

@@ -8,9 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@task(cache_policy=NO_CACHE)
 def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Factors:
     """Write weights.json into the run's folder; weights themselves are never stored a row each."""
     confidence = "confidence" if recipe.landing.columns.confidence else "1.0"

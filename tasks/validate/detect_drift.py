@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.drift import Alert, DayRatio, DriftResult, detect, to_alert
@@ -32,7 +30,6 @@ class DriftReport:
         return tuple(alert for alert in found if alert is not None)
 
 
-@task(cache_policy=NO_CACHE)
 def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
     """Compare the day, as of its own end, with the accepted days before it, each as of its own end."""
     history: dict[str, list[DayRatio]] = {name: [] for name in recipe.channels}

@@ -41,8 +41,8 @@ def ingest_and_validate(store: Store, landing: LandingZone, recipe: Recipe, now:
     """Ingest and validate a day. Files and bounds that were seen before cost nothing."""
     before = load_validated_day(store, day)
     try:
-        ingest_day.fn(store, landing, recipe, day, now)
-        validated = validate_day.fn(store, recipe, day, now)
+        ingest_day(store, landing, recipe, day, now)
+        validated = validate_day(store, recipe, day, now)
     except DataRejectedError as error:
         return DayResult(day, "data rejected", str(error))
     if not validated.accepted:
@@ -74,8 +74,8 @@ def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: dateti
     """Ingest an earlier day unless that was done, validate it by today's bounds; its problem, if it has one."""
     try:
         if not ingested_by(store, day, recipe):
-            ingest_day.fn(store, landing, recipe, day, now)
-        validate_day.fn(store, recipe, day, now)  # what other bounds said before is kept
+            ingest_day(store, landing, recipe, day, now)
+        validate_day(store, recipe, day, now)  # what other bounds said before is kept
     except DataRejectedError as error:
         return str(error)
     return ""

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from datetime import date
 from http.client import HTTPException
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from ctr_retrain.models.data.drift import Alert
@@ -26,7 +24,6 @@ SECONDS_BETWEEN_ATTEMPTS = 1
 log = logging.getLogger(__name__)
 
 
-@task(cache_policy=NO_CACHE)
 def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: date, webhook_url: str) -> bool:
     """Emit each alert as an event and post all in one JSON document to the webhook, once a day for equal alerts.
 

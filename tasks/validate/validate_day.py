@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.models.data.profile import expected_ranges, measure_day
 from ctr_retrain.models.errors import BusyError, DataRejectedError
@@ -66,7 +64,6 @@ class ValidatedDay:
         }
 
 
-@task(cache_policy=NO_CACHE)
 def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> ValidatedDay:
     """Evaluate the expectations over an ingested day and record whether it is accepted.
 

@@ -125,9 +125,9 @@ def _ours(folder, form):
 
     def work(target):
         store, started = LocalStore(target), time.perf_counter()
-        ingest_day.fn(store, LocalLandingZone(folder), RECIPE, DAY, datetime.now(UTC))
+        ingest_day(store, LocalLandingZone(folder), RECIPE, DAY, datetime.now(UTC))
         ingested = time.perf_counter()
-        label_day.fn(store, RECIPE, DAY, DAY)
+        label_day(store, RECIPE, DAY, DAY)
         return {"ingest_s": ingested - started, "label_s": time.perf_counter() - ingested}
 
     return work

@@ -12,7 +12,7 @@ def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
 
 
 def ingest(store, landing, recipe, day, now):
-    return ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+    return ingest_day(store, LocalLandingZone(landing), recipe, day, now)
 
 
 def rows_of(store, day, name):

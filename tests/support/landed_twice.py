@@ -73,9 +73,9 @@ def take_day_in(place, version, mark=lambda _: None):
     mark("ingest")
     ingest(place.store, place.landing, place.recipe, DAY, NOW)
     mark("label")
-    label_day.fn(place.store, place.recipe, DAY, DAY)
+    label_day(place.store, place.recipe, DAY, DAY)
     mark("deploy")
-    deploy_challenger.fn(place.store, version, "promote", "because", NOW)
+    deploy_challenger(place.store, version, "promote", "because", NOW)
     mark("end")
 
 

@@ -150,7 +150,7 @@ def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(fi
     version = first.document["run_id"]
     store = LocalStore(shutil.copytree(second.root, tmp_path / "root"))
     shutil.rmtree(tmp_path / "root" / "models" / version)
-    assert deploy_challenger.fn(store, version, "override", "the newer one sells nothing", NOW) is None
+    assert deploy_challenger(store, version, "override", "the newer one sells nothing", NOW) is None
     champion, bundle = served_model(store, "")
     assert champion == version
     assert {path.parent.parent.name for path in bundle.rglob("saved_model.pb")} == {version, "evaluated"}
@@ -202,7 +202,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     shutil.copy(run / "challenger" / "bundle.json", folder / "challenger")
     monkeypatch.setattr(
         "ctr_retrain.tasks.deploy.choose_served.check_serving",
-        SimpleNamespace(fn=lambda *_: replace(failed, name="serving")),
+        lambda *_: replace(failed, name="serving"),
     )
     models = SimpleNamespace(call=lambda *_: (failed,) if failing == "diverged" else (ok,), compute=None)
     plan = SimpleNamespace(
@@ -210,7 +210,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     )
     verdict = Verdict("promote", bootstrap=True, checks=(), reason="")
     store = LocalStore(first.root)
-    ship_challenger.fn(store, load_recipe(fresh_recipe), plan, folder, verdict, models)
+    ship_challenger(store, load_recipe(fresh_recipe), plan, folder, verdict, models)
     assert not (folder / "fresh").exists()
     assert not (folder / "challenger" / "evaluated").exists()
     served = describe_served(store, plan, verdict, folder)
@@ -221,7 +221,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
 def test_a_held_challenger_goes_through_no_young_day(fresh_recipe, tmp_path):
     verdict = Verdict("hold", bootstrap=False, checks=(), reason="")
     plan = SimpleNamespace(fresh=(SimpleNamespace(day=RUN_DAY),))
-    ship_challenger.fn(LocalStore(tmp_path), load_recipe(fresh_recipe), plan, tmp_path, verdict, None)
+    ship_challenger(LocalStore(tmp_path), load_recipe(fresh_recipe), plan, tmp_path, verdict, None)
     assert not list(tmp_path.glob("fresh*"))
 
 

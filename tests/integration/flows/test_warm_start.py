@@ -34,7 +34,7 @@ def two_days(prefect_server, great_expectations, small_landing, tmp_path_factory
     recipe.write_text(WARM, encoding="utf-8")
     root = folder / "root"
     first = daily(RUN_DAY, recipe, str(root), str(small_landing))
-    deploy_challenger.fn(LocalStore(root), first["run_id"], "override", "whatever luck it had", datetime.now(UTC))
+    deploy_challenger(LocalStore(root), first["run_id"], "override", "whatever luck it had", datetime.now(UTC))
     second = daily(NEXT_DAY, recipe, str(root), str(small_landing))
     return SimpleNamespace(first=first, second=second, root=root, recipe=recipe, landing=small_landing)
 

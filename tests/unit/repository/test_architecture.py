@@ -13,6 +13,10 @@ IMPURE = {"prefect", "boto3", "great_expectations", "typer", "requests", "urllib
 TESTS = REPOSITORY / "tests"
 MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file is
 
+# A stage is a plain function, which Prefect wraps where a flow uses it. These need Prefect itself: its task runners for
+# days side by side, its events for alerts.
+PREFECT_IN_TASKS = {"tasks.execution.fan_out", "tasks.execution.dask_cluster", "tasks.validate.send_alerts"}
+
 # From the ground up: a package may import those before it, never one behind it. `flows` come last and need no order.
 ORDER = (
     "models",  # errors, number_format and section, which all may use
@@ -70,6 +74,14 @@ def test_each_package_imports_only_packages_before_it(name):
 def test_models_know_no_orchestrator_no_storage_and_no_environment(name):
     wrong = {module for module in imported_modules(MODULES[name]) if module.split(".")[0] in IMPURE}
     assert not wrong, f"{name} imports {sorted(wrong)}: let a task do that and pass the result in."
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("tasks.")])
+def test_stages_are_plain_functions_that_flows_wrap(name):
+    knows_prefect = any(module.split(".")[0] == "prefect" for module in imported_modules(MODULES[name]))
+    assert not knows_prefect or name in PREFECT_IN_TASKS, f"{name} imports prefect: wrap it in flows/prefect_tasks.py."
+    unwrapped = ".fn(" in MODULES[name].read_text(encoding="utf-8")
+    assert not unwrapped, f"{name} calls a function out of a Prefect task: import the plain one."
 
 
 def test_no_module_imports_itself_in_a_circle():

@@ -34,8 +34,8 @@ def zone(s3_zone):
 def test_day_is_ingested_alike_from_both(landing, s3_zone, local_store, s3_store, tiny_recipe, land_rows, now):
     path = land_rows("impressions", DAY, [impression("a"), impression("a"), impression("b", ts="never")])
     land(s3_zone, "impressions", str(DAY), path.name, path.read_bytes())
-    local = ingest_day.fn(local_store, LocalLandingZone(landing), tiny_recipe(), DAY, now)
-    remote = ingest_day.fn(s3_store, s3_zone, tiny_recipe(), DAY, now)
+    local = ingest_day(local_store, LocalLandingZone(landing), tiny_recipe(), DAY, now)
+    remote = ingest_day(s3_store, s3_zone, tiny_recipe(), DAY, now)
     assert remote == local
     assert (remote.impressions.kept, remote.impressions.duplicates, remote.impressions.quarantined) == (1, 1, 1)
 
@@ -57,7 +57,7 @@ def test_landing_zone_that_is_no_bucket_or_no_folder_is_told_apart(s3_server, s3
 
 def test_nothing_landed_names_the_url(s3_zone, s3_store, tiny_recipe, now):
     with pytest.raises(DataRejectedError, match=r"expected files under s3://test-.*/root/impressions/dt=2026-03-02"):
-        ingest_day.fn(s3_store, s3_zone, tiny_recipe(), DAY, now)
+        ingest_day(s3_store, s3_zone, tiny_recipe(), DAY, now)
 
 
 @pytest.mark.parametrize("name", ["inner/rows.csv", "../rows.csv", "../../../../rows.csv", "/rows.csv", "", ".."])

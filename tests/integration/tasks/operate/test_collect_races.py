@@ -237,10 +237,10 @@ def test_bundle_that_is_promoted_by_hand_while_it_is_collected_stays(s3_place, p
     make = json.loads((store.open(layout.run_object(OLD)) / layout.CHALLENGER / layout.BUNDLE_FILE).read_text())
     with store.writing(layout.model_object(OLD), {"run_id": make["run_id"]}) as folder:
         (folder / "weights").write_bytes(b"old")
-    deploy_challenger.fn(store, NEW, "promote", "because", NOW)
+    deploy_challenger(store, NEW, "promote", "because", NOW)
     patient = waits_for_removers(s3_place).store
     with collection_held_before_it_deletes(s3_place, proxy) as fault, ThreadPoolExecutor() as others:
-        promoting = others.submit(deploy_challenger.fn, patient, OLD, "override", "by hand", NOW)
+        promoting = others.submit(deploy_challenger, patient, OLD, "override", "by hand", NOW)
         release_once(fault, lambda: read_champions(store).current.version == OLD, promoting)
     assert promoting.result() is None
     assert read_champions(store).current.version == OLD

@@ -140,7 +140,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     """A whole run's object, each file by the code that writes it, without the minutes of training."""
     store = LocalStore(root)
     land(landing, day)
-    ingested = ingest_day.fn(store, LocalLandingZone(landing), RECIPE, day, NOW)
+    ingested = ingest_day(store, LocalLandingZone(landing), RECIPE, day, NOW)
     accept(store, day, ingested.path)
     plan = make_plan(store, day, champion, excluded or {})
     history = tuple(DayRatio(day - timedelta(days=age), 20 + age % 3, 1000) for age in range(14, 0, -1))
@@ -170,8 +170,8 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
         else:
             verdict = judge_without_challenger(folder, NOTHING_TRAINED, bootstrap=champion is None)
         validated = load_validated_day(store, day)
-        write_document.fn(store, folder, day_document(ingested, validated, drift), plan, drift, factors, verdict)
-        write_report.fn(store, RECIPE, plan, folder)
+        write_document(store, folder, day_document(ingested, validated, drift), plan, drift, factors, verdict)
+        write_report(store, RECIPE, plan, folder)
     record_run(store, plan)
     return root / layout.run_object(plan.run_id) / "report.html"
 

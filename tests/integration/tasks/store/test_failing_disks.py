@@ -154,7 +154,7 @@ store, recipe = LocalStore(Path(sys.argv[1])), Recipe.model_validate(json.loads(
 for day in sys.argv[4:]:
     try:
         landing, now = LocalLandingZone(Path(sys.argv[2])), datetime(2026, 3, 3, tzinfo=UTC)
-        ingest_day.fn(store, landing, recipe, date.fromisoformat(day), now)
+        ingest_day(store, landing, recipe, date.fromisoformat(day), now)
         print("done")
     except StorageError as error:
         print(error.exit_code, " ".join(str(error).split()))
@@ -203,7 +203,7 @@ store, landing = LocalStore(Path(sys.argv[1])), LocalLandingZone(Path(sys.argv[2
 recipe, day = Recipe.model_validate(json.loads(sys.argv[3])), date.fromisoformat(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    ingest_day.fn(store, landing, recipe, day, datetime.now(UTC))
+    ingest_day(store, landing, recipe, day, datetime.now(UTC))
 except StorageError as error:
     print(error.exit_code, " ".join(str(error).split()))
 """

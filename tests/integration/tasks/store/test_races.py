@@ -52,12 +52,12 @@ def run_ingest(place):
 
 
 def run_label(place):
-    return label_day.fn(place.store, place.recipe, DAY, DAY)
+    return label_day(place.store, place.recipe, DAY, DAY)
 
 
 def run_deploy(place, version):
     try:
-        return deploy_challenger.fn(place.store, version, "promote", "because", NOW) or "won"
+        return deploy_challenger(place.store, version, "promote", "because", NOW) or "won"
     except BusyError:
         return "busy"
 

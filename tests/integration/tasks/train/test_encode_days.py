@@ -59,7 +59,7 @@ def land(landing, land_rows, day, now):
 
 
 def label(store, recipe, day, as_of_days=3):
-    return label_day.fn(store, recipe, day, day + timedelta(days=as_of_days))
+    return label_day(store, recipe, day, day + timedelta(days=as_of_days))
 
 
 def table_of(store, labelled):

@@ -63,7 +63,7 @@ def store(tmp_path):
 
 
 def test_the_webhook_gets_channel_expected_and_received(store, receiver, events):
-    assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    assert send_alerts(store, [ALERT], "demo", DAY, receiver.url)
     ((content_type, document),) = receiver.received
     assert content_type == "application/json"
     assert document == {"recipe": "demo", "date": "2026-03-10", "alerts": [ALERT.to_json()]}
@@ -73,18 +73,18 @@ def test_the_webhook_gets_channel_expected_and_received(store, receiver, events)
 
 
 def test_the_same_alert_is_sent_once_a_day(store, receiver, events):
-    assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
-    assert not send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    assert send_alerts(store, [ALERT], "demo", DAY, receiver.url)
+    assert not send_alerts(store, [ALERT], "demo", DAY, receiver.url)
     assert len(receiver.received) == len(events) == 1
 
 
 def test_no_alert_sends_nothing(store, receiver, events):
-    assert not send_alerts.fn(store, [], "demo", DAY, receiver.url)
+    assert not send_alerts(store, [], "demo", DAY, receiver.url)
     assert receiver.received == events == []
 
 
 def test_each_alert_is_an_event_of_its_channel(store, events):
-    send_alerts.fn(store, [ALERT], "demo", DAY, "")
+    send_alerts(store, [ALERT], "demo", DAY, "")
     ((arguments, options),) = events
     assert arguments == ("ctr-retrain.alert", {"prefect.resource.id": "ctr-retrain.demo.push"})
     assert options["payload"]["received"] == 0.002
@@ -92,7 +92,7 @@ def test_each_alert_is_an_event_of_its_channel(store, events):
 
 def test_a_webhook_that_fails_once_is_tried_again(store, events):
     with Receiver(refusals=1) as receiver:
-        assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+        assert send_alerts(store, [ALERT], "demo", DAY, receiver.url)
         assert len(receiver.received) == 1
         receiver.shutdown()
 
@@ -101,9 +101,9 @@ def test_a_webhook_that_is_down_stops_nothing_is_named_without_its_token_and_is_
     store, receiver, events, caplog
 ):
     down = "http://127.0.0.1:9/hook?token=s3cret"
-    assert not send_alerts.fn(store, [ALERT], "demo", DAY, down)
+    assert not send_alerts(store, [ALERT], "demo", DAY, down)
     assert "webhook" in caplog.text
     assert "s3cret" not in caplog.text
-    assert send_alerts.fn(store, [ALERT], "demo", DAY, receiver.url)
+    assert send_alerts(store, [ALERT], "demo", DAY, receiver.url)
     assert len(receiver.received) == 1
     assert len(events) == 1  # the event had gone out the first time

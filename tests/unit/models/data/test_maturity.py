@@ -106,9 +106,9 @@ def test_newest_day_of_the_simulated_world_is_corrected_to_its_eventual_ratio(st
     recipe = tiny_recipe(features=[{"name": "hour", "kind": "hour"}])
     zone = LocalLandingZone(tmp_path / "world" / "landing")
     for number in range(days):
-        ingest_day.fn(store, zone, recipe, first + timedelta(days=number), now)
+        ingest_day(store, zone, recipe, first + timedelta(days=number), now)
     newest = first + timedelta(days=days - 4)  # as of itself, with what is known three days later to compare
-    mature = [label_day.fn(store, recipe, first + timedelta(days=n), newest) for n in range(2)]
+    mature = [label_day(store, recipe, first + timedelta(days=n), newest) for n in range(2)]
     tables = [pq.read_table(store.open(day.path) / "arrivals.parquet") for day in mature]
     corrected_where_young = 0
     for channel in ("ad", "push"):

@@ -64,10 +64,10 @@ def test_campaigns_with_different_columns_go_through_landing_ingest_and_labels(w
         assert land_file(path, recipe, LocalLandingZone(landing)).rows == {"2019-11-24": 1, "2019-11-25": 1}
     first, second = BANDIT_DAYS[:2]
     for day, clicks in ((first, 6), (second, 0)):
-        found = ingest_day.fn(store, LocalLandingZone(landing), recipe, day, datetime(2026, 1, 1, tzinfo=UTC))
+        found = ingest_day(store, LocalLandingZone(landing), recipe, day, datetime(2026, 1, 1, tzinfo=UTC))
         assert found.impressions == Counts(received=6, kept=6, duplicates=0, quarantined=0)
         assert found.unknown_columns == tuple(f"user-item_affinity_{i}" for i in range(3))
-        labelled = label_day.fn(store, recipe, day, day)
+        labelled = label_day(store, recipe, day, day)
         assert (labelled.rows, labelled.positives) == (6, clicks)
     rows = [row for file in label_files(store, labelled) for row in pq.read_table(file).to_pylist()]
     assert {row["campaign_id"] for row in rows} == {"all-7", "men-7", "women-7"}

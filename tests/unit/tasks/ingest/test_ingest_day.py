@@ -262,7 +262,7 @@ def test_ingest_that_was_outrun_by_one_that_saw_more_files_takes_the_others_day(
         land_rows("impressions", day, [impression("b")], name="more.jsonl")
         ingest(store, landing, tiny_recipe(), day, now)
 
-    swap_conflict = ingest_day.fn(store, _Outrun(landing, meanwhile), tiny_recipe(), day, now)
+    swap_conflict = ingest_day(store, _Outrun(landing, meanwhile), tiny_recipe(), day, now)
     assert swap_conflict.impressions.kept == 2
     ref = store.read_ref(f"days/{day}").value
     assert ref["current"] == swap_conflict.identity

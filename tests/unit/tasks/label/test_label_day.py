@@ -28,7 +28,7 @@ def ingest(store, landing, land_rows, now):
         found = [{"event_id": event, "kind": kind, "ts": ts} for event, kind, ts in outcomes]
         if found:
             land_rows("outcomes", day, found)
-        return ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+        return ingest_day(store, LocalLandingZone(landing), recipe, day, now)
 
     return run
 
@@ -38,7 +38,7 @@ def label_rows(store, labelled):
 
 
 def labels(store, recipe, event_day, as_of):
-    labelled = label_day.fn(store, recipe, event_day, as_of)
+    labelled = label_day(store, recipe, event_day, as_of)
     rows = label_rows(store, labelled)
     assert labelled.rows == len(rows)
     assert labelled.positives == sum(row["label"] for row in rows)
@@ -225,8 +225,8 @@ def test_files_of_a_label_object_have_one_schema_whatever_is_missing_or_left_out
     again = [impression("a", ts=ten), impression("b", ts=ten, device=None)]  # of which the first is left out
     land_rows("impressions", later, [*again, impression("c", ts=f"{later}T10:00:00Z")])
     for landed in (day, later):
-        ingest_day.fn(store, LocalLandingZone(landing), recipe, landed, now)
-    copied, written = (pq.read_table(file) for file in label_files(store, label_day.fn(store, recipe, day, later)))
+        ingest_day(store, LocalLandingZone(landing), recipe, landed, now)
+    copied, written = (pq.read_table(file) for file in label_files(store, label_day(store, recipe, day, later)))
     assert copied["event_id"].to_pylist() + written["event_id"].to_pylist() == ["a", "b"]
     assert copied.schema.equals(written.schema, check_metadata=True)
 
@@ -254,7 +254,7 @@ def test_inline_label_is_taken_as_it_stands_and_is_final_at_once(store, landing,
     row = {"ts": "2026-03-02T10:00:00Z", "user_id": "u", "channel": "ad", "campaign_id": "c"}
     land_rows("impressions", day, [{**row, "event_id": "a", "clicked": "1"}, {**row, "event_id": "b", "clicked": "0"}])
     land_rows("outcomes", day, [{"event_id": "b", "ts": "2026-03-02T10:00:01Z", "kind": "click"}])
-    ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+    ingest_day(store, LocalLandingZone(landing), recipe, day, now)
     first, found = labels(store, recipe, day, day)
     assert found == {"a": 1, "b": 0}
     assert labels(store, recipe, day, day + timedelta(days=9))[0] == first
@@ -279,7 +279,7 @@ def test_manifest_names_the_landed_days_that_went_in(store, ingest, tiny_recipe,
 
 def test_day_that_was_not_ingested_has_no_labels(store, tiny_recipe, day):
     with pytest.raises(DataRejectedError, match=rf"expected the day to be ingested.*ingest --date {day}"):
-        label_day.fn(store, tiny_recipe(), day, day)
+        label_day(store, tiny_recipe(), day, day)
 
 
 def test_landings_that_may_hold_a_days_events_end_with_the_run(tiny_recipe, day):

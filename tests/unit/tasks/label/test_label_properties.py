@@ -57,7 +57,7 @@ def landed(world, recipe, grouping=0, days=DAYS):
 
 def label_rows(store, recipe, event_day, as_of):
     """Event id → the channel's label and each kind's; every event stands there once."""
-    labelled = label_day.fn(store, recipe, event_day, as_of)
+    labelled = label_day(store, recipe, event_day, as_of)
     rows = [row for file in label_files(store, labelled) for row in pq.read_table(file).to_pylist()]
     found = {row["event_id"]: (row["label"], {k: row[f"label_{k}"] for k in recipe.kinds}) for row in rows}
     assert len(found) == len(rows) == labelled.rows
@@ -105,11 +105,11 @@ def test_each_outcome_that_was_kept_has_one_reason(recipe, world):
 @given(worlds())
 def test_ingesting_and_labelling_again_does_nothing(recipe, world):
     with landed(world, recipe) as place:
-        first = label_day.fn(place.store, recipe, FIRST, DAYS[-1])
+        first = label_day(place.store, recipe, FIRST, DAYS[-1])
         before = {name: (Path(place.store.root) / name).stat().st_mtime_ns for name in stored_names(place.store)}
         again = {day: ingest(place.store, place.landing, recipe, day, NOW + timedelta(days=1)) for day in DAYS}
         assert again == place.ingested
-        assert label_day.fn(place.store, recipe, FIRST, DAYS[-1]) == first
+        assert label_day(place.store, recipe, FIRST, DAYS[-1]) == first
         assert {n: (Path(place.store.root) / n).stat().st_mtime_ns for n in stored_names(place.store)} == before
 
 
@@ -120,7 +120,7 @@ def test_an_old_day_gives_the_same_content_after_newer_data_has_landed(recipe, w
     with landed(world, recipe, days=early) as then, landed(world, recipe) as now:
         assert all_labels(then.store, recipe, early) == all_labels(now.store, recipe, early)
         for event_day in early:
-            old, new = (label_day.fn(place.store, recipe, event_day, early[-1]) for place in (then, now))
+            old, new = (label_day(place.store, recipe, event_day, early[-1]) for place in (then, now))
             assert old == new
             both = [[f.read_bytes() for f in label_files(p.store, d)] for p, d in ((then, old), (now, new))]
             assert both[0] == both[1]

@@ -25,7 +25,7 @@ def ingest(store, landing, land_rows, now):
         land_rows("impressions", day, [*impressions, impression(f"filler {day}", ts=f"{day}T00:00:00Z")])
         if outcomes:
             land_rows("outcomes", day, outcomes)
-        return ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+        return ingest_day(store, LocalLandingZone(landing), recipe, day, now)
 
     return run
 
@@ -75,7 +75,7 @@ def test_several_kinds_give_several_label_columns_null_where_a_channel_has_none(
         outcome("push", "2026-03-02T11:30:00Z", "unsubscribe"),
     ]
     ingest(recipe, day, rows, outcomes)
-    found = {row["event_id"]: row for row in label_rows(store, label_day.fn(store, recipe, day, day))}
+    found = {row["event_id"]: row for row in label_rows(store, label_day(store, recipe, day, day))}
     names = ("label", "label_click", "label_conversion", "label_dismiss", "label_unsubscribe")
     assert [found["ad"][name] for name in names] == [0, 0, 1, None, None]
     assert [found["push"][name] for name in names] == [1, 1, None, 0, 1]
@@ -91,7 +91,7 @@ def test_outcome_after_its_own_kinds_window_and_grace_changes_nothing_while_anot
     ingest(recipe, later[0], [])
     ingest(recipe, later[1], [], [outcome(event, "2026-03-02T12:00:00Z") for event in ("ad", "push")])
     ingest(recipe, later[2], [])
-    found = {row["event_id"]: row["label"] for row in label_rows(store, label_day.fn(store, recipe, day, later[2]))}
+    found = {row["event_id"]: row["label"] for row in label_rows(store, label_day(store, recipe, day, later[2]))}
     assert (found["ad"], found["push"]) == (0, 1)
 
 

@@ -72,7 +72,7 @@ def ingest_and_validate(store, landing, now):
 
     def run(recipe, *days):
         rules = load_recipe(RECIPES / f"{recipe}.toml")
-        found = [ingest_day.fn(store, LocalLandingZone(landing), rules, day, now) for day in days]
+        found = [ingest_day(store, LocalLandingZone(landing), rules, day, now) for day in days]
         return [(ingested.impressions, ingested.outcomes) for ingested in found]
 
     return run
@@ -81,7 +81,7 @@ def ingest_and_validate(store, landing, now):
 @pytest.fixture
 def label(store):
     def run(recipe, event_day, as_of):
-        found = label_day.fn(store, load_recipe(RECIPES / f"{recipe}.toml"), event_day, as_of)
+        found = label_day(store, load_recipe(RECIPES / f"{recipe}.toml"), event_day, as_of)
         return found.rows, found.positives
 
     return run

@@ -47,7 +47,7 @@ def test_file_is_read_whatever_its_name(zone, local_store, land_rows, tiny_recip
         with zone.writing("impressions", str(day), f"{name}.{ending}") as aside:
             aside.write_bytes(path.read_bytes())
     path.unlink()
-    found = ingest_day.fn(local_store, zone, tiny_recipe(), day, now)
+    found = ingest_day(local_store, zone, tiny_recipe(), day, now)
     assert found.unreadable == {}
     assert found.impressions == Counts(2 * len(names), kept=len(names), duplicates=0, quarantined=len(names))
     assert {row["file"] for row in quarantined(local_store, day)} == {f"{name}.{ending}" for name in names}
@@ -126,7 +126,7 @@ def test_other_columns_are_features_whatever_queries_call_theirs(
     assert [(r["name"], r["value"], r["rows"]) for r in rows_of(store, day, "values.parquet")] == [(name, "x", 1)]
     (profile,) = rows_of(store, day, "profile.parquet")
     assert (profile["hour"], profile["rows"], profile["positives"], profile["event_day"]) == (10, 1, 1, day)
-    (file,) = label_files(store, label_day.fn(store, recipe, day, day))
+    (file,) = label_files(store, label_day(store, recipe, day, day))
     (row,) = pq.read_table(file).to_pylist()
     assert (row[name], row["label"], row["label_click"], row["age_days_click"]) == ("x", 1, 1, 0)
 
@@ -179,7 +179,7 @@ def test_sql_anywhere_is_data_and_nothing_but_the_root_changes(
             land_rows("outcomes", day, outcomes, f"{attack.replace('/', '|')}.{ending}")
     before = snapshot(tmp_path)
     found = ingest(store, landing, recipe, day, now)
-    labelled = label_day.fn(store, recipe, day, day)
+    labelled = label_day(store, recipe, day, day)
     account_outcomes(store, recipe, day, day, store_scratch(tmp_path))
     assert snapshot(tmp_path) == before
     assert found.unreadable == {}

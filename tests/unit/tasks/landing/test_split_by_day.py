@@ -109,7 +109,7 @@ def test_rows_that_cannot_be_placed_land_on_the_first_day_and_ingest_quarantines
     assert land_file(path, tiny_recipe(), LocalLandingZone(landing)) == LandedDays(
         {"2026-03-02": 3, "2026-03-03": 1}, malformed=1
     )
-    assert ingest_day.fn(store, LocalLandingZone(landing), tiny_recipe(), day, now).impressions == Counts(4, 1, 0, 3)
+    assert ingest_day(store, LocalLandingZone(landing), tiny_recipe(), day, now).impressions == Counts(4, 1, 0, 3)
 
 
 INLINE = {"outcomes": [{"kind": "click", "column": "clicked", "ts": "clicked_at"}]}
@@ -156,7 +156,7 @@ def test_outcomes_of_a_file_have_the_ids_that_ingest_gives_its_rows(source, stor
     rows = [{**click("", ts, str(i % 2), ts), "user_id": f"u{i}"} for i, ts in enumerate(times)]
     recipe = tiny_recipe(landing={**INLINE, "event_id_from": "file_row"})
     land_file(source(rows, "it's.csv"), recipe, LocalLandingZone(landing))
-    assert ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now).outcomes == Counts(3, 3, 0, 0)
+    assert ingest_day(store, LocalLandingZone(landing), recipe, day, now).outcomes == Counts(3, 3, 0, 0)
     folder = store.open(current_day_object(store, day))
     users = {row["event_id"]: row["user_id"] for row in pq.read_table(folder / "impressions").to_pylist()}
     clicked = {row["event_id"] for row in pq.read_table(folder / "outcomes").to_pylist()}
@@ -242,5 +242,5 @@ def test_outcomes_that_are_split_off_land_under_the_names_that_the_recipe_reads(
     land_file(source(rows), recipe, LocalLandingZone(landing))
     (file,) = (landing / "outcomes" / f"dt={day}").iterdir()
     assert pq.read_schema(file).names == list(names.values())
-    found = ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+    found = ingest_day(store, LocalLandingZone(landing), recipe, day, now)
     assert (found.impressions.kept, found.outcomes.kept) == (2, 1)

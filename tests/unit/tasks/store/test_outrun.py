@@ -41,9 +41,9 @@ def test_labels_in_pieces_are_of_one_version_of_the_day_that_is_ingested_again_b
     land(landing, 0)
     for store in (alone, local_store):
         ingest(store, landing, recipe, DAY, NOW)
-    undisturbed = label_day.fn(alone, recipe, DAY, DAY)
+    undisturbed = label_day(alone, recipe, DAY, DAY)
     before = current_day_object(local_store, DAY)
-    swap_conflict = label_day.fn(_OnceWritten(tmp_path / "root", "pieces/labels", ingest_more), recipe, DAY, DAY)
+    swap_conflict = label_day(_OnceWritten(tmp_path / "root", "pieces/labels", ingest_more), recipe, DAY, DAY)
     assert current_day_object(local_store, DAY) != before
     assert swap_conflict == undisturbed
     expected, found = contents(alone), contents(local_store)
@@ -54,7 +54,7 @@ def test_rows_of_a_piece_that_is_gone_are_an_error_and_not_fewer_rows(store, lan
     recipe = tiny_recipe(landing={"buckets": 2})
     land(landing, 0)
     day = ingest(store, landing, recipe, DAY, NOW)
-    labels = label_day.fn(store, recipe, DAY, DAY)
+    labels = label_day(store, recipe, DAY, DAY)
     for path in (day.path, labels.path):
         store.remove([store.manifest(path)["pieces"][1]])
         with pytest.raises(StorageError, match=r"expected the object.*received none.*run again"):
@@ -68,9 +68,9 @@ def test_day_whose_object_is_gone_is_an_error_for_its_labels_and_ingest_makes_it
     day = ingest(store, landing, tiny_recipe(), DAY, NOW)
     store.remove([day.path])
     with pytest.raises(StorageError, match=f"{day.path} under .*Run `ingest`"):
-        label_day.fn(store, tiny_recipe(), DAY, DAY)
+        label_day(store, tiny_recipe(), DAY, DAY)
     assert ingest(store, landing, tiny_recipe(), DAY, NOW) == day
-    assert label_day.fn(store, tiny_recipe(), DAY, DAY).rows > 0
+    assert label_day(store, tiny_recipe(), DAY, DAY).rows > 0
 
 
 def test_validation_that_was_outrun_leaves_the_decision_about_the_newer_data(
@@ -82,14 +82,14 @@ def test_validation_that_was_outrun_leaves_the_decision_about_the_newer_data(
         monkeypatch.setattr(validate_module, "_evaluate", evaluate)
         land(landing, 1)
         ingest(store, landing, tiny_recipe(), DAY, NOW)
-        validate_day.fn(store, tiny_recipe(), DAY, NOW)
+        validate_day(store, tiny_recipe(), DAY, NOW)
         return evaluate(*arguments)
 
     land(landing, 0)
     ingest(store, landing, tiny_recipe(), DAY, NOW)
     monkeypatch.setattr(validate_module, "_evaluate", swap_conflict)
     with pytest.raises(BusyError, match="another run was faster"):
-        validate_day.fn(store, tiny_recipe(), DAY, NOW)
+        validate_day(store, tiny_recipe(), DAY, NOW)
     assert store.read_ref(layout.accepted_ref(DAY)).value["day_object"] == current_day_object(store, DAY)
 
 
@@ -107,4 +107,4 @@ def test_validation_of_data_that_was_replaced_meanwhile_says_so(
     ingest(store, landing, tiny_recipe(), DAY, NOW)
     monkeypatch.setattr(validate_module, "_evaluate", swap_conflict)
     with pytest.raises(BusyError, match="expected its data unchanged"):
-        validate_day.fn(store, tiny_recipe(), DAY, NOW)
+        validate_day(store, tiny_recipe(), DAY, NOW)

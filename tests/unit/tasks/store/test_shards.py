@@ -39,8 +39,8 @@ def landed(landing, land_rows, day):
 
 def taken_in(store, landed, recipe, day, now, fan_out=None):
     later = day + timedelta(days=1)
-    counts = [ingest_day.fn(store, landed, recipe, on, now, fan_out) for on in (day, later)]
-    labels = label_day.fn(store, recipe, day, later)
+    counts = [ingest_day(store, landed, recipe, on, now, fan_out) for on in (day, later)]
+    labels = label_day(store, recipe, day, later)
     rows = [row for file in label_files(store, labels) for row in pq.read_table(file).to_pylist()]
     profiles = [pq.read_table(store.open(current_day_object(store, on)) / "profile.parquet") for on in (day, later)]
     return {
@@ -75,7 +75,7 @@ def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_
 
 
 def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, landed, tiny_recipe, day, now):
-    found = ingest_day.fn(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
+    found = ingest_day(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
     shards = store.manifest(found.path)["pieces"]
     assert shards == [f"pieces/{found.path}/{number:04d}-of-0003" for number in range(3)]
     tables = [pa.concat_tables(map(pq.read_table, (store.open(p) / "impressions").glob("*"))) for p in shards]
@@ -86,11 +86,11 @@ def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, la
 
 def test_a_piece_that_was_made_before_a_crash_is_used(store, landed, tiny_recipe, day, now):
     recipe = tiny_recipe(landing={"buckets": 3})
-    found = ingest_day.fn(store, landed, recipe, day, now)
+    found = ingest_day(store, landed, recipe, day, now)
     first = store.manifest(found.path)["pieces"][0]
     made = (store.open(first) / "manifest.json").stat().st_mtime_ns
     (store.open(found.path) / "manifest.json").unlink()  # as if it had died before the day was whole
-    assert ingest_day.fn(store, landed, recipe, day, now) == found
+    assert ingest_day(store, landed, recipe, day, now) == found
     assert (store.open(first) / "manifest.json").stat().st_mtime_ns == made
 
 
@@ -107,8 +107,8 @@ def test_file_that_lands_between_two_pieces_is_in_all_of_them(store, landed, lan
             return super().files(stream, on)
 
     recipe = tiny_recipe(landing={"buckets": 3})
-    found = ingest_day.fn(store, Changing(landed._folder), recipe, day, now)
-    assert found == ingest_day.fn(store, landed, recipe, day, now)
+    found = ingest_day(store, Changing(landed._folder), recipe, day, now)
+    assert found == ingest_day(store, landed, recipe, day, now)
     assert "new" in {row["event_id"] for row in impressions(store, day)}
 
 
@@ -121,5 +121,5 @@ def impressions(store, day):
 def test_day_in_pieces_without_a_usable_row_is_rejected(store, landing, land_rows, tiny_recipe, day, now):
     land_rows("impressions", day, [impression(f"e{number}", bid="much") for number in range(20)])
     with pytest.raises(DataRejectedError, match=r"received none of 20; most often bid_wrong_type \(20 rows"):
-        ingest_day.fn(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 4}), day, now)
+        ingest_day(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 4}), day, now)
     assert json.dumps(store.list_refs("days")) == "[]"

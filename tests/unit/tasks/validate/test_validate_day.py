@@ -67,7 +67,7 @@ def land_and_ingest(store, landing, land_rows, day, now):
     def run(recipe, impressions, clicks):
         land_rows("impressions", day, impressions)
         land_rows("outcomes", day, clicks)
-        return ingest_day.fn(store, LocalLandingZone(landing), recipe, day, now)
+        return ingest_day(store, LocalLandingZone(landing), recipe, day, now)
 
     return run
 
@@ -78,7 +78,7 @@ def validated(store, land_and_ingest, day, now):
 
     def run(recipe, spoil=lambda impressions, clicks: (impressions, clicks)):
         land_and_ingest(recipe, *spoil(*good_day(day)))
-        return validate_day.fn(store, recipe, day, now)
+        return validate_day(store, recipe, day, now)
 
     return run
 
@@ -199,7 +199,7 @@ def test_expectation_that_was_not_evaluated_rejects_the_day(store, land_and_inge
 
     monkeypatch.setattr(validate_module, "run_expectations", loses_one)
     with pytest.raises(DataRejectedError, match=r"expected 10 results, received 9; missing \['hours_covered'\]"):
-        validate_day.fn(store, strict, day, now)
+        validate_day(store, strict, day, now)
     assert load_validated_day(store, day) is None
 
 
@@ -219,7 +219,7 @@ def test_rejected_day_stays_rejected_until_it_is_accepted_by_hand(store, validat
 def test_decision_by_hand_survives_validation_of_the_same_data(store, validated, strict, day, now):
     validated(strict, SPOILED["nulls"][0])
     accept_day(store, day, "known", "ana", now)
-    again = validate_day.fn(store, strict, day, now)
+    again = validate_day(store, strict, day, now)
     assert (again.accepted, again.by) == (True, "ana")
     assert len(store.read_ref(f"accepted/{day}").value["history"]) == 2
 
@@ -241,7 +241,7 @@ def test_decision_by_hand_does_not_survive_new_data(store, validated, land_and_i
     assert load_validated_day(store, day) is None
     with pytest.raises(DataRejectedError, match=r"expected its data to be validated.*Run `validate"):
         accept_day(store, day, "known", "ana", now)
-    again = validate_day.fn(store, strict, day, now)
+    again = validate_day(store, strict, day, now)
     assert (again.accepted, again.by) == (False, "validation")
 
 
@@ -255,12 +255,12 @@ def test_other_bounds_judge_the_same_data_anew(validated, strict, tiny_recipe):
 def test_validating_twice_evaluates_once(store, validated, strict, day, now, monkeypatch):
     first = validated(strict)
     monkeypatch.setattr(validate_module, "run_expectations", lambda *arguments: pytest.fail("evaluated again"))
-    assert validate_day.fn(store, strict, day, now) == first
+    assert validate_day(store, strict, day, now) == first
 
 
 def test_day_that_was_never_ingested_or_validated_can_be_neither_validated_nor_accepted(store, strict, day, now):
     with pytest.raises(DataRejectedError, match="was not ingested"):
-        validate_day.fn(store, strict, day, now)
+        validate_day(store, strict, day, now)
     with pytest.raises(DataRejectedError, match="expected its data to be validated"):
         accept_day(store, day, "because", "ana", now)
 

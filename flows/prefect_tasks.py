@@ -1,0 +1,43 @@
+"""The stages of a daily run as Prefect tasks: each is wrapped once, and has its own name in Prefect's UI.
+
+A stage itself is a plain function in `tasks/`, which commands, other stages and tests call as it is.
+"""
+
+# isort: off
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
+
+# isort: on
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.tasks.deploy import choose_served, publish_model
+from ctr_retrain.tasks.evaluate import judge_challenger as judging
+from ctr_retrain.tasks.evaluate import measure_maturity as maturity
+from ctr_retrain.tasks.evaluate import score_models
+from ctr_retrain.tasks.ingest import ingest_day as ingest
+from ctr_retrain.tasks.report import run_document, run_page
+from ctr_retrain.tasks.train import train_challenger as training
+from ctr_retrain.tasks.train import weigh_rows as weights
+from ctr_retrain.tasks.validate import detect_drift as drift
+from ctr_retrain.tasks.validate import send_alerts as alerts
+from ctr_retrain.tasks.validate import validate_day as validation
+
+# Stages find by digests of their inputs what was made before. Prefect's cache would know a store by its pickle only,
+# and keep results that `gc` has removed from it.
+stage = task(cache_policy=NO_CACHE)
+
+ingest_day = stage(ingest.ingest_day)
+validate_day = stage(validation.validate_day)
+detect_drift = stage(drift.detect_drift)
+send_alerts = stage(alerts.send_alerts)
+measure_maturity = stage(maturity.measure_maturity)
+weigh_rows = stage(weights.weigh_rows)
+train_challenger = stage(training.train_challenger)
+train_cold_twin = stage(training.train_cold_twin)
+evaluate_models = stage(score_models.evaluate_models)
+check_serving = stage(publish_model.check_serving)
+judge_challenger = stage(judging.judge_challenger)
+ship_challenger = stage(choose_served.ship_challenger)
+write_document = stage(run_document.write_document)
+write_report = stage(run_page.write_report)
+deploy_challenger = stage(publish_model.deploy_challenger)
