@@ -11,14 +11,23 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, settings
 
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - before Prefect and its like, which read the environment when imported
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.store.local_store import LocalStore
 
+pytest.register_assert_rewrite("tests.support")  # before the first import from there
+
+from tests.support.counts import SOAK  # noqa: E402
+from tests.support.patience import PATIENT  # noqa: E402
+
+os.environ |= PATIENT
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
-pytest.register_assert_rewrite("tests.support")
+# The same examples each time in `make test`, others in `make soak`; however slow the machine is.
+settings.register_profile("ours", deadline=None, derandomize=not SOAK, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
 
 TINY = {
     "name": "tiny",

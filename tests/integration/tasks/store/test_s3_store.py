@@ -14,6 +14,7 @@ from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.protocol import inside
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
+from tests.integration.flows.test_hostile_arguments import CLIMBS
 from tests.support.faulty_proxy import CUT
 from tests.support.stored import put, stored_names
 
@@ -159,9 +160,6 @@ def test_store_needs_no_prefix(s3_server, bucket_name, cache):
     assert store.root == f"s3://{bucket_name}"
     assert store.list_objects("days/d") == ["days/d/1"]
     assert (store.open("days/d/1") / "rows").read_bytes() == b"abc"
-
-
-CLIMBS = ["../..", "../../../../etc/passwd", "/etc/passwd", "runs/../../x", ".", "..", "", "x\n", "x" * 300, "\udcff"]
 
 
 @pytest.mark.parametrize("name", [*CLIMBS, "a//b", "/", "a/"])

@@ -67,7 +67,7 @@ def in_graph(table, features):
     return FeatureEncoder([feature.model_dump() for feature in features])(columns)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.lists(rows, min_size=1, max_size=12), st.booleans())
 def test_offline_and_graph_agree_bit_for_bit_on_any_table(drawn, dictionaries):
     table = pa.Table.from_pylist(drawn, SCHEMA)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctr_retrain.models.feature_kinds.categorical import Categorical
@@ -290,7 +290,7 @@ def test_a_model_of_shuffled_clicks_is_rejected():
         assert verdict.decision == "reject"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(
     shift=st.floats(-2, 2) | st.just(float("nan")),
     noise=st.floats(0, 2),

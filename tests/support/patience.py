@@ -1,0 +1,9 @@
+"""Times after which libraries give up, so long that only what hangs meets them; no rule depends on a clock."""
+
+PATIENT = {
+    "PREFECT_API_REQUEST_TIMEOUT": "600",
+    "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "600",
+    "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_TIMEOUT": "600",
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "600",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "1800",
+}
