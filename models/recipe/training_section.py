@@ -7,18 +7,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.section import Section
 
-SHIPPED_NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from
 Positive = Annotated[float, Field(gt=0)]
 
 
 def _known_network(name: str) -> str:
     """Raise ValueError unless the name is a shipped network's or has the form of a function of one's own."""
-    if name not in SHIPPED_NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
-        msg = f"expected {', '.join(SHIPPED_NETWORKS)} or package.module:function"
+    if name not in NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
+        msg = f"expected {', '.join(NETWORKS)} or package.module:function"
         raise ValueError(msg)
     return name
 
@@ -35,7 +35,7 @@ class Training(Section):
     calibration_days: Annotated[int, Field(ge=1)] = 7
     """The newest days of the training window, from which the calibration slice is taken."""
     network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
-    """`logistic_regression`, `deepfm`, `dcn_v2`, or a function of your own, as `package.module:function`."""
+    """One of the [shipped networks](#networks), or a function of your own, as `package.module:function`."""
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
     """Numbers that stand for one value of a hashed feature."""
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)

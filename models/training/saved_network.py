@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
-from ctr_retrain.models.network.architectures import BASE_LOG_ODDS, build_network
+from ctr_retrain.models.network.build_network import BASE_LOG_ODDS, build_network
 from ctr_retrain.models.training.training_state import capture, restore
 
 if TYPE_CHECKING:

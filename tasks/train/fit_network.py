@@ -12,7 +12,7 @@ import tensorflow as tf
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
 from ctr_retrain.models.features.rare_values import adapt_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output
 from ctr_retrain.models.recipe.head_section import UNKNOWN
 from ctr_retrain.models.serving.calibration import Calibration, fit_calibration

@@ -158,7 +158,7 @@ def loss_after(train, test, seed):
     from ctr_retrain.models.feature_kinds.categorical import Categorical
     from ctr_retrain.models.feature_kinds.numeric import Numeric
     from ctr_retrain.models.features.standardize import NumericState
-    from ctr_retrain.models.network.architectures import build_network
+    from ctr_retrain.models.network.build_network import build_network
     from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
     from ctr_retrain.models.recipe.training_section import Training
     from ctr_retrain.models.training.batches import make_batches

@@ -68,7 +68,7 @@ def deepfm(sizes, label, seed):
     from ctr_retrain.models.feature_kinds.categorical import Categorical
     from ctr_retrain.models.feature_kinds.numeric import Numeric
     from ctr_retrain.models.features.standardize import NumericState
-    from ctr_retrain.models.network.architectures import build_network
+    from ctr_retrain.models.network.build_network import build_network
     from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
     from ctr_retrain.models.recipe.training_section import Training
     from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors

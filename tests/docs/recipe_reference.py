@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.feature_kinds.feature import Feature
 from ctr_retrain.models.feature_kinds.kinds import KINDS
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -52,8 +53,11 @@ def _section(path: str, heading: str, section: Schema, parts: dict[str, Schema])
             kind = "one of the [kinds](#kinds-of-features)"
         yield f"| `{key}` | {kind} | {_default(key, field, section, part)} | {_words(field) or _words(part)} |"
     yield ""
-    if section.get("title") == "Feature":
-        yield from _kinds()
+    match section.get("title"):
+        case "Feature":
+            yield from _kinds()
+        case "Training":
+            yield from _networks()
     for header, part in below:
         yield from _section(header.strip("[]"), f"`{header}`", part, parts)
 
@@ -72,6 +76,14 @@ def _kinds() -> Iterator[str]:
             for key, field in own.items()
         ]
         yield "\n".join([f"### `{name}`\n\n{_words(schema)}\n\n{TABLE}", *rows, ""])
+
+
+def _networks() -> Iterator[str]:
+    """A table of the shipped networks."""
+    yield "### Networks\n\n| network | what its function does |\n| --- | --- |"
+    for name, network in NETWORKS.items():
+        yield f"| `{name}` | {network.summary} |"
+    yield ""
 
 
 def _part(path: str, field: Schema) -> tuple[str, str]:

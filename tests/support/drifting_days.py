@@ -21,7 +21,7 @@ from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.judging.metrics import log_losses
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import fit_numeric_state
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows, make_batches

@@ -13,7 +13,7 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.tasks.execution.code_digest import code_digest, code_of

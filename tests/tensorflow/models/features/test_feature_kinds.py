@@ -26,7 +26,7 @@ from ctr_retrain.models.features.field_layers import ExtraNumbers, NumberRows, P
 from ctr_retrain.models.features.rare_values import RareValues, adapt_rare_values, capped_fields
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.features.table_layout import field_offsets, raw_columns, slots
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model

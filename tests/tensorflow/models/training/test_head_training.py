@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output, output_layers
 from ctr_retrain.models.recipe.head_section import UNKNOWN, Head
 from ctr_retrain.models.recipe.recipe import Weights

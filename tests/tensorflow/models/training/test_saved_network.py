@@ -6,7 +6,7 @@ import pytest
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.training.saved_network import (
     load_trainable,
     named_layers,

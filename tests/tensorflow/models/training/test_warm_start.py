@@ -8,7 +8,7 @@ from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour
 from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.network.architectures import build_network
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights, trainable_of

@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ctr_retrain.models.architectures.network_parts import NetworkParts
+from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour
 from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
 from ctr_retrain.models.features.standardize import NumericState, StandardizedNumbers
-from ctr_retrain.models.network.architectures import build_network, linear_terms, pairwise_products
+from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
 
-NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
 FEATURES = (
     Categorical(name="user", buckets=5000),
     Hour(name="hour"),
@@ -23,6 +24,7 @@ FEATURES = (
 )
 STATE = NumericState((False, True), (3.0, 0.5), (2.0, 1.5))
 BASE_LOG_ODDS = -4.25
+PARTS = NetworkParts((8, 4), 2, "float32", iter(range(9)), BASE_LOG_ODDS)
 
 
 def recipe(network, features=FEATURES):
@@ -131,10 +133,10 @@ def test_numbers_are_standardised_clipped_and_flagged_where_missing():
 
 def test_linear_terms_add_the_last_column():
     embedded = tf.constant([[[1.0, 2.0, 10.0], [3.0, 4.0, 20.0]]])
-    assert linear_terms(embedded).numpy().tolist() == [[30]]
+    assert PARTS.linear_terms(embedded).numpy().tolist() == [[30]]
 
 
 def test_pairwise_products_are_the_scalar_products_of_all_pairs():
     # (1, 2)·(3, 4) + (1, 2)·(5, 6) + (3, 4)·(5, 6) = 11 + 17 + 39; the linear column takes no part
     embedded = tf.constant([[[1.0, 2.0, 10.0], [3.0, 4.0, 20.0], [5.0, 6.0, 30.0]]])
-    assert pairwise_products(embedded).numpy().tolist() == [[67]]
+    assert PARTS.pairwise_products(embedded).numpy().tolist() == [[67]]

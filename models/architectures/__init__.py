@@ -1,0 +1,1 @@
+"""Networks that a recipe can name: from embeddings and numbers to a logit, one function each."""

@@ -1,0 +1,101 @@
+"""The parts that networks are built of, with the recipe's sizes and with seeds that make them repeatable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# bfloat16 has float32's range, so that gradients need no loss scaling, which float16 does; variables stay float32.
+HIDDEN_POLICIES = {"float32": "float32", "mixed": "mixed_bfloat16"}
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
+class CrossLayer(keras.layers.Layer):  # type: ignore[misc]
+    """x₀ ⊙ (W xₗ + b) + xₗ of [x₀, xₗ], each (batch, width): DCN-V2's cross layer (Wang et al. 2021, equation 1)."""
+
+    def __init__(self, seed: int, **options: Any) -> None:
+        """Take the seed of the initial W."""
+        super().__init__(**options)
+        self.seed = seed
+
+    def build(self, shapes: list[tuple[int, ...]]) -> None:
+        """Make W, (width, width), and b, (width,)."""
+        width = shapes[0][-1]
+        self.kernel = self.add_weight(
+            shape=(width, width), initializer=keras.initializers.GlorotUniform(self.seed), name="kernel"
+        )
+        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+
+    def call(self, inputs: list[Any]) -> Any:
+        """Return the crossed features."""
+        first, current = inputs
+        return first * (ops.matmul(current, self.kernel) + self.bias) + current
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all that the constructor takes."""
+        return {**super().get_config(), "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class NetworkParts:
+    """Layers and sums with the recipe's sizes. Each layer takes the next seed, so their order is part of a network."""
+
+    hidden_units: tuple[int, ...]  # of the perceptron's layers
+    cross_layer_count: int  # the recipe's `cross_layers`
+    precision: str  # the recipe's: "float32" or "mixed"
+    seeds: Iterator[int]  # of initial weights, one a layer
+    bias: float  # at which the output's bias starts: the base log-odds, so that no step is needed to get there
+
+    def linear_terms(self, embedded: Any) -> Any:
+        """Return the sum over the fields of the last column: (batch, fields, dim + 1) → (batch, 1)."""
+        return ops.sum(embedded, axis=1)[:, -1:]
+
+    def pairwise_products(self, embedded: Any) -> Any:
+        """Return Σ ⟨vᵢ, vⱼ⟩ over the pairs of fields (Rendle 2010, lemma 3.1): (batch, fields, dim + 1) → (batch, 1).
+
+        It is ½ Σ_d ((Σᵢ v_id)² − Σᵢ v_id²); the last column, which holds the linear weights, takes no part.
+        """
+        pairs = ops.square(ops.sum(embedded, axis=1)) - ops.sum(ops.square(embedded), axis=1)  # (batch, dim + 1)
+        return 0.5 * ops.sum(pairs[:, :-1], axis=1, keepdims=True)
+
+    def flatten(self, embedded: Any, numeric: Any) -> Any:
+        """Return embeddings and numbers in one row: (batch, fields · (dim + 1) + numbers)."""
+        width = embedded.shape[1] * embedded.shape[2]
+        if not width:
+            return numeric  # a recipe without ids; nothing can't be reshaped to rows of width 0
+        # The linear column goes in too: cutting it off would copy all the rest.
+        return ops.concatenate([ops.reshape(embedded, (-1, width)), numeric], axis=1)
+
+    def cross_layers(self, flat: Any) -> Any:
+        """Return (batch, width) crossed with itself as often as the recipe says, of the same shape."""
+        crossed = flat
+        for _ in range(self.cross_layer_count):
+            crossed = CrossLayer(next(self.seeds))([flat, crossed])
+        return crossed
+
+    def perceptron(self, inputs: Any) -> Any:
+        """Return the last hidden layer, (batch, units) float32; only hidden layers have the recipe's precision."""
+        policy = HIDDEN_POLICIES[self.precision]
+        for units in self.hidden_units:
+            inputs = self._dense(units, activation="relu", dtype=policy)(inputs)
+        return ops.cast(inputs, "float32")
+
+    def output(self, *inputs: Any) -> Any:
+        """Return a logit, (batch, 1), linear in all inputs, (batch, width) each."""
+        layer = self._dense(1, bias=self.bias)
+        return layer(inputs[0] if len(inputs) == 1 else ops.concatenate(list(inputs), axis=1))
+
+    def _dense(self, units: int, *, bias: float = 0.0, activation: str | None = None, dtype: str = "float32") -> Any:
+        return keras.layers.Dense(
+            units,
+            dtype=dtype,
+            activation=activation,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=next(self.seeds)),
+            bias_initializer=keras.initializers.Constant(bias),
+        )
