@@ -1,6 +1,6 @@
 """The served model: raw feature columns in, a calibrated probability out.
 
-A TensorFlow SavedModel that needs none of this code to run, and the scorer that answers Arrow tables with one.
+A TensorFlow SavedModel that needs none of this code to run, and the scorer that runs one on Arrow tables.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.recipe import Recipe
 
-SCORING_ROWS = 32_768
+SCORING_ROWS = 32_768  # in one call of the graph
 COLUMNS_FILE = Path("assets.extra", "columns.json")  # where TensorFlow leaves room for files of others
 
 
@@ -40,31 +40,31 @@ class CalibrationLayer(keras.layers.Layer):  # type: ignore[misc]
     """`Calibration.apply` in the served graph: logits (n, 1) → probabilities (n, 1) float32, computed in float64."""
 
     def __init__(self, calibration: dict[str, Any], **options: Any) -> None:
-        """Take a calibration as JSON values, which Keras can save."""
+        """Take a calibration as JSON values, since Keras saves and reloads a layer by what its constructor takes."""
         super().__init__(**options)
         self.calibration = Calibration.from_json(calibration)
 
     def call(self, logit: Any) -> Any:
-        """The same formula as `Calibration.line`, then σ."""
+        """Calibrate logits by the formula of `Calibration.line`, then σ."""
         logit = tf.cast(logit, tf.float64)
-        parts = (self.calibration.knots, self.calibration.values, self.calibration.slopes)
-        knots, values, slopes = (tf.constant(part, tf.float64) for part in parts)
-        piece = tf.reshape(tf.searchsorted(knots, tf.reshape(logit, [-1]), side="right"), tf.shape(logit))
-        knot = tf.maximum(piece - 1, 0)
-        line = tf.gather(values, knot) + tf.gather(slopes, piece) * (logit - tf.gather(knots, knot))
+        lists = (self.calibration.knots, self.calibration.values, self.calibration.slopes)
+        knots, values, slopes = (tf.constant(numbers, tf.float64) for numbers in lists)
+        segment = tf.reshape(tf.searchsorted(knots, tf.reshape(logit, [-1]), side="right"), tf.shape(logit))
+        knot = tf.maximum(segment - 1, 0)  # segments 0 and 1 both start from the first knot
+        line = tf.gather(values, knot) + tf.gather(slopes, segment) * (logit - tf.gather(knots, knot))
         return tf.cast(tf.sigmoid(tf.clip_by_value(line, -LOGIT_LIMIT, LOGIT_LIMIT)), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes, for Keras."""
         return {**super().get_config(), "calibration": self.calibration.to_json()}
 
 
 def serving_model(
     network: keras.Model, recipe: Recipe, calibration: Calibration, heads: Mapping[str, Calibration] | None = None
 ) -> keras.Model:
-    """Raw columns of the features, each (n,), → {"probability": (n,) float32}, and "probability_KIND" of each head.
+    """Build the served graph: raw columns of the features, each (n,), → {"probability": (n,) float32}.
 
-    Its inputs have the columns' names as `signature_names` writes them.
+    Each head adds "probability_KIND". The inputs have the columns' names as `signature_names` writes them.
     """
     dtypes = raw_columns(recipe.features)
     names = signature_names(dtypes)
@@ -75,18 +75,19 @@ def serving_model(
     if not heads:
         probability = CalibrationLayer(calibration.to_json(), name="calibration")(logit)
         return keras.Model(inputs, {PROBABILITY: keras.ops.squeeze(probability, axis=1)}, name="serving")
-    answers = {}
-    for place, (name, own) in enumerate({"": calibration, **heads}.items()):
-        layer = CalibrationLayer(own.to_json(), name=f"calibration_{place}")
-        answers[probability_column(name)] = keras.ops.squeeze(layer(logit[:, place : place + 1]), axis=1)
-    return keras.Model(inputs, answers, name="serving")
+    outputs = {}
+    for index, (kind, own) in enumerate({"": calibration, **heads}.items()):
+        layer = CalibrationLayer(own.to_json(), name=f"calibration_{index}")
+        outputs[probability_column(kind)] = keras.ops.squeeze(layer(logit[:, index : index + 1]), axis=1)
+    return keras.Model(inputs, outputs, name="serving")
 
 
 def signature_names(columns: Iterable[str]) -> dict[str, str]:
-    """What the signature calls each column: its own name where TensorFlow takes it, else a different one like it."""
+    """Name the graph's input of each column: as the column where TensorFlow takes that, else by a name like it."""
     names: dict[str, str] = {}
     for column in columns:
         name = column
+        # TensorFlow makes Python arguments of the names.
         if not re.fullmatch(r"[A-Za-z]\w*", column, re.ASCII) or iskeyword(column) or column == "self":
             name = "column_" + re.sub(r"\W", "_", column, flags=re.ASCII)
         while name in names.values():
@@ -112,51 +113,53 @@ def save_serving(model: keras.Model, path: Path) -> None:
 
 
 class Scorer:
-    """A SavedModel that answers Arrow tables."""
+    """A SavedModel that scores Arrow tables."""
 
     def __init__(self, path: Path) -> None:
         """Load the model; raises StorageError where the folder holds none that `save_serving` wrote."""
         prepare_device()
         try:
             self._model = tf.saved_model.load(str(path))  # kept: the signature holds it by a weak reference only
-            self._answer = self._model.signatures["serving_default"]
+            self._signature = self._model.signatures["serving_default"]
             self._columns: dict[str, str] = json.loads((path / COLUMNS_FILE).read_text(encoding="utf-8"))
         except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
             msg = f"model {path}: expected a complete SavedModel of this software, received: {error}."
             raise StorageError(msg) from error
-        specs = self._answer.structured_input_signature[1]
+        specs = self._signature.structured_input_signature[1]
         self._casts = {name: _CASTS[spec.dtype] for name, spec in specs.items()}
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that the model reads."""
+        """Return the columns that the model reads."""
         return tuple(self._columns[name] for name in self._casts)
 
     def score(self, table: pa.Table, batch_rows: int = SCORING_ROWS) -> npt.NDArray[np.float64]:
-        """Probabilities, (n,). A column that is absent or null is answered as missing; other columns don't matter.
+        """Return the label's probabilities, (n,). Absent columns and nulls count as missing; others don't matter.
 
         Raises DataRejectedError where a column can't be read as the model's type.
         """
         return self.score_all(table, batch_rows)[PROBABILITY]
 
     def score_all(self, table: pa.Table, batch_rows: int = SCORING_ROWS) -> dict[str, npt.NDArray[np.float64]]:
-        """Every probability that the model answers, (n,) each, the label's own first."""
-        found = {name: np.empty(len(table)) for name in self.answers}
+        """Return every probability of the model by its name, (n,) each, the label's own first."""
+        found = {name: np.empty(len(table)) for name in self.output_names}
         for first in range(0, len(table), batch_rows):
-            part = table.slice(first, batch_rows)
-            answer = self._answer(**{name: self._input(part, name) for name in self._casts})
+            batch = table.slice(first, batch_rows)
+            outputs = self._signature(**{name: self._input(batch, name) for name in self._casts})
             for name, probability in found.items():
-                probability[first : first + len(part)] = answer[name].numpy()
+                probability[first : first + len(batch)] = outputs[name].numpy()
         return found
 
     @property
-    def answers(self) -> tuple[str, ...]:
-        """Names of the probabilities, the label's own first."""
-        return tuple(sorted(self._answer.structured_outputs))
+    def output_names(self) -> tuple[str, ...]:
+        """Return the names of the probabilities, the label's own first."""
+        return tuple(sorted(self._signature.structured_outputs))
 
     def _input(self, table: pa.Table, name: str) -> Any:
+        """Return a column of the table as the signature's input of this name."""
         column = self._columns[name]
         return tf.constant(self._casts[name](column_of(table, column), column))
 
 
+# The signature's types are those of text, numbers and times; these read an Arrow column as each of them.
 _CASTS: dict[Any, Any] = {tf.string: as_texts, tf.float32: as_numbers, tf.int64: as_times}

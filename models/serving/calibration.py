@@ -18,60 +18,59 @@ from ctr_retrain.models.errors import DataRejectedError
 Floats = npt.NDArray[np.floating[Any]]
 Method = Literal["identity", "intercept", "platt", "isotonic"]
 
-PLATT_POSITIVES = 200  # fewer: intercept alone
-ISOTONIC_POSITIVES = 5000
+PLATT_POSITIVES = 200  # with fewer, the intercept alone is fitted
+ISOTONIC_POSITIVES = 5000  # with fewer, Platt scaling
 BLOCK_POSITIVES = 50  # positives, and negatives, behind each knot of the isotonic curve
-KNOT_DISTANCE = 0.01  # on the logit scale
+KNOT_DISTANCE = 0.01  # on the logit scale, between neighbouring knots
 LOGIT_LIMIT = 15.0  # a float32 can still tell σ(15) from 1
-NEWTON_STEPS = 100
-TOLERANCE = 1e-10
+NEWTON_STEPS = 100  # at most
+TOLERANCE = 1e-10  # of a step, on the logit scale
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """logit ↦ σ(line(logit)): through (knots, values), straight between them and of this slope beyond the outer ones.
+    """A calibration function, logit ↦ σ(line(logit)), where the line runs straight from knot to knot.
 
     intercept: one knot, slope 1. platt: one knot and a slope. isotonic: many knots, slope 1. identity: knot (0, 0).
-    rows, positives: of the rows that it was fitted on.
     """
 
     method: Method
-    rows: int
-    positives: int
-    knots: tuple[float, ...] = (0.0,)
-    values: tuple[float, ...] = (0.0,)
-    slope: float = 1.0
+    rows: int  # that it was fitted on
+    positives: int  # among them
+    knots: tuple[float, ...] = (0.0,)  # logits, rising
+    values: tuple[float, ...] = (0.0,)  # calibrated logit at each knot
+    slope: float = 1.0  # of the line beyond the outer knots
 
     @property
     def slopes(self) -> tuple[float, ...]:
-        """Of the pieces from left to right, one more than knots."""
+        """Return the slopes of the line's segments from left to right, one more than knots."""
         inner = np.diff(self.values) / np.diff(self.knots)
         return (self.slope, *inner.tolist(), self.slope)
 
     def apply(self, logit: Floats) -> npt.NDArray[np.float64]:
-        """Probabilities of logits, same shape; no number where the logit is none."""
+        """Turn logits into probabilities of equal shape; NaN where the logit is NaN."""
         return _sigmoid(np.clip(self.line(logit), -LOGIT_LIMIT, LOGIT_LIMIT))
 
     def line(self, logit: Floats) -> npt.NDArray[np.float64]:
-        """Calibrated logits, same shape."""
+        """Turn logits into calibrated logits of equal shape."""
         logit = np.asarray(logit, np.float64)
-        piece = np.searchsorted(self.knots, logit, side="right")
-        knot = np.maximum(piece - 1, 0)
-        start, value, slope = (np.asarray(part) for part in (self.knots, self.values, self.slopes))
-        return np.asarray(value[knot] + slope[piece] * (logit - start[knot]))
+        segment = np.searchsorted(self.knots, logit, side="right")
+        knot = np.maximum(segment - 1, 0)  # segments 0 and 1 both start from the first knot
+        start, value, slope = (np.asarray(numbers) for numbers in (self.knots, self.values, self.slopes))
+        return np.asarray(value[knot] + slope[segment] * (logit - start[knot]))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `to_json` gave, also after a trip through a JSON file."""
+        """Rebuild the calibration that `to_json` wrote, also from a JSON file, which has lists for tuples."""
         return cls(**values | {"knots": tuple(values["knots"]), "values": tuple(values["values"])})
 
 
 def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
-    """The calibration of logits (n,) to labels (n,), as rich as the positives allow.
+    """Fit the calibration of logits (n,) to labels (n,), as rich as the positives allow.
 
     With one class only (no positives, say) nothing can be fitted: identity. Where Platt's slope isn't positive, the
     ranking is no better than chance and only the intercept is fitted. Raises DataRejectedError for logits that aren't
@@ -88,6 +87,7 @@ def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
     if positives >= ISOTONIC_POSITIVES:
         knots, values = _isotonic_curve(logit, label)
         curve = Calibration("isotonic", rows, positives, knots, values)
+        # Straight lines between the knots don't keep the sum that the isotonic steps had: shift them until it is kept.
         shift = _intercept(curve.line(logit), label.sum())
         return Calibration("isotonic", rows, positives, knots, tuple(value + shift for value in values))
     if positives >= PLATT_POSITIVES:
@@ -98,17 +98,16 @@ def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
 
 
 def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
-    """1 / (1 + exp(−x)), without overflow; no number for no number."""
+    """Return 1 / (1 + exp(−x)) without overflow; NaN for NaN."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
 
 
 def _intercept(logit: Floats, positives: float) -> float:
-    """The b with Σ σ(logit + b) = positives, by Newton's method within a bracket that each step narrows.
-
-    Shifted so far that the largest logit is at the log-odds of all rows, the sum is too small, and likewise too large.
-    """
+    """Find the b with Σ σ(logit + b) = positives, by Newton's method within a bracket that each step narrows."""
     log_odds = log(positives / (len(logit) - positives))
+    # The bracket: shifted so far that the largest logit is at the log-odds of all rows, the sum is too small, and with
+    # the smallest logit there it is too large.
     low, high = log_odds - float(logit.max()), log_odds - float(logit.min())
     intercept = (low + high) / 2
     for _ in range(NEWTON_STEPS):
@@ -125,7 +124,7 @@ def _intercept(logit: Floats, positives: float) -> float:
 
 
 def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
-    """Slope and intercept of σ(slope · logit + intercept) (Platt 1999, with its targets short of 0 and 1).
+    """Fit slope and intercept of σ(slope · logit + intercept) (Platt 1999, with its targets short of 0 and 1).
 
     Newton's method with halved steps until the loss falls, after Lin, Lin and Weng (2007). Slope 0 where all logits
     are alike.
@@ -135,7 +134,7 @@ def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
     if np.ptp(logit) < TOLERANCE:
         return 0.0, 0.0
     target = np.where(label > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    center, spread = logit.mean(), logit.std()
+    center, spread = logit.mean(), logit.std()  # standardised, the two coefficients hardly depend on each other
     design = np.stack([(logit - center) / spread, np.ones_like(logit)], axis=1)  # (n, 2)
 
     def loss(beta: Floats) -> float:
@@ -146,6 +145,7 @@ def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
     for _ in range(NEWTON_STEPS):
         probability = _sigmoid(design @ beta)
         gradient = design.T @ (probability - target)
+        # The small diagonal keeps it solvable where all probabilities are 0 or 1.
         curvature = design.T @ (design * (probability * (1 - probability))[:, None]) + 1e-12 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         length, current = 1.0, loss(beta)
@@ -159,37 +159,38 @@ def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
 
 
 def _isotonic_curve(logit: Floats, label: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Knots and values, strictly increasing on the logit scale: blocks of the isotonic regression, pooled.
+    """Fit knots and values, strictly increasing on the logit scale, from pooled blocks of the isotonic regression.
 
     Neighbouring blocks of the pool-adjacent-violators solution (Ayer et al. 1955; Zadrozny and Elkan 2002) are pooled
     further until each holds enough of both classes. A knot is a block's mean logit, its value the log-odds in it.
     """
     from sklearn.isotonic import isotonic_regression  # noqa: PLC0415  an import of a second that only this needs
 
-    scores, place = np.unique(logit, return_inverse=True)
-    rows, positives = np.bincount(place), np.bincount(place, label)
+    scores, index = np.unique(logit, return_inverse=True)
+    rows, positives = np.bincount(index), np.bincount(index, label)
     level = isotonic_regression(positives / rows, sample_weight=rows)
     first = np.flatnonzero(np.diff(level, prepend=-1.0))  # of each block
-    sums = np.stack([np.add.reduceat(part, first) for part in (rows, positives, rows * scores)], axis=1)
-    pooled = _pooled(sums)
+    sums = np.stack([np.add.reduceat(column, first) for column in (rows, positives, rows * scores)], axis=1)
+    pooled = _pool_blocks(sums)
     rows, positives, total = pooled.T
     knots = total / rows
     values = np.log(positives / (rows - positives))
     return tuple(knots.tolist()), tuple(values.tolist())
 
 
-def _pooled(sums: Floats) -> Floats:
-    """Blocks of (rows, positives, Σ logit), (m, 3), each pooled with the next until large enough and apart.
+def _pool_blocks(sums: Floats) -> Floats:
+    """Pool blocks of (rows, positives, Σ logit), (m, 3), each with the next until large and far enough from the last.
 
-    What is left at the end joins the last block.
+    Blocks left at the end join the last one.
     """
     done: list[Floats] = []
     current = np.zeros(3)
     for block in sums:
         current = current + block
         rows, positives, total = current
-        apart = not done or total / rows - done[-1][2] / done[-1][0] >= KNOT_DISTANCE
-        if apart and min(positives, rows - positives) >= BLOCK_POSITIVES:
+        far_enough = not done or total / rows - done[-1][2] / done[-1][0] >= KNOT_DISTANCE
+        # Both classes, so that the log-odds of a block are finite and not mere chance.
+        if far_enough and min(positives, rows - positives) >= BLOCK_POSITIVES:
             done.append(current)
             current = np.zeros(3)
     if not done:

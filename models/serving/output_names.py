@@ -1,4 +1,4 @@
-"""What the served graph calls its answers; apart from it, for those who read them without TensorFlow."""
+"""Names of the served graph's outputs, in a module of their own for those who read them without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ PROBABILITY = "probability"
 
 
 def probability_column(kind: str = "") -> str:
-    """The probability of a head's kind, or without one the label's own."""
+    """Name the probability of a head's kind of outcome, or, without a kind, of the label."""
     return f"{PROBABILITY}_{kind}" if kind else PROBABILITY

@@ -49,7 +49,7 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
     description = json.loads((bundle / BUNDLE_FILE).read_text(encoding="utf-8"))
     recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
-        file = _read(connection, source, recipe, Path(scratch), scorer.answers)
+        file = _read(connection, source, recipe, Path(scratch), scorer.output_names)
         inputs = _inputs(file, recipe, scorer.columns, our_names=our_names)
         if not inputs:
             wanted, received = ", ".join(scorer.columns), ", ".join(file.columns) or "none"
@@ -114,7 +114,7 @@ def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
 
 def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows: int, target: Path) -> None:
     kept = [field for field in columns if not field.name.startswith("_model_")]
-    schema = pa.schema([*kept, *(pa.field(name, pa.float64()) for name in scorer.answers)])
+    schema = pa.schema([*kept, *(pa.field(name, pa.float64()) for name in scorer.output_names)])
     done = 0
     try:
         with (
