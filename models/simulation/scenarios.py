@@ -1,4 +1,4 @@
-"""What goes wrong or changes in the simulated world, on order only. `models/world.py` lets it happen."""
+"""Incidents of the simulated world, on order only: faults and changes, which `world` applies to a day."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ctr_retrain.models.simulation.traffic import CHANNELS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WAVES = 64
+WAVES = 64  # that make up a drifting taste
 
 
 @dataclass(frozen=True)
 class BrokenClickLogger:
-    """The clicks on one channel's impressions of these days (both included) are lost at this share."""
+    """A click logger that loses a share of the clicks on one channel's impressions of these days."""
 
     channel: str
     first_day: date
-    last_day: date
-    lost_share: float
+    last_day: date  # included
+    lost_share: float  # 0 to 1
 
     def __post_init__(self) -> None:
-        """Refuse a channel that doesn't exist and a share that is none."""
+        """Raise UsageError for a channel that doesn't exist, or a share outside 0 to 1."""
         if self.channel not in CHANNELS:
             msg = f"broken click logger: expected channel 'ad' or 'push', received {self.channel!r}"
             raise UsageError(msg)
@@ -38,11 +38,11 @@ class BrokenClickLogger:
             raise UsageError(msg)
 
     def covers(self, day: date) -> bool:
-        """Whether it happens on this day."""
+        """Return True if the logger is broken on this day."""
         return self.first_day <= day <= self.last_day
 
-    def spare(self, impressions: pa.Table, outcomes: pa.Table, rng: np.random.Generator) -> pa.Table:
-        """The outcomes that are logged all the same."""
+    def keep_logged(self, impressions: pa.Table, outcomes: pa.Table, rng: np.random.Generator) -> pa.Table:
+        """Return the outcomes that are logged all the same."""
         ids = impressions["event_id"].filter(pc.equal(impressions["channel"], self.channel))
         clicks = pc.and_(pc.equal(outcomes["kind"], "click"), pc.is_in(outcomes["event_id"], ids))
         lost = pa.array(rng.random(outcomes.num_rows) < self.lost_share)
@@ -51,55 +51,53 @@ class BrokenClickLogger:
 
 @dataclass(frozen=True)
 class BotFlood:
-    """On these days (both included) bots, which never click, get this share of all impressions, besides the others."""
+    """Bots, which never click, and whose impressions on these days come on top of people's."""
 
     first_day: date
-    last_day: date
-    share: float
+    last_day: date  # included
+    share: float  # of all impressions, the bots' own among them
 
     def __post_init__(self) -> None:
-        """Refuse a share that is none, and one that leaves nothing to people."""
+        """Raise UsageError for a share outside 0 to 1, or one that leaves nothing to people."""
         if not 0 <= self.share < 1:
             msg = f"bot flood: expected share in 0 to 1, 1 excluded, received {self.share}"
             raise UsageError(msg)
 
     def covers(self, day: date) -> bool:
-        """Whether it happens on this day."""
+        """Return True if bots are about on this day."""
         return self.first_day <= day <= self.last_day
 
     def rows(self, others: int) -> int:
-        """How many impressions go to bots where people have so many."""
+        """Return the number of impressions that go to bots where people have so many."""
         return round(others * self.share / (1 - self.share))
 
 
 @dataclass(frozen=True)
 class RegimeChange:
-    """From this day on, segments, categories and campaigns have other effects and tastes."""
+    """A change of regime: segments, categories and campaigns get other effects and tastes, for good."""
 
-    day: date
+    day: date  # the first of the new regime
 
 
 @dataclass(frozen=True)
 class DriftingTastes:
-    """Each segment's liking for each category moves from day to day, on all days, besides what else there is.
+    """Tastes that move from day to day: each segment's liking for each category, on all days, beside fixed effects."""
 
-    sd: of what it adds to the log-odds. Between two days it correlates by e^(−days apart / memory_days).
-    """
-
-    sd: float
-    memory_days: float
+    sd: float  # standard deviation of the addition to the log-odds
+    memory_days: float  # two days' additions have a correlation of e^(−days apart / memory_days)
 
     def __post_init__(self) -> None:
-        """Refuse tastes that don't drift."""
+        """Raise UsageError for tastes that don't drift."""
         if self.sd <= 0 or self.memory_days <= 0:
             received = f"received {self.sd} and {self.memory_days}"
             msg = f"drifting tastes: expected sd and memory_days above 0, {received}"
             raise UsageError(msg)
 
     def log_odds(self, rng: np.random.Generator, day: date, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """What the day adds, (segments, categories): a sum of waves, so that each day can be had without the earlier.
+        """Return the day's addition to the log-odds, (segments, categories).
 
-        Frequencies from a Cauchy distribution make the correlation exponential (Rahimi and Recht 2007, figure 1).
+        It is a sum of waves, so that a day can be had without the earlier ones. Frequencies from a Cauchy distribution
+        make the correlation exponential (Rahimi and Recht 2007, figure 1).
         """
         frequency = rng.standard_cauchy((WAVES, *shape)) / self.memory_days
         phase = rng.uniform(0, 2 * np.pi, (WAVES, *shape))

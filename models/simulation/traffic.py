@@ -1,7 +1,7 @@
 """The simulated world's traffic: its users, its campaigns, and who is shown what, when and how.
 
-Nothing here knows of clicks; `models/world.py` does. All of it follows from a seed and a day, through random streams
-that are named after what they draw, so that one more draw here doesn't move the numbers there.
+Nothing here knows of clicks; `world` does. All of it follows from a seed and a day, through random streams that are
+named after what they draw, so that one more draw in one stream doesn't move the numbers of another.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ USERS = 20_000
 BOTS = 3  # users with an id like any other, whom nobody but a bot flood sends anything
 
 CHANNELS = ("ad", "push")
-AD_SHARE = 0.7
+AD_SHARE = 0.7  # of impressions; the others are pushes
 HOURLY_VOLUME = {  # relative, of the hours 0 to 23 UTC
     "ad": 1 + 0.7 * np.cos(2 * np.pi * (np.arange(24) - 19) / 24),
     "push": np.array([1, 1, 1, 1, 1, 2, 4, 8, 10, 10, 9, 9, 10, 8, 7, 7, 8, 9, 9, 7, 5, 3, 2, 1], dtype=float),
 }
 WEEKDAY_VOLUME = (0.97, 0.97, 0.98, 0.99, 1.02, 1.05, 1.02)  # Monday to Sunday, mean 1
-LAUNCHES_PER_DAY = 2.4
+LAUNCHES_PER_DAY = 2.4  # campaigns, in the mean
 LIFE_DAYS = (10, 40)  # both included; with the launches, about 60 campaigns are alive
 POSITIONS = np.array([0.28, 0.22, 0.18, 0.14, 0.10, 0.08])  # share of ads at position 1, 2, …; a push is always at 1
 NULL_DEVICE_SHARE = 0.01
@@ -45,7 +45,7 @@ DAY_US = 24 * HOUR_US
 
 
 class Stream(IntEnum):
-    """What a random stream draws: part of its seed."""
+    """The random streams, named after what they draw; the number is part of the stream's seed."""
 
     USERS = 1
     LAUNCHES = 2
@@ -60,7 +60,7 @@ class Stream(IntEnum):
 
 
 def random_stream(seed: int, stream: Stream, *key: int) -> np.random.Generator:
-    """The generator of one stream; streams with different keys are independent."""
+    """Return the generator of one stream; streams with different keys are independent."""
     return np.random.default_rng([seed, int(stream), *key])
 
 
@@ -74,7 +74,7 @@ class Users:
 
 
 def draw_users(seed: int) -> Users:
-    """The same users on every day; activity by the Zipf-Mandelbrot law, (rank + 20)^−0.8."""
+    """Draw the users, equal on every day; their activity follows the Zipf-Mandelbrot law, (rank + 20)^−0.8."""
     rng = random_stream(seed, Stream.USERS)
     total = USERS + BOTS
     activity = np.append((np.arange(USERS) + 21.0) ** -0.8, np.zeros(BOTS))
@@ -96,12 +96,12 @@ class Campaigns:
 
     @property
     def names(self) -> list[str]:
-        """Ids that stay the same over a campaign's life."""
+        """Return the campaigns' ids, which stay the same over their lives."""
         return [f"c{launch}-{number}" for launch, number in zip(self.launch, self.number, strict=True)]
 
 
 def draw_campaigns(seed: int, day: date) -> Campaigns:
-    """Those launched within the longest life before `day` that have not ended."""
+    """Draw the campaigns that were launched within the longest life before `day` and have not ended."""
     alive = [
         (launch, number, *plan)
         for launch in range(day.toordinal() - LIFE_DAYS[1] + 1, day.toordinal() + 1)
@@ -113,7 +113,7 @@ def draw_campaigns(seed: int, day: date) -> Campaigns:
 
 
 def _launches(seed: int, launch: int) -> list[tuple[int, int, float]]:
-    """(life in days, category, budget) of each campaign launched on one day; at least one is."""
+    """Draw (life in days, category, budget) of each campaign launched on a day (its ordinal); there is at least one."""
     rng = random_stream(seed, Stream.LAUNCHES, launch)
     count = 1 + int(rng.poisson(LAUNCHES_PER_DAY - 1))
     life = rng.integers(LIFE_DAYS[0], LIFE_DAYS[1], endpoint=True, size=count)
@@ -124,7 +124,7 @@ def _launches(seed: int, launch: int) -> list[tuple[int, int, float]]:
 
 @dataclass(frozen=True)
 class Traffic:
-    """One day's impressions in the order of their time, as arrays of shape (impressions,)."""
+    """One day's impressions in the order of their times, as arrays of shape (impressions,)."""
 
     serial: NDArray[np.int64]  # with the day, the event's id
     time_us: NDArray[np.int64]  # microseconds since the day began
@@ -132,18 +132,18 @@ class Traffic:
     user: NDArray[np.int64]  # index in Users
     campaign: NDArray[np.int64]  # index in Campaigns
     position: NDArray[np.int64]  # from 1
-    recent_sends: NDArray[np.int64]  # what the user had lately
+    recent_sends: NDArray[np.int64]  # how many impressions the user had lately
     bid_floor: NDArray[np.float64]  # NaN: none was set
     device_known: NDArray[np.bool_]
 
     @property
     def hour(self) -> NDArray[np.int64]:
-        """Hour of the day, 0 to 23."""
+        """Return the hour of the day, 0 to 23."""
         return self.time_us // HOUR_US
 
 
 def draw_traffic(rng: np.random.Generator, users: Users, campaigns: Campaigns, rows: int) -> Traffic:
-    """`rows` impressions of one day."""
+    """Draw `rows` impressions of one day."""
     push = rng.random(rows) >= AD_SHARE
     time_us = np.where(push, _draw_times(rng, "push", rows), _draw_times(rng, "ad", rows))
     order = np.argsort(time_us)
@@ -165,7 +165,7 @@ def draw_traffic(rng: np.random.Generator, users: Users, campaigns: Campaigns, r
 def draw_bot_traffic(
     rng: np.random.Generator, users: Users, campaigns: Campaigns, rows: int, *, first_serial: int
 ) -> Traffic:
-    """`rows` ads of one day, shown to the bots by the campaign with the largest budget."""
+    """Draw `rows` ads of one day, shown to the bots by the campaign with the largest budget."""
     return replace(
         draw_traffic(rng, users, campaigns, rows),
         serial=first_serial + np.arange(rows),
@@ -176,7 +176,7 @@ def draw_bot_traffic(
 
 
 def impressions_table(traffic: Traffic, users: Users, campaigns: Campaigns, day: date) -> pa.Table:
-    """The impressions as they are logged, every column a feature or a key."""
+    """Build the table of impressions as they are logged, every column a feature or a key."""
     user_names = pa.array([f"u{i:05d}" for i in range(len(users.segment))])
     return pa.table(
         {
@@ -197,28 +197,29 @@ def impressions_table(traffic: Traffic, users: Users, campaigns: Campaigns, day:
 
 
 def campaign_age_days(traffic: Traffic, campaigns: Campaigns, day: date) -> NDArray[np.float64]:
-    """Days, with fractions, since the launch of each impression's campaign."""
+    """Return the days, with fractions, since the launch of each impression's campaign."""
     return np.asarray(day.toordinal() - campaigns.launch[traffic.campaign] + traffic.time_us / DAY_US)
 
 
 def event_ids(day: date, serial: NDArray[np.int64]) -> pa.Array:
-    """Ids such as `20260301-0000042`, shape (n,)."""
+    """Write ids such as `20260301-0000042`, shape (n,)."""
     digits = pc.utf8_lpad(pc.cast(pa.array(serial), pa.string()), 7, "0")
     return pc.binary_join_element_wise(f"{day:%Y%m%d}", digits, "-")
 
 
 def timestamps(day: date, time_us: NDArray[np.int64]) -> pa.Array:
-    """Naive UTC timestamps from microseconds since the day began, shape (n,)."""
+    """Make naive UTC timestamps from microseconds since the day began, shape (n,)."""
     midnight = np.datetime64(day, "us")
     return pa.array(midnight + time_us.astype("timedelta64[us]"))
 
 
 def _draw_times(rng: np.random.Generator, channel: str, rows: int) -> NDArray[np.int64]:
+    """Draw microseconds since the day began by the channel's hourly volume, even within the hour."""
     hour = _draw_weighted(rng, HOURLY_VOLUME[channel], rows)
     return hour * HOUR_US + rng.integers(HOUR_US, size=rows)
 
 
 def _draw_weighted(rng: np.random.Generator, weight: NDArray[np.float64], rows: int) -> NDArray[np.int64]:
-    """Indices with probability in proportion to `weight`, by inversion of the distribution function."""
+    """Draw indices with probability in proportion to `weight`, by inversion of the distribution function."""
     cumulative = np.cumsum(weight)
     return np.asarray(np.searchsorted(cumulative, rng.random(rows) * cumulative[-1], side="right"), np.int64)

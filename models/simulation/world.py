@@ -13,7 +13,7 @@ In practice two parts of ℓ stay out of reach besides: a user's residual (few c
 of campaigns that were launched after the training window.
 
 A day follows from (world, day) alone, so any day can be had without the earlier ones. All numbers here and in
-`models/traffic.py` belong to world v1 and are frozen: another world gets another name.
+`traffic` belong to world v1 and are frozen: another world gets another name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ATTRIBUTION_WINDOW_HOURS = {"ad": 24, "push": 72}
 SEGMENT_SD = 0.42
 CATEGORY_SD = 0.42
 TASTE_SD = 0.55
-TASTE_DIM = 2
+TASTE_DIM = 2  # dimensions of the vectors whose scalar product is a taste
 RESIDUAL_SD = 0.2  # of a user's or campaign's vector, relative to those of segments and categories
 QUALITY_SD = 0.20
 NOISE_SD = 0.5
@@ -78,22 +78,19 @@ DISMISS_HOURS = 1.0
 
 @dataclass(frozen=True)
 class World:
-    """What there is to simulate; two equal worlds give equal days.
+    """The parameters of a simulated world; two equal worlds give equal days."""
 
-    rows_per_day: mean over the week, bots not counted. ad_ctr, push_ctr: clicks per impression over all days and seeds,
-    within a few per cent; one seed's campaigns and segments make it up to a fifth more or less.
-    Raises UsageError for an unknown name, a seed below 0, fewer than one row a day, and a ratio of 0 or 1.
-    """
-
-    seed: int = 1
-    rows_per_day: int = 20_000
+    seed: int = 1  # 0 or more
+    rows_per_day: int = 20_000  # impressions, the mean over the week; bots are not counted
     incidents: tuple[Incident, ...] = ()
+    # Clicks per impression over all days and seeds, within a few per cent; one seed's campaigns and segments make it up
+    # to a fifth more or less.
     ad_ctr: float = 0.02
     push_ctr: float = 0.015
-    name: str = "v1"
+    name: str = "v1"  # of the frozen numbers that this module and `traffic` hold
 
     def __post_init__(self) -> None:
-        """Refuse what can't be simulated."""
+        """Raise UsageError for an unknown name, a seed below 0, fewer than one row a day, and a ratio of 0 or 1."""
         if self.name != "v1":
             msg = f"simulated world: expected the name 'v1', received {self.name!r}"
             raise UsageError(msg)
@@ -111,26 +108,24 @@ class World:
             raise UsageError(msg)
 
     def era(self, day: date) -> int:
-        """How many regime changes lie behind."""
+        """Count the regime changes that a day has behind it."""
         return sum(isinstance(incident, RegimeChange) and incident.day <= day for incident in self.incidents)
 
 
 @dataclass(frozen=True)
 class WorldDay:
-    """One event day, clean and complete.
+    """One event day, clean and complete."""
 
-    impressions: event_id, ts (naive UTC), user_id, channel, campaign_id and features, by time.
-    outcomes: event_id, ts, kind (click, conversion, dismiss) of these impressions, whenever they come, by time.
-    truth: event_id, probability, best_probability of a click within the attribution window, row by row as impressions.
-    """
-
+    # event_id, ts (naive UTC), user_id, channel, campaign_id and features, by time
     impressions: pa.Table
+    # event_id, ts, kind (click, conversion, dismiss) of these impressions, whenever they come, by time
     outcomes: pa.Table
+    # event_id, probability, best_probability of a click within the attribution window, row by row as impressions
     truth: pa.Table
 
 
 def simulate_day(world: World, day: date) -> WorldDay:
-    """The impressions of one day, what comes of them, and the truth about them."""
+    """Simulate one event day: its impressions, their outcomes, and the truth about them."""
     users = draw_users(world.seed)
     campaigns = draw_campaigns(world.seed, day)
     rows = max(1, round(world.rows_per_day * WEEKDAY_VOLUME[day.weekday()]))
@@ -150,7 +145,7 @@ def simulate_day(world: World, day: date) -> WorldDay:
         key = (day.toordinal(), index)
         if isinstance(incident, BrokenClickLogger) and incident.covers(day):
             rng = random_stream(world.seed, Stream.LOST_CLICKS, *key)
-            simulated = replace(simulated, outcomes=incident.spare(impressions, simulated.outcomes, rng))
+            simulated = replace(simulated, outcomes=incident.keep_logged(impressions, simulated.outcomes, rng))
         if isinstance(incident, BotFlood) and incident.covers(day):
             rng = random_stream(world.seed, Stream.BOTS, *key)
             bots = draw_bot_traffic(
@@ -161,7 +156,7 @@ def simulate_day(world: World, day: date) -> WorldDay:
 
 
 def _click_log_odds(world: World, day: date, traffic: Traffic, users: Users, campaigns: Campaigns) -> Floats:
-    """ℓ, the part of the log-odds that the columns determine, shape (impressions,)."""
+    """Return ℓ, the part of the log-odds that the columns determine, shape (impressions,)."""
     ad = np.log(world.ad_ctr / (1 - world.ad_ctr)) + INTERCEPT_SHIFT["ad"]
     push = np.log(world.push_ctr / (1 - world.push_ctr)) + INTERCEPT_SHIFT["push"]
     user_campaign = _user_campaign_effect(world, day, users, campaigns)[traffic.user, traffic.campaign]
@@ -181,15 +176,15 @@ def _click_log_odds(world: World, day: date, traffic: Traffic, users: Users, cam
 
 
 def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Campaigns) -> Floats:
-    """What user and campaign add to the log-odds, tastes included, shape (users, campaigns)."""
+    """Return the addition of user and campaign to the log-odds, tastes included, shape (users, campaigns)."""
     era = world.era(day)
     rng = random_stream(world.seed, Stream.TASTES, era)
-    segment_effect = _scaled(rng.normal(size=len(SEGMENTS)), SEGMENT_SD)
-    category_effect = _scaled(rng.normal(size=len(CATEGORIES)), CATEGORY_SD)
+    segment_effect = _standardised(rng.normal(size=len(SEGMENTS)), SEGMENT_SD)
+    category_effect = _standardised(rng.normal(size=len(CATEGORIES)), CATEGORY_SD)
     # Products of two vectors with this spread in each of TASTE_DIM dimensions have a standard deviation of TASTE_SD.
     spread = (TASTE_SD**2 / TASTE_DIM) ** 0.25
-    segment_vector = _scaled(rng.normal(size=(len(SEGMENTS), TASTE_DIM)), spread)
-    category_vector = _scaled(rng.normal(size=(len(CATEGORIES), TASTE_DIM)), spread)
+    segment_vector = _standardised(rng.normal(size=(len(SEGMENTS), TASTE_DIM)), spread)
+    category_vector = _standardised(rng.normal(size=(len(CATEGORIES), TASTE_DIM)), spread)
     user_residual = rng.normal(0.0, RESIDUAL_SD * spread, (len(users.segment), TASTE_DIM))
 
     own = [  # a quality and a residual each, the same on all days of an era
@@ -205,15 +200,15 @@ def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Camp
     for incident in world.incidents:
         if isinstance(incident, DriftingTastes):
             rng = random_stream(world.seed, Stream.DRIFTING_TASTES)
-            moved = incident.log_odds(rng, day, (len(SEGMENTS), len(CATEGORIES)))
-            effect = effect + moved[users.segment[:, None], campaigns.category]
+            drifted = incident.log_odds(rng, day, (len(SEGMENTS), len(CATEGORIES)))
+            effect = effect + drifted[users.segment[:, None], campaigns.category]
     return np.asarray(effect)
 
 
 def _draw_outcomes(
     rng: np.random.Generator, impressions: pa.Table, traffic: Traffic, probability: Floats, day: date
 ) -> pa.Table:
-    """Clicks within and after the window, conversions of clicks, dismissals of pushes, by time."""
+    """Draw clicks within and after the window, conversions of clicks and dismissals of pushes, by time."""
     rows = len(probability)
     clicked = rng.random(rows) < probability
     clicked_late = ~clicked & (rng.random(rows) < CLICKS_AFTER_WINDOW * probability)
@@ -228,7 +223,7 @@ def _draw_outcomes(
     conversion_hours = hours + rng.exponential(CONVERSION_HOURS, rows)
     dismiss_hours = rng.exponential(DISMISS_HOURS, rows)
 
-    parts = [
+    drawn = [
         ("click", clicked | clicked_late, hours),
         ("conversion", converted, conversion_hours),
         ("dismiss", dismissed, dismiss_hours),
@@ -241,13 +236,13 @@ def _draw_outcomes(
                 "kind": pa.repeat(kind, int(mask.sum())),
             }
         )
-        for kind, mask, delay in parts
+        for kind, mask, delay in drawn
     ]
     return pa.concat_tables(tables).sort_by([("ts", "ascending"), ("event_id", "ascending"), ("kind", "ascending")])
 
 
 def _draw_delays(rng: np.random.Generator, channel: str, rows: int) -> Floats:
-    """Hours from impression to click, shape (rows,): exponentials cut off at the window, by inversion."""
+    """Draw the hours from impression to click, shape (rows,): exponentials cut off at the window, by inversion."""
     (quick_share, quick_hours), (_, slow_hours) = CLICK_DELAY[channel]
     scale = np.where(rng.random(rows) < quick_share, quick_hours, slow_hours)
     within = -np.expm1(-ATTRIBUTION_WINDOW_HOURS[channel] / scale)
@@ -255,6 +250,7 @@ def _draw_delays(rng: np.random.Generator, channel: str, rows: int) -> Floats:
 
 
 def _add_bots(simulated: WorldDay, bots: pa.Table) -> WorldDay:
+    """Add the bots' impressions, which are never clicked, to a day."""
     never = np.zeros(bots.num_rows)
     impressions = pa.concat_tables([simulated.impressions, bots])
     by_time = pc.sort_indices(impressions, [("ts", "ascending"), ("event_id", "ascending")])
@@ -263,21 +259,23 @@ def _add_bots(simulated: WorldDay, bots: pa.Table) -> WorldDay:
 
 
 def _truth_table(impressions: pa.Table, probability: Floats, best_probability: Floats) -> pa.Table:
+    """Build the table of true probabilities, row by row as the impressions."""
     columns = {"event_id": impressions["event_id"], "probability": probability, "best_probability": best_probability}
     return pa.table(columns)
 
 
-def _scaled(values: Floats, sd: float) -> Floats:
-    """Mean 0 and standard deviation `sd` along the first axis, whatever the seed drew."""
+def _standardised(values: Floats, sd: float) -> Floats:
+    """Give values mean 0 and standard deviation `sd` along the first axis, whatever the seed drew."""
     return np.asarray(sd * (values - values.mean(axis=0)) / values.std(axis=0))
 
 
 def _sigmoid(x: Floats) -> Floats:
+    """Turn log-odds into probabilities."""
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def _mean_sigmoid(log_odds: Floats) -> Floats:
-    """E[σ(ℓ + ε)] over ε ~ N(0, NOISE_SD²), by Gauss-Hermite quadrature with 9 nodes (Abramowitz, Stegun 25.4.46)."""
+    """Compute E[σ(ℓ + ε)], ε ~ N(0, NOISE_SD²), by Gauss-Hermite quadrature, 9 nodes (Abramowitz, Stegun 25.4.46)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     mean = np.zeros_like(log_odds)
     for node, weight in zip(nodes, weights / weights.sum(), strict=True):

@@ -26,30 +26,26 @@ if TYPE_CHECKING:
     from ctr_retrain.models.weights.head_weights import HeadFactors
     from ctr_retrain.models.weights.row_weights import Factors
 
-RUN_ROWS = 64  # short enough that a batch of 2,048 mixes 32 places
-READERS = 2
+RUN_ROWS = 64  # short enough that a batch of 2,048 mixes rows from 32 places in time
+READERS = 2  # batches that are read at once, and kept ready
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
-    """Encoded rows with their labels, as arrays, open memory maps, or those of many days side by side.
+    """Encoded rows with their labels, as arrays, open memory maps, or those of many days side by side."""
 
-    ids: (n, fields) int32. numeric: (n, numbers) float32. label: (n,) uint8. day_index: (n,) int16, positions in the
-    factors' days. confidence: (n,) float32, or None where each row counts fully. maturity: (n,) float32, the share F of
-    eventual outcomes that had landed, or None where all labels are final. heads: (n, heads) uint8, labels of the
-    recipe's heads, UNKNOWN where they are, or None where there are no heads or none of their labels is known.
-    """
-
-    ids: npt.NDArray[np.int32] | Stacked
-    numeric: npt.NDArray[np.float32] | Stacked
-    label: npt.NDArray[np.uint8]
-    day_index: npt.NDArray[np.int16]
-    confidence: npt.NDArray[np.float32] | None = None
+    ids: npt.NDArray[np.int32] | Stacked  # (n, fields)
+    numeric: npt.NDArray[np.float32] | Stacked  # (n, numbers)
+    label: npt.NDArray[np.uint8]  # (n,), 0 or 1
+    day_index: npt.NDArray[np.int16]  # (n,), positions in the factors' days
+    confidence: npt.NDArray[np.float32] | None = None  # (n,); None: each row counts fully
+    # (n,), the share F of eventual outcomes that had landed; None: all labels are final
     maturity: npt.NDArray[np.float32] | None = None
+    # (n, heads), labels of the recipe's heads, UNKNOWN where nobody knows them; None: no heads, or no label known
     heads: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse no rows, and arrays of different lengths."""
+        """Raise DataRejectedError for no rows, or for arrays of different lengths."""
         arrays = (self.ids, self.numeric, self.label, self.day_index, self.confidence, self.maturity, self.heads)
         lengths = [len(array) for array in arrays if array is not None]
         if len(set(lengths)) != 1 or not lengths[0]:
@@ -57,7 +53,7 @@ class TrainingRows:
             raise DataRejectedError(msg)
 
     def __len__(self) -> int:
-        """Rows."""
+        """Return the number of rows."""
         return len(self.label)
 
 
@@ -65,37 +61,36 @@ class TrainingRows:
 class Batches:
     """Epochs of batches: ({ids, numeric, offset}, label, sample_weight), the last one of each perhaps shorter.
 
-    offset and label: (batch, 1) float32. sample_weight: (batch,) float32. count, rows: of one epoch. Which rows make
-    which batch depends on the seed, the epoch and the batch's number alone, so that a stream can begin at any batch.
-    observed: whether labels are young, and `maturity` (batch, 1) stands among the inputs. labels: how many there are;
-    with heads, offset, label and weight are all (batch, labels), the main one first.
+    offset and label: (batch, 1) float32. sample_weight: (batch,) float32; with heads, all three are (batch, labels),
+    the main one first. The rows of a batch depend on the seed, the epoch and the batch's number alone, so that a stream
+    can begin at any batch.
     """
 
     stream: Callable[[int, int], Any]  # epoch and first batch → tf.data.Dataset of the epoch's batches from there
     days_of: Callable[[int, int], dict[date, int]]  # epoch and batch → how many of its rows are of which day
-    count: int
-    rows: int
-    batch_rows: int
-    observed: bool = False
-    labels: int = 1
+    count: int  # batches of one epoch
+    rows: int  # of one epoch
+    batch_rows: int  # of each batch but perhaps the last
+    observed: bool = False  # labels are immature, and `maturity` (batch, 1) stands among the inputs
+    labels: int = 1  # the main one and the heads'
 
     @property
     def dataset(self) -> Any:
-        """The whole first epoch."""
+        """Return the whole first epoch."""
         return self.stream(0, 0)
 
 
 def make_batches(
     rows: TrainingRows, factors: Factors, batch_rows: int, seed: int, heads: Sequence[HeadFactors] = ()
 ) -> Batches:
-    """Epochs over the rows, in orders that the seed decides.
+    """Make epochs over the rows, in orders that the seed decides.
 
-    Each row comes exactly once an epoch, unless the factors sample: then each epoch draws its own rows. heads: of the
-    columns of rows.heads; where the rows have none, the heads learn nothing.
+    Each row comes exactly once an epoch, unless the factors sample: then each epoch draws its own rows. heads: factors
+    of the columns of rows.heads; where the rows have none, the heads learn nothing.
     """
     heads = () if rows.heads is None else heads
 
-    @lru_cache(maxsize=1)
+    @lru_cache(maxsize=1)  # an epoch's order may hold a number for each of its rows: keep no earlier one
     def order_of(epoch: int) -> BatchOrder:
         own_seed = epoch_seed(seed, epoch)
         if not factors.samples:
@@ -116,11 +111,13 @@ def make_batches(
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of an epoch's order; the first epoch's is the recipe's own."""
+    """Return the seed of an epoch's order; the first epoch's is the recipe's own."""
     return seed if epoch == 0 else int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
 def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int, heads: Sequence[HeadFactors]) -> Any:
+    """Make a tf.data.Dataset of the batches of an order, from the first one wanted on."""
+
     def read(number: int) -> tuple[npt.NDArray[Any], ...]:
         index = order.rows_of(int(number))
         day, label = rows.day_index[index], rows.label[index]
@@ -130,7 +127,7 @@ def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int,
         if heads:
             assert rows.heads is not None
             chance = streaming_chance(factors, day, label)
-            more = [head.terms(rows.heads[index, place], day, confidence, chance) for place, head in enumerate(heads)]
+            more = [head.terms(rows.heads[index, i], day, confidence, chance) for i, head in enumerate(heads)]
             labels, offset, weight = with_heads(main, more)
         else:
             labels, offset, weight = main[0][:, None], main[1][:, None], main[2]
@@ -156,34 +153,33 @@ def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int,
 
 @dataclass(frozen=True, eq=False)
 class BatchOrder:
-    """Which rows make which batch: runs of RUN_ROWS rows in random order, then a permutation within the batch.
+    """The order of an epoch: runs of RUN_ROWS rows in random order, then a permutation within each batch.
 
-    The shorter run at the end of the data, where there is one, always comes last. rows: streamed in an epoch. chosen:
-    their numbers, mostly rising, where that is not every row once.
+    The shorter run at the end of the data, where there is one, always comes last.
     """
 
-    rows: int
+    rows: int  # streamed in the epoch
     batch_rows: int
     seed: int
-    chosen: npt.NDArray[np.uint32] | None = None
+    chosen: npt.NDArray[np.uint32] | None = None  # (rows,) their numbers, mostly rising; None: every row once
 
     @cached_property
     def runs(self) -> npt.NDArray[np.int64]:
-        """Numbers of the runs, in the order in which they are read."""
+        """Return the numbers of the runs, in the order in which they are read."""
         full, rest = divmod(self.rows, RUN_ROWS)
         shuffled = np.random.default_rng(self.seed).permutation(full)
         return np.append(shuffled, full) if rest else shuffled
 
     @property
     def batches(self) -> int:
-        """How many batches there are."""
+        """Return the number of batches."""
         return -(-self.rows // self.batch_rows)
 
     def rows_of(self, batch: int) -> npt.NDArray[np.int64]:
-        """Row numbers of one batch, (batch_rows,), fewer in the last batch."""
+        """Return the row numbers of one batch, (batch_rows,), fewer in the last batch."""
         first = batch * self.batch_rows
-        place = np.arange(first, min(first + self.batch_rows, self.rows))
-        index = self.runs[place // RUN_ROWS] * RUN_ROWS + place % RUN_ROWS
+        position = np.arange(first, min(first + self.batch_rows, self.rows))
+        index = self.runs[position // RUN_ROWS] * RUN_ROWS + position % RUN_ROWS
         if self.chosen is not None:
             index = self.chosen[index].astype(np.int64)
         return np.random.default_rng((self.seed, batch)).permutation(index)

@@ -1,4 +1,4 @@
-"""Whether two recipes are near enough for weights to mean the same in both."""
+"""Compatibility of two recipes: weights mean the same in both of their networks, so that one can start from another."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
-# Keys of [training] that weights depend on; the focal loss's are of what goes into its link, not of a logit.
+# Keys of [training] that weights depend on. The loss is one: a focal network's output goes through a link of its own.
 SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers", "loss", "focal_gamma")
 
 
 def why_incompatible(recipe: Recipe, champion: Recipe) -> str | None:
-    """Why the champion's weights mean nothing to the recipe's network, or None where they do."""
+    """Say why the champion's weights mean nothing to the recipe's network; None where they mean something."""
     for key in SHAPING:
         wanted, found = getattr(recipe.training, key), getattr(champion.training, key)
         if wanted != found:
@@ -24,7 +24,7 @@ def why_incompatible(recipe: Recipe, champion: Recipe) -> str | None:
 
 
 def same_rows_kept_out(recipe: Recipe, champion: Recipe) -> bool:
-    """Whether both recipes keep the same rows of a day out of training."""
+    """Return True if both recipes keep the same rows of a day out of training."""
     ours, theirs = recipe.training, champion.training
     return (
         champion.warm_start.enabled

@@ -1,4 +1,4 @@
-"""What computes: one GPU, several, or the CPU; and several machines where TensorFlow's cluster is set up."""
+"""The devices that compute: one GPU, several, or the CPU; and several machines where TensorFlow's cluster is set up."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def prepare_device(wanted: str = "auto") -> str:
         return "cpu"
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     for gpu in gpus:
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # TensorFlow computes already
             tf.config.experimental.set_memory_growth(gpu, enable=True)
     name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "")
     return (f"gpu:0 {name}" if len(gpus) == 1 else f"{len(gpus)} gpus {name}").strip()
 
 
 def choose_strategy(workers: int = 1) -> Any:
-    """How training is spread: over machines, over the GPUs of one, or not at all.
+    """Choose how training is spread: over machines, over the GPUs of one, or not at all.
 
     workers: machines in the cluster that TF_CONFIG describes; with more than one, the call waits for all of them, and
     nothing may have been computed before.
@@ -53,10 +53,11 @@ def choose_strategy(workers: int = 1) -> Any:
 
 
 def is_chief(strategy: Any) -> bool:
-    """Whether this process is the one of its cluster that writes; without a cluster it is."""
+    """Return True if this process is the one of its cluster that writes; without a cluster it is."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.cluster_spec().jobs:
         return True
+    # A cluster may have a chief of its own; where it has none, its first worker is.
     return resolver.task_type == "chief" or (
         "chief" not in resolver.cluster_spec().jobs and resolver.task_type == "worker" and resolver.task_id == 0
     )

@@ -12,12 +12,14 @@ from ctr_retrain.models.training.table_optimizer import TableOptimizer, has_grad
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.training_section import Training
 
-WARM_UP_SHARE = 0.05  # of the steps
+WARM_UP_SHARE = 0.05  # of the steps, on which the rate rises
 FINAL_RATE_SHARE = 0.01  # a rate that doesn't fall leaves the intercept wandering by several per cent
 
 
 def make_optimizer(training: Training, steps: int, ids_per_row: int, first_step: int = 0) -> TableOptimizer:
-    """The recipe's: warm-up to its rates, then a cosine's half wave down to nearly nothing over the steps.
+    """Make the recipe's optimizer: warm-up to its rates, then a cosine's half wave down to nearly nothing.
+
+    steps: of the whole fit. ids_per_row: table rows that one training row names.
 
     first_step: steps that the optimizer's slots have behind them already; the schedule begins after them.
     """
@@ -45,21 +47,21 @@ class LaterSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: i
     """A schedule that begins at first_step, since Adam's bias correction goes by the optimizer's steps as well."""
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, first_step: int) -> None:
-        """Take the schedule and the step that is its 0."""
+        """Take the schedule, and the optimizer's step at which it begins."""
         super().__init__()
         self.schedule, self.first_step = schedule, first_step
 
     def __call__(self, step: Any) -> Any:
-        """The schedule's rate of so many steps before."""
+        """Return the schedule's rate, counted from first_step."""
         return self.schedule(step - self.first_step)
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes, for Keras."""
         return {"schedule": keras.saving.serialize_keras_object(self.schedule), "first_step": self.first_step}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LaterSchedule:
-        """The inverse of `get_config`."""
+        """Rebuild the schedule from its `get_config`."""
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["first_step"])
 
 
@@ -78,21 +80,21 @@ class RowWiseAdagrad(TableOptimizer):
         self.initial_accumulator = initial_accumulator
 
     def build_slots(self, tables: list[Any]) -> None:
-        """A number a row: (rows,)."""
+        """Make one number a row: (rows,)."""
         start = keras.initializers.Constant(self.initial_accumulator)
         self._accumulators = [
             self.add_variable((table.shape[0],), start, name=f"{table.name}_accumulator") for table in tables
         ]
 
     def direction(self, table_number: int, rows: Any, gradient: Any) -> Any:
-        """G / √a."""
+        """Return g / √a, (n, width), after adding the gradients' mean squares to a."""
         accumulator = self._accumulators[table_number]
         sums = tf.gather(accumulator.value, rows) + tf.reduce_mean(gradient**2, axis=1)
         self.assign(accumulator, tf.IndexedSlices(sums, rows))
         return gradient * tf.math.rsqrt(sums)[:, None]
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes, for Keras."""
         return {**super().get_config(), "initial_accumulator": self.initial_accumulator}
 
 
@@ -115,26 +117,26 @@ class LazyAdam(TableOptimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def build_slots(self, tables: list[Any]) -> None:
-        """Two of the table's shape."""
+        """Make two slots of the table's shape."""
         self._momentums = [self.add_variable_from_reference(table, "momentum") for table in tables]
         self._velocities = [self.add_variable_from_reference(table, "velocity") for table in tables]
 
     def direction(self, table_number: int, rows: Any, gradient: Any) -> Any:
-        """Bias-corrected m / (√v + ε), 0 where there is no gradient."""
+        """Return the bias-corrected m / (√v + ε), (n, width), 0 where there is no gradient."""
         named = has_gradient(gradient)
-        momentum = self._moved(self._momentums[table_number], self.beta_1, rows, gradient, named)
-        velocity = self._moved(self._velocities[table_number], self.beta_2, rows, gradient**2, named)
+        momentum = self._update_moment(self._momentums[table_number], self.beta_1, rows, gradient, named)
+        velocity = self._update_moment(self._velocities[table_number], self.beta_2, rows, gradient**2, named)
         step = tf.cast(self.iterations + 1, gradient.dtype)
         correction = tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         return tf.where(named, correction * momentum / (tf.sqrt(velocity) + self.epsilon), 0.0)
 
-    def _moved(self, slot: Any, decay: float, rows: Any, values: Any, named: Any) -> Any:
-        """The slot's rows moved towards the values, written back and answered, (n, width)."""
+    def _update_moment(self, slot: Any, decay: float, rows: Any, values: Any, named: Any) -> Any:
+        """Move the slot's rows towards the values, where these have a gradient, and return them, (n, width)."""
         current = tf.gather(slot.value, rows)
-        moved = tf.where(named, current + (1 - decay) * (values - current), current)
-        self.assign(slot, tf.IndexedSlices(moved, rows))
-        return moved
+        updated = tf.where(named, current + (1 - decay) * (values - current), current)
+        self.assign(slot, tf.IndexedSlices(updated, rows))
+        return updated
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes, for Keras."""
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}

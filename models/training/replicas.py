@@ -14,24 +14,24 @@ import tensorflow as tf
 
 
 class ClusterModel(keras.Model):  # type: ignore[misc]
-    """A model whose steps answer vectors of one: over several machines, Keras takes their mean along the first axis."""
+    """A model whose steps return vectors of one: over several machines, Keras takes their mean along the first axis."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Keras' own, its scalars as vectors."""
+        """Take Keras' own step and return its scalars as vectors."""
         return {name: tf.expand_dims(value, 0) for name, value in super().train_step(data).items()}
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """The same."""
+        """Take Keras' own step of an evaluation and return its scalars as vectors."""
         return {name: tf.expand_dims(value, 0) for name, value in super().test_step(data).items()}
 
 
 def model_for(strategy: Any) -> type[keras.Model]:
-    """The class of models that a strategy trains."""
+    """Return the class of models that a strategy trains."""
     return ClusterModel if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) else keras.Model
 
 
 def distributed(dataset: Any, strategy: Any) -> Any:
-    """The global batches of ({…}, label, weight) as parts for this process's replicas; one replica gets them whole."""
+    """Cut the global batches of ({…}, label, weight) into parts for this process's replicas; one replica needs none."""
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
         return dataset
@@ -52,19 +52,19 @@ def distributed(dataset: Any, strategy: Any) -> Any:
 
 
 def equal_parts(inputs: dict[str, Any], label: Any, weight: Any, replicas: int) -> tuple[dict[str, Any], Any, Any]:
-    """Each tensor (batch, …) as (replicas, part, …), so that the mean of the parts' means is the batch's mean."""
+    """Cut each tensor (batch, …) into (replicas, part, …), so that the mean of the parts' means is the batch's mean."""
     rows = tf.shape(weight)[0]
     part = -(-rows // replicas)
     index = tf.range(part * replicas)
 
     def cut(tensor: Any) -> Any:
         filled = tf.gather(tensor, tf.minimum(index, rows - 1))
-        whole = tf.reshape(filled, tf.concat([[replicas, part], tf.shape(tensor)[1:]], 0))
-        return tf.ensure_shape(whole, (replicas, None, *tensor.shape[1:]))
+        by_replica = tf.reshape(filled, tf.concat([[replicas, part], tf.shape(tensor)[1:]], 0))
+        return tf.ensure_shape(by_replica, (replicas, None, *tensor.shape[1:]))
 
     scale = tf.cast(part * replicas, weight.dtype) / tf.cast(rows, weight.dtype)
-    there = tf.reshape(index < rows, [-1, *[1] * (len(weight.shape) - 1)])
-    kept = tf.where(there, tf.gather(weight, tf.minimum(index, rows - 1)) * scale, 0.0)
+    real = tf.reshape(index < rows, [-1, *[1] * (len(weight.shape) - 1)])  # else a row that only fills a part up
+    kept = tf.where(real, tf.gather(weight, tf.minimum(index, rows - 1)) * scale, 0.0)
     parts = {name: cut(tensor) for name, tensor in inputs.items()}
     own = (replicas, None, *weight.shape[1:])
     return parts, cut(label), tf.ensure_shape(tf.reshape(kept, [replicas, part, *weight.shape[1:]]), own)

@@ -1,4 +1,4 @@
-"""What going on with a trained network takes, in another process on another day: its variables and its optimizer's.
+"""A trained network on disk, to go on with in another process on another day: its variables and its optimizer's.
 
 A folder of plain .npy files and a list of them. The SavedModel that serves holds neither optimizer nor training graph.
 
@@ -29,47 +29,44 @@ if TYPE_CHECKING:
     from ctr_retrain.models.features.standardize import NumericState
     from ctr_retrain.models.recipe.recipe import Recipe
 
-LIST_FILE = "variables.json"
+LIST_FILE = "variables.json"  # names the .npy file of each variable
 Arrays = tuple[npt.NDArray[Any], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Trainable:
-    """Values of variables in their order: of the network, its table and what isn't trained included; of its optimizer.
+    """Values of the variables of a network and its optimizer, in their order."""
 
-    network_names: `layer/number name` each. optimizer_names: `weight: slot` each, or the variable's own name where it
-    belongs to no weight. base_log_odds: what a network of the recipe's own adds to its logit, else 0.
-    """
-
-    network: Arrays
+    network: Arrays  # the embedding table and what isn't trained included
     optimizer: Arrays
-    network_names: tuple[str, ...] = ()
-    optimizer_names: tuple[str, ...] = ()
-    base_log_odds: float = 0.0
+    network_names: tuple[str, ...] = ()  # `layer/number name` each
+    optimizer_names: tuple[str, ...] = ()  # `weight: slot` each; a variable of no weight has its own name
+    base_log_odds: float = 0.0  # the constant that is added to the logit of a network of one's own, else 0
 
     @property
     def weights(self) -> dict[str, npt.NDArray[Any]]:
-        """The network's values by name."""
+        """Return the network's values by name."""
         return dict(zip(self.network_names, self.network, strict=True))
 
     @property
     def slots(self) -> dict[str, npt.NDArray[Any]]:
-        """The optimizer's values by name."""
+        """Return the optimizer's values by name."""
         return dict(zip(self.optimizer_names, self.optimizer, strict=True))
 
 
 def trainable_of(network: keras.Model, optimizer: Any) -> Trainable:
-    """A copy of where network and optimizer stand."""
+    """Copy the values of the variables of network and optimizer."""
     added = next((layer.offset for layer in network.layers if layer.name == BASE_LOG_ODDS), 0.0)
     names = (tuple(named_weights(network)), tuple(named_slots(optimizer, network)))
     return Trainable(capture(network), capture(optimizer), *names, float(added))
 
 
 def named_layers(network: keras.Model) -> dict[str, Any]:
-    """The network's layers that hold variables, in its order."""
+    """Return the network's layers that hold variables, in its order, by names that don't depend on the process."""
     found: dict[str, Any] = {}
     for layer in (layer for layer in network.layers if layer.variables):
         own = _snake_case(type(layer).__name__)
+        # A name that Keras gave carries a number of this process; one that the network gave is kept.
         name = own if re.fullmatch(rf"{own}(_\d+)?", layer.name) else layer.name
         number, numbered = 1, name
         while numbered in found:
@@ -79,7 +76,7 @@ def named_layers(network: keras.Model) -> dict[str, Any]:
 
 
 def named_weights(network: keras.Model) -> dict[str, Any]:
-    """All variables of the network, in its order."""
+    """Return all variables of the network by name, in its order."""
     names = {
         variable.path: f"{layer}/{number} {variable.name}"
         for layer, held in named_layers(network).items()
@@ -89,7 +86,8 @@ def named_weights(network: keras.Model) -> dict[str, Any]:
 
 
 def named_slots(optimizer: Any, network: keras.Model) -> dict[str, Any]:
-    """All variables of the optimizer that trains the network, in its order."""
+    """Return all variables of the optimizer that trains the network by name, in its order."""
+    # Keras names a slot after its weight's path, ours after the table's name: find each slot's weight by these.
     owners: dict[str, str] = {}
     for name, weight in named_weights(network).items():
         owners[weight.path.replace("/", "_")] = name
@@ -104,7 +102,7 @@ def named_slots(optimizer: Any, network: keras.Model) -> dict[str, Any]:
 
 
 def save_trainable(trainable: Trainable, folder: Path) -> None:
-    """Write the state into a new folder."""
+    """Write the variables into a new folder."""
     folder.mkdir(parents=True)
     content: dict[str, Any] = {"base_log_odds": trainable.base_log_odds}
     found = {"network": trainable.weights, "optimizer": trainable.slots}
@@ -116,7 +114,7 @@ def save_trainable(trainable: Trainable, folder: Path) -> None:
 
 
 def load_trainable(folder: Path) -> Trainable:
-    """What `save_trainable` wrote, as memory maps; raises StorageError where the folder holds none."""
+    """Open the variables that `save_trainable` wrote, as memory maps; raises StorageError where there are none."""
     try:
         content = json.loads((folder / LIST_FILE).read_text(encoding="utf-8"))
         network, optimizer = (
@@ -131,7 +129,10 @@ def load_trainable(folder: Path) -> Trainable:
 
 
 def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -> keras.Model:
-    """The network as it was trained, in the recipe's precision; raises StorageError where the recipe is of another."""
+    """Rebuild the network as it was trained, in the recipe's precision.
+
+    Raises StorageError where the variables don't fit the network that the recipe describes.
+    """
     network = build_network(recipe, state, trainable.base_log_odds, recipe.training.seed)
     if not restore(trainable.network, network):
         msg = (
@@ -143,5 +144,5 @@ def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -
 
 
 def _snake_case(name: str) -> str:
-    """A class's name as Keras makes a layer's of it."""
+    """Turn a class's name into the layer's, as Keras does."""
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()

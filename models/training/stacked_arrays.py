@@ -1,4 +1,4 @@
-"""Arrays of many days read as one: an index over the days, so that their memory maps are never copied together."""
+"""Arrays of many days read as one array, by an index over the days: their memory maps are never copied together."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Stacked:
-    """Rows of each array, in their order, one array after the other; read by row numbers like an array.
+    """Rows of several arrays, one array after the other; read by row numbers like an array.
 
-    arrays: alike but for their lengths, often memory maps. chosen: of each, which of its rows are taken, rising; None
-    takes all.
+    arrays: alike but for their lengths, often memory maps. chosen: for each array the numbers of its rows that are
+    taken, rising; None takes all.
     """
 
     def __init__(self, arrays: Sequence[npt.NDArray[Any]], chosen: Sequence[Rows | None] | None = None) -> None:
-        """Nothing is read yet."""
+        """Take the arrays; nothing is read yet."""
         self._arrays = tuple(arrays)
         self._chosen = tuple(chosen) if chosen is not None else (None,) * len(self._arrays)
         pairs = zip(self._arrays, self._chosen, strict=True)
@@ -31,20 +31,20 @@ class Stacked:
         self.shape = (int(self._ends[-1]), *self._arrays[0].shape[1:])
 
     def __len__(self) -> int:
-        """Rows."""
+        """Return the number of rows."""
         return int(self._ends[-1])
 
     def __getitem__(self, rows: Rows) -> npt.NDArray[Any]:
-        """Copies of the rows of these numbers, in their order."""
+        """Copy the rows of these numbers, in their order."""
         found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        part = np.searchsorted(self._ends, rows, side="right") - 1
-        for number in np.unique(part):
-            here = part == number
+        array = np.searchsorted(self._ends, rows, side="right") - 1
+        for number in np.unique(array):
+            here = array == number
             local, chosen = rows[here] - self._ends[number], self._chosen[number]
             found[here] = self._arrays[number][local if chosen is None else chosen[local]]
         return found
 
 
 def chunks(rows: npt.NDArray[Any] | Stacked, size: int) -> Iterator[npt.NDArray[Any]]:
-    """All rows in their order, `size` at a time."""
+    """Read all rows in their order, `size` at a time."""
     return (rows[np.arange(first, min(first + size, len(rows)))] for first in range(0, len(rows), size))

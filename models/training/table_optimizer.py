@@ -1,4 +1,4 @@
-"""What optimizers of embedding tables have in common: a step costs the batch's rows, however large the table.
+"""The base of optimizers for embedding tables, whose step costs the batch's rows alone, however large the table.
 
 The dense weights belong to a stock Keras optimizer with all its settings; the tables, variables named EMBEDDING_TABLE
 whose gradients are sparse, to a subclass of TableOptimizer.
@@ -16,7 +16,7 @@ from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
 
 
 class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
-    """Gradients are summed by row, and rows are replaced.
+    """An optimizer that sums gradients by row and replaces these rows.
 
     For each row r of a table that the batch names, with g the sum of its gradients:
 
@@ -93,14 +93,14 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @abstractmethod
     def build_slots(self, tables: list[Any]) -> None:
-        """What is remembered of each table."""
+        """Make the variables that the optimizer keeps for each table."""
 
     @abstractmethod
     def direction(self, table_number: int, rows: Any, gradient: Any) -> Any:
-        """Update the slots at `rows`, (n,), by their gradients, (n, width); where to go from each row, (n, width)."""
+        """Update the slots at `rows`, (n,), by their gradients, (n, width), and return the steps, (n, width)."""
 
     def apply(self, grads: list[Any], trainable_variables: list[Any]) -> None:
-        """One step of all variables."""
+        """Take one step of all variables."""
         pairs = list(zip(grads, trainable_variables, strict=True))
         if not self.built:
             with keras.name_scope(self.name, caller=self):
@@ -115,7 +115,7 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
             self.dense.iterations.assign_add(1)  # which its schedule goes by
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One table's step, in place.
+        """Take one table's step, in place.
 
         Rows are gathered, changed and written back: TensorFlow's subtracting scatter takes three times as long.
         """
@@ -125,7 +125,7 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
                 "the table by tf.nn.embedding_lookup alone, and regularise by row_weight_decay."
             )
             raise ValueError(msg)  # noqa: TRY004 - the message is about a model, not about a type
-        rows, summed = self._summed(gradient, variable)
+        rows, summed = self._sum_by_row(gradient, variable)
         if self.row_clipnorm is not None:
             summed = tf.clip_by_norm(summed, self.row_clipnorm, axes=[1])
         step = self.direction(self._get_variable_index(variable), rows, summed)
@@ -135,8 +135,8 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         rate = self.embedding_rate_ratio * tf.cast(learning_rate, current.dtype)
         self.assign(variable, tf.IndexedSlices(current - rate * step, rows))
 
-    def _summed(self, gradient: Any, table: Any) -> tuple[Any, Any]:
-        """Distinct rows, (n,), and the sum of each one's gradients over the batch, undivided, (n, width)."""
+    def _sum_by_row(self, gradient: Any, table: Any) -> tuple[Any, Any]:
+        """Return the distinct rows, (n,), and the sum of each one's gradients over the batch, undivided, (n, width)."""
         rows, position = tf.unique(gradient.indices, out_idx=tf.int64)
         ids = tf.size(gradient.indices, tf.int64)
         factor = tf.cast(ids // self.ids_per_row, table.dtype)  # the batch's rows
@@ -155,12 +155,12 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @property
     def variables(self) -> list[Any]:
-        """Slots of the tables, then all of the dense optimizer."""
+        """Return the tables' slots, then all variables of the dense optimizer."""
         return [*self._variables, *self.dense.variables]
 
     @property
     def learning_rate(self) -> Any:
-        """The dense optimizer's current rate."""
+        """Return the dense optimizer's current rate."""
         return self.dense.learning_rate
 
     @learning_rate.setter
@@ -169,15 +169,15 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @property
     def iterations(self) -> Any:
-        """Steps done."""
+        """Return the number of steps done."""
         return self.dense.iterations
 
     def scale_loss(self, loss: Any) -> Any:
-        """The loss times the dense optimizer's loss_scale_factor."""
+        """Multiply the loss by the dense optimizer's loss_scale_factor."""
         return self.dense.scale_loss(loss)
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes, for Keras."""
         return {
             "name": self.name,
             "dense": keras.saving.serialize_keras_object(self.dense),
@@ -189,22 +189,23 @@ class TableOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> TableOptimizer:
-        """The inverse of `get_config`."""
+        """Rebuild the optimizer from its `get_config`."""
         dense = keras.saving.deserialize_keras_object(config["dense"], custom_objects=custom_objects)
         return cls(**{**config, "dense": dense})
 
 
 def has_gradient(gradient: Any) -> Any:
-    """Whether each row's gradient has anything but zeros, (n, 1)."""
+    """Return True for rows whose gradient has anything but zeros, (n, 1)."""
     return tf.reduce_any(tf.not_equal(gradient, 0), axis=1, keepdims=True)
 
 
 def _is_table(variable: Any) -> bool:
+    """Return True for an embedding table, which is known by its name."""
     return bool(variable.name == EMBEDDING_TABLE)
 
 
 def _refuse_options(optimizer: str, options: dict[str, Any]) -> None:
-    """Keras' own settings of an optimizer that would be about the tables too, and others that there are not."""
+    """Raise ValueError for Keras' own settings of an optimizer, which would be about the tables too."""
     for setting, value in options.items():
         if setting in ("clipnorm", "global_clipnorm", "clipvalue"):
             advice = "it would make the tables' gradients dense. Set it on `dense`, and row_clipnorm for the tables"

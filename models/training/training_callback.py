@@ -1,4 +1,4 @@
-"""What watches a fit from batch to batch: the loss, progress, the first batch whose loss is no number, checkpoints."""
+"""The callback of a fit: loss, progress and checkpoints every few batches, and the first batch with a loss of NaN."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ctr_retrain.models.training.batches import Batches
     from ctr_retrain.models.training.training_state import TrainingState
 
-SMOOTHING = 0.9  # of the loss shown
-FINITE = "finite_batches"
-DAYS_NAMED = 5
+SMOOTHING = 0.9  # of the loss shown: the share of the value before
+FINITE = "finite_batches"  # the metric's name in Keras' logs
+DAYS_NAMED = 5  # in a message, so that a batch of many days stays readable
 
 
 class FiniteBatches(keras.metrics.Metric):  # type: ignore[misc]
-    """How many batches, of those since the last reset, had a finite loss.
+    """The number of batches since the last reset that had a finite loss.
 
     Weights that once are no numbers stay so, so this is also the place of the first batch that had none.
     """
@@ -41,12 +41,12 @@ class FiniteBatches(keras.metrics.Metric):  # type: ignore[misc]
         self.count.assign_add(finite / tf.distribute.get_strategy().num_replicas_in_sync)
 
     def result(self) -> Any:
-        """The count."""
+        """Return the count."""
         return self.count.value
 
 
 class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Watches one epoch, from the batch at which `state` stands; called every few steps.
+    """A callback for one epoch, from the batch at which `state` stands; Keras calls it every few steps.
 
     Raises TrainingDivergedError, naming the batch and its days, at a loss that isn't finite.
     """
@@ -59,7 +59,7 @@ class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
         progress: Callable[[int, int], None],
         save_if_due: Callable[[TrainingState], None],
     ) -> None:
-        """`save_if_due` gets the state without its variables."""
+        """Take the fit's state; `save_if_due` is called with later ones, without their variables."""
         super().__init__()
         self.state = state
         self._batches, self._epochs = batches, epochs
@@ -67,20 +67,21 @@ class TrainingCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._progress, self._save_if_due = progress, save_if_due
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """`batch`: the last one of those just run."""
+        """Note loss and progress; batch: the last one of those just run."""
         state, batches = self.state, self._batches
         last = min(self._first_of_fit + batch, batches.count - 1)  # Keras counts as if all executions were full
         loss = float(logs["loss"])
         if not isfinite(loss):
-            self._stop(loss, min(state.batch + int(logs[FINITE]), last))
+            self._raise_diverged(loss, min(state.batch + int(logs[FINITE]), last))
         done = state.epoch * batches.rows + min((last + 1) * batches.batch_rows, batches.rows)
         smoothed = SMOOTHING * state.history[-1][1] + (1 - SMOOTHING) * loss if state.history else loss
-        self.state = state.moved(batch=last + 1, history=(*state.history, (done, smoothed)))
+        self.state = state.changed(batch=last + 1, history=(*state.history, (done, smoothed)))
         self.model.reset_metrics()  # the next loss is of the next batches alone
         self._progress(done, self._epochs * batches.rows)
         self._save_if_due(self.state)
 
-    def _stop(self, loss: float, batch: int) -> None:
+    def _raise_diverged(self, loss: float, batch: int) -> None:
+        """Raise TrainingDivergedError with the days of the batch, where the cause is to be looked for."""
         days = self._batches.days_of(self.state.epoch, batch)
         named = [f"{day} ({rows:,})" for day, rows in list(days.items())[:DAYS_NAMED]]
         if len(days) > DAYS_NAMED:

@@ -34,29 +34,24 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
-STEPS_PER_EXECUTION = 8
+STEPS_PER_EXECUTION = 8  # steps that TensorFlow takes before Python, and its callback, have a turn
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training took; history: (rows seen, weighted loss smoothed exponentially).
+    """The course of a training: how long it took, on what, and how the loss fell."""
 
-    rows: of one epoch. seconds and rows_per_second: of this process, which may have resumed another's work at row
-    `resumed_at`. stopping_losses: weighted loss on the slice for early stopping after each epoch; best_epoch: whose
-    weights were taken, counted from 1.
-    """
-
-    rows: int
-    seconds: float
-    rows_per_second: float
+    rows: int  # of one epoch
+    seconds: float  # of this process, which may have resumed another's work
+    rows_per_second: float  # of this process
     device: str
-    replicas: int
+    replicas: int  # GPUs or machines that shared each batch
     precision: str
-    history: tuple[tuple[int, float], ...]
-    epochs: int
-    best_epoch: int
-    stopping_losses: tuple[float, ...]
-    resumed_at: int
+    history: tuple[tuple[int, float], ...]  # (rows seen, weighted loss smoothed exponentially)
+    epochs: int  # that were run
+    best_epoch: int  # whose weights were taken, counted from 1
+    stopping_losses: tuple[float, ...]  # weighted loss on the slice for early stopping after each epoch
+    resumed_at: int  # row at which this process took over from an earlier one
 
 
 def train(
@@ -73,9 +68,9 @@ def train(
     """Train the network in place; the same network, batches and recipe give the same weights on a CPU.
 
     stopping: rows kept out, on which an epoch after the first must lower the loss; the best epoch's weights are
-    restored. strategy: a tf.distribute one, in whose scope the network was built. optimizer: of `optimizer_for`,
-    perhaps with slots from another fit; a new one by default. Raises TrainingDivergedError, naming batch and days,
-    where the loss is no longer a number.
+    restored. strategy: a tf.distribute one, in whose scope the network was built. optimizer: one that `optimizer_for`
+    made, perhaps with slots from another fit; a new one by default. Raises TrainingDivergedError, naming batch and
+    days, where the loss is no longer a number.
     """
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
@@ -87,7 +82,7 @@ def train(
     fit.progress(resumed_at)
     while not _finished(state, training):
         state = fit.epoch(state, stopping)
-    fit.take_best(state)
+    fit.restore_best(state)
     seconds = perf_counter() - started
     trained = state.epoch * batches.rows - resumed_at
     return TrainingResult(
@@ -106,7 +101,7 @@ def train(
 
 
 def _finished(state: TrainingState, training: Training) -> bool:
-    """Whether all epochs are over, or `patience` of them passed without a lower loss."""
+    """Return True if all epochs are over, or `patience` of them passed without a lower loss."""
     if state.epoch >= training.epochs:
         return True
     return state.best_epoch is not None and state.epoch - 1 - state.best_epoch >= training.patience
@@ -143,11 +138,11 @@ class _Fit:
             self._model.optimizer.build(self._model.trainable_variables)
 
     def start(self) -> TrainingState:
-        """Where an earlier process with the same inputs was killed, or the beginning."""
+        """Return the state at which an earlier process with the same inputs was killed, restored, or the first one."""
         found = self._checkpoints.load() if self._checkpoints else None
         with self._strategy.scope():
             if found and restore(found.variables, self._network, self._model.optimizer):
-                return found.moved(variables=())
+                return found.changed(variables=())  # they live in network and optimizer now
         return TrainingState()
 
     def progress(self, rows: int) -> None:
@@ -157,26 +152,27 @@ class _Fit:
     def epoch(self, state: TrainingState, stopping: Batches | None) -> TrainingState:
         """Train from where the state stands to the end of its epoch, and measure the loss on the rows kept out."""
         if state.batch < self._batches.count:
-            watch = TrainingCallback(self._batches, self._training.epochs, state, self._progress, self._save_if_due)
+            callback = TrainingCallback(self._batches, self._training.epochs, state, self._progress, self._save_if_due)
             data = distributed(self._batches.stream(state.epoch, state.batch), self._strategy)
             steps = self._batches.count - state.batch
             with self._strategy.scope():
-                self._model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[watch])
-            state = watch.state
+                self._model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[callback])
+            state = callback.state
         losses, best = state.stopping_losses, state.best
         if stopping is not None:
             loss = self._loss(stopping)
             if loss < min(losses, default=inf):
                 best = capture(self._network)
             losses = (*losses, loss)
-        return state.moved(epoch=state.epoch + 1, batch=0, stopping_losses=losses, best=best)
+        return state.changed(epoch=state.epoch + 1, batch=0, stopping_losses=losses, best=best)
 
-    def take_best(self, state: TrainingState) -> None:
-        """The weights of the best epoch, where that was not the last."""
+    def restore_best(self, state: TrainingState) -> None:
+        """Set the weights of the best epoch, where that was not the last."""
         if state.best_epoch is not None and state.best_epoch != state.epoch - 1:
             restore(state.best, self._network)
 
     def _loss(self, stopping: Batches) -> float:
+        """Measure the weighted loss on the early-stopping slice; raises TrainingDivergedError if it isn't finite."""
         data = distributed(stopping.dataset, self._strategy)
         with self._strategy.scope():
             loss = float(self._model.evaluate(data, steps=stopping.count, verbose=0, return_dict=True)["loss"])
@@ -189,14 +185,15 @@ class _Fit:
         return loss
 
     def _save_if_due(self, state: TrainingState) -> None:
+        """Save a checkpoint when it is time; of several machines one does, since all hold equal variables."""
         if self._checkpoints and is_chief(self._strategy) and self._checkpoints.due():
-            self._checkpoints.save(state.moved(variables=capture(self._network, self._model.optimizer)))
+            self._checkpoints.save(state.changed(variables=capture(self._network, self._model.optimizer)))
 
 
 def optimizer_for(network: keras.Model, batches: Batches, training: Training, first_step: int = 0) -> TableOptimizer:
-    """The recipe's, its rates planned for the whole fit; to be called in the scope of the fit's strategy.
+    """Make the recipe's optimizer, its rates planned for the whole fit; to be called in the scope of its strategy.
 
-    first_step: which it counts as the fit's first.
+    first_step: the number that its count of steps has at the fit's first.
     """
     ids_per_row = int(network.get_layer("embedding").input.shape[1])
     return make_optimizer(training, batches.count * training.epochs, ids_per_row, first_step)
@@ -209,7 +206,7 @@ def predict_logits(
     batch_rows: int = 16_384,
     column: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """Logits without weights, offset or calibration, (n,): of the label, or of the head in a later column."""
+    """Return logits without weights, offset or calibration, (n,): the label's, or a head's in a later column."""
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
@@ -222,12 +219,13 @@ def predict_logits(
 
     logits = np.empty(len(ids), np.float32)
     for first in range(0, len(ids), batch_rows):
-        part = slice(first, first + batch_rows)
-        logits[part] = forward(tf.constant(ids[part]), tf.constant(numeric[part])).numpy()
+        batch = slice(first, first + batch_rows)
+        logits[batch] = forward(tf.constant(ids[batch]), tf.constant(numeric[batch])).numpy()
     return logits
 
 
 def _loss_of(training: Training, labels: int) -> keras.losses.Loss:
+    """Return the recipe's loss on logits; with heads, labels and weights have a column each."""
     if labels > 1:
         return CrossEntropyByLabel()
     if training.loss == "focal":
@@ -238,10 +236,10 @@ def _loss_of(training: Training, labels: int) -> keras.losses.Loss:
 def _training_model(
     network: keras.Model, kind: type[keras.Model], training: Training, *, observed: bool, labels: int = 1
 ) -> keras.Model:
-    """The network's logits plus each row's offsets: {ids, numeric, offset (n, labels)} → (n, labels).
+    """Build the model that is trained, logits plus offsets: {ids, numeric, offset (n, labels)} → (n, labels).
 
-    Of the focal loss, it is what has that sum as its log-odds.
-    observed: labels are young, so the logit is that of a positive which has landed; inputs have maturity (n, 1) too.
+    With the focal loss it gives the logit whose probability under that loss has the sum as its log-odds.
+    observed: labels are immature, so the logit is that of a positive which has landed; inputs have maturity (n, 1) too.
     labels: how many the batches have; the network's further heads take no part.
     """
     inputs = {
@@ -251,8 +249,8 @@ def _training_model(
     more = {"offset": keras.Input((labels,), name="offset")}
     if observed:
         more["maturity"] = keras.Input((1,), name="maturity")
-        young = observed_logit(logit[:, :1], more["maturity"])
-        logit = young if labels == 1 else keras.ops.concatenate([young, logit[:, 1:]], axis=1)
+        observed_label = observed_logit(logit[:, :1], more["maturity"])
+        logit = observed_label if labels == 1 else keras.ops.concatenate([observed_label, logit[:, 1:]], axis=1)
     logit = logit + more["offset"]
     if training.loss == "focal":
         logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)

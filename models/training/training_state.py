@@ -1,4 +1,4 @@
-"""Where a fit stands between two batches: all that going on from there needs."""
+"""The state of a fit between two batches: all that another process needs to go on from there."""
 
 from __future__ import annotations
 
@@ -15,50 +15,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """Weights, optimizer slots and step counter, and what was observed on the way.
+    """Weights, optimizer slots, step counter and losses of a fit between two batches."""
 
-    epoch, batch: the next one to train on. history: (rows seen, smoothed loss). stopping_losses: after each finished
-    epoch, on the slice for early stopping. variables: of network and optimizer, in their order, empty before the first
-    step. best: the network's variables after the best epoch so far, empty where no slice is kept out to stop by.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    history: tuple[tuple[int, float], ...] = ()
-    stopping_losses: tuple[float, ...] = ()
-    variables: Arrays = ()
-    best: Arrays = ()
+    epoch: int = 0  # the next one to train on, from 0
+    batch: int = 0  # the next one of that epoch
+    history: tuple[tuple[int, float], ...] = ()  # (rows seen, smoothed loss)
+    stopping_losses: tuple[float, ...] = ()  # on the slice for early stopping, after each finished epoch
+    variables: Arrays = ()  # of network and optimizer, in their order; empty before the first step
+    best: Arrays = ()  # the network's after the best epoch so far; empty where no slice is kept out to stop by
 
     @property
     def best_epoch(self) -> int | None:
-        """Which finished epoch had the lowest loss on the slice for early stopping, None where none was measured."""
+        """Return the finished epoch, from 0, with the lowest loss on the slice for early stopping; None without one."""
         return int(np.argmin(self.stopping_losses)) if self.stopping_losses else None
 
-    def moved(self, **changes: Any) -> TrainingState:
-        """The same fit, further on."""
+    def changed(self, **changes: Any) -> TrainingState:
+        """Return the state with other values of these fields."""
         return replace(self, **changes)
 
 
 class Checkpoints(Protocol):
-    """Where states are kept; one fit writes, and another process with the same inputs goes on."""
+    """A place that keeps states; one fit writes, and another process with the same inputs goes on from there."""
 
     def due(self) -> bool:
-        """Whether it is time to save."""
+        """Return True if it is time to save."""
 
     def save(self, state: TrainingState) -> None:
         """Keep the state instead of what was kept before; a kill at any moment leaves the one or the other."""
 
     def load(self) -> TrainingState | None:
-        """The state that was kept, None where there is none or a damaged one."""
+        """Return the state that was kept; None where there is none or a damaged one."""
 
 
 def capture(*owners: Any) -> Arrays:
-    """The values of all variables of models and optimizers, random generators' states included."""
+    """Copy the values of all variables of models and optimizers, random generators' states included."""
     return tuple(tf.convert_to_tensor(v.value).numpy() for owner in owners for v in owner.variables)
 
 
 def restore(values: Arrays, *owners: Any) -> bool:
-    """Set what `capture` gave; False, with nothing changed, where shapes or types are not those of the variables."""
+    """Set the values that `capture` gave; return False, with nothing changed, where shapes or types don't fit."""
     variables = [variable for owner in owners for variable in owner.variables]
     if [(v.shape, str(v.dtype)) for v in variables] != [(a.shape, str(a.dtype)) for a in values]:
         return False

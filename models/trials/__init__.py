@@ -1,1 +1,1 @@
-"""Ways to train, compared on the same rows: what is tried, what separates them, what is recommended."""
+"""Ways to train, compared on the same rows: the strategies that are tried, their differences, the recommendation."""

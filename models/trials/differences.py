@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """One strategy's figure less another's. low, high: of this comparison alone. p: two-sided, that there is none."""
+    """The difference of two strategies' losses: the first one's less the second one's."""
 
     value: float
-    low: float
+    low: float  # the interval of this comparison alone, not corrected for others
     high: float
-    p: float
+    p: float  # two-sided, of the hypothesis that there is no difference
 
     def to_json(self) -> dict[str, float | None]:
-        """Plain JSON values; a bound that isn't finite is None."""
+        """Return the fields as plain JSON values; a bound that isn't finite is None."""
         low, high = (bound if np.isfinite(bound) else None for bound in (self.low, self.high))
         return {"value": self.value, "low": low, "high": high, "p": self.p}
 
@@ -45,10 +45,11 @@ class Difference:
 def paired_difference(
     by_seed: NDArray[np.float64], draws: NDArray[np.float64], confidence: float, least_error: float = 0.0
 ) -> Difference:
-    """The mean of differences by seed, (seeds,), with the draws of that mean over resampled rows, (draws,).
+    """Estimate the mean difference over seeds, with its interval and p-value.
 
-    least_error: the rows' standard error is never taken for less. Where nothing differs at all p is 1; where it does
-    and no error is known, the bounds are infinite and p is 1.
+    by_seed: (seeds,) differences. draws: (draws,) the mean of these over resampled rows. least_error: the rows'
+    standard error is never taken for less. Where nothing differs at all p is 1; where something does and no error is
+    known, the bounds are infinite and p is 1.
     """
     value = float(by_seed.mean())
     rows = max(float(draws.std(ddof=1)), least_error) ** 2
@@ -57,29 +58,32 @@ def paired_difference(
     if not np.isfinite(error) or error == 0:
         return Difference(value, value, value, 1.0) if value == 0 else Difference(value, -inf, inf, 1.0)
     freedom = (rows + seeds) ** 2 * (len(by_seed) - 1) / seeds**2 if seeds else inf
-    reach = _quantile((1 + confidence) / 2, freedom) * error
-    return Difference(value, value - reach, value + reach, 2 * _below(-abs(value) / error, freedom))
+    half_width = _quantile((1 + confidence) / 2, freedom) * error
+    p = 2 * _probability_below(-abs(value) / error, freedom)
+    return Difference(value, value - half_width, value + half_width, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number, in their order.
+    """Correct p-values for their number; they keep their order.
 
     At most `alpha` is the chance that any true null hypothesis among them is rejected at alpha, whatever their
     dependence: the i-th smallest of m is multiplied by m − i + 1 and never less than the one before.
     Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
     """
     corrected = [0.0] * len(p_values)
-    so_far = 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        so_far = max(so_far, min(1.0, (len(p_values) - place) * p_values[index]))
-        corrected[index] = so_far
+    largest = 0.0  # so far
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
     return corrected
 
 
 def _quantile(share: float, freedom: float) -> float:
+    """Return a quantile of Student's distribution; of the normal one where the degrees of freedom are infinite."""
     return float(ndtri(share) if freedom == inf else stdtrit(freedom, share))
 
 
-def _below(t: float, freedom: float) -> float:
+def _probability_below(t: float, freedom: float) -> float:
+    """Return the probability of a value below t under Student's distribution, or the normal one."""
     found: Any = ndtr(t) if freedom == inf else stdtr(freedom, t)
     return float(found)

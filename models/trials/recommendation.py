@@ -1,4 +1,4 @@
-"""Which strategy to train by: the simplest that the evidence supports.
+"""Recommendation of a strategy to train by: the simplest that the evidence supports.
 
 It is a climb. It starts at unweighted training and compares all that is less simple with where it stands, corrected for
 their number (Holm 1979); of those that are surely better it takes the simplest, and goes on from there until nothing is
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from ctr_retrain.models.trials.differences import Difference
     from ctr_retrain.models.trials.strategies import Strategy
 
-DIGITS = {"cost_per_1000": 2, "log_loss": 5}
-WORDS = {"cost_per_1000": "cost per 1,000 impressions", "log_loss": "log loss per impression"}
+DIGITS = {"cost_per_1000": 2, "log_loss": 5}  # decimals of each criterion
+CRITERION_NAMES = {"cost_per_1000": "cost per 1,000 impressions", "log_loss": "log loss per impression"}
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The strategy's name, None where the evidence doesn't separate them, and why in words."""
+    """The recommended strategy and the reason."""
 
-    name: str | None
-    words: str
+    name: str | None  # of the strategy; None where the evidence doesn't separate them
+    words: str  # sentences for a person: why, and the keys to set
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return the fields as plain JSON values."""
         return {"name": self.name, "words": self.words}
 
 
@@ -42,24 +42,30 @@ def recommend(
     criterion: str,
     alpha: float,
 ) -> Recommendation:
-    """Climb through strategies, the simplest first; difference: what the first named loses more than the second."""
+    """Climb through strategies, the simplest first, and recommend the one where the climb ends.
+
+    difference: the loss of the strategy named first less that of the second. criterion: the loss, one of
+    CRITERION_NAMES. alpha: chance of error of a step.
+    """
     by_name = {strategy.name: strategy for strategy in order}
     names = list(by_name)
     path = [names[0]]
-    while step := _better(names[names.index(path[-1]) + 1 :], path[-1], difference, alpha):
+    while step := _simplest_better(names[names.index(path[-1]) + 1 :], path[-1], difference, alpha):
         path.append(step)
     if len(path) > 1:
-        return Recommendation(path[-1], _supported(path, by_name, difference, criterion))
+        return Recommendation(path[-1], _climb_message(path, by_name, difference, criterion))
     compared = [difference(name, names[0]) for name in names[1:]]
     corrected = holm([found.p for found in compared])
     if compared and all(found.value > 0 and p <= alpha for found, p in zip(compared, corrected, strict=True)):
-        words = f"Every other strategy is surely worse than {names[0]} by the {WORDS[criterion]}. {_to_do(order[0])}"
-        return Recommendation(names[0], words)
-    return Recommendation(None, _unseparated(names, compared, corrected, criterion, alpha))
+        message = f"Every other strategy is surely worse than {names[0]} by the {CRITERION_NAMES[criterion]}."
+        return Recommendation(names[0], f"{message} {_keys_to_set(order[0])}")
+    return Recommendation(None, _unseparated_message(names, compared, corrected, criterion, alpha))
 
 
-def _better(names: Sequence[str], than: str, difference: Callable[[str, str], Difference], alpha: float) -> str | None:
-    """The simplest that is surely better, None where none is."""
+def _simplest_better(
+    names: Sequence[str], than: str, difference: Callable[[str, str], Difference], alpha: float
+) -> str | None:
+    """Return the simplest strategy that is surely better than another; None where none is."""
     found = [difference(name, than) for name in names]
     corrected = holm([comparison.p for comparison in found])
     return next(
@@ -68,46 +74,51 @@ def _better(names: Sequence[str], than: str, difference: Callable[[str, str], Di
     )
 
 
-def _supported(
+def _climb_message(
     path: Sequence[str], by_name: dict[str, Strategy], difference: Callable[[str, str], Difference], criterion: str
 ) -> str:
+    """Tell each step of the climb with its difference, and the keys to set."""
     steps = [
-        f"{by_name[now].name} ({by_name[now].words}) is better than {before} by the {WORDS[criterion]}: "
-        f"{shown(difference(now, before), criterion)}."
+        f"{by_name[now].name} ({by_name[now].words}) is better than {before} by the {CRITERION_NAMES[criterion]}: "
+        f"{interval_text(difference(now, before), criterion)}."
         for before, now in pairwise(path)
     ]
     rest = "Nothing less simple is surely better still."
-    return " ".join([*steps, rest, _to_do(by_name[path[-1]])])
+    return " ".join([*steps, rest, _keys_to_set(by_name[path[-1]])])
 
 
-def _unseparated(
+def _unseparated_message(
     names: Sequence[str], compared: Sequence[Difference], corrected: Sequence[float], criterion: str, alpha: float
 ) -> str:
+    """Tell that the evidence doesn't separate the strategies, how near it came, and what would tell more."""
     if not compared:
         return f"Nothing was compared with {names[0]}."
     least = min(range(len(corrected)), key=lambda i: (corrected[i], compared[i].p))
     return (
-        f"The evidence doesn't separate the strategies: by the {WORDS[criterion]}, none is better than {names[0]} at "
-        f"{100 * (1 - alpha):g} % confidence, corrected for {len(compared)} comparisons. The smallest corrected p is "
-        f"{number(corrected[least])}, of {names[1 + least]}: {shown(compared[least], criterion)}. "
+        f"The evidence doesn't separate the strategies: by the {CRITERION_NAMES[criterion]}, none is better than "
+        f"{names[0]} at {100 * (1 - alpha):g} % confidence, corrected for {len(compared)} comparisons. The smallest "
+        f"corrected p is {number(corrected[least])}, of {names[1 + least]}: "
+        f"{interval_text(compared[least], criterion)}. "
         "More days to judge by (--days) or more seeds (--seeds) would tell more."
     )
 
 
-def _to_do(strategy: Strategy) -> str:
+def _keys_to_set(strategy: Strategy) -> str:
+    """Write the recipe's keys that make it train by a strategy."""
     if strategy.own:
         return "It is what the recipe does."
     return "In the recipe: " + ", ".join(f"{key} = {_toml(value)}" for key, value in strategy.changes.items()) + "."
 
 
 def _toml(value: Any) -> str:
+    """Write a value as TOML has it."""
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 
-def shown(difference: Difference, criterion: str) -> str:
-    """A difference with its interval, as in −0.12 (−0.40 to +0.16)."""
-    figures = (difference.value, difference.low, difference.high)
-    value, low, high = (signed(figure, DIGITS[criterion]) for figure in figures)
+def interval_text(difference: Difference, criterion: str) -> str:
+    """Write a difference with its interval, as in −0.12 (−0.40 to +0.16)."""
+    numbers = (difference.value, difference.low, difference.high)
+    value, low, high = (signed(each, DIGITS[criterion]) for each in numbers)
     return f"{value} ({low} to {high})"

@@ -30,41 +30,41 @@ if TYPE_CHECKING:
 
     Scores = Mapping[str, Sequence[NDArray[np.float32]]]  # name → (rows,) of each seed
 
-CRITERIA = ("cost_per_1000", "log_loss")
-FIGURES = ("auc", "pr_auc", "log_loss", "normalized_entropy", "calibration_ratio", "cost_per_1000")
+CRITERIA = ("cost_per_1000", "log_loss")  # losses by which strategies are compared
+FIGURES = ("auc", "pr_auc", "log_loss", "normalized_entropy", "calibration_ratio", "cost_per_1000")  # shown beside
 
 
 @dataclass(frozen=True, eq=False)
 class TrialRows:
-    """The rows that all are judged by, (rows,) each. campaign, day: any integer codes. user_bucket: 0 to 255."""
+    """The rows by which all strategies are judged, (rows,) each."""
 
-    label: NDArray[Any]
-    channel: NDArray[Any]
-    user_bucket: NDArray[Any]
-    campaign: NDArray[Any]
-    day: NDArray[Any]
+    label: NDArray[Any]  # 0 or 1
+    channel: NDArray[Any]  # name
+    user_bucket: NDArray[Any]  # 0 to 255
+    campaign: NDArray[Any]  # any integer code
+    day: NDArray[Any]  # any integer code
 
     def where(self, keep: NDArray[np.bool_]) -> TrialRows:
-        """Only these rows."""
+        """Select rows; keep: (rows,)."""
         return TrialRows(**{name: column[keep] for name, column in vars(self).items()})
 
 
 class Trial:
-    """What each strategy loses on the rows. Draws are seeded by recipe.training.seed."""
+    """The losses of each strategy on the rows, and their differences. Draws are seeded by recipe.training.seed."""
 
     def __init__(self, rows: TrialRows, scores: Scores, recipe: Recipe) -> None:
-        """`scores` are probabilities of the very rows, as many seeds of each name."""
+        """Take probabilities of the very rows by each strategy's name, equally many seeds of each."""
         gated = [name for name, channel in recipe.channels.items() if channel.gated]
         self._keep = np.isin(rows.channel, gated)
         self.rows, self._scores, self._recipe = rows.where(self._keep), scores, recipe
         self._costs = {name: recipe.channels[name].cost for name in gated}
 
     def __contains__(self, name: str) -> bool:
-        """Whether it has scores of that name."""
+        """Return True if there are scores of that name."""
         return name in self._scores
 
     def metrics(self, name: str) -> dict[str, float | int | None]:
-        """The figures, each as its mean over the seeds; None where one of them has none."""
+        """Return a strategy's metrics, each as its mean over the seeds; None where one of them has none."""
         seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]
         figures: dict[str, float | int | None] = {"rows": seeds[0].rows, "positives": seeds[0].positives}
         for figure in FIGURES:
@@ -73,9 +73,10 @@ class Trial:
         return figures
 
     def difference(self, criterion: str, one: str, other: str) -> Difference:
-        """What `one` loses more than `other`, with its interval at the gate's confidence; below 0 is better.
+        """Return the loss of `one` less that of `other`, with its interval at the gate's confidence; below 0 is better.
 
-        The error of a cost is never taken for less than exact counts of the changed decisions allow (models/flips.py).
+        The error of a cost is never taken for less than exact counts of the changed decisions allow: see
+        `changed_decisions`.
         """
         by_seed = self._means[criterion][one] - self._means[criterion][other]
         draws = self._draws[criterion][one] - self._draws[criterion][other]
@@ -83,29 +84,31 @@ class Trial:
         return paired_difference(by_seed, draws, self._recipe.gate.confidence, least)
 
     def by_day(self, criterion: str, one: str, other: str) -> dict[int, float]:
-        """The same difference of each day alone, by the day's code."""
-        delta = self._losses(criterion, one) - self._losses(criterion, other)
+        """Return the difference of two strategies' losses on each day alone, by the day's code."""
+        delta = self._mean_row_losses(criterion, one) - self._mean_row_losses(criterion, other)
         return {int(day): float(delta[self.rows.day == day].mean()) for day in np.unique(self.rows.day)}
 
     def _probabilities(self, name: str) -> list[NDArray[np.float64]]:
+        """Return each seed's probabilities of the judged rows, (rows,)."""
         return [np.asarray(p[self._keep], np.float64) for p in self._scores[name]]
 
     def _row_losses(self, criterion: str, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the loss of each row by a criterion: (rows,), nats or currency units per 1,000 impressions."""
         if criterion == "log_loss":
             return log_losses(self.rows.label, probability)
         return 1000 * decision_costs(self.rows.label, probability, self.rows.channel, self._costs)
 
-    def _losses(self, criterion: str, name: str) -> NDArray[np.float64]:
-        """Of each row, as a mean over the seeds: (rows,)."""
+    def _mean_row_losses(self, criterion: str, name: str) -> NDArray[np.float64]:
+        """Return the loss of each row as a mean over the seeds: (rows,)."""
         probabilities = self._probabilities(name)
         total = np.zeros(len(self.rows.label))
-        for p in probabilities:
+        for p in probabilities:  # one at a time, since there may be millions of rows
             total += self._row_losses(criterion, p)
         return total / len(probabilities)
 
     @cached_property
     def _means(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Criterion and name → the mean loss of each seed, (seeds,)."""
+        """Mean loss of each seed, (seeds,), by criterion and name."""
         return {
             criterion: {
                 name: np.array([self._row_losses(criterion, p).mean() for p in self._probabilities(name)])
@@ -116,32 +119,34 @@ class Trial:
 
     @cached_property
     def _draws(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Criterion and name → draws of the mean over rows, joint over all of them, (draws,)."""
+        """Draws of the mean loss, (draws,), by criterion and name; draws of all of them are joint."""
         names = [(criterion, name) for criterion in CRITERIA for name in self._scores]
-        cells = [self._gathered({"rows": np.ones(len(self.rows.label))})]
-        cells += [self._gathered({name: self._losses(criterion, name)}) for criterion, name in names]
+        # Gathered one by one and then joined, so that the row losses of all strategies never stand side by side.
+        cells = [self._gather_cells({"rows": np.ones(len(self.rows.label))})]
+        cells += [self._gather_cells({name: self._mean_row_losses(criterion, name)}) for criterion, name in names]
         first = cells[0]
         sums = np.concatenate([of_name.sums for of_name in cells], axis=1)
         columns = ("rows", *(f"{criterion} {name}" for criterion, name in names))
-        together = Cells(columns, first.user_bucket, first.campaign, first.day, sums)
-        drawn = resample(together, self._recipe.gate.bootstrap_draws, self._recipe.training.seed)
+        joined = Cells(columns, first.user_bucket, first.campaign, first.day, sums)
+        drawn = resample(joined, self._recipe.gate.bootstrap_draws, self._recipe.training.seed)
         drawn = drawn[drawn[:, 0] > 0]  # only where there are hardly any rows can a draw have none
         found: dict[str, dict[str, NDArray[np.float64]]] = {criterion: {} for criterion in CRITERIA}
         for column, (criterion, name) in enumerate(names, start=1):
             found[criterion][name] = drawn[:, column] / drawn[:, 0]
         return found
 
-    def _gathered(self, values: dict[str, NDArray[np.float64]]) -> Cells:
+    def _gather_cells(self, values: dict[str, NDArray[np.float64]]) -> Cells:
+        """Sum values by row, (rows,) each, over the bootstrap's cells."""
         return gather(self.rows.user_bucket, self.rows.campaign, self.rows.day, values)
 
     def _exact_error(self, one: str, other: str) -> float:
-        """Standard error of a cost difference per 1,000 by exact counts, as a mean over the seeds' own."""
+        """Return the standard error of a cost difference per 1,000 by exact counts, the mean over the seeds' own."""
         confidence = self._recipe.gate.confidence
         z = NormalDist().inv_cdf((1 + confidence) / 2)
         errors = []
         for p, q in zip(self._probabilities(one), self._probabilities(other), strict=True):
             changed = find_changed_decisions(self.rows.label, p, q, self.rows.channel, self._costs)
             low, high = exact_limits(changed, confidence)
-            estimate = sum(flip.cost_delta(flip.positives) for flip in changed)
+            estimate = sum(group.cost_delta(group.positives) for group in changed)
             errors.append(max(high - estimate, estimate - low) / z)
         return 1000 * float(np.mean(errors)) / len(self.rows.label)

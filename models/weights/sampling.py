@@ -1,4 +1,4 @@
-"""Which rows an epoch streams: a share of each day's negatives, all positives, and these as often as the recipe says.
+"""Sampling of an epoch's rows: a share of each day's negatives, all positives, and these as often as the recipe says.
 
 Rows are chosen by number, so that nothing is copied; with an exact count of each day, shares and offsets are exact too.
 """
@@ -19,7 +19,7 @@ STREAM = 1  # tells this draw from the others that the recipe's seed decides
 
 
 def kept_negatives(negatives: Ints, share: npt.NDArray[np.floating[Any]] | float) -> npt.NDArray[np.int64]:
-    """How many of each day's negatives are streamed, (days,): the share of them, rounded, and at least one."""
+    """Return how many of each day's negatives are streamed, (days,): the share of them, rounded, and at least one."""
     kept = np.rint(negatives * np.asarray(share)).astype(np.int64)
     return np.asarray(np.minimum(np.maximum(kept, 1), negatives))
 
@@ -27,10 +27,10 @@ def kept_negatives(negatives: Ints, share: npt.NDArray[np.floating[Any]] | float
 def choose_rows(
     label: npt.NDArray[np.uint8], day_index: npt.NDArray[np.int16], shares: Sequence[float], copies: int, seed: int
 ) -> npt.NDArray[np.uint32]:
-    """Numbers of the rows that an epoch streams, rising, but for the repetitions of positives.
+    """Choose the rows that an epoch streams: their numbers, rising, but for the repetitions of positives.
 
     shares: of each day's negatives that are kept, drawn without replacement. copies: how often each positive comes;
-    the repetitions of one are spread over the whole, far from each other.
+    the repetitions of one are spread over the epoch, far from each other.
     """
     rng = np.random.default_rng((seed, STREAM))
     positive = np.asarray(label) == 1
@@ -45,9 +45,9 @@ def choose_rows(
 
 
 def _with_copies(rows: npt.NDArray[np.uint32], positive: npt.NDArray[np.bool_], copies: int) -> npt.NDArray[np.uint32]:
-    """The rows, and evenly between them the positives again, each time beginning further on in them."""
+    """Put the positives again evenly between the rows, each time beginning further on in their order."""
     positives = rows[positive]
-    turned = [np.roll(positives, -(time * len(positives) // copies)) for time in range(1, copies)]
-    again = np.stack(turned, axis=1).ravel()
-    places = (np.arange(len(again)) + 1) * len(rows) // (len(again) + 1)
-    return np.insert(rows, places, again)
+    shifted = [np.roll(positives, -(time * len(positives) // copies)) for time in range(1, copies)]
+    repeated = np.stack(shifted, axis=1).ravel()
+    positions = (np.arange(len(repeated)) + 1) * len(rows) // (len(repeated) + 1)
+    return np.insert(rows, positions, repeated)

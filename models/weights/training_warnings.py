@@ -1,4 +1,4 @@
-"""What a recipe's training does that its figures don't show by themselves, in words, for document and report."""
+"""Warnings about a recipe's training, for document and report: effects that its numbers don't show by themselves."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 SCALE_FREE = frozenset(
     {"adadelta", "adafactor", "adam", "adamax", "adamw", "lamb", "lazyadam", "lion", "muon", "nadam", "rmsprop"}
 )
-ROW_WISE_ADAGRAD = "rowwiseadagrad"
-NEARLY_1 = (0.9, 1.1)  # a mean weight within needs no word
+ROW_WISE_ADAGRAD = "rowwiseadagrad"  # the class name of our own, in lower case as the names above
+NEARLY_1 = (0.9, 1.1)  # a mean weight within needs no warning
 
 
 @dataclass(frozen=True)
 class TrainingWarning:
-    """One thing to know before figures are compared or a recipe is changed."""
+    """One thing to know before numbers are compared or a recipe is changed."""
 
     name: str
-    words: str
+    words: str  # sentences for a person
 
 
 def training_warnings(recipe: Recipe, factors: Factors) -> tuple[TrainingWarning, ...]:
-    """All that hold for a run, the most general first."""
+    """Return all warnings that hold for a run, the most general first."""
     optimizer = recipe.training.embedding_optimizer.replace("_", "")
     found = (
         _loss_warning(recipe, factors),
@@ -43,7 +43,9 @@ def training_warnings(recipe: Recipe, factors: Factors) -> tuple[TrainingWarning
 
 
 def step_size_warning(optimizer: str, mean_weight: float, initial_accumulator: float = 0.1) -> TrainingWarning | None:
-    """What weights whose mean isn't 1 do to the steps of an optimizer, named as its class is; None where nothing.
+    """Warn of weights whose mean isn't 1 where they change an optimizer's steps; None where they don't.
+
+    optimizer: its class's name, in any case.
 
     A loss c times as large makes gradients c times as large: SGD's steps with them (Bottou et al. 2018, equation 4.3),
     Adam's not (Kingma and Ba 2015, section 2.1). Adagrad's not in the long run, but at first: its start then counts as
@@ -56,26 +58,27 @@ def step_size_warning(optimizer: str, mean_weight: float, initial_accumulator: f
     if name in {"adagrad", ROW_WISE_ADAGRAD}:
         start = initial_accumulator / mean_weight**2
         effect = f"Adagrad's first steps are those of an initial accumulator of {number(start)}, not of the one given"
-    words = (
+    message = (
         f"The training rows' weights have a mean of {number(mean_weight)}, so {effect}, and a learning rate tuned "
         "under other weights doesn't fit. Set weights.normalise = true, or tune the rate anew."
     )
-    return TrainingWarning("step_size", words)
+    return TrainingWarning("step_size", message)
 
 
 def _loss_warning(recipe: Recipe, factors: Factors) -> TrainingWarning | None:
-    made_of = list(_what_the_loss_is_of(recipe, factors))
-    if not made_of:
+    """Warn of a training loss that is no mean log loss of the rows as they came."""
+    differences = list(_loss_differences(recipe, factors))
+    if not differences:
         return None
-    words = (
-        f"The training loss is of {', '.join(made_of)}. It can be compared within this run alone: not with other runs' "
-        "(weights are made anew each day), and not with log loss on the validation days, which is unweighted."
+    message = (
+        f"The training loss is of {', '.join(differences)}. It can be compared within this run alone: not with other "
+        "runs' (weights are made anew each day), and not with log loss on the validation days, which is unweighted."
     )
-    return TrainingWarning("training_loss", words)
+    return TrainingWarning("training_loss", message)
 
 
-def _what_the_loss_is_of(recipe: Recipe, factors: Factors) -> Iterator[str]:
-    """All that makes it another quantity than the mean log loss of rows as they came."""
+def _loss_differences(recipe: Recipe, factors: Factors) -> Iterator[str]:
+    """Name all that makes the training loss another quantity than the mean log loss of rows as they came."""
     weights, training = recipe.weights, recipe.training
     if training.loss == "focal" and training.focal_gamma:
         yield f"the focal kind (γ = {number(training.focal_gamma)})"
@@ -93,12 +96,13 @@ def _what_the_loss_is_of(recipe: Recipe, factors: Factors) -> Iterator[str]:
 
 
 def _repetition_warning(recipe: Recipe) -> TrainingWarning | None:
+    """Warn of positives that embeddings meet several times an epoch."""
     copies = recipe.weights.positive_copies
     if copies == 1 or not any(feature.holds == "text" for feature in recipe.features):
         return None
-    words = (
+    message = (
         f"Each positive is learned from {copies} times an epoch. Embeddings of rare values learn rows by heart from "
         "the second time on, as in a second epoch, which only unseen days show; a class weight of the same size "
         "repeats nothing."
     )
-    return TrainingWarning("repeated_positives", words)
+    return TrainingWarning("repeated_positives", message)

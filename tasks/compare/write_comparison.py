@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ctr_retrain.models.charts.charts import freshness_chart
 from ctr_retrain.models.charts.forest_plot import ForestRow, forest_chart
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.trials.recommendation import DIGITS, WORDS
+from ctr_retrain.models.trials.recommendation import CRITERION_NAMES, DIGITS
 from ctr_retrain.models.trials.trial import CRITERIA
 from ctr_retrain.tasks.report.render_page import render_page
 from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE
@@ -30,7 +30,7 @@ def write_comparison_report(recipe: Recipe, folder: Path) -> None:
         recipe_json=recipe.model_dump_json(indent=2),
         baseline=comparison["strategies"][0]["name"],
         criteria=[comparison["criterion"], *(name for name in CRITERIA if name != comparison["criterion"])],
-        criterion_words=WORDS,
+        criterion_words=CRITERION_NAMES,
         digits=DIGITS,
         positives=sum(day["positives"] for day in comparison["days"]),
         rows=sum(day["rows"] for day in comparison["days"]),
@@ -56,4 +56,5 @@ def _forest(criterion: str, compared: list[dict[str, Any]], comparison: dict[str
         name = f"{entry['name']} (own)" if entry["own"] and entry["name"] != "own" else entry["name"]
         rows.append(ForestRow(name, delta["value"], low, high, verdict_of(delta, comparison["confidence"]), words))
     baseline = comparison["strategies"][0]["name"]
-    return forest_chart(f"Differences in {WORDS[criterion]}", f"{WORDS[criterion]}, less {baseline}'s", rows)
+    loss = CRITERION_NAMES[criterion]
+    return forest_chart(f"Differences in {loss}", f"{loss}, less {baseline}'s", rows)
