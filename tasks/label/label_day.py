@@ -35,7 +35,7 @@ from ctr_retrain.tasks.label.widen import widen
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import Store, digest_of
-from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, opened, shard_of
+from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, open_shards, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +88,7 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
 
 def label_files(store: Store, day: LabelledDay) -> list[Path]:
     """The Parquet files of a label object, in the order of its rows."""
-    folders = opened(store, day.path)
+    folders = open_shards(store, day.path)
     return [file for folder in folders for file in sorted(folder.glob(layout.part_pattern(day.day)))]
 
 
@@ -127,7 +127,11 @@ class _Sources:
 def _sources(store: Store, impressions: dict[date, str], outcomes: dict[date, str], shard: Shard = WHOLE) -> _Sources:
     def files(paths: dict[date, str], stream: str) -> dict[date, list[Path]]:
         return {
-            day: [file for folder in opened(store, path, shard) for file in sorted((folder / stream).glob("*.parquet"))]
+            day: [
+                file
+                for folder in open_shards(store, path, shard)
+                for file in sorted((folder / stream).glob("*.parquet"))
+            ]
             for day, path in sorted(paths.items())
         }
 

@@ -12,7 +12,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.attribution import window
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES
-from ctr_retrain.tasks.store.shards import opened
+from ctr_retrain.tasks.store.shards import open_shards
 
 if TYPE_CHECKING:
     from datetime import date
@@ -100,7 +100,7 @@ def _reason(recipe: Recipe, landing_day: date) -> str:
 
 def _folders(store: Store, day: date) -> list[Path]:
     path = current_day_object(store, day)
-    return opened(store, path) if path else []
+    return open_shards(store, path) if path else []
 
 
 def _files(folders: list[Path], stream: str) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.tasks.store.cache import Blob, Cache
-from ctr_retrain.tasks.store.s3_bucket import Bucket, Stored
+from ctr_retrain.tasks.store.s3_bucket import Bucket, ListedKey
 from ctr_retrain.tasks.store.staging import atomic_write
 
 
@@ -131,12 +131,12 @@ class S3LandingZone:
         """Take a file away again."""
         self._bucket.delete([f"{stream}/dt={day}/{name}"])
 
-    def _identity(self, stored: Stored) -> str:
+    def _identity(self, stored: ListedKey) -> str:
         """Changes with the file: its digest is not known before it was read."""
         text = f"{self._bucket.url}/{stored.name}\n{stored.etag}\n{stored.size}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _fetch(self, stored: Stored, target: Path) -> None:
+    def _fetch(self, stored: ListedKey, target: Path) -> None:
         """Fetch the very version that was listed; where its ETag is an MD5, the bytes must have it.
 
         Raises StorageError where the file was replaced since, or is damaged.

@@ -24,7 +24,7 @@ from ctr_retrain.tasks.report.render_page import render_page
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import DRIFT_FILE, EVALUATION_FILE, QUARANTINE, REPORT_FILE, RUN_FILE, TRAINING_FILE
 from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.store.shards import opened
+from ctr_retrain.tasks.store.shards import open_shards
 from ctr_retrain.tasks.validate.validate_day import Finding, load_validated_day
 
 DATA_DOCS = "data_docs/index.html"
@@ -160,7 +160,7 @@ def _link(store: Store, path: str, name: str) -> str:
 def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
     """Why rows that landed on the day can't be used: stream, reason, rows and one example each."""
     path = current_day_object(store, day)
-    folders = opened(store, path) if path else []
+    folders = open_shards(store, path) if path else []
     found: list[dict[str, Any]] = []
     if not folders:
         return found

@@ -1,12 +1,12 @@
-"""The local cache of what lies in a bucket: files by digest, and folders of hard links to them that appear whole.
+"""The local cache of files in a bucket: files by digest, and folders of hard links to them that appear whole.
 
-What a live process has asked for is never taken from under it: each names it in its lease. Of the rest, what was used
-longest ago goes first. Processes and threads may share a cache.
+A file that a live process has asked for is never taken from under it: each process names its files in its lease. Of the
+rest, the file that was used longest ago goes first. Processes and threads may share a cache.
 
-blobs/ab/DIGEST   files, named by what they hold
+blobs/ab/DIGEST   files, named by the SHA-256 of their bytes
 folders/NAME/     opened objects and landed days: links to blobs, under the files' own names
-leases/ID         what each process uses, a name a line
-staging/ID/       what is being fetched or written
+leases/ID         the names that each process uses, one a line
+staging/ID/       files that are being fetched or written
 """
 
 from __future__ import annotations
@@ -25,58 +25,61 @@ from ctr_retrain.tasks.store.leases import Leases
 from ctr_retrain.tasks.store.staging import staging_folder, sweep_staging, sync
 
 BYTES_PER_GB = 10**9
-AT_ONCE = 8  # files that are fetched
+AT_ONCE = 8  # files that are fetched at the same time
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A file to have: its path in the folder, the digest that names its bytes, and how to get and verify them."""
+    """A file that a caller wants to have in the cache."""
 
-    path: str
-    digest: str
-    fetch: Callable[[Path], None]
+    path: str  # in the folder that is asked for
+    digest: str  # SHA-256, which names its bytes
+    fetch: Callable[[Path], None]  # writes the bytes to a path, and verifies them
 
 
 class Cache:
-    """A folder of a limited size; the limit gives way to what live processes use."""
+    """A folder of a limited size; files that live processes use may exceed the limit."""
 
     def __init__(self, folder: Path, limit_gb: float) -> None:
-        """`folder` is made by the first use."""
+        """Take the cache's folder, which the first use makes, and its limit in GB."""
         self._folder, self._limit_gb = folder, limit_gb
         self._leases = Leases(folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Without the lease: another process takes its own."""
+        """Pickle the cache without its lease: another process takes its own."""
         return Cache, (self._folder, self._limit_gb)
 
     def staging(self) -> AbstractContextManager[Path]:
-        """A folder aside, for this process alone, removed on leaving."""
+        """Make a folder aside, for this process alone, that is removed on leaving."""
         return staging_folder(self._folder / "staging")
 
     def file(self, blob: Blob) -> Path:
-        """The file, fetched if it isn't here."""
+        """Return the path of a file, fetched if it isn't here."""
         self._use([blob.digest])
         if self._fetch_missing([blob]):
             self._trim()
         return self._path_of(blob.digest)
 
     def folder(self, name: str, blobs: Sequence[Blob], extra: dict[str, bytes] | None = None) -> Path:
-        """The folder `name` with the files under their own paths, and beside them `extra`; made whole or not at all."""
+        """Return the folder `name` with the files under their own paths, made whole or not at all.
+
+        extra: path → content of further files in it.
+        """
         self._use([name, *(blob.digest for blob in blobs)])
         target = self._folder / "folders" / name
         if not target.is_dir():
             fetched = self._fetch_missing(blobs)
             with self.staging() as aside:
-                whole = aside / "whole"
+                complete = aside / "complete"
                 for blob in blobs:
-                    place = _inside(whole, blob.path)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    _link(self._path_of(blob.digest), place)
-                whole.mkdir(exist_ok=True)
+                    link = _path_below(complete, blob.path)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    _link(self._path_of(blob.digest), link)
+                complete.mkdir(exist_ok=True)
                 for path, content in (extra or {}).items():
-                    _inside(whole, path).write_bytes(content)
+                    _path_below(complete, path).write_bytes(content)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _rename_unless_there(whole, target)
+                _rename_unless_there(complete, target)
             if fetched:
                 self._trim()
         return target
@@ -90,21 +93,22 @@ class Cache:
         self._trim()
 
     def sweep(self) -> int:
-        """Remove what processes that died left half-made; returns how many."""
+        """Remove the folders that processes which died left half-made, and return their number."""
         return sweep_staging(self._folder / "staging")
 
     def _path_of(self, digest: str) -> Path:
+        """Return the path of a blob, below one of 256 folders, so that none grows too large to be listed."""
         return self._folder / "blobs" / digest[:2] / digest
 
     def _take_over(self, file: Path, digest: str) -> None:
         """Give a verified file its name, once its bytes are on the disk: nobody looks at them again."""
         sync(file)
-        place = self._path_of(digest)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(place)
+        path = self._path_of(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(path)
 
     def _fetch_missing(self, blobs: Sequence[Blob]) -> bool:
-        """Fetch what isn't here; whether anything was."""
+        """Fetch the blobs that aren't here; return True if there were any."""
         missing = {blob.digest: blob for blob in blobs if not self._path_of(blob.digest).exists()}
         if not missing:
             return False
@@ -117,17 +121,23 @@ class Cache:
             list(pool.map(fetch, missing.values()))
         return True
 
-    # --- who uses what, and what may go
+    # --- leases, and the files that may go
 
     def _use(self, names: Sequence[str]) -> None:
-        """Name in this process's lease what it is about to use, before looking whether it is there."""
+        """Name in this process's lease what it is about to use, before looking for it.
+
+        In the other order, another process could remove it between the look and the lease.
+        """
         self._leases.name(names)
         for name in names:
             with suppress(FileNotFoundError):
-                os.utime(self._path_of(name))
+                os.utime(self._path_of(name))  # its last use, by which blobs go
 
     def _trim(self) -> None:
-        """Back below the limit: folders that nobody uses, which cost no fetching anew, then blobs by their last use."""
+        """Get back below the limit: folders that nobody uses go, then blobs by their last use.
+
+        Folders first, since making one again from blobs costs no fetching.
+        """
         limit = self._limit_gb * BYTES_PER_GB
         if sum(size for _, size, _ in self._blobs()) <= limit:
             return
@@ -144,17 +154,17 @@ class Cache:
                     total -= size
 
     def _blobs(self) -> list[tuple[float, int, Path]]:
-        """Last use, size and path of each blob."""
+        """List the last use, size and path of each blob."""
         found = []
         for path in (self._folder / "blobs").glob("*/*"):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):  # another process trims as well
                 stat = path.stat()
                 found.append((stat.st_mtime, stat.st_size, path))
         return found
 
 
-def _inside(folder: Path, path: str) -> Path:
-    """A path below the folder; raises StorageError for one that leads elsewhere: names come from the bucket."""
+def _path_below(folder: Path, path: str) -> Path:
+    """Return a path below the folder; raises StorageError for one that leads elsewhere: names come from the bucket."""
     parts = PurePosixPath(path).parts
     if not parts or ".." in parts or parts[0] == "/" or "\0" in path:
         msg = f"file {path!r} of an object: expected a path below it, received one that leads elsewhere. Remove it."
@@ -163,17 +173,17 @@ def _inside(folder: Path, path: str) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A hard link, or a copy where the file system has none or no more."""
+    """Make a hard link, or a copy where the file system has none or no more."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
 
 
-def _rename_unless_there(whole: Path, target: Path) -> None:
-    """Another thread or process may have made the same folder meanwhile."""
+def _rename_unless_there(folder: Path, target: Path) -> None:
+    """Rename a folder, unless another thread or process has made the same one meanwhile."""
     try:
-        whole.rename(target)
+        folder.rename(target)
     except OSError:
         if not target.is_dir():
             raise

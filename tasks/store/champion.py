@@ -1,4 +1,4 @@
-"""The champion's ref: which model is in service, which was for a past day, who may take over, and the way back."""
+"""The champion's ref: the model in service, the one before a past day, the rules of a takeover, and the way back."""
 
 from __future__ import annotations
 
@@ -13,40 +13,38 @@ from ctr_retrain.tasks.store.protocol import Ref, Store
 
 @dataclass(frozen=True)
 class Tenure:
-    """One entry of the champion's history: a version that came into service, and how.
-
-    data_through: of what was judged, also where its fresh twin serves, which has seen more. So champions that were
-    shipped fresh and those that were not age alike, and one may follow the other.
-    """
+    """One entry of the champion's history: a version that came into service, and how."""
 
     version: str
-    run_day: str
+    run_day: str  # ISO date
+    # ISO date of the newest day in training, of the model that was judged, also where its fresh twin serves, which has
+    # seen more. So champions that were shipped fresh and those that were not age alike, and one may follow the other.
     data_through: str
     action: str  # promote: by the gate; override: by hand; rollback
     reason: str
-    at: str
+    at: str  # ISO time
 
     @property
     def age(self) -> tuple[str, str]:
-        """What must never go back: (data_through, run day)."""
+        """Return (data_through, run day), which must never go back from one champion to the next."""
         return (self.data_through, self.run_day)
 
 
 @dataclass(frozen=True)
 class Champions:
-    """The ref as read: tenures oldest first, and the versions that may not come back."""
+    """The champion's ref as read."""
 
-    tenures: tuple[Tenure, ...]
-    barred: tuple[str, ...]
-    ref: Ref | None
+    tenures: tuple[Tenure, ...]  # oldest first
+    barred: tuple[str, ...]  # versions that were rolled back and may not come back by the gate
+    ref: Ref | None  # None where no model was ever promoted
 
     @property
     def current(self) -> Tenure | None:
-        """The model in service now."""
+        """Return the tenure of the model in service now."""
         return self.tenures[-1] if self.tenures else None
 
     def before(self, day: date) -> Tenure | None:
-        """The champion for a run of `day`: the last promotion whose run day is before it, barred versions left out.
+        """Return the champion for a run of `day`: the last one with an earlier run day, barred versions left out.
 
         So a second run for the same day meets the same champion, whatever was promoted since.
         """
@@ -54,14 +52,14 @@ class Champions:
         return earlier[-1] if earlier else None
 
     def settles(self, candidate: Tenure) -> bool:
-        """Whether the candidate has had what it asks for already."""
+        """Return True if the candidate has had what it asks for already, so that nothing is to be done."""
         if self.current and self.current.version == candidate.version:
             return True
         served = any(t.version == candidate.version and t.action == "promote" for t in self.tenures)
         return candidate.action == "promote" and served and candidate.version not in self.barred
 
     def refuses(self, candidate: Tenure) -> str | None:
-        """Why a version may not take over by the gate, or None where it may: the champion never goes back in time."""
+        """Say why a version may not take over by the gate; None where it may. The champion never goes back in time."""
         if candidate.version in self.barred:
             return f"{candidate.version} was rolled back and stays barred"
         if self.current and candidate.age < self.current.age:
@@ -73,7 +71,7 @@ class Champions:
 
 
 def read_champions(store: Store) -> Champions:
-    """The champion's ref; empty where no model was ever promoted."""
+    """Read the champion's ref; without tenures where no model was ever promoted."""
     ref = store.read_ref(layout.CHAMPION_REF)
     if ref is None:
         return Champions((), (), None)
@@ -81,7 +79,7 @@ def read_champions(store: Store) -> Champions:
 
 
 def take_over(store: Store, candidate: Tenure) -> str | None:
-    """Put a version into service; returns why not where it may not.
+    """Put a version into service, or say why it may not serve.
 
     Nothing is to be done for the version in service, nor for one that the gate had promoted and a newer one followed.
     Raises BusyError where another run changed the champion meanwhile.
@@ -118,6 +116,7 @@ def roll_back(store: Store, reason: str, now: datetime) -> tuple[Tenure, Tenure]
 
 
 def _swap(store: Store, champions: Champions, tenures: tuple[Tenure, ...], barred: tuple[str, ...]) -> None:
+    """Write the ref anew; raises BusyError where it changed since it was read."""
     value: dict[str, Any] = {
         "current": tenures[-1].version,
         "history": [asdict(tenure) for tenure in tenures],

@@ -1,4 +1,4 @@
-"""Every path under the root, and nothing else. DESIGN's storage table in code."""
+"""Every path under the root, and nothing else: the table of stored things, in code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHAMPION_REF = "champion"
 RUNS = "runs"
 MODELS = "models"
 COMPARISONS = "comparisons"
-SHARDS = "pieces"
+SHARDS = "pieces"  # the folder's name in every root: shards were called pieces when the first were written
 ENCODED = "encoded"
 RUN_LIST_PAGE = "index.html"
 
@@ -55,94 +55,94 @@ EVALUATED = "evaluated/serving"  # the one that was judged, where another serves
 EVALUATED_THROUGH = "evaluated_data_through"  # in bundle.json and the manifest of such a bundle
 BUNDLE_FILE = "bundle.json"
 TRAINABLE = "trainable"  # variables of network and optimizer, from which training can go on; stays with the run
-TRAINABLE_LIST = "variables.json"  # of it
+TRAINABLE_LIST = "variables.json"  # in that folder
 
 
 def day_object(landing_day: date, identity: str) -> str:
-    """What landed on a day: impressions, outcomes, quarantine, profile."""
+    """Path of a landed day: impressions, outcomes, quarantine, profile."""
     return f"days/{landing_day}/{identity}"
 
 
 def day_ref(landing_day: date) -> str:
-    """Names the current object of a landing day."""
+    """Ref that names the current object of a landing day."""
     return f"days/{landing_day}"
 
 
 def part_file(event_day: date, number: int) -> str:
-    """One part of the rows of an event day, by its number."""
+    """Name of the file with one part of an event day's rows, by the part's number."""
     return f"{event_day}-{number:04d}.parquet"
 
 
 def part_pattern(event_day: date) -> str:
-    """All parts of an event day."""
+    """Pattern of the names of an event day's parts."""
     return f"{event_day}-*.parquet"
 
 
 def event_day_of(part: Path) -> date:
-    """The event day of a part, by its name."""
+    """Event day of a part, by its name."""
     return date.fromisoformat(part.name[:10])
 
 
 def label_object(event_day: date, key: str) -> str:
-    """Impressions of an event day with their labels."""
+    """Path of an event day's labels."""
     return f"labels/{event_day}/{key}"
 
 
 def encoded_object(event_day: date, key: str) -> str:
-    """Impressions of an event day as ids and numbers, without labels."""
+    """Path of an event day's impressions as ids and numbers, without labels."""
     return f"{ENCODED}/{event_day}/{key}"
 
 
 def shard_object(path: str, number: int, of: int) -> str:
-    """One of the pieces in which the rows of a landed or labelled day lie."""
+    """Path of one of the shards in which the rows of a landed or labelled day lie."""
     return f"{SHARDS}/{path}/{number:04d}-of-{of:04d}"
 
 
 def validation_object(day: date, key: str) -> str:
-    """The expectations that were evaluated over a day, with data docs."""
+    """Path of the expectations that were evaluated over a day, with data docs."""
     return f"validations/{day}/{key}"
 
 
 def accepted_ref(day: date) -> str:
-    """Whether a day may enter training, and why."""
+    """Ref that says if a day may enter training, and why."""
     return f"accepted/{day}"
 
 
 def alerted_ref(day: date) -> str:
-    """The alerts of a day that people were told of."""
+    """Ref that lists the alerts of a day that people were told of."""
     return f"alerted/{day}"
 
 
 def name_ref() -> str:
-    """The recipe name that this root serves."""
+    """Ref that holds the recipe name that this root serves."""
     return "recipe-name"
 
 
 def probe_object(name: str) -> str:
-    """What `doctor` writes and removes again."""
+    """Path of an object that `doctor` writes and removes again."""
     return f"probe/{name}"
 
 
 def run_object(run_id: str) -> str:
-    """All that a run made."""
+    """Path of all that a run made."""
     return f"{RUNS}/{run_id}"
 
 
 def run_ref(day: date) -> str:
-    """The runs that were made for a day, newest last."""
+    """Ref that lists the runs that were made for a day, newest last."""
     return f"runs/{day}"
 
 
 def comparison_object(comparison_id: str) -> str:
-    """Strategies that were judged side by side."""
+    """Path of strategies that were judged side by side."""
     return f"{COMPARISONS}/{comparison_id}"
 
 
 def scores_file(name: str, seed: int, run: int) -> str:
-    """Probabilities of one fit of a comparison while it is made, by its seed and the place of its run day."""
+    """Name of the file with one fit's probabilities while a comparison is made; run: the number of its run day."""
     return f"{name}-{seed}-{run}.npy"
 
 
 def model_object(version: str) -> str:
-    """A bundle in service, or once in service."""
+    """Path of a bundle in service, or once in service."""
     return f"{MODELS}/{version}"

@@ -1,7 +1,7 @@
-"""Leases: what each live process uses, named in a file that the kernel keeps locked until the process ends.
+"""Leases: the names that each live process uses, in a file that the kernel keeps locked until the process ends.
 
 However a process ends, its lease ends with it; so nothing is ever taken from under a live process, and nothing is kept
-for a dead one. Right between the processes and threads of one machine.
+for a dead one. That holds between the processes and threads of one machine.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class Leases:
     """The leases below a folder: `lock`, which keeps naming and collecting apart, and `leases/ID`, a name a line."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made by the first name."""
+        """Take the folder, which the first name makes."""
         self._folder = folder
         self._lease: tuple[int, int, set[str], Path] | None = None  # process, descriptor, names, file
         self._thread_lock = threading.Lock()
         self._collector: int | None = None  # the thread that collects: what it only looks at needs no name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Without the lease: another process takes its own."""
+        """Pickle the leases without this process's own: another process takes one itself."""
         return Leases, (self._folder,)
 
     def name(self, names: Iterable[str]) -> None:
-        """Name what this process is about to use, before it looks whether that is there."""
+        """Name in the lease what this process is about to use, before it looks for it."""
         wanted = set(names)
         if self._collector == threading.get_ident():
             return
@@ -41,7 +41,7 @@ class Leases:
             if self._lease is not None and self._lease[0] == os.getpid() and wanted <= self._lease[2]:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
-            with locked(self._folder / "lock", shared=True):
+            with locked(self._folder / "lock", shared=True):  # others may name things at the same time, none collects
                 if self._lease is None or self._lease[0] != os.getpid():
                     descriptor, path = self._new_lease()
                     self._lease = (os.getpid(), descriptor, set(), path)
@@ -52,7 +52,7 @@ class Leases:
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """While this lasts, nobody names anything more."""
+        """Keep all processes from naming anything more while this lasts."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with locked(self._folder / "lock"):
             self._collector = threading.get_ident()
@@ -62,7 +62,7 @@ class Leases:
                 self._collector = None
 
     def in_use(self) -> set[str]:
-        """What live processes named; leases of dead ones go."""
+        """Return the names that live processes use, and remove the leases of dead ones."""
         names: set[str] = set()
         for lease in (self._folder / "leases").glob("*"):
             if is_held(lease):
@@ -78,7 +78,7 @@ class Leases:
                 self.in_use()
 
     def _new_lease(self) -> tuple[int, Path]:
-        """A file that is locked until this process ends; by a reader, so that its disk can become read-only."""
+        """Make a file that is locked until this process ends; opened to read only, so that its disk may become so."""
         path = self._folder / "leases" / uuid.uuid4().hex
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)  # never closed: it goes with the process

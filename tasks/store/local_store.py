@@ -19,7 +19,7 @@ from ctr_retrain.tasks.store.protocol import (
     MANIFEST,
     Ref,
     describe_files,
-    inside,
+    name_below_root,
     outermost,
     parse_stored_json,
     swap_conflict,
@@ -29,30 +29,30 @@ from ctr_retrain.tasks.store.staging import atomic_write, locked, staging_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-IN_USE = "in_use"  # which objects live processes use
+IN_USE = "in_use"  # the folder of the leases on objects
 
 
 class LocalStore:
-    """The store below a folder; what an opened object's folder holds is the object itself, not a copy."""
+    """The store below a folder; opening an object gives the object's own folder, not a copy."""
 
     def __init__(self, root: Path) -> None:
-        """`root` is made by the first write."""
+        """Take the root, which the first write makes."""
         self._root = root
         self._leases = Leases(root / IN_USE)
 
     @property
     def root(self) -> str:
-        """The root folder's path."""
+        """Return the root folder's path."""
         return str(self._root)
 
     def read_ref(self, name: str) -> Ref | None:
-        """The ref `name`, or None where there is none."""
+        """Read the ref `name`; None where there is none."""
         try:
             text = self._ref_path(name).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._failed("read the ref", name, error) from error
+            raise self._storage_error("read the ref", name, error) from error
         return Ref(parse_stored_json(text, f"ref {name}", self.root), hashlib.sha256(text).hexdigest())
 
     def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
@@ -67,12 +67,12 @@ class LocalStore:
                     raise swap_conflict(name, self.root)
                 _write_durably(path, text, aside)
         except OSError as error:
-            raise self._failed("write the ref", name, error) from error
+            raise self._storage_error("write the ref", name, error) from error
         return Ref(value, hashlib.sha256(text).hexdigest())
 
     def list_refs(self, folder: str) -> list[str]:
-        """Names of the refs in a folder, sorted."""
-        found = (self._root / "refs" / inside(folder)).glob("*.json")
+        """List the names of the refs in a folder, sorted."""
+        found = (self._root / "refs" / name_below_root(folder)).glob("*.json")
         return sorted(f"{folder}/{path.stem}" for path in found)
 
     @contextlib.contextmanager
@@ -86,42 +86,42 @@ class LocalStore:
             with staging_folder(self._staging) as staging:
                 yield staging
                 text = describe_files(staging, meta)
-                _flush(staging)
+                _sync_all(staging)
                 _write_durably(staging / MANIFEST, text, staging)
-                self._leases.name([path])
-                self._move_into_place(staging, self._root / inside(path))
+                self._leases.name([path])  # before it can be seen, so that no `gc` finds it unused
+                self._move_into_place(staging, self._root / name_below_root(path))
         except OSError as error:
-            raise self._failed("write", path, error) from error
+            raise self._storage_error("write", path, error) from error
 
     def manifest(self, path: str) -> dict[str, Any] | None:
-        """What the object's manifest says, or None where the object doesn't exist."""
+        """Return the content of an object's manifest; None where the object doesn't exist."""
         file = self.file(path, MANIFEST)
         return parse_stored_json(file.read_bytes(), f"manifest of {path}", self.root) if file else None
 
     def open(self, path: str) -> Path | None:
-        """The object's own folder, or None where the object doesn't exist."""
-        folder = self._root / inside(path)
+        """Return an object's own folder; None where the object doesn't exist."""
+        folder = self._root / name_below_root(path)
         with contextlib.suppress(OSError):  # a disk that can't be written can still be read
             if self._root.is_dir():
                 self._leases.name([path])
         return folder if (folder / MANIFEST).is_file() else None
 
     def file(self, path: str, name: str) -> Path | None:
-        """The object's own file, None where the object, or the file in it, doesn't exist."""
+        """Return the path of an object's own file; None where the object, or the file in it, doesn't exist."""
         folder = self.open(path)
-        return folder / name if folder and (folder / inside(name)).is_file() else None
+        return folder / name if folder and (folder / name_below_root(name)).is_file() else None
 
     def address(self, path: str, name: str) -> str:
-        """The file's path."""
+        """Return the path of an object's file, there or not."""
         return f"{self.root}/{path}/{name}"
 
     def list_objects(self, folder: str) -> list[str]:
-        """Paths of the complete objects right below a folder, sorted."""
-        found = (self._root / inside(folder)).glob(f"*/{MANIFEST}")
+        """List the paths of the complete objects right below a folder, sorted."""
+        found = (self._root / name_below_root(folder)).glob(f"*/{MANIFEST}")
         return sorted(f"{folder}/{path.parent.name}" for path in found)
 
     def ages(self) -> dict[str, timedelta]:
-        """Every complete object under the root by its manifest's time, which publishing leaves alone."""
+        """Return the age of every complete object: its manifest's, which publishing it again leaves alone."""
         now, found = time.time(), {}
         for folder in outermost(path.parent.relative_to(self._root).as_posix() for path in self._manifests()):
             with contextlib.suppress(FileNotFoundError):
@@ -131,42 +131,42 @@ class LocalStore:
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[set[str]]:
-        """What live processes on this machine have opened or published."""
+        """Give the paths of objects that live processes on this machine have opened or published."""
         try:
             with self._leases.collecting():
                 yield self._leases.in_use()
         except OSError as error:
-            raise self._failed("collect", "garbage", error) from error
+            raise self._storage_error("collect", "garbage", error) from error
 
     def remove(self, paths: Iterable[str], _needed: Callable[[], Collection[str]] = set, /) -> list[str]:
-        """Move each object aside, which takes it away whole, and remove it there; leases tell who needs what."""
+        """Move each object aside, which takes it away whole, and remove it there; leases have told who needs it."""
         removed = []
         for path in paths:
             try:
                 with contextlib.suppress(FileNotFoundError), staging_folder(self._staging) as aside:
-                    (self._root / inside(path)).rename(aside / "removed")
+                    (self._root / name_below_root(path)).rename(aside / "removed")
                     removed.append(path)
             except OSError as error:
-                raise self._failed("remove", path, error) from error
+                raise self._storage_error("remove", path, error) from error
         return removed
 
     def stays(self, path: str) -> bool:
-        """Whether it is there; naming it took a lease, so that it stays."""
+        """Return True if an object is there; naming it in a lease has made sure that it stays."""
         return self.manifest(path) is not None
 
     def sweep(self) -> int:
-        """Remove what writers that died left aside; returns how many. A writer at work holds its lock and is spared."""
+        """Remove what writers that died left aside, and return their number; one at work holds a lock and is spared."""
         with contextlib.suppress(OSError):  # what can't be written now is swept by a later run
             self._leases.sweep()
         return sweep_staging(self._staging)
 
     def check_swaps(self) -> None:
-        """Nothing to check: swaps are refused here, not by a service."""
+        """Do nothing: swaps are refused here, not by a service."""
 
     def write_page(self, name: str, text: str) -> None:
         """Put a page right below the root; readers see the old one or the new one."""
         try:
-            with atomic_write(self._root / inside(name)) as aside:
+            with atomic_write(self._root / name_below_root(name)) as aside:
                 aside.write_text(text, encoding="utf-8")
         except OSError as error:
             msg = (
@@ -177,15 +177,20 @@ class LocalStore:
 
     @property
     def _staging(self) -> Path:
+        """Return the folder in which objects are written aside; on the same disk, so that a rename moves them."""
         return self._root / "staging"
 
     def _manifests(self) -> Iterator[Path]:
+        """Find all files with a manifest's name, those inside of objects too."""
         for folder in self._root.glob("*"):
             if folder.is_dir() and folder.name not in {"staging", "refs", IN_USE}:
                 yield from folder.rglob(MANIFEST)
 
     def _move_into_place(self, staging: Path, target: Path) -> None:
-        """Rename, which shows the object whole; a whole one that is there stays, and litter without manifest goes."""
+        """Rename a folder, which shows the object whole.
+
+        A complete object that is there already stays; a folder without manifest is litter, and goes.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             staging.rename(target)
@@ -198,9 +203,11 @@ class LocalStore:
         sync(target.parent)
 
     def _ref_path(self, name: str) -> Path:
-        return self._root / "refs" / f"{inside(name)}.json"
+        """Return the file of a ref."""
+        return self._root / "refs" / f"{name_below_root(name)}.json"
 
-    def _failed(self, action: str, what: str, error: OSError) -> StorageError:
+    def _storage_error(self, action: str, what: str, error: OSError) -> StorageError:
+        """Explain the operating system's error."""
         reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         msg = (
             f"could not {action} {what} under {self.root}: expected a writable disk with room, received: {reason}. "
@@ -209,8 +216,8 @@ class LocalStore:
         return StorageError(msg)
 
 
-def _flush(folder: Path) -> None:
-    """Everything below the folder reaches the disk."""
+def _sync_all(folder: Path) -> None:
+    """Wait until everything below a folder is on the disk."""
     for path in folder.rglob("*"):
         sync(path)
 

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 
 MANIFEST = "manifest.json"
-NAME_BYTES = 200  # of one part of a path: file systems take 255, some of them for our endings
-SHOWN = 300  # characters of a name that is refused
+NAME_BYTES = 200  # longest part of a path: file systems take 255, some of them for our endings
+SHOWN = 300  # characters that a message shows of a name that is refused
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Ref:
     """The content of a ref and the version that a swap must name."""
 
     value: dict[str, Any]
-    version: str
+    version: str  # changes with every write: a digest on a local disk, the ETag on S3
 
 
 class Store(Protocol):
@@ -39,55 +39,55 @@ class Store(Protocol):
 
     @property
     def root(self) -> str:
-        """Where the store is, for people."""
+        """Return the place of the store, for people."""
 
     def read_ref(self, name: str) -> Ref | None:
-        """The ref `name`, such as `days/2026-03-01`, or None where there is none."""
+        """Read the ref `name`, such as `days/2026-03-01`; None where there is none."""
 
     def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
         """Set the ref if it still is what `expected` says (None: absent), else raise BusyError."""
 
     def list_refs(self, folder: str) -> list[str]:
-        """Names of the refs in a folder, sorted."""
+        """List the names of the refs in a folder, sorted."""
 
     def writing(self, path: str, meta: dict[str, Any]) -> contextlib.AbstractContextManager[Path]:
-        """A folder to fill; on leaving it without an error the object `path` exists whole, else nothing does."""
+        """Give a folder to fill; on leaving it without an error the object `path` exists whole, else nothing does."""
 
     def manifest(self, path: str) -> dict[str, Any] | None:
-        """What the object's manifest says, or None where the object doesn't exist; fetches nothing else."""
+        """Return the content of an object's manifest, fetching nothing else; None where the object doesn't exist."""
 
     def open(self, path: str) -> Path | None:
-        """A local folder with the object's files, or None where the object doesn't exist."""
+        """Return a local folder with an object's files; None where the object doesn't exist."""
 
     def file(self, path: str, name: str) -> Path | None:
-        """One local file of the object, without the others; None where the object, or the file in it, doesn't exist."""
+        """Return one local file of an object, without the others; None where the object or the file doesn't exist."""
 
     def address(self, path: str, name: str) -> str:
-        """Where a file of the object lies under the root, for people and for links between pages."""
+        """Return the address of an object's file under the root, for people and for links between pages."""
 
     def list_objects(self, folder: str) -> list[str]:
-        """Paths of the complete objects right below a folder, sorted."""
+        """List the paths of the complete objects right below a folder, sorted."""
 
     def ages(self) -> dict[str, timedelta]:
-        """Every complete object under the root, and how long ago it was published, sorted by path."""
+        """Return how long ago each complete object under the root was published, sorted by path."""
 
     def collecting(self) -> contextlib.AbstractContextManager[set[str]]:
-        """Paths of objects that live processes use, where the root lies on their machine; no more join meanwhile."""
+        """Give the paths of objects that live processes on the root's machine use; no more join meanwhile."""
 
     def remove(self, paths: Iterable[str], needed: Callable[[], Collection[str]] = set, /) -> list[str]:
-        """Remove objects, each manifest before the files, so that no reader takes a part for the whole.
+        """Remove objects and return their paths; each manifest goes before the files, so that none is read in part.
 
-        Where no lease keeps others off, what `needed` names once all are marked is spared. Returns what was removed.
+        Where no lease keeps others off, the objects that `needed` names once all are marked are spared.
         """
 
     def stays(self, path: str) -> bool:
-        """Whether an object that a ref names since just now is there to stay: a `gc` that didn't see the ref is over.
+        """Return True if an object that a ref has just come to name is safe from every `gc` that didn't see the ref.
 
-        False: it was found before the ref named it, and is gone; it has to be made anew.
+        False: such a `gc` has removed it, and it has to be made anew.
         """
 
     def sweep(self) -> int:
-        """Remove what writers that died left behind; returns how many. A writer at work is spared."""
+        """Remove what writers that died left behind, and return their number; a writer at work is spared."""
 
     def check_swaps(self) -> None:
         """Raise StorageError where a swap on an old version would not be refused; for `doctor`."""
@@ -96,8 +96,8 @@ class Store(Protocol):
         """Put a page for people right below the root; readers see the old one or the new one."""
 
 
-def inside(name: str) -> str:
-    """The name of an object or a ref itself; raises UsageError for one that leads out of the root or can't be one."""
+def name_below_root(name: str) -> str:
+    """Return the name of an object or a ref; raises UsageError for one that leads out of the root or can't be one."""
     parts = name.split("/")
     if not name.isprintable() or any(part in ("", ".", "..") or len(part.encode()) > NAME_BYTES for part in parts):
         msg = (
@@ -109,7 +109,7 @@ def inside(name: str) -> str:
 
 
 def outermost(paths: Iterable[str]) -> list[str]:
-    """Paths without those that lie below another: what holds a file of the manifest's name is still one object."""
+    """Leave out paths that lie below another: an object that holds a file of the manifest's name is still one."""
     found: list[str] = []
     for path in sorted(paths, key=lambda path: path.split("/")):
         if not found or not path.startswith(f"{found[-1]}/"):
@@ -118,25 +118,25 @@ def outermost(paths: Iterable[str]) -> list[str]:
 
 
 def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value, 16 hex digits; key order doesn't count."""
+    """Return the SHA-256 of a JSON value, 16 hex digits; key order doesn't count."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an opened object."""
+    """Read the manifest of an opened object."""
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return manifest
 
 
 def describe_files(folder: Path, meta: dict[str, Any]) -> bytes:
-    """A manifest of all files below a folder: what `meta` says, and of each file path, bytes, SHA-256 and columns."""
-    files = [_described(file, folder) for file in sorted(path for path in folder.rglob("*") if path.is_file())]
+    """Write the manifest of all files below a folder: `meta`, and each file's path, bytes, SHA-256 and columns."""
+    files = [_file_entry(file, folder) for file in sorted(path for path in folder.rglob("*") if path.is_file())]
     content = {"code_version": version("ctr-retrain"), **meta, "files": files}
     return json.dumps(content, indent=1, sort_keys=True, default=str).encode()
 
 
 def parse_stored_json(text: bytes, what: str, root: str) -> dict[str, Any]:
-    """A ref's or a manifest's content; raises StorageError where it is none."""
+    """Parse the content of a ref or a manifest; raises StorageError where it is no JSON object."""
     with contextlib.suppress(ValueError):
         content = json.loads(text)
         if isinstance(content, dict):
@@ -146,7 +146,7 @@ def parse_stored_json(text: bytes, what: str, root: str) -> dict[str, Any]:
 
 
 def swap_conflict(name: str, root: str) -> BusyError:
-    """The error of a swap that came too late."""
+    """Make the error of a swap that came too late."""
     msg = (
         f"ref {name} in {root}: expected it unchanged since it was read, received a newer "
         "version: another run was faster. Run again: it starts from what is there now."
@@ -154,9 +154,10 @@ def swap_conflict(name: str, root: str) -> BusyError:
     return BusyError(msg, ref=name)
 
 
-def _described(file: Path, folder: Path) -> dict[str, Any]:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+def _file_entry(file: Path, folder: Path) -> dict[str, Any]:
+    """Describe a file for the manifest: path, bytes, SHA-256, and a Parquet file's columns with their types."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     entry = {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest}
     if file.suffix != ".parquet":
         return entry

@@ -1,4 +1,4 @@
-"""A place in a bucket, through boto3: bytes in and out under keys, with conditions, retries and errors in words.
+"""A place in a bucket, through boto3: bytes in and out under keys, with conditions, retries and errors of our own.
 
 Credentials come from boto3's own chain (environment, profile, the machine's role) and are nowhere in here; no error
 repeats what the service said, only its code. The client is made when it is first needed, so a bucket pickles.
@@ -31,8 +31,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingErr
 from ctr_retrain.tasks.store.s3_errors import ConflictError, explain
 
 PART_BYTES = 16 * 2**20  # of a multipart upload, and of a download in ranges
-AT_ONCE = 8  # files, or ranges of one file
-CHUNK_BYTES = 2**20
+AT_ONCE = 8  # files, or ranges of one file, at the same time
+CHUNK_BYTES = 2**20  # that are read from the network before they go to the file
 LONGEST_PAUSE_SECONDS = 20.0
 DELETED_AT_ONCE = 1000  # S3's own limit
 CHATTY = ("boto3", "botocore", "s3transfer", "urllib3")  # at DEBUG they log headers, the access key's id among them
@@ -40,34 +40,34 @@ CHATTY = ("boto3", "botocore", "s3transfer", "urllib3")  # at DEBUG they log hea
 
 @dataclass(frozen=True)
 class S3Access:
-    """How the service is reached. Without an endpoint, boto3 finds it (AWS, or AWS_ENDPOINT_URL)."""
+    """The way to the service."""
 
-    endpoint_url: str = ""
-    attempts: int = 5
+    endpoint_url: str = ""  # empty: boto3 finds it (AWS, or AWS_ENDPOINT_URL)
+    attempts: int = 5  # at a request, the first one included
     connect_seconds: float = 10
     read_seconds: float = 60
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What a listing tells of a key."""
+class ListedKey:
+    """A key as a listing shows it."""
 
-    name: str
-    size: int
+    name: str  # without the bucket's prefix
+    size: int  # bytes
     etag: str
     modified: datetime
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the service tells of a body that it sent."""
+class Download:
+    """The headers of a body that the service sent."""
 
     etag: str
-    encryption: str
+    encryption: str  # empty where there is none
 
     @property
     def etag_is_md5(self) -> bool:
-        """Whether the ETag is the MD5 of the bytes: not after a multipart upload, nor under the user's own keys."""
+        """Return True if the ETag is the bytes' MD5: not after a multipart upload, nor under the user's own keys."""
         return bool(re.fullmatch(r'"[0-9a-f]{32}"', self.etag)) and self.encryption in ("", "AES256")
 
 
@@ -75,29 +75,29 @@ class Bucket:
     """Keys below one prefix of a bucket; names are keys without that prefix."""
 
     def __init__(self, bucket: str, prefix: str = "", access: S3Access | None = None) -> None:
-        """Nothing is asked of the service yet."""
+        """Take the bucket's name and the keys' prefix; nothing is asked of the service yet."""
         self._bucket, self._prefix, self._access = bucket, prefix.strip("/"), access or S3Access()
         self._client_of: tuple[int, Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Without the client, which is made anew where the bucket arrives."""
+        """Pickle the bucket without its client, which is made anew where the bucket arrives."""
         return Bucket, (self._bucket, self._prefix, self._access)
 
     @property
     def url(self) -> str:
-        """As people write it: s3://bucket/prefix."""
+        """Return the place as people write it: s3://bucket/prefix."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def read(self, name: str) -> tuple[bytes, str] | None:
-        """A key's bytes and ETag; None where there is none."""
+        """Read a key's bytes and ETag; None where there is no such key."""
         for attempt in range(self._access.attempts):
-            with self._in_words("read", name):
+            with self._translating_errors("read", name):
                 try:
-                    answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
+                    response = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
                 except self._client.exceptions.NoSuchKey:
                     return None
                 try:
-                    return answer["Body"].read(), answer["ETag"]
+                    return response["Body"].read(), response["ETag"]
                 except BotoCoreError as error:
                     self._pause_before_retrying(attempt, error)
         raise AssertionError  # the last attempt returned or raised
@@ -106,17 +106,17 @@ class Bucket:
         """Put bytes under a key and return their ETag.
 
         condition: IfNoneMatch="*" or IfMatch=ETag. Raises ConflictError where it isn't met, which may also mean that
-        an earlier attempt of this very write succeeded and its answer was lost: read back.
+        an earlier attempt of this very write succeeded and its response was lost: read back.
         """
-        with self._in_words("write", name):
-            answer = self._client.put_object(
+        with self._translating_errors("write", name):
+            response = self._client.put_object(
                 Bucket=self._bucket, Key=self._key(name), Body=content, **_content_type(name), **condition
             )
-        etag: str = answer["ETag"]
+        etag: str = response["ETag"]
         return etag
 
     def honours_conditions(self, name: str) -> bool:
-        """Whether a conditional write on a key that is there is refused; the key is removed again."""
+        """Return True if a conditional write on a key that is there is refused; the key is removed again."""
         self.write(name, b"first")
         try:
             self.write(name, b"second", IfNoneMatch="*")
@@ -135,7 +135,7 @@ class Bucket:
         _ = self._client  # made here, not by several threads at once
 
         def put(name: str, path: Path) -> None:
-            with self._in_words("write", name):
+            with self._translating_errors("write", name):
                 self._client.upload_file(
                     str(path), self._bucket, self._key(name), ExtraArgs=_content_type(name), Config=config
                 )
@@ -149,28 +149,28 @@ class Bucket:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def download(self, name: str, target: Path, size: int, **condition: str) -> Answer:
+    def download(self, name: str, target: Path, size: int, **condition: str) -> Download:
         """Fetch a key of known size into a file, large ones in ranges at once.
 
         Raises StorageError also where the key holds less, or has gone.
         """
         starts = range(0, max(size, 1), PART_BYTES)
         with target.open("wb") as file:
-            fetch = partial(self._download_part, name, file.fileno(), size, condition)
+            fetch = partial(self._download_range, name, file.fileno(), size, condition)
             if len(starts) == 1:
                 return fetch(0)
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 return next(iter(list(pool.map(fetch, starts))))
 
-    def keys(self, folder: str) -> Iterator[Stored]:
-        """All keys that begin with `folder`, however many."""
+    def keys(self, folder: str) -> Iterator[ListedKey]:
+        """List all keys that begin with `folder`, however many."""
         for page in self._pages(folder):
             for entry in page.get("Contents", ()):
                 name = entry["Key"].removeprefix(self._key(""))
-                yield Stored(name, entry["Size"], entry["ETag"], entry["LastModified"])
+                yield ListedKey(name, entry["Size"], entry["ETag"], entry["LastModified"])
 
     def folders(self, folder: str) -> Iterator[str]:
-        """Names, up to their next slash, of what lies below `folder`, which ends in a slash."""
+        """List the folders right below `folder`, which ends in a slash, by their names."""
         for page in self._pages(folder, Delimiter="/"):
             for entry in page.get("CommonPrefixes", ()):
                 yield entry["Prefix"].removeprefix(self._key(folder)).rstrip("/")
@@ -179,15 +179,15 @@ class Bucket:
         """Remove keys; those that are not there are no error."""
         keys = [{"Key": self._key(name)} for name in names]
         for start in range(0, len(keys), DELETED_AT_ONCE):
-            with self._in_words("delete", keys[start]["Key"]):
+            with self._translating_errors("delete", keys[start]["Key"]):
                 batch = {"Objects": keys[start : start + DELETED_AT_ONCE], "Quiet": True}
-                answer = self._client.delete_objects(Bucket=self._bucket, Delete=batch)
-                if failed := answer.get("Errors"):
+                response = self._client.delete_objects(Bucket=self._bucket, Delete=batch)
+                if failed := response.get("Errors"):  # it may refuse some keys and still count as a success
                     raise ClientError({"Error": {"Code": failed[0].get("Code", "")}}, "DeleteObjects")
 
     def abort_uploads(self, folder: str) -> None:
-        """Give up multipart uploads below `folder` that were begun and not ended; their parts cost money."""
-        with self._in_words("abort uploads to", folder):
+        """Abort multipart uploads below `folder` that were begun and not ended: their parts cost money."""
+        with self._translating_errors("abort uploads to", folder):
             found = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._bucket, Prefix=self._key(folder)
             )
@@ -195,49 +195,50 @@ class Bucket:
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def now(self) -> datetime:
-        """The service's own time, by which it dates keys."""
-        with self._in_words("reach", ""):
-            answer = self._client.head_bucket(Bucket=self._bucket)
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        """Return the service's own time, by which it dates keys."""
+        with self._translating_errors("reach", ""):
+            response = self._client.head_bucket(Bucket=self._bucket)
+        return parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
 
     def _key(self, name: str) -> str:
+        """Return the key of a name, with the prefix."""
         return f"{self._prefix}/{name}" if self._prefix else name
 
     def _pages(self, folder: str, **more: str) -> Iterator[dict[str, Any]]:
+        """List keys page by page: a response holds 1,000 of them at most."""
         pages = self._client.get_paginator("list_objects_v2")
-        with self._in_words("list", folder):
+        with self._translating_errors("list", folder):
             yield from pages.paginate(Bucket=self._bucket, Prefix=self._key(folder), **more)
 
-    def _download_part(self, name: str, descriptor: int, size: int, condition: dict[str, str], start: int) -> Answer:
-        """Write one range of a key at its place of an open file; begun anew where its stream breaks off."""
+    def _download_range(self, name: str, descriptor: int, size: int, condition: dict[str, str], start: int) -> Download:
+        """Write one range of a key into an open file, at the same offset; begun anew where its stream breaks off."""
         end = min(start + PART_BYTES, size)
-        whole: dict[str, str] = {} if (start, end) == (0, size) else {"Range": f"bytes={start}-{end - 1}"}
+        header: dict[str, str] = {} if (start, end) == (0, size) else {"Range": f"bytes={start}-{end - 1}"}
         for attempt in range(self._access.attempts):
-            with self._in_words("read", name):
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._key(name), **whole, **condition)
+            with self._translating_errors("read", name):
+                response = self._client.get_object(Bucket=self._bucket, Key=self._key(name), **header, **condition)
                 try:
                     at = start
-                    for chunk in answer["Body"].iter_chunks(CHUNK_BYTES):
+                    for chunk in response["Body"].iter_chunks(CHUNK_BYTES):
                         at += os.pwrite(descriptor, chunk, at)
                     if at != end:
                         raise ResponseStreamingError(error=f"{at - start} bytes of {end - start}")
                 except BotoCoreError as error:
                     self._pause_before_retrying(attempt, error)
                 else:
-                    return Answer(
-                        answer["ETag"], answer.get("ServerSideEncryption", "") + answer.get("SSECustomerAlgorithm", "")
-                    )
+                    encryption = (response.get(key, "") for key in ("ServerSideEncryption", "SSECustomerAlgorithm"))
+                    return Download(response["ETag"], "".join(encryption))
         raise AssertionError  # the last attempt returned or raised
 
     def _pause_before_retrying(self, attempt: int, error: BotoCoreError) -> None:
-        """Bodies that break off are what botocore doesn't try again itself. Raises on the last attempt."""
+        """Wait before another attempt at a body that broke off, which botocore doesn't retry; raise on the last."""
         if attempt + 1 >= self._access.attempts:
             raise error
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.1 * 2**attempt)))  # noqa: S311 - jitter
 
     @contextmanager
-    def _in_words(self, action: str, name: str) -> Iterator[None]:
-        """Turn whatever boto3 raises into this software's errors; `from None`, as theirs may repeat what they sent."""
+    def _translating_errors(self, action: str, name: str) -> Iterator[None]:
+        """Turn errors of boto3 into this software's; `from None`, since theirs may repeat what was sent."""
         try:
             yield
         except S3UploadFailedError as error:
@@ -248,19 +249,20 @@ class Bucket:
 
     @property
     def _endpoint(self) -> str:
-        """Host and port, without anything that a URL may hide before them."""
+        """Return host and port, without the user and password that a URL may hold before them."""
         if self._client_of is None:
             return "S3"
         return str(self._client_of[1].meta.endpoint_url).split("://")[-1].split("@")[-1].split("/")[0]
 
     @property
     def _client(self) -> Any:
-        """One client a process; a fork makes its own, as connections can't be shared."""
+        """Return the process's client; a fork makes its own, as connections can't be shared."""
         if self._client_of is None or self._client_of[0] != os.getpid():
             self._client_of = (os.getpid(), self._new_client())
         return self._client_of[1]
 
     def _new_client(self) -> Any:
+        """Make a client that retries as botocore's standard mode does and checks every body's checksum."""
         for name in CHATTY:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.level, logging.WARNING))
@@ -280,6 +282,6 @@ class Bucket:
 
 
 def _content_type(name: str) -> dict[str, str]:
-    """So that a browser shows pages where they lie."""
+    """Guess the content type, without which a browser would save a page instead of showing it."""
     guessed, _ = mimetypes.guess_type(name)
     return {"ContentType": guessed} if guessed else {}

@@ -1,4 +1,7 @@
-"""What S3 or the way to it refused, in words: what, expected, received, what to do. Never what was sent."""
+"""Errors of S3, or of the way to it, as this software words them: what, expected, received, what to do.
+
+They never repeat what was sent, since that may hold keys.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ NO_CREDENTIALS = (
     ProfileNotFound,
     TokenRetrievalError,
 )
+# Codes of a conditional request whose condition isn't met, as S3 and services like it spell them.
 CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict", "OperationAborted", "412", "409"}
+# Codes of a request by somebody who may not make it.
 REFUSED = {
     "AccessDenied",
     "InvalidAccessKeyId",
@@ -38,11 +43,11 @@ REFUSED = {
 
 
 class ConflictError(StorageError):
-    """A conditional write or read met another version than its condition names."""
+    """A conditional write or read that met another version than its condition names."""
 
 
 def explain(error: BaseException, action: str, endpoint: str, bucket: str) -> StorageError:
-    """The error to raise in place of botocore's. Its own message is left out: it may repeat headers or keys."""
+    """Return the error to raise in place of botocore's, whose message is left out: it may repeat headers or keys."""
     if isinstance(error, NO_CREDENTIALS):
         return StorageError(
             f"could not {action}: expected credentials where boto3 looks for them (AWS_ACCESS_KEY_ID and "
@@ -60,20 +65,20 @@ def explain(error: BaseException, action: str, endpoint: str, bucket: str) -> St
     if code in CONDITION_FAILED:
         return ConflictError(f"could not {action}: expected it unchanged, received another version. Run again.")
     if code == "NoSuchBucket":
-        words = f"expected the bucket {bucket!r}, received none of that name. Create it, or mend --root or --landing"
+        reason = f"expected the bucket {bucket!r}, received none of that name. Create it, or mend --root or --landing"
     elif code in REFUSED:
-        words = (
+        reason = (
             f"expected credentials that may do this, received {code} from {endpoint}. Check which ones boto3 finds "
             "(`aws sts get-caller-identity`) and the bucket's policy"
         )
     elif code in {"NoSuchKey", "404"}:
-        words = "expected it to be there, received none. It was removed meanwhile; run again"
+        reason = "expected it to be there, received none. It was removed meanwhile; run again"
     else:
-        words = f"expected success, received {code} from {endpoint}, also after retries. Run again later"
-    return StorageError(f"could not {action}: {words}.")
+        reason = f"expected success, received {code} from {endpoint}, also after retries. Run again later"
+    return StorageError(f"could not {action}: {reason}.")
 
 
 def _code_of(error: ClientError) -> str:
-    """The service's code, such as SlowDown; nothing else of its answer, and only if it looks like one."""
+    """Return the service's code, such as SlowDown; nothing else of its response, and only if it looks like one."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return code if re.fullmatch(r"[A-Za-z0-9.]{1,60}", code) else "an error"

@@ -1,9 +1,10 @@
 """Objects and refs in a bucket on S3, read and written through a local cache.
 
 A ref is a key that changes by conditional writes alone (`If-None-Match: *`, `If-Match: ETAG`). An object is its
-manifest, at the same key as on a local disk, and the files that this names: they lie beside it below
-`PATH.by-WRITER/`, a name that no other writer ever uses. So two writers of one object never mix, and the first
-manifest wins. While a writer uploads, `writing/WRITER.json` says so; by it, a sweep finds the files of those that died.
+manifest, at the same key as on a local disk, and the files that the manifest names: they lie beside it below
+`PATH.by-WRITER/`, a name that no other writer ever uses. So the files of two writers of one object never mix, and the
+first manifest wins. While a writer uploads, `writing/WRITER.json` marks it; by that, a sweep finds the files of writers
+that died.
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ from pathlib import Path
 from typing import Any
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.tasks.store.cache import Blob, Cache
+from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.protocol import (
     MANIFEST,
     Ref,
     describe_files,
-    inside,
+    name_below_root,
     outermost,
     parse_stored_json,
     swap_conflict,
 )
 from ctr_retrain.tasks.store.s3_bucket import Bucket
 from ctr_retrain.tasks.store.s3_errors import ConflictError
-from ctr_retrain.tasks.store.s3_object import BY, WRITER, StoredObject, parse_object
+from ctr_retrain.tasks.store.s3_object import BY, WRITER, StoredObject, blob_of, parse_object
 from ctr_retrain.tasks.store.s3_removal import WITHIN, Removal
 
-WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when its answer was lost; no part of the value
+WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when the response was lost; not in the value
 DEAD_AFTER = timedelta(days=1)  # since a writer began to upload; it gives up long before
 
 
 class S3Store:
-    """The store below a prefix of a bucket; what an opened object's folder holds are links into the cache."""
+    """The store below a prefix of a bucket; opening an object gives a folder of links into the cache."""
 
     def __init__(
         self,
@@ -49,28 +50,27 @@ class S3Store:
         dead_after: timedelta = DEAD_AFTER,
         removes_within: timedelta = WITHIN,
     ) -> None:
-        """Nothing is asked of the service yet.
+        """Take the bucket and the cache; nothing is asked of the service yet.
 
-        dead_after, removes_within: how old a writer's mark, and a remover's, must be for its owner to be taken for
-        dead.
+        dead_after, removes_within: age from which the owner of a writer's mark, and of a remover's, is taken for dead.
         """
         self._bucket, self._cache, self._dead_after = bucket, cache, dead_after
         self._removes_within = removes_within
 
     @property
     def root(self) -> str:
-        """The root's s3:// URL."""
+        """Return the root's s3:// URL."""
         return self._bucket.url
 
     def read_ref(self, name: str) -> Ref | None:
-        """The ref `name`, or None where there is none."""
+        """Read the ref `name`; None where there is none."""
         found = self._read_ref(name)
         return found[0] if found else None
 
     def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
         """Compare and swap by the service: of any number of racers on one version exactly one wins.
 
-        Where the answer was lost, or botocore's second attempt met its own first, the ref itself tells who won.
+        Where the response was lost, or botocore's second attempt met its own first, the ref itself tells who won.
         Raises BusyError where another did, StorageError where the ref could not be written.
         """
         write_id = uuid.uuid4().hex
@@ -93,7 +93,7 @@ class S3Store:
         return Ref(value, version)
 
     def list_refs(self, folder: str) -> list[str]:
-        """Names of the refs in a folder, sorted."""
+        """List the names of the refs in a folder, sorted."""
         below = f"refs/{folder}/"
         names = [stored.name.removeprefix(below) for stored in self._bucket.keys(below)]
         return sorted(
@@ -121,50 +121,50 @@ class S3Store:
                         with contextlib.suppress(OSError):  # it is published; what can't be kept is fetched again
                             self._cache.keep([(folder / entry["path"], entry["sha256"]) for entry in entries])
         except OSError as error:
-            raise self._failed("write", path, error) from error
+            raise self._cache_error("write", path, error) from error
 
     def manifest(self, path: str) -> dict[str, Any] | None:
-        """What the object's manifest says, or None where the object doesn't exist."""
+        """Return the content of an object's manifest; None where the object doesn't exist."""
         found = self._find(path)
         return found.content if found else None
 
     def open(self, path: str) -> Path | None:
-        """A local folder with the object's files, fetched and verified; None where the object doesn't exist."""
+        """Return a local folder with an object's files, fetched and verified; None where the object doesn't exist."""
         found = self._find(path)
         if found is None:
             return None
         name = hashlib.sha256(f"{self.root}/{path}\n".encode() + found.text).hexdigest()[:32]
-        blobs = [self._blob(found, entry) for entry in found.content["files"]]
+        blobs = [blob_of(self._bucket, found, entry) for entry in found.content["files"]]
         try:
             return self._cache.folder(name, blobs, {MANIFEST: found.text})
         except OSError as error:
-            raise self._failed("read", path, error) from error
+            raise self._cache_error("read", path, error) from error
 
     def file(self, path: str, name: str) -> Path | None:
-        """One local file of the object, fetched and verified; None where the object or the file is not there."""
+        """Return one local file of an object, fetched and verified; None where the object or the file isn't there."""
         found = self._find(path)
         entry = next((entry for entry in found.content["files"] if entry["path"] == name), None) if found else None
         if found is None or entry is None:
             return None
         try:
-            return self._cache.file(self._blob(found, entry))
+            return self._cache.file(blob_of(self._bucket, found, entry))
         except OSError as error:
-            raise self._failed("read", path, error) from error
+            raise self._cache_error("read", path, error) from error
 
     def address(self, path: str, name: str) -> str:
-        """The file's s3:// URL; the manifest's own folder where the object doesn't exist."""
+        """Return the s3:// URL of an object's file; below the object's own path where the object doesn't exist."""
         found = self._find(path)
         return f"{self.root}/{found.files if found else path}/{name}"
 
     def list_objects(self, folder: str) -> list[str]:
-        """Paths of the complete objects right below a folder, sorted."""
+        """List the paths of the complete objects right below a folder, sorted."""
         depth, end = folder.count("/") + 2, f"/{MANIFEST}"
         names = [stored.name for stored in self._bucket.keys(f"{folder}/")]
         found = (name.removesuffix(end) for name in names if name.endswith(end) and name.count("/") == depth)
         return sorted(path for path in found if BY not in path)
 
     def ages(self) -> dict[str, timedelta]:
-        """Every complete object under the root by its manifest's time, on the service's own clock."""
+        """Return the age of every complete object: its manifest's, on the service's own clock."""
         now, end = self._bucket.now(), f"/{MANIFEST}"
         published = {s.name.removesuffix(end): s.modified for s in self._bucket.keys("") if s.name.endswith(end)}
         objects = outermost(path for path in published if BY not in path)
@@ -172,7 +172,7 @@ class S3Store:
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[set[str]]:
-        """Nothing: other machines hold no lock here, so the age alone protects what they use."""
+        """Give no paths: other machines hold no lock here, so its age alone protects an object that they use."""
         yield set()
 
     def remove(self, paths: Iterable[str], needed: Callable[[], Collection[str]] = set, /) -> list[str]:
@@ -180,12 +180,12 @@ class S3Store:
         return Removal(self._bucket, self._find, self._removes_within).remove(list(paths), needed)
 
     def stays(self, path: str) -> bool:
-        """Whether it is there, once no `gc` that began before can remove it any more."""
+        """Return True if an object is there once no `gc` that began before can remove it any more."""
         Removal(self._bucket, self._find, self._removes_within).wait(path)
         return self._find(path) is not None
 
     def sweep(self) -> int:
-        """Remove the files of writers that died; returns how many there were. One at work is too young to be swept."""
+        """Remove the files of writers that died, and return the writers' number; a mark that is young is spared."""
         swept = self._cache.sweep()
         began = list(self._bucket.keys("writing/"))
         now = self._bucket.now() if began else None
@@ -207,7 +207,7 @@ class S3Store:
 
     def write_page(self, name: str, text: str) -> None:
         """Put a page right below the root; readers see the old one or the new one."""
-        self._bucket.write(inside(name), text.encode())
+        self._bucket.write(name_below_root(name), text.encode())
 
     def check_swaps(self) -> None:
         """Raise StorageError where the service ignores conditions, so that two runs could overwrite each other."""
@@ -219,7 +219,7 @@ class S3Store:
             raise StorageError(msg)
 
     def _read_ref(self, name: str) -> tuple[Ref, str] | None:
-        """A ref and the id of the write that made it."""
+        """Read a ref and the id of the write that made it."""
         stored = self._bucket.read(_ref_key(name))
         if stored is None:
             return None
@@ -228,13 +228,14 @@ class S3Store:
         return Ref(value, stored[1]), write_id
 
     def _find(self, path: str) -> StoredObject | None:
-        stored = self._bucket.read(f"{inside(path)}/{MANIFEST}")
+        """Read the manifest of an object; None where the object doesn't exist."""
+        stored = self._bucket.read(f"{name_below_root(path)}/{MANIFEST}")
         if stored is None:
             return None
         return parse_object(path, stored[0], self.root)
 
     def _publish(self, wanted: StoredObject, folder: Path) -> bool:
-        """Upload the files, then the manifest; whether it is ours that stands there in the end."""
+        """Upload the files, then the manifest; return True if it is this writer's that stands there in the end."""
         marker = f"writing/{wanted.writer}.json"
         began = _seconds()
         self._bucket.write(marker, json.dumps({"path": wanted.path}).encode())
@@ -246,14 +247,14 @@ class S3Store:
                 f"{self._dead_after / 2}, received no end: a sweep may have taken this writer for dead. Run again."
             )
             raise StorageError(msg)
-        won = self._wins(wanted)
+        won = self._put_manifest(wanted)
         if not won:
             self._delete_below(wanted.files)
         self._bucket.delete([marker])
         return won
 
-    def _wins(self, wanted: StoredObject) -> bool:
-        """Put the manifest where none is; whether the one that stands there is ours, also where the answer was lost."""
+    def _put_manifest(self, wanted: StoredObject) -> bool:
+        """Put the manifest where there is none; return True if this writer's stands there, response lost or not."""
         try:
             self._bucket.write(f"{wanted.path}/{MANIFEST}", wanted.text, IfNoneMatch="*")
         except StorageError as error:
@@ -266,30 +267,12 @@ class S3Store:
             return found.writer == wanted.writer
         return True
 
-    def _blob(self, found: StoredObject, entry: dict[str, Any]) -> Blob:
-        name, digest = f"{found.files}/{entry['path']}", str(entry["sha256"])
-
-        def fetch(target: Path) -> None:
-            """Once more where the bytes are wrong: they may have been damaged on the way."""
-            for _ in range(2):
-                self._bucket.download(name, target, entry["bytes"])
-                with target.open("rb") as file:
-                    received = hashlib.file_digest(file, "sha256").hexdigest()
-                if received == digest:
-                    return
-            msg = (
-                f"file {entry['path']} of {found.path} under {self.root}: expected SHA-256 {digest}, received "
-                f"{received} twice. It is damaged where it lies: restore it from a backup, or remove the object's "
-                "manifest and run again."
-            )
-            raise StorageError(msg)
-
-        return Blob(entry["path"], digest, fetch)
-
     def _delete_below(self, files: str) -> None:
-        self._bucket.delete([stored.name for stored in self._bucket.keys(f"{files}/")])
+        """Delete all files of one writer."""
+        self._bucket.delete([listed.name for listed in self._bucket.keys(f"{files}/")])
 
-    def _failed(self, action: str, path: str, error: OSError) -> StorageError:
+    def _cache_error(self, action: str, path: str, error: OSError) -> StorageError:
+        """Explain the operating system's error: only the local cache raises one."""
         reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         msg = (
             f"could not {action} {path} under {self.root}: expected a writable local cache with room, received: "
@@ -299,9 +282,10 @@ class S3Store:
 
 
 def _ref_key(name: str) -> str:
-    return f"refs/{inside(name)}.json"
+    """Return the key of a ref."""
+    return f"refs/{name_below_root(name)}.json"
 
 
 def _seconds() -> float:
-    """A clock that counts the time in which a machine slept, too."""
+    """Read a clock that counts the time in which a machine slept, too."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,7 +1,7 @@
-"""A day too large for one machine, in pieces: each holds the rows of one bucket of events and is an object of its own.
+"""Shards of a day that is too large for one machine: each holds some of its events and is an object of its own.
 
-An event's bucket is a hash of its id, so its impression, its duplicates and its outcomes meet in one piece, and a piece
-is made by the code that makes a whole day. What is counted of pieces adds up to what is counted of the day.
+An event's shard is a hash of its id, so its impression, its duplicates and its outcomes meet in one shard, which is
+made by the code that makes a whole day. The counts of the shards add up to those of the day.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 
     from ctr_retrain.tasks.store.protocol import Store
 
-SHARDS = "pieces"  # in the manifest of an object whose rows lie in pieces: their paths
+SHARDS = "pieces"  # key in the manifest of an object whose rows lie in shards: the shards' paths
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of so many buckets of events, counted from 0."""
+    """One of a day's shards."""
 
-    number: int = 0
-    of: int = 1
+    number: int = 0  # counted from 0
+    of: int = 1  # how many shards the day has
 
     @property
     def holds(self) -> str:
-        """The condition, as SQL, that a row's event is in the bucket."""
+        """Return the condition, as SQL, that a row's event is in the shard."""
         return f"hash(event_id) % {self.of} = {self.number}" if self.of > 1 else "true"
 
 
-WHOLE = Shard()
+WHOLE = Shard()  # the only shard of a day that isn't cut
 
 
 def shards(count: int) -> list[Shard]:
-    """All buckets where there are so many."""
+    """Return all shards of a day that is cut into so many."""
     return [Shard(number, count) for number in range(count)]
 
 
 def shard_of(path: str, shard: Shard) -> str:
-    """The object that holds an object's rows of one bucket."""
+    """Return the path of the object that holds an object's rows of one shard."""
     return layout.shard_object(path, shard.number, shard.of)
 
 
-def opened(store: Store, path: str, shard: Shard = WHOLE) -> list[Path]:
-    """The folders that hold an object's rows, or at least those of one bucket.
+def open_shards(store: Store, path: str, shard: Shard = WHOLE) -> list[Path]:
+    """Open the folders that hold an object's rows, or at least those of one shard.
 
-    An object that was cut into another number of pieces is opened whole: its rows of the bucket lie in all of them.
-    Raises StorageError where any of them is missing: its rows would be missing without a word.
+    Of an object that was cut into another number of shards all are opened: rows of the wanted shard lie in each.
+    Raises StorageError where one of them is missing: its rows would be missing without a word.
     """
     manifest = store.manifest(path)
     shards: list[str] = [path] if manifest is None else manifest.get(SHARDS, [path])
@@ -60,7 +60,7 @@ def opened(store: Store, path: str, shard: Shard = WHOLE) -> list[Path]:
 
 
 def open_existing(store: Store, path: str) -> Path:
-    """The folder of an object that something names; raises StorageError where it is gone."""
+    """Open the folder of an object that a ref or another object names; raises StorageError where it is gone."""
     folder = store.open(path)
     if folder is None:
         msg = (

@@ -1,7 +1,7 @@
 """Folders aside, to be filled before anything is published, and the kernel's locks on them.
 
 A lock goes with its holder, however that ends; so a folder that nobody holds is litter, and one that somebody holds
-is work. Right between processes of one machine.
+is work. That holds between processes of one machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def staging_folder(parent: Path) -> Iterator[Path]:
-    """A locked folder below `parent`, removed on leaving; the lock is on the folder itself, so none is without one."""
+    """Make a locked folder below `parent`, removed on leaving; the lock is on the folder itself, so each has one."""
     staging = parent / uuid.uuid4().hex
     staging.mkdir(parents=True)
     with locked(staging):
@@ -35,13 +35,13 @@ def staging_folder(parent: Path) -> Iterator[Path]:
 
 
 def sweep_staging(parent: Path) -> int:
-    """Remove the folders of writers that died; returns how many."""
+    """Remove the folders of writers that died, and return their number."""
     return sum(_remove_unless_locked(folder) for folder in parent.glob("*"))
 
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the kernel's lock on a folder or a file, which is made."""
+    """Hold the kernel's lock on a folder or a file; a file that isn't there is made."""
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
@@ -51,7 +51,7 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock on a folder or a file; also where it has just gone."""
+    """Return True if somebody holds the lock on a folder or a file, or if that has just gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -66,7 +66,7 @@ def is_held(path: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """A file's bytes, or a folder's names, reach the disk, so that a power cut leaves them."""
+    """Wait until a file's bytes, or a folder's names, are on the disk, so that a power cut leaves them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -75,6 +75,7 @@ def sync(path: Path) -> None:
 
 
 def _remove_unless_locked(folder: Path) -> bool:
+    """Remove a folder that no live process holds; return True if it was removed."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # its writer has just finished
@@ -91,7 +92,7 @@ def _remove_unless_locked(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """A path aside to write to, under a name that no reader looks at; leaving without an error moves it into place."""
+    """Give a path aside to write to, which no reader looks at; leaving without an error moves the file into place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{uuid.uuid4().hex}{target.suffix}")
     try:

@@ -31,7 +31,6 @@ NOT_YET = {
     "tasks.operate",
     "tasks.plan",
     "tasks.report",
-    "tasks.store",
     "tasks.train",
     "tasks.validate",
 }

@@ -11,7 +11,7 @@ import pytest
 
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 from ctr_retrain.tasks.store.cache import Cache
-from ctr_retrain.tasks.store.protocol import inside
+from ctr_retrain.tasks.store.protocol import name_below_root
 from ctr_retrain.tasks.store.s3_bucket import PART_BYTES, Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.integration.flows.test_hostile_arguments import CLIMBS
@@ -165,7 +165,7 @@ def test_store_needs_no_prefix(s3_server, bucket_name, cache):
 @pytest.mark.parametrize("name", [*CLIMBS, "a//b", "/", "a/"])
 def test_name_of_an_object_is_below_the_root_in_a_bucket_too(s3_store, name):
     with pytest.raises(UsageError, match="expected a name below the root"):
-        inside(f"runs/{name}")
+        name_below_root(f"runs/{name}")
     for ask in (s3_store.manifest, s3_store.open, s3_store.read_ref):
         with pytest.raises(UsageError, match="expected a name below the root"):
             ask(f"runs/{name}")

@@ -7,7 +7,7 @@ from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label.label_day import label_day, label_files
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.shards import opened
+from ctr_retrain.tasks.store.shards import open_shards
 from ctr_retrain.tasks.validate import validate_day as validate_module
 from ctr_retrain.tasks.validate.validate_day import validate_day
 from tests.support.landed_day import ingest
@@ -58,7 +58,7 @@ def test_rows_of_a_piece_that_is_gone_are_an_error_and_not_fewer_rows(store, lan
     for path in (day.path, labels.path):
         store.remove([store.manifest(path)["pieces"][1]])
         with pytest.raises(StorageError, match=r"expected the object.*received none.*run again"):
-            opened(store, path)
+            open_shards(store, path)
     with pytest.raises(StorageError):
         label_files(store, labels)
 

@@ -13,7 +13,7 @@ from ctr_retrain.tasks.label.label_day import count_young_day, label_day, label_
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.shards import opened
+from ctr_retrain.tasks.store.shards import open_shards
 from tests.support.landed_day import impression
 
 EVENTS = [f"e{number}" for number in range(300)]
@@ -54,7 +54,7 @@ def taken_in(store, landed, recipe, day, now, fan_out=None):
 
 
 def quarantined(store, day):
-    folders = opened(store, current_day_object(store, day))
+    folders = open_shards(store, current_day_object(store, day))
     files = [file for folder in folders for file in sorted((folder / "quarantine").glob("*.parquet"))]
     return [row for file in files for row in pq.read_table(file).to_pylist()]
 
@@ -113,7 +113,7 @@ def test_file_that_lands_between_two_pieces_is_in_all_of_them(store, landed, lan
 
 
 def impressions(store, day):
-    folders = opened(store, current_day_object(store, day))
+    folders = open_shards(store, current_day_object(store, day))
     files = [file for folder in folders for file in sorted((folder / "impressions").glob("*.parquet"))]
     return [row for file in files for row in pq.read_table(file).to_pylist()]
 
