@@ -17,7 +17,7 @@ from tests.support.small_world import first_run, recipe_file, root, small_landin
 
 @pytest.fixture(scope="session")
 def prefect_server(great_expectations):
-    """One Prefect server for the whole session, for flows; tasks run through `()` without it."""
+    """One Prefect server for the whole session, for flows; tasks are plain functions and need none."""
     from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - two seconds, for those who ask
 
     with prefect_test_harness(server_startup_timeout=None):

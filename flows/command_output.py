@@ -1,4 +1,7 @@
-"""What a command answers: a document for a machine or words for a person, and an exit status; also where it fails."""
+"""The outcome of the command line: one document for a machine or lines for a person, and an exit status.
+
+A command returns its CommandOutput; only here is it printed, so that with --json one document is all that stdout gets.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, TextIO
 
 import typer
@@ -18,32 +22,33 @@ VALUED = ("--recipe", "--root", "--landing")  # global options that take a value
 VALUED_WITH_EQUALS = tuple(f"{option}=" for option in VALUED)
 
 
-class _Answer:
-    """Of the command that runs: whether its document was asked for, and the document."""
+@dataclass(frozen=True)
+class CommandOutput:
+    """What a command has to tell."""
 
-    as_json: bool = False
-    document: dict[str, Any] | None = None
+    document: dict[str, Any]  # for a machine: what --json prints
+    show: Callable[[dict[str, Any]], None]  # prints the document for a person
+    failure: CtrRetrainError | None = None  # raised once a person has seen the document that tells of it
 
 
-def answer(
-    document: dict[str, Any], show: Callable[[dict[str, Any]], None], failure: CtrRetrainError | None = None
-) -> None:
-    """Keep the document for --json, or show it to a person; then fail where what it says is a failure."""
-    _Answer.document = document
-    if not _Answer.as_json:
-        show(document)
-    if failure:
-        raise failure
+class EarlyOutput(Exception):  # noqa: N818 - an ending, not an error
+    """Ends the command line before it comes to a command, as --version does, which Typer handles as an option."""
+
+    def __init__(self, output: CommandOutput) -> None:
+        """Carry the output to where it is printed."""
+        super().__init__()
+        self.output = output
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
     """Run the command line and exit; with --json, one document is all that stdout gets, whatever happens."""
     given = _globals_first(arguments)
-    _Answer.as_json, _Answer.document = "--json" in given, None
-    out = sys.stdout if _Answer.as_json else None
+    out = sys.stdout if "--json" in given else None
     try:
         with contextlib.redirect_stdout(sys.stderr) if out else contextlib.nullcontext():
-            status = app(given, prog_name="ctr-retrain", standalone_mode=False) or 0
+            returned = _run_command(app, given)
+            if isinstance(returned, CommandOutput):
+                _tell(returned, out)
     except CtrRetrainError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         details = dict(error.details)
@@ -59,15 +64,31 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - a bug: shown whole, and still one JSON document
         traceback.print_exc()
         _fail(error, str(error), 1, out)
-    if status == STOPPED:  # what Typer makes of Ctrl-C
+    if returned == STOPPED:  # what Typer makes of Ctrl-C
         _stop(KeyboardInterrupt(), out)
-    if out and _Answer.document is not None:
-        _write_json(out, _Answer.document)
-    sys.exit(status)
+    sys.exit(returned if isinstance(returned, int) else 0)
+
+
+def _run_command(app: typer.Typer, arguments: list[str]) -> object:
+    """Return the command's output, or the exit status of what Typer did instead, such as printing help."""
+    try:
+        return app(arguments, prog_name="ctr-retrain", standalone_mode=False)
+    except EarlyOutput as early:
+        return early.output
+
+
+def _tell(output: CommandOutput, out: TextIO | None) -> None:
+    """Print the output for a person, or as JSON to `out`; raise its failure, whose details hold the document too."""
+    if out is None:
+        output.show(output.document)
+    if output.failure:
+        raise output.failure
+    if out:
+        _write_json(out, output.document)
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the global options before the command, wherever they stood."""
+    """Return the arguments with the global options before the command, wherever they stood."""
     first: list[str] = []
     rest: list[str] = []
     remaining = iter(arguments)

@@ -1,0 +1,76 @@
+"""Rules of what a command prints, shown by a command line of three commands."""
+
+import json
+
+import pytest
+import typer
+
+from ctr_retrain.flows.command_output import CommandOutput, EarlyOutput, run
+from ctr_retrain.models.errors import DataRejectedError
+
+app = typer.Typer()
+
+
+def show(document):
+    print(f"days: {document['days']}")  # noqa: T201 - as a command does for a person
+
+
+@app.callback()
+def options(*, json: bool = False, version: bool = False):
+    if version:
+        raise EarlyOutput(CommandOutput({"days": 0}, show))
+
+
+@app.command()
+def good():
+    print("a library's chatter")  # noqa: T201 - what stdout must not get beside a document
+    return CommandOutput({"days": 3}, show)
+
+
+@app.command()
+def bad():
+    document = {"days": 1}
+    return CommandOutput(document, show, DataRejectedError("expected 3 days", document=document))
+
+
+@app.command()
+def silent():
+    return None
+
+
+@pytest.fixture
+def outcome(capsys):
+    """Run the command line; return its exit status, stdout and stderr."""
+
+    def of(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            run(app, arguments)
+        return ended.value.code, *capsys.readouterr()
+
+    return of
+
+
+def test_person_reads_lines_and_a_machine_one_document(outcome):
+    assert outcome("good") == (0, "a library's chatter\ndays: 3\n", "")
+    status, out, err = outcome("good", "--json")
+    assert (status, json.loads(out), err) == (0, {"days": 3}, "a library's chatter\n")
+
+
+def test_document_that_tells_of_a_failure_is_shown_before_it_fails(outcome):
+    assert outcome("bad") == (3, "days: 1\n", "DataRejectedError: expected 3 days\n")
+    status, out, _ = outcome("bad", "--json")
+    assert status == 3
+    assert json.loads(out) == {
+        "days": 1,
+        "error": {"type": "DataRejectedError", "message": "expected 3 days", "exit_code": 3},
+    }
+
+
+def test_option_may_end_the_command_line_with_an_output_of_its_own(outcome):
+    assert outcome("--version", "good") == (0, "days: 0\n", "")
+
+
+def test_one_command_line_leaves_nothing_behind_for_the_next(outcome):
+    outcome("good", "--json")
+    assert outcome("silent") == (0, "", "")
+    assert outcome("silent", "--json") == (0, "", "")
