@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from ctr_retrain.models.judging.metrics import ReliabilityBin
+    from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, isfinite, log, log1p, sqrt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.documents.drift_documents import Alert, AlertLevel, Basis, DriftResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
     from ctr_retrain.models.recipe.recipe import Drift
-
-Basis = Literal["same weekdays", "all days", "too little history"]
 
 MIN_SAME_WEEKDAYS = 3  # of history; with fewer, the level comes from all days
 
@@ -57,46 +57,6 @@ class Level:
     days: int  # how many of them
 
 
-@dataclass(frozen=True)
-class DriftResult:
-    """One channel's day against its history. Numbers are None where there is nothing to compare."""
-
-    channel: str
-    alert: bool  # both effect and evidence are large enough
-    basis: Basis
-    days: int  # of history that the expectation rests on
-    words: str  # a sentence with expected and received
-    expected: float | None = None  # positive ratio
-    low: float | None = None  # outside [low, high] a ratio has both effect and evidence
-    high: float | None = None
-    received: float | None = None
-    z: float | None = None  # standard errors, overdispersion included
-    effect: float | None = None  # relative change of the odds
-
-
-@dataclass(frozen=True)
-class Alert:
-    """Something that a person should look at."""
-
-    name: str  # of the measure, such as positive_ratio
-    level: Literal["warning", "critical"]
-    channel: str
-    expected: tuple[float, float] | None  # the range from, to; None where there is none
-    received: float | None  # None: no impressions
-    cause: str  # a sentence: what happened, how sure that is, what to check first
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {
-            "name": self.name,
-            "level": self.level,
-            "channel": self.channel,
-            "expected": list(self.expected) if self.expected else None,
-            "received": self.received,
-            "cause": self.cause,
-        }
-
-
 def detect(channel: str, today: DayRatio, history: Sequence[DayRatio], drift: Drift) -> DriftResult:
     """Compare a channel's day with its days before.
 
@@ -117,9 +77,16 @@ def to_alert(result: DriftResult) -> Alert | None:
     """Return the alert that a result raises, if any; critical if there is no positive at all."""
     if not result.alert:
         return None
-    level: Literal["warning", "critical"] = "warning" if result.received else "critical"
+    level: AlertLevel = "warning" if result.received else "critical"
     band = (result.low, result.high) if result.low is not None and result.high is not None else None
-    return Alert("positive_ratio", level, result.channel, band, result.received, _cause(result))
+    return Alert(
+        name="positive_ratio",
+        level=level,
+        channel=result.channel,
+        expected=band,
+        received=result.received,
+        cause=_cause(result),
+    )
 
 
 def expected_level(today: DayRatio, past: Sequence[DayRatio]) -> Level:
@@ -197,11 +164,11 @@ def _result_against_level(channel: str, today: DayRatio, level: Level, drift: Dr
         f"odds {100 * effect:+.0f} %, {z:+.1f} standard errors."
     )
     return DriftResult(
-        channel,
-        alerts(change),
-        level.basis,
-        level.days,
-        message,
+        channel=channel,
+        alert=alerts(change),
+        basis=level.basis,
+        days=level.days,
+        message=message,
         expected=expected,
         low=low,
         high=high,
@@ -220,7 +187,9 @@ def _result_without_impressions(channel: str, today: DayRatio, level: Level) -> 
         f"{_subject(channel, today)}: expected {_percent(expected)} ({_history(level.days, level.basis)}), "
         f"received no impressions{unknown}."
     )
-    return DriftResult(channel, alert, level.basis, level.days, message, expected=expected)
+    return DriftResult(
+        channel=channel, alert=alert, basis=level.basis, days=level.days, message=message, expected=expected
+    )
 
 
 def _result_without_history(channel: str, today: DayRatio, drift: Drift, days: int) -> DriftResult:
@@ -230,7 +199,9 @@ def _result_without_history(channel: str, today: DayRatio, drift: Drift, days: i
         f"{_subject(channel, today)}: expected at least {drift.min_history_days} days of history to compare with, "
         f"received {days}; no alert is possible yet."
     )
-    return DriftResult(channel, alert=False, basis="too little history", days=days, words=message, received=received)
+    return DriftResult(
+        channel=channel, alert=False, basis="too little history", days=days, message=message, received=received
+    )
 
 
 def _cause(result: DriftResult) -> str:

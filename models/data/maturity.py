@@ -6,14 +6,16 @@ of people and of files alike. The hour matters: an evening's impression has had 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.maturity_documents import ImmatureRatio, Maturity
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -23,43 +25,6 @@ if TYPE_CHECKING:
 HOURS = 24
 PRIOR_POSITIVES = 30.0  # of the channel's own curve in each hour's, so that an hour with few outcomes says little
 FLOOR = 0.02  # of F where it divides: a share below is not known well enough to be worth more than fifty-fold
-
-
-@dataclass(frozen=True)
-class Maturity:
-    """F of one channel and kind of outcome, from days whose labels are mature."""
-
-    channel: str
-    kind: str  # of outcome, such as click
-    days: int  # mature days that it was estimated from
-    positives: int  # of those days, in the end
-    overall: tuple[float, ...]  # F by age in days, from 0 to the final one, where it is 1
-    shares: tuple[tuple[float, ...], ...]  # (24 hours, ages): each hour's F, drawn to `overall` by PRIOR_POSITIVES
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values, as the run keeps them."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Rebuild the curve that `to_json` wrote, also from a JSON file, which has lists for tuples."""
-        shares = tuple(tuple(hour) for hour in values["shares"])
-        return cls(**values | {"overall": tuple(values["overall"]), "shares": shares})
-
-
-@dataclass(frozen=True)
-class ImmatureRatio:
-    """The positive ratio of a day whose labels are immature: as it is seen, and as it will be according to F."""
-
-    day: str
-    channel: str
-    kind: str  # of outcome
-    age_days: int  # days from the event day to the day as of which outcomes are counted
-    rows: int  # impressions
-    positives: int  # landed so far
-    seen: float | None  # positives / rows; None without rows
-    corrected: float | None  # Σ yᵢ/Fᵢ / rows; None where there is no F
-    standard_error: float | None  # of `corrected`, from the binomial spread of what has landed so far
 
 
 def final_age(recipe: Recipe, channel: str, kind: str) -> int:
@@ -88,12 +53,17 @@ def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str
     overall = landed.sum(axis=0) / total
     shares = (landed + PRIOR_POSITIVES * overall) / (eventual + PRIOR_POSITIVES)
     return Maturity(
-        channel, kind, days, int(total[-1]), tuple(overall.tolist()), tuple(tuple(hour) for hour in shares.tolist())
+        channel=channel,
+        kind=kind,
+        days=days,
+        positives=int(total[-1]),
+        overall=tuple(overall.tolist()),
+        shares=tuple(tuple(hour) for hour in shares.tolist()),
     )
 
 
 def correct_ratio(
-    arrivals: pa.Table, maturity: Maturity | None, channel: str, kind: str, day: str, age_days: int
+    arrivals: pa.Table, maturity: Maturity | None, channel: str, kind: str, day: date, age_days: int
 ) -> ImmatureRatio:
     """Correct the ratio of a day with immature labels: Σ yᵢ/Fᵢ over its impressions, with a floor on F.
 
@@ -110,7 +80,17 @@ def correct_ratio(
         corrected = float((seen / share).sum() / rows)
         error = sqrt(float((seen * (1 - share) / share**2).sum())) / rows
     ratio = positives / rows if rows else None
-    return ImmatureRatio(day, channel, kind, age_days, rows, positives, ratio, corrected, error)
+    return ImmatureRatio(
+        day=day,
+        channel=channel,
+        kind=kind,
+        age_days=age_days,
+        rows=rows,
+        positives=positives,
+        seen=ratio,
+        corrected=corrected,
+        standard_error=error,
+    )
 
 
 def seen_shares(curves: Iterable[Maturity], recipe: Recipe, age_days: int) -> dict[str, tuple[float | None, ...]]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ctr_retrain.models.number_format import number, percent
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.data.schema import Counts
+    from ctr_retrain.models.documents.day_documents import Counts
     from ctr_retrain.models.recipe.recipe import Recipe
 
 

@@ -79,27 +79,3 @@ CONTRACT: dict[str, Kind] = {
     "model_version": "text",
     "label": "label",
 }
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The account of the rows that came in: received = kept + duplicates + quarantined."""
-
-    received: int
-    kept: int
-    duplicates: int  # counted on their own: as a remainder the sum would hold by construction and test nothing
-    quarantined: int
-
-    def __add__(self, other: Counts) -> Counts:
-        """Add up two accounts."""
-        return Counts(
-            self.received + other.received,
-            self.kept + other.kept,
-            self.duplicates + other.duplicates,
-            self.quarantined + other.quarantined,
-        )
-
-    @property
-    def conserved(self) -> bool:
-        """Return True if no row was lost or made up."""
-        return self.received == self.kept + self.duplicates + self.quarantined

@@ -6,11 +6,12 @@ and a label of which some figure is, is named with the reason, so that no mean h
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.evaluation_documents import LabelMetrics
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.judging.metrics import average_precision, log_losses, normalized_entropy, roc_auc
 
@@ -22,25 +23,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 AVERAGED = ("auc", "average_precision", "log_loss", "f1", "calibration_ratio")
-
-
-@dataclass(frozen=True)
-class LabelMetrics:
-    """Figures of one label over the rows of which it is known, or of the pooled (row, label) pairs of several.
-
-    f1: at the label's threshold; 0 where there are positives and none is found. predicted: rows at or above it.
-    calibration_ratio: Σp/Σy.
-    """
-
-    rows: int
-    positives: int
-    predicted: int
-    auc: float | None
-    average_precision: float | None
-    log_loss: float | None  # nats a row
-    normalized_entropy: float | None
-    f1: float | None
-    calibration_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +41,13 @@ class LabelsMetrics:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values under the fields' names."""
-        return asdict(self)
+        return {
+            "by_label": {name: block.to_json() for name, block in self.by_label.items()},
+            "macro": self.macro,
+            "micro": self.micro.to_json(),
+            "left_out": self.left_out,
+            "labels_predicted": self.labels_predicted,
+        }
 
 
 def measure_labels(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.evaluation_documents import TwinComparison
 from ctr_retrain.models.judging.bootstrap import gather, ratio_interval
 from ctr_retrain.models.judging.metrics import log_losses
 
@@ -15,20 +15,6 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.judging.gate import JudgedRows
     from ctr_retrain.models.recipe.recipe import Gate
-
-
-@dataclass(frozen=True)
-class TwinComparison:
-    """Log losses of the warm-started model and of its cold twin on the same rows, in nats per impression."""
-
-    rows: int
-    log_loss: float  # of the warm-started model
-    twin_log_loss: float  # of the cold twin
-    difference: float  # the warm-started model's minus the twin's
-    low: float  # the interval of the difference
-    high: float
-    behind: bool  # the whole interval is above 0
-    words: str  # two sentences for a person, with the advice that follows
 
 
 def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: int) -> TwinComparison:
@@ -60,5 +46,5 @@ def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: in
         low=interval.low,
         high=interval.high,
         behind=behind,
-        words=message,
+        message=message,
     )

@@ -12,13 +12,14 @@ unproven    the cost isn't shown to be good enough                     → hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.verdict_documents import Check, Verdict
 from ctr_retrain.models.judging.bootstrap import gather, ratio_intervals
 from ctr_retrain.models.judging.changed_decisions import count_changed, find_changed_decisions, widen
 from ctr_retrain.models.judging.costs import decision_costs
@@ -29,52 +30,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ctr_retrain.models.documents.verdict_documents import Decision, FailureKind
     from ctr_retrain.models.judging.bootstrap import Cells, Interval
     from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
     from ctr_retrain.models.recipe.recipe import Cost, Gate, Recipe
 
-Decision = Literal["promote", "hold", "reject"]
-Kind = Literal["integrity", "evidence", "harm", "unproven"]
-
 # The decision that a failed check of each kind leads to, in order of precedence.
-FAILED: dict[Kind, Decision] = {"integrity": "reject", "evidence": "hold", "harm": "reject", "unproven": "hold"}
+FAILED: dict[FailureKind, Decision] = {"integrity": "reject", "evidence": "hold", "harm": "reject", "unproven": "hold"}
 _OPENING = {"promote": "Promoted: every check passed.", "hold": "Held, not enough evidence.", "reject": "Rejected."}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that a challenger had to show."""
-
-    name: str
-    value: float | None  # received; None where there is no number
-    bound: float | tuple[float, float] | None  # expected: a limit, or the range from, to
-    passed: bool
-    words: str  # a full sentence with expected and received
-    kind: Kind = "integrity"  # of failure, should it fail
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values: name, value, bound, passed, words."""
-        bound = list(self.bound) if isinstance(self.bound, tuple) else self.bound
-        return {"name": self.name, "value": self.value, "bound": bound, "passed": self.passed, "words": self.words}
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The decision with all that led to it."""
-
-    decision: Decision
-    bootstrap: bool  # there was no champion
-    checks: tuple[Check, ...]  # all that were made, in the order in which they were
-    reason: str  # the decision and the sentence of the check that led to it
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {
-            "decision": self.decision,
-            "bootstrap": self.bootstrap,
-            "checks": [check.to_json() for check in self.checks],
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,15 +118,16 @@ def _decide(checks: Sequence[Check], *, bootstrap: bool) -> Verdict:
     failed = sorted((check for check in checks if not check.passed), key=lambda check: list(FAILED).index(check.kind))
     decision = FAILED[failed[0].kind] if failed else "promote"
     telling = failed[0] if failed else checks[-1]
-    return Verdict(decision, bootstrap, tuple(checks), f"{_OPENING[decision]} {telling.words}")
+    reason = f"{_OPENING[decision]} {telling.message}"
+    return Verdict(decision=decision, bootstrap=bootstrap, checks=tuple(checks), reason=reason)
 
 
 def _finite(check: Check) -> Check:
     """Return a known check as it is, or failed if its value is NaN or infinite."""
     if check.value is None or isfinite(check.value):
         return check
-    message = f"{check.name}: expected a finite number, received {check.value}. {check.words}"
-    return replace(check, value=None, passed=False, words=message, kind="integrity")
+    message = f"{check.name}: expected a finite number, received {check.value}. {check.message}"
+    return Check(name=check.name, value=None, bound=check.bound, passed=False, message=message, kind="integrity")
 
 
 def _predictions_check(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *, unscored: bool) -> Check:
@@ -182,7 +146,7 @@ def _predictions_check(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *
     received = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
     message = f"Labels and predictions: expected no broken ones in {len(rows.label):,} rows, received {received}."
     total = sum(counts.values())
-    return Check("predictions", total, 0, total == 0, message, "integrity")
+    return Check(name="predictions", value=total, bound=0, passed=total == 0, message=message, kind="integrity")
 
 
 def _floor_checks(rows: JudgedRows, gate: Gate, gated: Sequence[str]) -> list[Check]:
@@ -194,7 +158,12 @@ def _floor_checks(rows: JudgedRows, gate: Gate, gated: Sequence[str]) -> list[Ch
     floors += [(f"rows.{name}", f"Rows of channel '{name}'", int((rows.channel == name).sum()), 1) for name in gated]
     return [
         Check(
-            name, value, floor, value >= floor, f"{what}: expected at least {floor:,}, received {value:,}.", "evidence"
+            name=name,
+            value=value,
+            bound=floor,
+            passed=value >= floor,
+            message=f"{what}: expected at least {floor:,}, received {value:,}.",
+            kind="evidence",
         )
         for name, what, value, floor in floors
     ]
@@ -253,13 +222,23 @@ def _calibration_check(ratio: Interval, gate: Gate) -> Check:
         f"Calibration ratio, predicted to seen positives, with {100 * gate.confidence:g} % confidence: "
         f"expected within {low:g} to {high:g}, received {ratio.estimate:.3f} ({ratio.low:.3f} to {ratio.high:.3f})."
     )
-    return Check("calibration_ratio", _json_number(ratio), (low, high), passed, message, _kind(ratio, "harm"))
+    return Check(
+        name="calibration_ratio",
+        value=_json_number(ratio),
+        bound=(low, high),
+        passed=passed,
+        message=message,
+        kind=_kind(ratio, "harm"),
+    )
 
 
 def _veto(name: str, what: str, delta: Interval, limit: float, *, digits: int) -> Check:
     """Check a difference that rejects whatever the cost says: only if its whole interval is above the limit."""
     message = f"{what}: expected not wholly above {limit:+.{digits}f}, received {_interval_text(delta, digits)}."
-    return Check(name, _json_number(delta), limit, delta.bounded and delta.low <= limit, message, _kind(delta, "harm"))
+    passed = delta.bounded and delta.low <= limit
+    return Check(
+        name=name, value=_json_number(delta), bound=limit, passed=passed, message=message, kind=_kind(delta, "harm")
+    )
 
 
 def _cost_check(delta: Interval, gate: Gate, against: str, changed: str, *, refresh: bool) -> Check:
@@ -270,10 +249,12 @@ def _cost_check(delta: Interval, gate: Gate, against: str, changed: str, *, refr
     received = _interval_text(delta, 2)
     message = f"Cost per 1,000 impressions: expected {expected} {against}, received {received}. {changed}"
     kind = _kind(delta, "harm" if delta.low > limit else "unproven")
-    return Check("cost_delta_per_1000", _json_number(delta), limit, passed, message, kind)
+    return Check(
+        name="cost_delta_per_1000", value=_json_number(delta), bound=limit, passed=passed, message=message, kind=kind
+    )
 
 
-def _kind(interval: Interval, failed: Kind) -> Kind:
+def _kind(interval: Interval, failed: FailureKind) -> FailureKind:
     """Return the kind of a failure: an estimate of NaN is broken, one without finite bounds proves nothing."""
     if not isfinite(interval.estimate):
         return "integrity"

@@ -5,13 +5,13 @@ A figure that is undefined (AUC without positives, anything without rows) is Non
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.evaluation_documents import Metrics, ReliabilityBin
 from ctr_retrain.models.judging.costs import cost_per_1000, decision_costs, threshold
 
 if TYPE_CHECKING:
@@ -24,37 +24,6 @@ if TYPE_CHECKING:
 # Probabilities of exactly 0 and 1 (isotonic calibration gives them) are moved by this much before a logarithm is
 # taken: Keras' own epsilon, about the precision of the float32 that the served graph computes in.
 EPSILON = 1e-7
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """One block of figures; `by_channel` holds a block like it for each channel of the recipe."""
-
-    rows: int
-    positives: int
-    auc: float | None
-    pr_auc: float | None
-    log_loss: float | None  # nats a row
-    normalized_entropy: float | None
-    calibration_ratio: float | None
-    cost_per_1000: float | None  # currency units per 1,000 impressions
-    threshold: dict[str, float]
-    by_channel: dict[str, Metrics] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values under the fields' names."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Rows of about equal probability: what was predicted, what was seen, and the Wilson interval of the latter."""
-
-    rows: int
-    mean_probability: float
-    rate: float
-    low: float
-    high: float
 
 
 def measure(
@@ -74,7 +43,7 @@ def measure(
     for name, cost in costs.items():
         rows = channel == name
         blocks[name] = _block(y[rows], p[rows], channel[rows], {name: cost})
-    return replace(_block(y, p, channel, costs), by_channel=blocks)
+    return _block(y, p, channel, costs).model_copy(update={"by_channel": blocks})
 
 
 def roc_auc(label: NDArray[Any], probability: NDArray[Any]) -> float | None:

@@ -6,17 +6,16 @@ ranks are kept, and no probability is 0 or 1: beyond ±LOGIT_LIMIT all are alike
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from math import log
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ctr_retrain.models.documents.training_documents import CalibrationCurve
 from ctr_retrain.models.errors import DataRejectedError
 
 Floats = npt.NDArray[np.floating[Any]]
-Method = Literal["identity", "intercept", "platt", "isotonic"]
 
 PLATT_POSITIVES = 200  # with fewer, the intercept alone is fitted
 ISOTONIC_POSITIVES = 5000  # with fewer, Platt scaling
@@ -27,19 +26,8 @@ NEWTON_STEPS = 100  # at most
 TOLERANCE = 1e-10  # of a step, on the logit scale
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """A calibration function, logit ↦ σ(line(logit)), where the line runs straight from knot to knot.
-
-    intercept: one knot, slope 1. platt: one knot and a slope. isotonic: many knots, slope 1. identity: knot (0, 0).
-    """
-
-    method: Method
-    rows: int  # that it was fitted on
-    positives: int  # among them
-    knots: tuple[float, ...] = (0.0,)  # logits, rising
-    values: tuple[float, ...] = (0.0,)  # calibrated logit at each knot
-    slope: float = 1.0  # of the line beyond the outer knots
+class Calibration(CalibrationCurve):
+    """A calibration curve that can be applied to logits."""
 
     @property
     def slopes(self) -> tuple[float, ...]:
@@ -59,15 +47,6 @@ class Calibration:
         start, value, slope = (np.asarray(numbers) for numbers in (self.knots, self.values, self.slopes))
         return np.asarray(value[knot] + slope[segment] * (logit - start[knot]))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Rebuild the calibration that `to_json` wrote, also from a JSON file, which has lists for tuples."""
-        return cls(**values | {"knots": tuple(values["knots"]), "values": tuple(values["values"])})
-
 
 def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
     """Fit the calibration of logits (n,) to labels (n,), as rich as the positives allow.
@@ -83,18 +62,18 @@ def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
         msg = f"calibration: expected finite logits, received {int((~np.isfinite(logit)).sum())} of {rows} that aren't."
         raise DataRejectedError(msg)
     if positives in (0, rows):
-        return Calibration("identity", rows, positives)
+        return Calibration(method="identity", rows=rows, positives=positives)
     if positives >= ISOTONIC_POSITIVES:
         knots, values = _isotonic_curve(logit, label)
-        curve = Calibration("isotonic", rows, positives, knots, values)
+        curve = Calibration(method="isotonic", rows=rows, positives=positives, knots=knots, values=values)
         # Straight lines between the knots don't keep the sum that the isotonic steps had: shift them until it is kept.
         shift = _intercept(curve.line(logit), label.sum())
-        return Calibration("isotonic", rows, positives, knots, tuple(value + shift for value in values))
+        return curve.model_copy(update={"values": tuple(value + shift for value in values)})
     if positives >= PLATT_POSITIVES:
         slope, intercept = _platt(logit, label)
         if slope > 0:
-            return Calibration("platt", rows, positives, values=(intercept,), slope=slope)
-    return Calibration("intercept", rows, positives, values=(_intercept(logit, label.sum()),))
+            return Calibration(method="platt", rows=rows, positives=positives, values=(intercept,), slope=slope)
+    return Calibration(method="intercept", rows=rows, positives=positives, values=(_intercept(logit, label.sum()),))
 
 
 def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctr_retrain.models.judging.gate import Check
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.serving.calibration import LOGIT_LIMIT
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ def check_fresh(
     before, after = (np.clip(calibration.line(logit), -LOGIT_LIMIT, LOGIT_LIMIT) for logit in (twin, fresh))
     churn = float(np.abs(after - before).mean()) if len(label) else None
     churn_check = Check(
-        "fresh_churn",
-        churn,
-        gate.max_churn,
+        name="fresh_churn",
+        value=churn,
+        bound=gate.max_churn,
         passed=churn is not None and bool(churn <= gate.max_churn),
-        words=(
+        message=(
             f"Fresh model against its evaluated twin on {len(label):,} rows of the calibration slice: expected "
             f"log-odds to move by {gate.max_churn:g} at most in the mean, received {_number_text(churn)}."
         ),
@@ -45,11 +45,11 @@ def check_fresh(
     ratio = float(calibration.apply(fresh).sum()) / positives if positives else None
     low, high = gate.calibration_ratio
     calibration_check = Check(
-        "fresh_calibration",
-        ratio,
-        gate.calibration_ratio,
+        name="fresh_calibration",
+        value=ratio,
+        bound=gate.calibration_ratio,
         passed=ratio is not None and bool(low <= ratio <= high),
-        words=(
+        message=(
             f"Fresh model, predicted to seen positives on the calibration slice: expected {low:g} to {high:g}, "
             f"received {_number_text(ratio)} ({positives:,} positives)."
         ),

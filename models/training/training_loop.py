@@ -5,7 +5,6 @@ It can be stopped at any batch and goes on from its last checkpoint as if nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from ctr_retrain.models.documents.training_documents import TrainingResult
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.imbalance.losses import CrossEntropyByLabel, FocalLoss, observed_logit
 from ctr_retrain.models.network.focal_link import inverse_focal_link
@@ -35,23 +35,6 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8  # steps that TensorFlow takes before Python, and its callback, have a turn
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """The course of a training: how long it took, on what, and how the loss fell."""
-
-    rows: int  # of one epoch
-    seconds: float  # of this process, which may have resumed another's work
-    rows_per_second: float  # of this process
-    device: str
-    replicas: int  # GPUs or machines that shared each batch
-    precision: str
-    history: tuple[tuple[int, float], ...]  # (rows seen, weighted loss smoothed exponentially)
-    epochs: int  # that were run
-    best_epoch: int  # whose weights were taken, counted from 1
-    stopping_losses: tuple[float, ...]  # weighted loss on the slice for early stopping after each epoch
-    resumed_at: int  # row at which this process took over from an earlier one
 
 
 def train(

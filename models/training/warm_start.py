@@ -7,13 +7,14 @@ order; else they begin anew as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from ctr_retrain.models.documents.training_documents import TransferReport
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
 from ctr_retrain.models.features.rare_values import RARE_VALUES
@@ -47,19 +48,6 @@ class SourceModel:
     recipe: Recipe
     state: NumericState  # means, scales and edges in which its weights were learnt
     trainable: Trainable  # weights and optimizer slots
-
-
-@dataclass(frozen=True)
-class TransferReport:
-    """The parts of a new network that came from the source model, and those that begin anew."""
-
-    rows: int  # of the embedding tables, taken from the source model
-    expired_rows: int  # that the source model has, but that recent data doesn't name: they begin anew
-    fresh_rows: int  # that it doesn't have
-    layers: tuple[str, ...]  # taken from the source model, by name
-    fresh_layers: tuple[str, ...]  # that begin anew
-    frozen: tuple[str, ...] = ()  # taken and not trained further
-    slots: int = 0  # of the optimizer, taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +164,7 @@ def freeze_layers(network: keras.Model, freeze: tuple[str, ...], transferred: Tr
     frozen = tuple(name for name in freeze if name in transferred.layers)
     for name in frozen:
         layers[name].trainable = False
-    return replace(transferred, frozen=frozen)
+    return transferred.model_copy(update={"frozen": frozen})
 
 
 def check_layer_names(network: keras.Model, freeze: tuple[str, ...]) -> None:
@@ -211,7 +199,7 @@ def transfer_slots(
             slot.assign(np.asarray(value))
         taken += 1
     optimizer.iterations.assign(steps_done(source_model))
-    return replace(transferred, slots=taken)
+    return transferred.model_copy(update={"slots": taken})
 
 
 def steps_done(source_model: SourceModel) -> int:

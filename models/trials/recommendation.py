@@ -7,10 +7,10 @@ surely better. So each step up in complexity is paid for by evidence, at each st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ctr_retrain.models.documents.comparison_documents import Recommendation
 from ctr_retrain.models.number_format import number, signed
 from ctr_retrain.models.trials.differences import holm
 
@@ -22,18 +22,6 @@ if TYPE_CHECKING:
 
 DIGITS = {"cost_per_1000": 2, "log_loss": 5}  # decimals of each criterion
 CRITERION_NAMES = {"cost_per_1000": "cost per 1,000 impressions", "log_loss": "log loss per impression"}
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The recommended strategy and the reason."""
-
-    name: str | None  # of the strategy; None where the evidence doesn't separate them
-    words: str  # sentences for a person: why, and the keys to set
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {"name": self.name, "words": self.words}
 
 
 def recommend(
@@ -53,13 +41,13 @@ def recommend(
     while step := _simplest_better(names[names.index(path[-1]) + 1 :], path[-1], difference, alpha):
         path.append(step)
     if len(path) > 1:
-        return Recommendation(path[-1], _climb_message(path, by_name, difference, criterion))
+        return Recommendation(name=path[-1], message=_climb_message(path, by_name, difference, criterion))
     compared = [difference(name, names[0]) for name in names[1:]]
     corrected = holm([found.p for found in compared])
     if compared and all(found.value > 0 and p <= alpha for found, p in zip(compared, corrected, strict=True)):
         message = f"Every other strategy is surely worse than {names[0]} by the {CRITERION_NAMES[criterion]}."
-        return Recommendation(names[0], f"{message} {_keys_to_set(order[0])}")
-    return Recommendation(None, _unseparated_message(names, compared, corrected, criterion, alpha))
+        return Recommendation(name=names[0], message=f"{message} {_keys_to_set(order[0])}")
+    return Recommendation(name=None, message=_unseparated_message(names, compared, corrected, criterion, alpha))
 
 
 def _simplest_better(

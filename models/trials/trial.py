@@ -8,7 +8,7 @@ not of days to come.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,7 @@ class Trial:
         seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]
         figures: dict[str, float | int | None] = {"rows": seeds[0].rows, "positives": seeds[0].positives}
         for figure in FIGURES:
-            values = [asdict(block)[figure] for block in seeds]
+            values = [getattr(block, figure) for block in seeds]
             figures[figure] = None if None in values else float(np.mean(values))
         return figures
 

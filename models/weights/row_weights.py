@@ -17,14 +17,15 @@ Training sees σ(f + o), serving σ(f).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from math import log
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ctr_retrain.models.documents.weights_documents import WeightFactors
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.imbalance.class_weights import class_weights_of, kish_sample_size
 from ctr_retrain.models.weights.sampling import kept_negatives
@@ -53,33 +54,18 @@ class ClassMass:
     rows: Ints
 
 
-@dataclass(frozen=True)
-class Factors:
-    """All that makes a row's weight, and the sums that the weights come to over the training rows."""
-
-    days: tuple[date, ...]  # of the training window
-    recency: tuple[float, ...]  # factor of each day
-    class_weight: tuple[float, float]  # of labels 0 and 1
-    cap: float  # infinite where there is none
-    scale: float  # s in the formula above
-    mean_weight: float  # over the streamed rows; 1 where the recipe normalises
-    use_offset: bool
-    # Log-odds of a positive in the world that the network learns, for its output bias: under recency and confidence
-    # alone where there is an offset, else under the whole weights and sampling.
-    base_log_odds: float
-    negative_share: tuple[float, ...]  # of each day's negatives, as it really is in whole rows
-    positive_copies: int  # how often an epoch streams each positive
-    rows_before_sampling: int  # among which an epoch chooses
-    rows: int  # that an epoch streams
-    effective_sample_size: float  # Kish's, of different rows: one that comes k times weighs k times as much
-    effective_positives: float  # under recency alone
-    day_shares: tuple[float, ...]  # of all weight, by day
-    class_shares: tuple[float, float]  # of all weight, by label
+class Factors(WeightFactors):
+    """All that makes a training row's weight, ready to be applied to rows."""
 
     @property
     def samples(self) -> bool:
         """Return True if an epoch streams anything but each row once."""
         return self.positive_copies > 1 or min(self.negative_share) < 1
+
+    @property
+    def _cap(self) -> float:
+        """Return the largest product of weights, infinite where there is no cap."""
+        return np.inf if self.cap is None else self.cap
 
     def weight(self, day_index: Ints, label: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
         """Return the weights of rows, (n,), with mean 1 (else mean_weight) over all streamed rows.
@@ -89,7 +75,7 @@ class Factors:
         weight = np.asarray(self.recency)[day_index] * np.asarray(self.class_weight)[label]
         if confidence is not None:
             weight = weight * confidence
-        return np.asarray(self.scale * np.minimum(weight, self.cap), np.float32)
+        return np.asarray(self.scale * np.minimum(weight, self._cap), np.float32)
 
     def offset(self, day_index: Ints, confidence: Floats | None = None) -> npt.NDArray[np.float32]:
         """Return the rows' offsets o(i), (n,); zeros where the recipe turns the inversion off."""
@@ -100,23 +86,10 @@ class Factors:
             shared = shared + np.log(confidence.astype(np.float64))
         # After the cap, row by row: a constant offset beside a cap of 50 left a calibration ratio of 0.68 in a trial.
         log_negative, log_positive = (
-            np.minimum(shared + log(weight), np.log(self.cap)) for weight in self.class_weight
+            np.minimum(shared + log(weight), np.log(self._cap)) for weight in self.class_weight
         )
         sampled = log(self.positive_copies) - np.log(self.negative_share)[day_index]
         return (log_positive - log_negative + sampled).astype(np.float32)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values; days as ISO dates, an infinite cap as None."""
-        days = [str(day) for day in self.days]
-        return asdict(self) | {"days": days, "cap": None if np.isinf(self.cap) else self.cap}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """Rebuild the factors that `to_json` wrote, also from a JSON file, which has lists for tuples."""
-        plain: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
-        plain["days"] = tuple(date.fromisoformat(day) for day in values["days"])
-        plain["cap"] = np.inf if values["cap"] is None else values["cap"]
-        return cls(**plain)
 
 
 def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights: Weights) -> Factors:
@@ -151,7 +124,7 @@ def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights:
         days=days,
         recency=tuple(recency.tolist()),
         class_weight=class_weight,
-        cap=cap,
+        cap=weights.cap or None,
         scale=rows / total if weights.normalise else 1.0,
         mean_weight=1.0 if weights.normalise else total / rows,
         use_offset=weights.offset,

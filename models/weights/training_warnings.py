@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.documents.weights_documents import TrainingWarning
 from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
 from ctr_retrain.models.number_format import number, percent
 
@@ -22,14 +22,6 @@ ROW_WISE_ADAGRAD = "rowwiseadagrad"  # the class name of our own, in lower case 
 NEARLY_1 = (0.9, 1.1)  # a mean weight within needs no warning
 
 
-@dataclass(frozen=True)
-class TrainingWarning:
-    """One thing to know before numbers are compared or a recipe is changed."""
-
-    name: str
-    words: str  # sentences for a person
-
-
 def training_warnings(recipe: Recipe, factors: Factors) -> tuple[TrainingWarning, ...]:
     """Return all warnings that hold for a run, the most general first."""
     optimizer = recipe.training.embedding_optimizer.replace("_", "")
@@ -37,7 +29,7 @@ def training_warnings(recipe: Recipe, factors: Factors) -> tuple[TrainingWarning
         _loss_warning(recipe, factors),
         step_size_warning(optimizer, factors.mean_weight, recipe.training.embedding_initial_accumulator),
         _repetition_warning(recipe),
-        TrainingWarning("auto_class_weight", AUTO_MEANS) if recipe.weights.class_weight == "auto" else None,
+        _auto_warning(recipe),
     )
     return tuple(warning for warning in found if warning)
 
@@ -62,7 +54,14 @@ def step_size_warning(optimizer: str, mean_weight: float, initial_accumulator: f
         f"The training rows' weights have a mean of {number(mean_weight)}, so {effect}, and a learning rate tuned "
         "under other weights doesn't fit. Set weights.normalise = true, or tune the rate anew."
     )
-    return TrainingWarning("step_size", message)
+    return TrainingWarning(name="step_size", message=message)
+
+
+def _auto_warning(recipe: Recipe) -> TrainingWarning | None:
+    """Warn of a class weight that is named after another library's setting and means something of its own."""
+    if recipe.weights.class_weight != "auto":
+        return None
+    return TrainingWarning(name="auto_class_weight", message=AUTO_MEANS)
 
 
 def _loss_warning(recipe: Recipe, factors: Factors) -> TrainingWarning | None:
@@ -74,7 +73,7 @@ def _loss_warning(recipe: Recipe, factors: Factors) -> TrainingWarning | None:
         f"The training loss is of {', '.join(differences)}. It can be compared within this run alone: not with other "
         "runs' (weights are made anew each day), and not with log loss on the validation days, which is unweighted."
     )
-    return TrainingWarning("training_loss", message)
+    return TrainingWarning(name="training_loss", message=message)
 
 
 def _loss_differences(recipe: Recipe, factors: Factors) -> Iterator[str]:
@@ -105,4 +104,4 @@ def _repetition_warning(recipe: Recipe) -> TrainingWarning | None:
         "the second time on, as in a second epoch, which only unseen days show; a class weight of the same size "
         "repeats nothing."
     )
-    return TrainingWarning("repeated_positives", message)
+    return TrainingWarning(name="repeated_positives", message=message)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.comparison_documents import Recommendation
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.differences import holm
-from ctr_retrain.models.trials.recommendation import Recommendation, recommend
+from ctr_retrain.models.trials.recommendation import recommend
 from ctr_retrain.models.trials.strategies import Strategy, strategies
 from ctr_retrain.models.trials.trial import CRITERIA, Trial, TrialRows
 from ctr_retrain.tasks.compare.plan_comparison import ComparePlan, Fit, FitResult, Window
@@ -99,7 +100,7 @@ def _windows(
             for name, variant in recipes.items():
                 factors: Factors = weigh_rows(store, variant, window, scratch)
                 if failed := untrainable(variant, factors, []):
-                    failures[name] = failed.words
+                    failures[name] = failed.message
                 else:
                     fits.append(Fit(name, variant, factors))
             if fits:
@@ -198,11 +199,11 @@ def _recommended(
     """By the gate's floors and confidence."""
     positives, floor = int(trial.rows.label.sum()), recipe.gate.min_positives
     if positives < floor:
-        words = (
+        message = (
             f"Positives to judge by: expected at least {floor:,} (gate.min_positives), received {positives:,}. "
             "Judge by more days: --days."
         )
-        return Recommendation(None, words)
+        return Recommendation(name=None, message=message)
     able = [strategy for strategy in chosen if strategy.name not in failures]
     return recommend(
         able,

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ctr_retrain.models.judging.gate import Check, Verdict
+from ctr_retrain.models.documents.verdict_documents import Check, Verdict
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.deploy.publish_model import check_serving
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf

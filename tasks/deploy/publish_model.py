@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import UsageError
-from ctr_retrain.models.judging.gate import Check
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
 from ctr_retrain.tasks.evaluate.score_heads import head_column
@@ -56,12 +56,12 @@ def check_serving(
             timeout=SERVING_TIMEOUT_SECONDS,
         )
         if finished.returncode != 0:
-            words = f"Serving from a fresh process: expected probabilities, received: {_last_line(finished.stderr)}"
-            return Check("serving", None, TOLERANCE, passed=False, words=words)
+            message = f"Serving from a fresh process: expected probabilities, received: {_last_line(finished.stderr)}"
+            return Check(name="serving", value=None, bound=TOLERANCE, passed=False, message=message)
         answers = pq.read_table(scores)
     except subprocess.TimeoutExpired:
-        words = f"Serving from a fresh process: expected an answer within {SERVING_TIMEOUT_SECONDS} s, received none."
-        return Check("serving", None, TOLERANCE, passed=False, words=words)
+        message = f"Serving from a fresh process: expected an answer within {SERVING_TIMEOUT_SECONDS} s, received none."
+        return Check(name="serving", value=None, bound=TOLERANCE, passed=False, message=message)
     finally:
         sample.unlink(missing_ok=True)
     scores.unlink()
@@ -73,12 +73,13 @@ def check_serving(
     strange = served[len(rows) :]
     difference = float(np.abs(served[: len(rows)] - evaluated).max())
     answered = bool(((strange > 0) & (strange < 1)).all())
-    words = (
+    message = (
         f"Serving from a fresh process: expected the evaluation's numbers to {TOLERANCE:g} on {len(rows):,} rows and "
         "an answer to unseen and missing values, received a largest difference of "
         f"{difference:.2g} and {'an answer' if answered else 'no answer'}."
     )
-    return Check("serving", difference, TOLERANCE, passed=difference <= TOLERANCE and answered, words=words)
+    passed = difference <= TOLERANCE and answered
+    return Check(name="serving", value=difference, bound=TOLERANCE, passed=passed, message=message)
 
 
 def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: datetime) -> str | None:

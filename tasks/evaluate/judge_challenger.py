@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.drift import Alert
-from ctr_retrain.models.judging.gate import FAILED, Check, Verdict, judge
+from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.documents.verdict_documents import Check, Verdict
+from ctr_retrain.models.judging.gate import FAILED, judge
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
@@ -25,8 +26,9 @@ def judge_challenger(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, 
     checks = list(known)
     if why := unfairness(store, plan):
         assert plan.champion is not None
-        words = f"Champion {plan.champion.version} on the validation days: {why}."
-        checks.append(Check("champion_unseen_rows", None, None, passed=False, words=words, kind="evidence"))
+        message = f"Champion {plan.champion.version} on the validation days: {why}."
+        name = "champion_unseen_rows"
+        checks.append(Check(name=name, value=None, bound=None, passed=False, message=message, kind="evidence"))
     rates = constant_rates(folder) if plan.champion is None else None
     rows = judged_rows(pq.read_table(folder / SCORES_FILE), rates)
     verdict = judge(rows, recipe, same_recipe=_same_recipe(store, plan), known=checks)
@@ -37,14 +39,18 @@ def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Ch
     """The failed check for which nothing should be trained today, or None."""
     floor, received = recipe.training.min_positives, factors.effective_positives
     if received < floor:
-        words = (
+        message = (
             f"Effective positives after recency on the training days: expected at least {floor:,}, "
             f"received {received:,.1f}. Wait for more days, or raise weights.half_life_days."
         )
-        return Check("training_positives", received, floor, passed=False, words=words, kind="evidence")
+        name = "training_positives"
+        return Check(name=name, value=received, bound=floor, passed=False, message=message, kind="evidence")
     if recipe.drift.holds_training and alerts:
-        words = f"Positive ratio: expected no alert (drift.holds_training), received: {alerts[0].cause}"
-        return Check("drift", alerts[0].received, alerts[0].expected, passed=False, words=words, kind="evidence")
+        alert = alerts[0]
+        message = f"Positive ratio: expected no alert (drift.holds_training), received: {alert.cause}"
+        return Check(
+            name="drift", value=alert.received, bound=alert.expected, passed=False, message=message, kind="evidence"
+        )
     return None
 
 
@@ -52,7 +58,9 @@ def judge_without_challenger(folder: Path, check: Check, *, bootstrap: bool) -> 
     """The verdict of a run that ended before there was a challenger, for the reason that the failed check gives."""
     decision = FAILED[check.kind]
     opening = "Rejected. No model came out of training" if decision == "reject" else "Held, nothing was trained"
-    return write_verdict(folder, Verdict(decision, bootstrap, (check,), f"{opening}. {check.words}"))
+    return write_verdict(
+        folder, Verdict(decision=decision, bootstrap=bootstrap, checks=(check,), reason=f"{opening}. {check.message}")
+    )
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> Verdict:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.data.maturity import ImmatureRatio, Maturity, correct_ratio, estimate_maturity, final_age
+from ctr_retrain.models.data.maturity import correct_ratio, estimate_maturity, final_age
+from ctr_retrain.models.documents.maturity_documents import ImmatureRatio, Maturity
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_day import count_young_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
@@ -34,7 +35,7 @@ def measure_maturity(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) 
     young = list(_young_ratios(store, recipe, plan, curves, folder))
     content = {
         "curves": [curve.to_json() for curve in curves.values() if curve is not None],
-        "young": [vars(ratio) for ratio in young],
+        "young": [ratio.to_json() for ratio in young],
         "outcomes": account_outcomes(store, recipe, plan.day, plan.day, folder),
     }
     (folder / MATURITY_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -60,7 +61,7 @@ def _young_ratios(
         age = (plan.day - day).days
         for (channel, kind), curve in curves.items():
             if age < final_age(recipe, channel, kind):
-                yield correct_ratio(arrivals, curve, channel, kind, str(day), age)
+                yield correct_ratio(arrivals, curve, channel, kind, day, age)
 
 
 def _young_days(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path) -> Iterator[tuple[date, pa.Table]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ def measure_heads(scored: pa.Table, recipe: Recipe, plan: RunPlan) -> dict[str, 
         label = scored[f"{HEAD_LABEL}{head.kind}"].to_numpy(zero_copy_only=False).astype(np.float64)
         known = int((~np.isnan(label)).sum())
         blocks = {
-            model: asdict(measure_label(label, scored[column].to_numpy()))
+            model: measure_label(label, scored[column].to_numpy()).to_json()
             for model in ("challenger", "champion")
             if (column := head_column(model, head.kind)) in scored.column_names
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ def _score_and_measure(progress_of: ProgressOf, store: Store, recipe: Recipe, pl
         evaluation["champion_data_through"] = champion[1]
     if "cold_twin" in scorers:
         twin = scored["cold_twin"].to_numpy()
-        evaluation["cold_twin"] = asdict(compare_with_twin(judged, twin, recipe.gate, recipe.training.seed))
+        evaluation["cold_twin"] = compare_with_twin(judged, twin, recipe.gate, recipe.training.seed).to_json()
     (folder / EVALUATION_FILE).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
 
 
@@ -168,7 +167,7 @@ def _figures(rows: JudgedRows, recipe: Recipe) -> dict[str, Any]:
         models["constant"] = baseline
     figures: dict[str, Any] = {
         "metrics": {name: measure(rows.label, p, rows.channel, costs).to_json() for name, p in models.items()},
-        "reliability": {name: [asdict(b) for b in reliability(rows.label, p)] for name, p in models.items()},
+        "reliability": {name: [b.to_json() for b in reliability(rows.label, p)] for name, p in models.items()},
         "send_all_per_1000": cost_per_1000(send_all_costs(rows.label, rows.channel, costs)),
         "send_none_per_1000": cost_per_1000(send_none_costs(rows.label, rows.channel, costs)),
         "cost_curves": {},

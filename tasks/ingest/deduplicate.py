@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.schema import Column, Counts
+from ctr_retrain.models.data.schema import Column
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
@@ -150,9 +151,11 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
     uncut = stream.shard == WHOLE
     received = malformed + (sum(file.rows for file in files) if uncut else sum(scan.rows_in for scan in scans))
     kept, quarantined = sum(kept for kept, _ in written), sum(bad for _, bad in written) + malformed
-    counts = Counts(received, kept, duplicates, quarantined)
+    counts = Counts(received=received, kept=kept, duplicates=duplicates, quarantined=quarantined)
     if not counts.conserved:
-        msg = f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts}; please report it"
+        msg = (
+            f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts!r}; please report it"
+        )
         raise StorageError(msg)
     return counts
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ctr_retrain.models.data.schema import Counts, impression_columns, landed_columns, outcome_columns
+from ctr_retrain.models.data.schema import impression_columns, landed_columns, outcome_columns
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
@@ -30,6 +31,7 @@ from ctr_retrain.tasks.store.protocol import Store, digest_of
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
 DAY_FORMAT = 2  # of a day's object; another number makes all of them anew
+NOTHING = Counts(received=0, kept=0, duplicates=0, quarantined=0)
 ATTEMPTS = 5  # to publish a day while others publish it
 
 
@@ -171,13 +173,13 @@ def _fill_by_shards(
         summaries = [json.loads((shard / SUMMARY_FILE).read_text(encoding="utf-8")) for shard in folders]
         summary = summaries[0]
         for name in (IMPRESSIONS, OUTCOMES):
-            summary[name] = asdict(sum((Counts(**shard[name]) for shard in summaries), Counts(0, 0, 0, 0)))
+            summary[name] = sum((Counts(**shard[name]) for shard in summaries), NOTHING).to_json()
         scratch = folder / "scratch"
         scratch.mkdir()
         with duck.connect(scratch) as connection:
             counts = Counts(**summary[IMPRESSIONS])
             if counts.received != summary["rows_in_files"]:
-                msg = f"{landed.day}: expected {summary['rows_in_files']} impressions in pieces, received {counts}"
+                msg = f"{landed.day}: expected {summary['rows_in_files']} impressions in pieces, received {counts!r}"
                 raise StorageError(msg)
             if not counts.kept:
                 raise _nothing_usable(connection, folders, landed.day, counts)
@@ -251,8 +253,8 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in outcome_columns(recipe)}
     }
     summary = {
-        "impressions": asdict(impressions.counts),
-        "outcomes": asdict(outcomes.counts),
+        "impressions": impressions.counts.to_json(),
+        "outcomes": outcomes.counts.to_json(),
         "unreadable": impressions.unreadable | outcomes.unreadable,
         "unknown_columns": sorted(unknown),
         "rows_in_files": impressions.rows_in_files,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ctr_retrain.models.judging.gate import Verdict
+from ctr_retrain.models.documents.verdict_documents import Verdict
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.deploy.choose_served import describe_served
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay
@@ -39,8 +38,8 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
         "run_id": None,
         "days": {"train": [], "calibrate": [], "validate": []},
         "ingest": {
-            "impressions": asdict(ingested.impressions),
-            "outcomes": asdict(ingested.outcomes),
+            "impressions": ingested.impressions.to_json(),
+            "outcomes": ingested.outcomes.to_json(),
             "unreadable": ingested.unreadable,
             "unknown_columns": list(ingested.unknown_columns),
         },
@@ -152,7 +151,7 @@ def _drift_json(drift: DriftReport) -> dict[str, Any]:
         name: [{"day": str(r.day), "positives": r.positives, "rows": r.rows} for r in ratios]
         for name, ratios in drift.history.items()
     }
-    return {"results": [asdict(result) for result in drift.results], "history": history}
+    return {"results": [result.to_json() for result in drift.results], "history": history}
 
 
 def _read(path: Path) -> dict[str, Any]:

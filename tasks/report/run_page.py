@@ -14,7 +14,7 @@ from typing import Any
 
 from ctr_retrain.models.charts import charts
 from ctr_retrain.models.data.drift import DayRatio, detect
-from ctr_retrain.models.judging.metrics import ReliabilityBin
+from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
 from ctr_retrain.models.judging.model_comparison import compare, opponent_of, send_everything_or_nothing
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck

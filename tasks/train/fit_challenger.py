@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.features.table_layout import raw_columns
-from ctr_retrain.models.judging.gate import Check
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.training.device import prepare_device
@@ -59,7 +59,7 @@ def fit_challenger(
                 rows, recipe, factors, progress, checkpoints, source_model, heads=heads, representation=plain
             )
     except TrainingDivergedError as diverged:
-        return Check("training", None, None, passed=False, words=str(diverged))
+        return Check(name="training", value=None, bound=None, passed=False, message=str(diverged))
     finally:
         shutil.rmtree(scratch)
     result, calibration = fitted.result, fitted.calibration
@@ -82,10 +82,10 @@ def fit_challenger(
     }
     _write_json(bundle / BUNDLE_FILE, description)
     trained = {
-        "training": asdict(result),
+        "training": result.to_json(),
         "calibration": calibration.to_json(),
         "head_calibrations": head_calibrations,
-        "start": {"words": plan.start.words, "carried": asdict(fitted.transferred) if fitted.transferred else None},
+        "start": {"words": plan.start.words, "carried": fitted.transferred.to_json() if fitted.transferred else None},
     }
     _write_json(folder / TRAINING_FILE, trained)
     return None

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ctr_retrain.models.documents.training_documents import TrainingResult, TransferReport
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
 from ctr_retrain.models.features.rare_values import adapt_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
@@ -20,10 +21,9 @@ from ctr_retrain.models.training.batches import Batches, TrainingRows, make_batc
 from ctr_retrain.models.training.device import choose_strategy
 from ctr_retrain.models.training.saved_network import Trainable, trainable_of
 from ctr_retrain.models.training.stacked_arrays import chunks
-from ctr_retrain.models.training.training_loop import TrainingResult, optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
 from ctr_retrain.models.training.warm_start import (
     SourceModel,
-    TransferReport,
     check_layer_names,
     freeze_layers,
     seen_rows,

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.maturity import Maturity
+from ctr_retrain.models.documents.maturity_documents import Maturity
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import DataRejectedError, TrainingDivergedError
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.judging.gate import Check
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
@@ -152,4 +152,4 @@ def _made(folder: Path) -> Path:
 
 
 def _failed(why: str) -> Check:
-    return Check("fresh_training", None, None, passed=False, words=f"Fresh pass: {why}")
+    return Check(name="fresh_training", value=None, bound=None, passed=False, message=f"Fresh pass: {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ctr_retrain.models.judging.gate import Check
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
@@ -34,7 +34,7 @@ def train_cold_twin(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, m
     factors = weigh_rows(store, recipe, plan.twin, own)
     failure = models.call(_fit_challenger, store, recipe, plan.twin, factors, own, models.compute)
     if failure:
-        (own / TRAINING_FILE).write_text(json.dumps({"failure": failure.words}, indent=1), encoding="utf-8")
+        (own / TRAINING_FILE).write_text(json.dumps({"failure": failure.message}, indent=1), encoding="utf-8")
 
 
 def _fit_challenger(

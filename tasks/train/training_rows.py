@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ctr_retrain.models.data.maturity import Maturity
+    from ctr_retrain.models.documents.maturity_documents import Maturity
     from ctr_retrain.models.features.encoder import Encoded
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.label.label_day import LabelledDay

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
         log.warning(AUTO_MEANS)
     factors = compute_factors(days, plan.data_through, mass, recipe.weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
-    warnings = [asdict(warning) for warning in training_warnings(recipe, factors)]
+    warnings = [warning.to_json() for warning in training_warnings(recipe, factors)]
     more: dict[str, Any] = {"constant_rate": _rates(totals), "warnings": warnings, HEADS: heads}
     if recipe.training.two_stages:
         plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))

@@ -8,8 +8,9 @@ from datetime import date, timedelta
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.data.drift import Alert, DayRatio, DriftResult, detect, to_alert
+from ctr_retrain.models.data.drift import DayRatio, detect, to_alert
 from ctr_retrain.models.data.profile import ChannelCount, count_channels
+from ctr_retrain.models.documents.drift_documents import Alert, DriftResult
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store.protocol import Store

@@ -12,7 +12,7 @@ from http.client import HTTPException
 
 from prefect.events import emit_event
 
-from ctr_retrain.models.data.drift import Alert
+from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
 

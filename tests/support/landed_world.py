@@ -11,7 +11,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from tests.conftest import encoded
 
 FIRST = date(2026, 3, 2)
@@ -93,7 +93,9 @@ def kept(world, recipe, stream, day):
     for row in sorted((row for row in rows if row), key=lambda row: row["ts"]):
         best.setdefault(row["event_id"] if stream == "impressions" else (row["event_id"], row["kind"]), row)
     bad = rows.count(None)
-    return list(best.values()), Counts(len(rows), len(best), len(rows) - bad - len(best), bad)
+    return list(best.values()), Counts(
+        received=len(rows), kept=len(best), duplicates=len(rows) - bad - len(best), quarantined=bad
+    )
 
 
 def labels(world, recipe, event_day, as_of):

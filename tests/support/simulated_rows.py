@@ -16,7 +16,7 @@ from ctr_retrain.models.training.training_loop import predict_logits, train
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 FIRST_DAY = date(2026, 3, 2)
-UNCALIBRATED = Calibration("identity", 0, 0)
+UNCALIBRATED = Calibration(method="identity", rows=0, positives=0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.judging.gate import Check, Verdict
+from ctr_retrain.models.documents.verdict_documents import Check, Verdict
 from ctr_retrain.models.recipe.recipe import Gate, load_recipe
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.fresh_checks import check_fresh
@@ -193,8 +193,10 @@ def test_where_both_have_seen_v_none_is_scored_and_the_words_say_why(tmp_path):
 
 @pytest.mark.parametrize("failing", ["diverged", "serving"])
 def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tmp_path, monkeypatch, failing):
-    ok = Check("fresh_churn", 0.1, 0.5, passed=True, words="Churn is small.")
-    failed = Check("fresh_training", None, None, passed=False, words="Fresh pass: the loss is no number.")
+    ok = Check(name="fresh_churn", value=0.1, bound=0.5, passed=True, message="Churn is small.")
+    failed = Check(
+        name="fresh_training", value=None, bound=None, passed=False, message="Fresh pass: the loss is no number."
+    )
     run = first.root / "runs" / first.document["run_id"]
     folder = tmp_path / "run"
     (folder / "challenger" / "serving").mkdir(parents=True)
@@ -208,7 +210,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     plan = SimpleNamespace(
         run_id="r", day=RUN_DAY, data_through=CUT, fresh=(SimpleNamespace(day=RUN_DAY),), champion=None
     )
-    verdict = Verdict("promote", bootstrap=True, checks=(), reason="")
+    verdict = Verdict(decision="promote", bootstrap=True, checks=(), reason="")
     store = LocalStore(first.root)
     ship_challenger(store, load_recipe(fresh_recipe), plan, folder, verdict, models)
     assert not (folder / "fresh").exists()
@@ -219,14 +221,14 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
 
 
 def test_a_held_challenger_goes_through_no_young_day(fresh_recipe, tmp_path):
-    verdict = Verdict("hold", bootstrap=False, checks=(), reason="")
+    verdict = Verdict(decision="hold", bootstrap=False, checks=(), reason="")
     plan = SimpleNamespace(fresh=(SimpleNamespace(day=RUN_DAY),))
     ship_challenger(LocalStore(tmp_path), load_recipe(fresh_recipe), plan, tmp_path, verdict, None)
     assert not list(tmp_path.glob("fresh*"))
 
 
 GATE = Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1)
-PLAIN = Calibration("identity", 0, 0)
+PLAIN = Calibration(method="identity", rows=0, positives=0)
 
 
 def fresh_checks(*, shift, positives=100, rows=1000):

@@ -161,6 +161,6 @@ def test_a_warm_model_that_is_surely_worse_than_its_twin_has_fallen_behind():
     stale = replace(rows, challenger=np.clip(rows.challenger * 2, 0, 1))
     found = compare_with_twin(stale, rows.challenger, gate, 7)
     assert found.behind
-    assert "has fallen behind: train once from nothing" in found.words
+    assert "has fallen behind: train once from nothing" in found.message
     assert not compare_with_twin(rows, stale.challenger, gate, 7).behind
-    assert "is ahead of the cold one" in compare_with_twin(rows, stale.challenger, gate, 7).words
+    assert "is ahead of the cold one" in compare_with_twin(rows, stale.challenger, gate, 7).message

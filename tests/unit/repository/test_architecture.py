@@ -20,8 +20,8 @@ PREFECT_IN_TASKS = {"tasks.execution.fan_out", "tasks.execution.dask_cluster", "
 # From the ground up: a package may import those before it, never one behind it. `flows` come last and need no order.
 ORDER = (
     "models",  # errors, number_format and section, which all may use
-    *(f"models.{room}" for room in ("feature_kinds", "architectures", "recipe", "data", "features", "judging")),
-    *(f"models.{room}" for room in ("imbalance", "network", "weights", "training", "serving", "trials")),
+    *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
+    *(f"models.{room}" for room in ("judging", "imbalance", "network", "weights", "training", "serving", "trials")),
     *(f"models.{room}" for room in ("charts", "simulation")),
     *(f"tasks.{room}" for room in ("execution", "store", "landing", "ingest", "label", "validate", "plan", "train")),
     *(f"tasks.{room}" for room in ("evaluate", "deploy", "report", "operate", "compare", "demo")),

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -11,11 +10,12 @@ import pytest
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.drift import DayRatio, detect
+from ctr_retrain.models.documents.training_documents import TrainingResult
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.judging.gate import Check, JudgedRows, judge
+from ctr_retrain.models.judging.gate import JudgedRows, judge
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.calibration import Calibration
-from ctr_retrain.models.training.training_loop import TrainingResult
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger
@@ -58,7 +58,9 @@ MATURITY = {
     ],
     "outcomes": {"attributed": 120, "duplicate": 0, "unknown_impression": 3},
 }
-NOTHING_TRAINED = Check("training_positives", 3.0, 100, passed=False, words="Too few positives.", kind="evidence")
+NOTHING_TRAINED = Check(
+    name="training_positives", value=3.0, bound=100, passed=False, message="Too few positives.", kind="evidence"
+)
 RECIPE = Recipe.model_validate(
     {
         "name": "r",
@@ -153,13 +155,25 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     )
     factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
     with store.writing(layout.run_object(plan.run_id), plan.to_json()) as folder:
-        warnings = [asdict(warning) for warning in training_warnings(RECIPE, factors)]
+        warnings = [warning.to_json() for warning in training_warnings(RECIPE, factors)]
         (folder / WEIGHTS_FILE).write_text(json.dumps({"warnings": warnings}))
         if trained:
             history = ((4096, 0.4), (8192, 0.3))
             training = {
-                "training": asdict(TrainingResult(9000, 1.5, 6000.0, "cpu", 1, "float32", history, 1, 1, (), 0)),
-                "calibration": Calibration("platt", 900, 250).to_json(),
+                "training": TrainingResult(
+                    rows=9000,
+                    seconds=1.5,
+                    rows_per_second=6000.0,
+                    device="cpu",
+                    replicas=1,
+                    precision="float32",
+                    history=history,
+                    epochs=1,
+                    best_epoch=1,
+                    stopping_losses=(),
+                    resumed_at=0,
+                ).to_json(),
+                "calibration": Calibration(method="platt", rows=900, positives=250).to_json(),
                 "start": {"words": "", "carried": None},
             }
             (folder / TRAINING_FILE).write_text(json.dumps(training))

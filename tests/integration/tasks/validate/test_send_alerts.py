@@ -5,12 +5,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ctr_retrain.models.data.drift import Alert
+from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.send_alerts import send_alerts
 
 DAY = date(2026, 3, 10)
-ALERT = Alert("positive_ratio", "critical", "push", (0.008, 0.021), 0.002, "The odds of a positive fell by 80 %.")
+ALERT = Alert(
+    name="positive_ratio",
+    level="critical",
+    channel="push",
+    expected=(0.008, 0.021),
+    received=0.002,
+    cause="The odds of a positive fell by 80 %.",
+)
 
 
 class Receiver(ThreadingHTTPServer):

@@ -171,7 +171,7 @@ def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(networ
     model.save(tmp_path / "network.keras")
     loaded = keras.models.load_model(tmp_path / "network.keras")
     assert np.array_equal(loaded(inputs).numpy(), model(inputs).numpy())
-    calibration = Calibration("identity", 0, 0)
+    calibration = Calibration(method="identity", rows=0, positives=0)
     save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
     expected = calibration.apply(predict_logits(model, encoded.ids, encoded.numeric))
     assert np.abs(Scorer(tmp_path / "serving").score(table) - expected).max() < 1e-6
@@ -256,7 +256,7 @@ def test_rare_values_are_served_as_they_were_trained(tmp_path):
     model = build_network(recipe, fit_numeric_state([encoded.numeric], recipe.features), -3.0, 7)
     adapt_rare_values(model, [encoded.ids])
     model.get_layer("embedding").table.assign(np.arange(4 * 81).reshape(81, 4) / 1000)  # 30 + 50 rows and the rare one
-    calibration = Calibration("identity", 0, 0)
+    calibration = Calibration(method="identity", rows=0, positives=0)
     save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
     asked = pa.table({"city": ["Oslo", "Rome", "Bergen", None], "user": ["a"] * 4})
     oslo, rome, unseen, missing = Scorer(tmp_path / "serving").score(asked)

@@ -109,7 +109,7 @@ def test_without_an_offset_training_sees_what_went_into_the_link(network):
 def test_the_served_graph_has_the_link_before_the_calibration(tmp_path):
     rules = recipe(loss="focal", focal_gamma=1.5)
     network = build_network(rules, NumericState((False,), (40.0,), (10.0,)), -3.0, 7)
-    calibration = Calibration("platt", 9000, 900, values=(0.4,), slope=1.3)
+    calibration = Calibration(method="platt", rows=9000, positives=900, values=(0.4,), slope=1.3)
     save_serving(serving_model(network, rules, calibration), tmp_path / "serving")
     table = impressions().append_column("user", impressions()["user_id"])
     encoded = encode(table, rules.features)

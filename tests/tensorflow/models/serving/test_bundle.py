@@ -31,7 +31,9 @@ FEATURES = (
     Numeric(name="bid", transform="log"),
 )
 # Bent, and steep enough that the tiny differences of an untrained network show.
-CALIBRATION = Calibration("isotonic", 100_000, 6000, knots=(-3.3, -3.0, -2.7), values=(-9.0, -3.0, -1.0))
+CALIBRATION = Calibration(
+    method="isotonic", rows=100_000, positives=6000, knots=(-3.3, -3.0, -2.7), values=(-9.0, -3.0, -1.0)
+)
 
 # All that another program needs: TensorFlow, and nothing of this code.
 FOREIGN_SCORER = """

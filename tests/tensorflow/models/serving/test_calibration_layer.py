@@ -21,11 +21,13 @@ def test_the_served_layer_is_the_numpy_formula(positives):
 
 def test_no_served_probability_is_0_or_1():
     extreme = np.array([-1e30, -100.0, 100.0, 1e30], np.float32)
-    probability = CalibrationLayer(Calibration("identity", 0, 0).to_json())(extreme[:, None]).numpy()
+    probability = CalibrationLayer(Calibration(method="identity", rows=0, positives=0).to_json())(
+        extreme[:, None]
+    ).numpy()
     assert (probability > 0).all()
     assert (probability < 1).all()
 
 
 def test_a_logit_that_is_no_number_is_served_as_none():
-    layer = CalibrationLayer(Calibration("identity", 0, 0).to_json())
+    layer = CalibrationLayer(Calibration(method="identity", rows=0, positives=0).to_json())
     assert np.isnan(layer(np.array([[np.nan]], np.float32)).numpy()[0, 0])

@@ -1,6 +1,5 @@
 """Rules of downsampling negatives and of repeating positives while rows are streamed."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from math import log
 
@@ -138,5 +137,5 @@ def test_effective_positives_do_not_grow_by_repetition():
 
 def test_without_sampling_nothing_is_chosen():
     assert not factors_of().samples
-    assert replace(factors_of(), positive_copies=2).samples
+    assert factors_of().model_copy(update={"positive_copies": 2}).samples
     assert np.array_equal(choose_rows(LABEL, DAY, (1.0, 1.0), 1, 1), NUMBER)

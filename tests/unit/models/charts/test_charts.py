@@ -18,7 +18,7 @@ from ctr_retrain.models.charts.charts import (
     weight_chart,
 )
 from ctr_retrain.models.charts.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Plot
-from ctr_retrain.models.judging.metrics import ReliabilityBin
+from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
 from ctr_retrain.models.number_format import compact, fixed, number, percent, signed
 
 FIRST = date(2026, 3, 2)
@@ -43,7 +43,7 @@ def points(svg, number_of_line=0):
 
 
 def seen_bin(probability, rate, rows=100):
-    return ReliabilityBin(rows, probability, rate, rate / 2, rate * 2)
+    return ReliabilityBin(rows=rows, mean_probability=probability, rate=rate, low=rate / 2, high=rate * 2)
 
 
 def ratio_days(ratios, **rest):
@@ -83,7 +83,9 @@ def test_reliability_shows_each_bin_of_each_model_with_its_interval():
 
 
 def test_a_bin_without_a_positive_stays_within_the_frame_and_one_without_a_probability_is_left_out():
-    svg = reliability_chart({"challenger": [ReliabilityBin(50, 0.01, 0, 0, 0.07), seen_bin(nan, 0.01)]})
+    svg = reliability_chart(
+        {"challenger": [ReliabilityBin(rows=50, mean_probability=0.01, rate=0, low=0, high=0.07), seen_bin(nan, 0.01)]}
+    )
     circle = next(ET.fromstring(svg).iter("circle"))
     assert float(circle.get("cy")) == HEIGHT - BOTTOM
     assert marks(svg, "g").count("point challenger") == 2  # the bin and the legend's sample

@@ -72,7 +72,7 @@ def test_a_logger_that_loses_60_per_cent_alerts_and_says_what_to_check():
     result = detect("push", today(80), days_before(28), DRIFT)
     assert result.alert
     assert result.received < result.low < result.expected
-    assert result.words.startswith("Positive ratio of channel 'push' on 2026-03-02: expected 2.00 % (1.4")
+    assert result.message.startswith("Positive ratio of channel 'push' on 2026-03-02: expected 2.00 % (1.4")
     alert = to_alert(result)
     assert (alert.name, alert.level, alert.channel) == ("positive_ratio", "warning", "push")
     assert alert.cause.startswith("The odds of a positive fell by 60 %, ")
@@ -146,7 +146,7 @@ def test_too_little_history_never_alerts_and_says_so():
     result = detect("ad", today(0), days_before(6), DRIFT)
     assert (result.alert, result.basis, result.days) == (False, "too little history", 6)
     assert result.expected is result.low is result.z is None
-    assert "expected at least 7 days of history to compare with, received 6" in result.words
+    assert "expected at least 7 days of history to compare with, received 6" in result.message
 
 
 def test_history_is_what_lies_before_the_day_and_not_too_long_ago():
@@ -159,7 +159,7 @@ def test_no_impressions_alert_only_where_the_weekday_usually_has_some():
     result = detect("ad", today(0, 0), days_before(28), DRIFT)
     alert = to_alert(result)
     assert (alert.level, alert.received, alert.expected) == ("critical", None, None)
-    assert "received no impressions" in result.words
+    assert "received no impressions" in result.message
     never_on_mondays = [d for d in days_before(28) if d.day.weekday() != 0]
     assert not detect("ad", today(0, 0), never_on_mondays, DRIFT).alert
 

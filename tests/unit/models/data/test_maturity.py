@@ -11,12 +11,12 @@ from ctr_retrain.models.data.maturity import (
     FLOOR,
     HOURS,
     PRIOR_POSITIVES,
-    Maturity,
     correct_ratio,
     estimate_maturity,
     final_age,
     seen_shares,
 )
+from ctr_retrain.models.documents.maturity_documents import Maturity
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
@@ -56,7 +56,7 @@ def test_nothing_is_known_of_a_channel_without_positives_or_without_mature_days(
     assert estimate_maturity([], recipe, "ad", "click") is None
     assert estimate_maturity([arrivals(("ad", "click", 1, 0, None, 9))], recipe, "ad", "click") is None
     young = correct_ratio(
-        arrivals(("ad", "click", 1, 0, 0, 1), ("ad", "click", 1, 0, None, 99)), None, "ad", "click", "d", 0
+        arrivals(("ad", "click", 1, 0, 0, 1), ("ad", "click", 1, 0, None, 99)), None, "ad", "click", date(2026, 3, 2), 0
     )
     assert (young.rows, young.seen, young.corrected, young.standard_error) == (100, 0.01, None, None)
 
@@ -65,11 +65,11 @@ def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed
     mature = arrivals(*(("ad", "click", hour, 0, age, 10**6) for hour in range(HOURS) for age in (0, 1)))
     curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
     day = arrivals(("ad", "click", 5, 0, 0, 100), ("ad", "click", 5, 0, None, 9900))
-    young = correct_ratio(day, curve, "ad", "click", "2026-03-02", 0)
+    young = correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0)
     assert young.seen == 0.01
     assert young.corrected == pytest.approx(0.02)
     assert young.standard_error == pytest.approx((100 * 0.5 / 0.5**2) ** 0.5 / 10_000)
-    assert correct_ratio(day, curve, "ad", "click", "2026-03-02", 1).corrected == pytest.approx(0.01)
+    assert correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 1).corrected == pytest.approx(0.01)
 
 
 def test_shares_that_training_reads_are_each_hours_own_all_one_once_final_and_none_where_nothing_is_known(tiny_recipe):
@@ -90,7 +90,7 @@ def test_a_share_too_small_to_divide_by_is_raised_to_the_floor(tiny_recipe):
     mature = arrivals(*(("ad", "click", hour, 0, 1, 10**6) for hour in range(HOURS)))
     curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
     day = arrivals(("ad", "click", 5, 0, 0, 1), ("ad", "click", 5, 0, None, 999))
-    assert correct_ratio(day, curve, "ad", "click", "d", 0).corrected == pytest.approx(1 / FLOOR / 1000)
+    assert correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0).corrected == pytest.approx(1 / FLOOR / 1000)
 
 
 def test_final_age_is_the_window_in_whole_days_and_the_grace(tiny_recipe):

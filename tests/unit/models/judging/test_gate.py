@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.feature_kinds.categorical import Categorical
-from ctr_retrain.models.judging.gate import Check, JudgedRows, judge
+from ctr_retrain.models.judging.gate import JudgedRows, judge
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
@@ -76,7 +77,7 @@ def test_a_refresh_that_predicts_the_same_is_promoted_even_without_a_margin():
 def test_a_changed_recipe_that_predicts_the_same_is_held():
     verdict = judge(rows(champion=SEND), recipe(), same_recipe=False)
     assert verdict.decision == "hold"
-    assert check_of(verdict, "cost_delta_per_1000").words == (
+    assert check_of(verdict, "cost_delta_per_1000").message == (
         "Cost per 1,000 impressions: expected below 0 against the champion with 95 % confidence, "
         "received +0.00 (+0.00 to +0.00). Decisions differ on 0 rows with 0 positives."
     )
@@ -150,7 +151,7 @@ def test_a_gated_channel_without_rows_holds():
     two = two.model_copy(update={"channels": {**two.channels, "mail": two.channels["ad"]}})
     verdict = judge(rows(champion=SEND), two, same_recipe=True)
     assert verdict.decision == "hold"
-    assert first_failed(verdict).words == "Rows of channel 'mail': expected at least 1, received 0."
+    assert first_failed(verdict).message == "Rows of channel 'mail': expected at least 1, received 0."
 
 
 def test_calibration_vetoes_only_if_its_whole_interval_is_out_of_bounds():
@@ -222,7 +223,14 @@ def test_nothing_to_compare_with_rejects(rate):
 
 
 def test_a_champion_that_cannot_be_scored_fairly_holds_and_says_why():
-    known = Check("champion_data_through", None, None, passed=False, words="It was trained on V.", kind="evidence")
+    known = Check(
+        name="champion_data_through",
+        value=None,
+        bound=None,
+        passed=False,
+        message="It was trained on V.",
+        kind="evidence",
+    )
     verdict = judge(rows(challenger=oracle()), recipe(), same_recipe=True, known=[known])
     assert (verdict.decision, verdict.bootstrap) == ("hold", False)
     assert verdict.reason == "Held, not enough evidence. It was trained on V."
@@ -230,8 +238,17 @@ def test_a_champion_that_cannot_be_scored_fairly_holds_and_says_why():
 
 def test_a_failed_serving_check_rejects_before_anything_can_hold():
     known = [
-        Check("champion_data_through", None, None, passed=False, words="It was trained on V.", kind="evidence"),
-        Check("serving", 0.3, 1e-6, passed=False, words="Served and trained differ.", kind="integrity"),
+        Check(
+            name="champion_data_through",
+            value=None,
+            bound=None,
+            passed=False,
+            message="It was trained on V.",
+            kind="evidence",
+        ),
+        Check(
+            name="serving", value=0.3, bound=1e-6, passed=False, message="Served and trained differ.", kind="integrity"
+        ),
     ]
     verdict = judge(rows(champion=SEND), recipe(min_rows=10_000), same_recipe=True, known=known)
     assert verdict.decision == "reject"
@@ -239,7 +256,7 @@ def test_a_failed_serving_check_rejects_before_anything_can_hold():
 
 
 def test_a_known_check_that_passed_on_a_value_that_is_no_number_rejects():
-    known = Check("serving", float("nan"), 1e-6, passed=True, words="Largest difference.")
+    known = Check(name="serving", value=float("nan"), bound=1e-6, passed=True, message="Largest difference.")
     verdict = judge(rows(champion=SEND), recipe(), same_recipe=True, known=[known])
     assert verdict.decision == "reject"
     assert verdict.checks[0].value is None
@@ -309,7 +326,7 @@ def test_the_gate_never_promotes_if_a_check_failed_nor_otherwise_if_none_did(
     if not champion:
         judged = replace(judged, champion=None, constant_rate={"ad": 0.02})
     gate = recipe(max_cost_delta_per_1000=margin, max_log_loss_delta=0.01, calibration_ratio=(0.8, 1.25))
-    serving = Check("serving", 0.0, 1e-6, passed=known, words="Served and trained agree.")
+    serving = Check(name="serving", value=0.0, bound=1e-6, passed=known, message="Served and trained agree.")
     verdict = judge(judged, gate, same_recipe=same_recipe, known=[serving])
     assert (verdict.decision == "promote") == all(check.passed for check in verdict.checks)
     assert verdict.bootstrap == (not champion)

@@ -90,7 +90,7 @@ def test_every_knot_of_the_isotonic_curve_has_evidence_behind_it():
 
 
 def test_a_curve_goes_straight_between_its_knots_and_with_its_slope_beyond():
-    curve = Calibration("isotonic", 0, 0, knots=(0.0, 2.0), values=(1.0, 5.0))
+    curve = Calibration(method="isotonic", rows=0, positives=0, knots=(0.0, 2.0), values=(1.0, 5.0))
     assert curve.line(np.array([-1.0, 0.0, 1.0, 2.0, 4.0])).tolist() == [0, 1, 3, 5, 7]
     assert curve.slopes == (1, 2, 1)
 
@@ -133,13 +133,15 @@ def test_logits_that_are_no_numbers_are_refused(bad):
 
 
 def test_no_probability_is_0_or_1():
-    probability = Calibration("identity", 0, 0).apply(np.array([-1e30, -100.0, 100.0, 1e30], np.float32))
+    probability = Calibration(method="identity", rows=0, positives=0).apply(
+        np.array([-1e30, -100.0, 100.0, 1e30], np.float32)
+    )
     assert (probability > 0).all()
     assert (probability < 1).all()
 
 
 def test_a_logit_that_is_no_number_is_answered_with_none():
-    assert np.isnan(Calibration("identity", 0, 0).apply(np.array([np.nan]))[0])
+    assert np.isnan(Calibration(method="identity", rows=0, positives=0).apply(np.array([np.nan]))[0])
 
 
 @pytest.mark.parametrize("positives", [20, 1000, 6000])

@@ -40,27 +40,27 @@ def test_the_order_is_that_of_simplicity(order):
 def test_of_those_that_are_alike_and_better_the_simplest_is_recommended(order):
     found = judged(order, levels(order, 5, 4, 4, 4, 4))
     assert found.name == "recency"
-    assert "recency (half-life 7 days) is better than unweighted by the log loss" in found.words
-    assert "−1.00000 (−1.10000 to −0.90000)" in found.words
-    assert 'In the recipe: weights.class_weight = "none", weights.cap = 0.' in found.words
+    assert "recency (half-life 7 days) is better than unweighted by the log loss" in found.message
+    assert "−1.00000 (−1.10000 to −0.90000)" in found.message
+    assert 'In the recipe: weights.class_weight = "none", weights.cap = 0.' in found.message
 
 
 def test_a_less_simple_one_is_recommended_where_it_is_surely_better_than_the_simpler(order):
     found = judged(order, levels(order, 5, 4, 4, 3, 3))
     assert found.name == "recency_class"
-    assert "is better than recency " in found.words
+    assert "is better than recency " in found.message
 
 
 def test_the_recipes_own_needs_no_change(order):
-    assert judged(order, levels(order, 5, 4, 4, 4, 2)).words.endswith("It is what the recipe does.")
+    assert judged(order, levels(order, 5, 4, 4, 4, 2)).message.endswith("It is what the recipe does.")
 
 
 def test_without_evidence_nothing_is_recommended_and_the_words_say_why(order):
     found = judged(order, levels(order, 5, 4, 4, 4, 4), p=UNSURE)
     assert found.name is None
-    assert "doesn't separate" in found.words
-    assert "corrected for 4 comparisons" in found.words
-    assert "0.8, of recency" in found.words  # 4 · 0.2
+    assert "doesn't separate" in found.message
+    assert "corrected for 4 comparisons" in found.message
+    assert "0.8, of recency" in found.message  # 4 · 0.2
 
 
 def test_evidence_that_does_not_outlast_the_correction_is_none(order):

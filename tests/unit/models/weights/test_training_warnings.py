@@ -19,7 +19,7 @@ def found(tiny_recipe):
     def of(days=DAYS, training=None, **weights):
         recipe = tiny_recipe(weights=weights, training=training or {})
         found = training_warnings(recipe, compute_factors(days, CUT, MASS, recipe.weights))
-        return {warning.name: warning.words for warning in found}
+        return {warning.name: warning.message for warning in found}
 
     return of
 
@@ -60,7 +60,7 @@ def test_raw_weights_are_warned_of_where_the_optimizers_steps_feel_them(found):
 
 
 def test_of_other_optimizers_sgd_feels_raw_weights_and_adam_does_not():
-    assert "steps of SGD are 50.5 times as long" in step_size_warning("SGD", 50.5).words
+    assert "steps of SGD are 50.5 times as long" in step_size_warning("SGD", 50.5).message
     assert step_size_warning("Adam", 50.5) is None
     assert step_size_warning("SGD", 1.0) is None
 

@@ -3,14 +3,13 @@
 import gzip
 import json
 from collections import Counter
-from dataclasses import asdict
 from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -233,9 +232,9 @@ def test_day_that_was_not_ingested_says_so(store, day):
 
 
 def test_conservation_needs_every_row():
-    assert Counts(3, 1, 1, 1).conserved
-    assert not Counts(4, 1, 1, 1).conserved
-    assert asdict(Counts(3, 1, 1, 1))["received"] == 3
+    assert Counts(received=3, kept=1, duplicates=1, quarantined=1).conserved
+    assert not Counts(received=4, kept=1, duplicates=1, quarantined=1).conserved
+    assert Counts(received=3, kept=1, duplicates=1, quarantined=1).to_json()["received"] == 3
 
 
 class _Outrun(LocalLandingZone):

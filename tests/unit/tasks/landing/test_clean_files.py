@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest import deduplicate
 from ctr_retrain.tasks.landing import text_to_parquet

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.data.profile import expected_ranges, measure_day
-from ctr_retrain.models.data.schema import Counts, landed_columns
+from ctr_retrain.models.data.schema import landed_columns
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
@@ -110,7 +111,10 @@ def test_avazu_hours_become_days_and_clicks_are_final_at_once(land, ingest_and_v
     document = land("avazu", name, AVAZU, rows)
     assert document["rows"] == {"2014-10-21": 2, "2014-10-22": 3}
     assert (document["outcomes"], document["malformed"]) == ({}, 0)
-    assert ingest_and_validate("avazu", FIRST, SECOND) == [(Counts(2, 2, 0, 0), NOTHING), (Counts(3, 3, 0, 0), NOTHING)]
+    assert ingest_and_validate("avazu", FIRST, SECOND) == [
+        (Counts(received=2, kept=2, duplicates=0, quarantined=0), NOTHING),
+        (Counts(received=3, kept=3, duplicates=0, quarantined=0), NOTHING),
+    ]
     assert [label("avazu", day, day) for day in (FIRST, SECOND)] == [(2, 1), (3, 2)]
     first, last = sorted(rows_of(store, FIRST, "impressions"), key=lambda row: row["ts"])
     assert (first["event_id"], first["channel"], first["label"]) == ("10000000000000000001", "mobile", 1)
@@ -195,9 +199,18 @@ def test_criteo_seconds_become_days_and_outcomes_land_on_the_day_of_their_own_ti
 def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_landed, ingest_and_validate, label):
     counts = ingest_and_validate("criteo_attribution", START, NEXT, EIGHTH)
     assert counts == [
-        (Counts(received=5, kept=4, duplicates=0, quarantined=1), Counts(4, 3, 0, 1)),
-        (Counts(received=5, kept=5, duplicates=0, quarantined=0), Counts(5, 4, 0, 1)),
-        (Counts(received=1, kept=1, duplicates=0, quarantined=0), Counts(3, 3, 0, 0)),
+        (
+            Counts(received=5, kept=4, duplicates=0, quarantined=1),
+            Counts(received=4, kept=3, duplicates=0, quarantined=1),
+        ),
+        (
+            Counts(received=5, kept=5, duplicates=0, quarantined=0),
+            Counts(received=5, kept=4, duplicates=0, quarantined=1),
+        ),
+        (
+            Counts(received=1, kept=1, duplicates=0, quarantined=0),
+            Counts(received=3, kept=3, duplicates=0, quarantined=0),
+        ),
     ]
     assert sum(outcomes.received for _, outcomes in counts) + 1 == sum(criteo_landed["outcomes"].values())
     recipe = "criteo_attribution"

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]

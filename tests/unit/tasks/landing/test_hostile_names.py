@@ -5,7 +5,7 @@ import tempfile
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day, label_files
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
@@ -48,7 +48,7 @@ def test_file_is_read_whatever_its_name(zone, local_store, land_rows, tiny_recip
     path.unlink()
     found = ingest_day(local_store, zone, tiny_recipe(), day, now)
     assert found.unreadable == {}
-    assert found.impressions == Counts(2 * len(names), kept=len(names), duplicates=0, quarantined=len(names))
+    assert found.impressions == Counts(received=2 * len(names), kept=len(names), duplicates=0, quarantined=len(names))
     assert {row["file"] for row in quarantined(local_store, day)} == {f"{name}.{ending}" for name in names}
 
 

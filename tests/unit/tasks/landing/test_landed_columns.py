@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import load_ingested_day
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
@@ -117,7 +117,9 @@ def test_inline_label_constant_channel_and_event_id_from_the_row(store, landing,
     )
     rows = [{"ts": "2026-03-02T10:00:00Z", "clicked": label} for label in ("1", "0", "2", "", "yes", "1.0")]
     land_rows("impressions", day, rows, "it's.jsonl")
-    assert ingest(store, landing, recipe, day, now).impressions == Counts(6, 3, 0, 3)
+    assert ingest(store, landing, recipe, day, now).impressions == Counts(
+        received=6, kept=3, duplicates=0, quarantined=3
+    )
     kept = rows_of(store, day, "impressions")
     assert [
         (row["event_id"], row["channel"], row["label"]) for row in sorted(kept, key=lambda row: row["event_id"])

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.schema import Counts
+from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -109,7 +109,9 @@ def test_rows_that_cannot_be_placed_land_on_the_first_day_and_ingest_quarantines
     assert land_file(path, tiny_recipe(), LocalLandingZone(landing)) == LandedDays(
         {"2026-03-02": 3, "2026-03-03": 1}, malformed=1
     )
-    assert ingest_day(store, LocalLandingZone(landing), tiny_recipe(), day, now).impressions == Counts(4, 1, 0, 3)
+    assert ingest_day(store, LocalLandingZone(landing), tiny_recipe(), day, now).impressions == Counts(
+        received=4, kept=1, duplicates=0, quarantined=3
+    )
 
 
 INLINE = {"outcomes": [{"kind": "click", "column": "clicked", "ts": "clicked_at"}]}
@@ -156,7 +158,9 @@ def test_outcomes_of_a_file_have_the_ids_that_ingest_gives_its_rows(source, stor
     rows = [{**click("", ts, str(i % 2), ts), "user_id": f"u{i}"} for i, ts in enumerate(times)]
     recipe = tiny_recipe(landing={**INLINE, "event_id_from": "file_row"})
     land_file(source(rows, "it's.csv"), recipe, LocalLandingZone(landing))
-    assert ingest_day(store, LocalLandingZone(landing), recipe, day, now).outcomes == Counts(3, 3, 0, 0)
+    assert ingest_day(store, LocalLandingZone(landing), recipe, day, now).outcomes == Counts(
+        received=3, kept=3, duplicates=0, quarantined=0
+    )
     folder = store.open(current_day_object(store, day))
     users = {row["event_id"]: row["user_id"] for row in pq.read_table(folder / "impressions").to_pylist()}
     clicked = {row["event_id"] for row in pq.read_table(folder / "outcomes").to_pylist()}

@@ -1,0 +1,39 @@
+"""The description beside a served model: its inputs, and what it takes to train it on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Day, Part, StoredDocument
+from ctr_retrain.models.documents.run_documents import RunInputs
+from ctr_retrain.models.documents.training_documents import CalibrationCurve
+
+
+class KeptOutRows(Part):
+    """Rows that no run which led to a model has trained on, so that a warm start can calibrate on them."""
+
+    since: Day
+    """From this day on the rows kept out for calibration are the same in each run."""
+    duckdb: str
+    """Version of DuckDB, whose hash chooses these rows."""
+
+
+class BundleDocument(StoredDocument, RunInputs):
+    """A model that can be served: bundle.json beside it."""
+
+    recipe: dict[str, Any]
+    """The recipe, as docs/recipe.md has it; the recipe's own sections check it."""
+    numeric_state: dict[str, Any]
+    """Figures that the kinds of features measured of numbers, such as their means; each kind reads its own."""
+    calibration: CalibrationCurve
+    """The calibration of the label's probability."""
+    head_calibrations: dict[str, CalibrationCurve] = Field({})
+    """The calibration of each further head, by its kind of outcome."""
+    columns: dict[str, str] = Field({})
+    """Columns that the model reads, and as which type."""
+    kept_out: KeptOutRows | None = Field(None, exclude_if=lambda rows: rows is None)
+    """The rows kept out of training, where the recipe asks for warm starts."""
+    evaluated_data_through: Day | None = Field(None, exclude_if=lambda day: day is None)
+    """The newest day that the judged model has seen, where a fresh model serves in its place, which has seen more."""

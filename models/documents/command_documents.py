@@ -1,0 +1,222 @@
+"""The answers of the other commands with --json."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from ctr_retrain.models.documents.day_documents import RejectedDay
+from ctr_retrain.models.documents.document import Day, Document, Part
+from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.documents.run_documents import DailyAnswer
+from ctr_retrain.models.documents.verdict_documents import Decision
+
+ModelState = Literal["champion", "barred", "served before", "never served"]
+BackfillOutcome = Literal["ingested", "skipped", "rejected", "data rejected", "promote", "hold", "reject"]
+
+
+class SimulateAnswer(Document):
+    """The answer of `simulate`: where the simulated days lie."""
+
+    landing: str
+    """Landing zone with the events."""
+    truth: str
+    """The true probabilities, apart from the landing zone."""
+    days: int
+    """Number of simulated days."""
+
+
+class LandAnswer(Document):
+    """The answer of `land`: what one file became, by landing day."""
+
+    landing: str
+    """The landing zone."""
+    rows: dict[Day, int]
+    """Impressions of each landing day."""
+    outcomes: dict[Day, int]
+    """Outcomes of each landing day."""
+    malformed: int
+    """Lines that could not be read; they landed too, for `ingest` to quarantine."""
+
+
+class ScoreAnswer(Document):
+    """The answer of `score`: what was scored."""
+
+    model: str
+    """Version of the model."""
+    rows: int
+    """Rows that were scored."""
+    output: str
+    """The file that they were written to."""
+
+
+class ListedModel(Part):
+    """A trained model."""
+
+    version: str
+    """The version, which is the name of its run."""
+    date: Day
+    """The day that its run was for."""
+    data_through: Day | None
+    """The newest day that it has seen."""
+    decision: Decision
+    """Its verdict."""
+    state: ModelState
+    """Its standing: in service, barred from it by a rollback, or neither."""
+    cost_per_1000: float | None
+    """Its cost in currency units per 1,000 impressions on its validation days."""
+
+
+class ModelsAnswer(Document):
+    """The answer of `models`."""
+
+    models: tuple[ListedModel, ...]
+    """All models that are kept, newest first."""
+
+
+class RunSummary(Part):
+    """A run in brief."""
+
+    date: Day
+    """The day that the run was for."""
+    run_id: str
+    """Name of the run."""
+    alerts: tuple[Alert, ...]
+    """Alerts of that day."""
+    report: str | None
+    """Address of its report."""
+    decision: Decision
+    """Its verdict."""
+    reason: str
+    """The verdict in words."""
+
+
+class StatusAnswer(Document):
+    """The answer of `status`: a root at a glance."""
+
+    root: str
+    """Address of the root."""
+    recipe: str | None
+    """Name of the recipe that it serves; null in a new root."""
+    champion: str | None
+    """The model in service; null where there is none."""
+    champion_data_through: Day | None
+    """The newest day that it has seen."""
+    newest_day: Day | None
+    """The newest landing day that was ingested."""
+    champion_data_age_days: int | None
+    """Days between these two."""
+    rejected_days: tuple[RejectedDay, ...]
+    """Days that wait for somebody to accept them."""
+    runs: tuple[RunSummary, ...]
+    """The newest runs, newest day first."""
+
+
+class PromoteAnswer(Document):
+    """The answer of `promote`."""
+
+    champion: str
+    """The model in service."""
+    reason: str
+    """The reason, as the history keeps it."""
+
+
+class RollbackAnswer(Document):
+    """The answer of `rollback`."""
+
+    champion: str
+    """The model in service."""
+    barred: str
+    """The model that was taken out of service and may not come back by the gate."""
+    reason: str
+    """The reason, as the history keeps it."""
+
+
+class GarbageReport(Document):
+    """Objects under a root that nobody needs any more."""
+
+    root: str
+    """Address of the root."""
+    dry_run: bool
+    """True if things were only named, not removed."""
+    removed: tuple[str, ...]
+    """Objects that went, or would go."""
+    kept: int
+    """Objects that stay."""
+
+
+class GarbageAnswer(GarbageReport):
+    """The answer of `gc`."""
+
+    checkpoints: tuple[str, ...]
+    """Checkpoints of fits that nobody makes any more, which went or would go."""
+
+
+class MachineCheck(Part):
+    """One thing that a night's run needs."""
+
+    name: str
+    """Name of the check."""
+    passed: bool
+    """True if it is there."""
+    message: str = Field(alias="words")
+    """A sentence: what was found, and what to mend."""
+
+
+class DoctorAnswer(Document):
+    """The answer of `doctor`."""
+
+    checks: tuple[MachineCheck, ...]
+    """All checks, in order."""
+
+
+class BackfillDay(Part):
+    """One day of a backfill."""
+
+    date: Day
+    """The day."""
+    outcome: BackfillOutcome
+    """The result; a verdict where the day trained."""
+    run_id: str | None = Field(None, exclude_if=lambda run: run is None)
+    """Its run, where it has one."""
+    reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
+    """The reason why its data could not be used, where it could not."""
+
+
+class BackfillAnswer(Document):
+    """The answer of `backfill`."""
+
+    days: tuple[BackfillDay, ...]
+    """The days in order."""
+    champion: str | None
+    """The model in service after it; null where there is none."""
+
+
+class DemoAnswer(Document):
+    """The answer of `demo` and `demo-open-bandit`."""
+
+    runs: tuple[DailyAnswer, ...]
+    """The runs, one a day, each as `daily` answers."""
+
+
+class Failure(Part):
+    """The error that ended a command."""
+
+    model_config = ConfigDict(extra="allow")  # each kind of error may say more
+
+    type: str
+    """Kind of the error."""
+    message: str
+    """A sentence: what, where, expected, received, and what to do."""
+    exit_code: int
+    """The exit status."""
+
+
+class FailedAnswer(Document):
+    """The answer of any command that failed. Beside the error stands what the command's own document has by then."""
+
+    model_config = ConfigDict(extra="allow")
+
+    error: Failure
+    """The error that ended it."""

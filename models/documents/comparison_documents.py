@@ -1,0 +1,183 @@
+"""A comparison of ways to train: what was compared, each one's figures, what separates them, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Day, Number, Part, StoredDocument
+
+Criterion = Literal["cost_per_1000", "log_loss"]
+CRITERIA: tuple[Criterion, ...] = ("cost_per_1000", "log_loss")
+
+
+class RequestedComparison(Part):
+    """The request: how to compare what."""
+
+    day: Day
+    """The newest run day."""
+    days: int
+    """Number of run days to judge by."""
+    seeds: int
+    """Models of each strategy and run day."""
+    strategies: tuple[str, ...]
+    """Names of the families of strategies; empty for all."""
+    half_lives: tuple[float, ...]
+    """Half-lives to try, in days."""
+    class_powers: tuple[float, ...]
+    """Powers of the class weight to try."""
+    ages: tuple[int, ...]
+    """Ages of the freshness curve's training windows, in days."""
+    criterion: Criterion
+    """The figure that a recommendation goes by, chosen before looking."""
+
+
+class ComparisonInputs(Part):
+    """The inputs of a comparison, which its manifest holds too."""
+
+    comparison_id: str
+    """Name of the comparison."""
+    day: Day
+    """The newest run day."""
+    request: RequestedComparison = Field(alias="asked")
+    """The request."""
+    left_out: dict[str, str]
+    """Run days, ages and strategies that can't be had, and the reason of each."""
+    recipe_digest: str
+    """Digest of the recipe."""
+    code: str
+    """Version and digest of the code."""
+
+
+class ComparedDay(Part):
+    """One run day of a comparison."""
+
+    date: Day
+    """The run day."""
+    train: tuple[Day, ...]
+    """Days that were trained on."""
+    validation: tuple[Day, ...] = Field(alias="validate")
+    """Days on which all were judged."""
+    rows: int
+    """Impressions that were judged."""
+    positives: int
+    """Positives among them."""
+
+
+class DifferencePart(Part):
+    """One figure less another, on identical rows."""
+
+    value: float
+    """The difference; below 0 is better."""
+    low: float | None
+    """Lower end of its interval, of this comparison alone; null where it has none."""
+    high: float | None
+    """Upper end of it."""
+    p: float
+    """Two-sided p-value that there is no difference."""
+
+
+class CorrectedDifference(DifferencePart):
+    """One of several differences."""
+
+    p_holm: float
+    """The p-value corrected for their number by Holm's method."""
+
+
+class TrialMetrics(Part):
+    """A strategy's figures on the judged rows, each a mean over its seeds; null where one of them has none."""
+
+    rows: int
+    """Impressions that were judged."""
+    positives: int
+    """Positives among them."""
+    auc: float | None
+    """Area under the ROC curve."""
+    pr_auc: float | None
+    """Area under the precision-recall curve."""
+    log_loss: float | None
+    """Mean log loss in nats an impression."""
+    normalized_entropy: float | None
+    """Log loss over the entropy of the base rate."""
+    calibration_ratio: float | None
+    """Predicted to seen positives."""
+    cost_per_1000: float | None
+    """Cost in currency units per 1,000 impressions; a gain is negative."""
+
+
+class ComparedStrategy(Part):
+    """One way to train, its figures, and what separates it from unweighted training."""
+
+    name: str
+    """Name of the strategy."""
+    message: str = Field(alias="words")
+    """A description of what it does."""
+    changes: dict[str, Any]
+    """Keys of the recipe that it sets otherwise, and to what; any value that a recipe may have."""
+    own: bool
+    """True for the recipe as it stands."""
+    failure: str | None
+    """The reason why it has no figures; null where it has."""
+    metrics: TrialMetrics | None
+    """Its figures; null where it failed."""
+    seconds: float | None
+    """Training time of one model, a mean."""
+    delta: dict[Criterion, CorrectedDifference] | None
+    """Its differences from the first strategy; null for that one and where it failed."""
+    delta_by_day: dict[Criterion, dict[Day, float]] | None
+    """The same differences of each run day alone; null where there is one day."""
+
+
+class Recommendation(Part):
+    """The strategy to train by."""
+
+    name: str | None
+    """Its name; null where the evidence doesn't separate the strategies."""
+    message: str = Field(alias="words")
+    """The reason, and what to write into the recipe."""
+
+
+class FreshnessPoint(Part):
+    """The recipe trained on a window that ends some days before the newest one."""
+
+    age_days: int
+    """Days between the ends of the two windows."""
+    log_loss: float
+    """Log loss on the judged rows."""
+    low: Number | None
+    """The youngest window's log loss plus the lower end of the paired difference; null where it has none."""
+    high: Number | None
+    """The youngest window's log loss plus the upper end of the paired difference; null where it has none."""
+    delta: DifferencePart | None
+    """The paired difference from the youngest window; null for that one itself."""
+
+
+class ComparisonDocument(StoredDocument, ComparisonInputs):
+    """Ways to train that were judged side by side: comparison.json in the comparison."""
+
+    date: Day
+    """The newest run day."""
+    criterion: Criterion
+    """The figure that the recommendation goes by."""
+    confidence: float
+    """Confidence of the intervals, from the recipe's gate."""
+    seeds: tuple[int, ...]
+    """Seeds of each strategy's models."""
+    days: tuple[ComparedDay, ...]
+    """The run days, oldest first."""
+    strategies: tuple[ComparedStrategy, ...]
+    """The strategies, the simplest first, which is unweighted training."""
+    recommendation: Recommendation
+    """The strategy to train by."""
+    freshness_curve: tuple[FreshnessPoint, ...]
+    """Log loss by age of the data; empty where no other age was compared."""
+
+
+class ComparisonAnswer(ComparisonDocument):
+    """The answer of `compare`."""
+
+    report: str
+    """Address of its report."""
+    recorded: bool
+    """True if the comparison was found, made earlier from the same inputs."""

@@ -1,0 +1,125 @@
+"""A landing day: what came in on it, and whether it is good enough to train on."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
+
+
+class Counts(Part):
+    """Rows that came in and what became of them: received = kept + duplicates + quarantined."""
+
+    received: int
+    """Rows that came in."""
+    kept: int
+    """Rows that can be used."""
+    # Counted on their own: as a remainder the sum would hold by construction and test nothing.
+    duplicates: int
+    """Rows whose event was there before."""
+    quarantined: int
+    """Rows that can't be used, kept aside with the reason."""
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add up two parts of a day."""
+        return Counts(
+            received=self.received + other.received,
+            kept=self.kept + other.kept,
+            duplicates=self.duplicates + other.duplicates,
+            quarantined=self.quarantined + other.quarantined,
+        )
+
+    @property
+    def conserved(self) -> bool:
+        """True if no row was lost or made up."""
+        return self.received == self.kept + self.duplicates + self.quarantined
+
+
+class LandedRows(Part):
+    """Rows and files that landed on a day."""
+
+    impressions: Counts
+    """Impressions that landed."""
+    outcomes: Counts
+    """Outcomes that landed."""
+    unreadable: dict[str, str]
+    """Files that could not be read, and what is wrong with each."""
+    unknown_columns: tuple[str, ...] = ()
+    """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
+
+
+class DaySummary(StoredDocument, LandedRows):
+    """Rows and files that landed on a day, or in one shard of it: summary.json beside the rows."""
+
+    rows_in_files: int
+    """Rows of all files that landed, whichever shard they are in."""
+
+
+class IngestAnswer(Document):
+    """The answer of `ingest`: a published landing day."""
+
+    date: Day
+    """The landing day."""
+    path: str
+    """Path of the day under the root."""
+    impressions: Counts
+    """Impressions that landed."""
+    outcomes: Counts
+    """Outcomes that landed."""
+    unreadable: dict[str, str]
+    """Files that could not be read, and what is wrong with each."""
+    unknown_columns: tuple[str, ...]
+    """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
+
+
+class FailedExpectation(Part):
+    """An expectation about a day that was not met."""
+
+    name: str
+    """Name of the expectation."""
+    expected: str
+    """The expectation, in words."""
+    received: str
+    """The day's own figure, in words."""
+
+
+class Finding(FailedExpectation):
+    """One expectation about a day and what was found."""
+
+    passed: bool
+    """True if it was met."""
+
+
+class Validation(Part):
+    """The decision on whether a day may enter training, and the expectations that it failed."""
+
+    passed: bool
+    """True if every expectation was met, whoever accepted the day."""
+    failed: tuple[FailedExpectation, ...]
+    """Expectations that were not met."""
+    evaluated: int
+    """Number of expectations that were evaluated."""
+    accepted: bool
+    """True if the day may enter training."""
+    accepted_by: str
+    """The deciding party: validation, or the user who accepted the day by hand."""
+
+
+class ValidationAnswer(Document, Validation):
+    """The answer of `validate` and `accept`: a validated day. Where it is rejected, the error stands beside it."""
+
+    date: Day
+    """The landing day."""
+    data_docs: str | None = Field(None, exclude_if=lambda address: address is None)
+    """Great Expectations' page about the day; of `validate` alone."""
+    reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
+    """The reason to accept the day; of `accept` alone."""
+
+
+class RejectedDay(Part):
+    """A landing day that was rejected and that nobody accepted."""
+
+    date: Day
+    """The landing day."""
+    reason: str
+    """The reason."""

@@ -1,0 +1,118 @@
+"""The base of all documents: they are immutable, say their version, and are refused in a sentence.
+
+Part             a part of documents
+Document         what a command prints with --json
+StoredDocument   what lies in a root, and is read again by later versions of this software
+
+The keys of the JSON are contracts. The published schemas in docs/schemas/ are made from these types, with the text
+below each field as its description.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+
+from ctr_retrain.models.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Day = dt.date
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]  # keeps 0 apart from 0.0, as JSON does
+# JSON has no infinity: a bound that isn't there is null.
+Bound = Annotated[float | None, BeforeValidator(lambda value: value if value is None or isfinite(value) else None)]
+
+FORMAT_KEY = "format"
+
+
+class Part(BaseModel):
+    """A part of documents: immutable, and with no key but its own."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values under the documents' keys."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave. Keys that this version doesn't know are left out. Raises ValidationError."""
+        return cls.model_validate(values, extra="ignore")
+
+
+class Document(Part):
+    """A whole document: what a command prints with --json."""
+
+    def to_text(self) -> str:
+        """Return the document as JSON text."""
+        return json.dumps(self.to_json(), indent=1)
+
+
+class StoredDocument(Document):
+    """A document that lies in a root.
+
+    Its format is raised when a reader of before would misunderstand it. A key more is no new format: a key that a
+    reader doesn't know is left out, and one that an older document lacks has a default.
+    """
+
+    FORMAT: ClassVar[int] = 1
+
+    format: int = 1
+    """Version of the document's format. Documents of before there were versions have none, which counts as 1."""
+
+    def write(self, path: Path) -> None:
+        """Write the document into a file."""
+        path.write_text(self.to_text(), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the document in a file; raises StorageError where it is none that this version can read."""
+        return parse_document(cls, path.read_bytes(), str(path))
+
+
+Stored = TypeVar("Stored", bound=StoredDocument)
+
+
+def parse_document(kind: type[Stored], text: bytes, where: str) -> Stored:
+    """Read a stored document from its text.
+
+    Raises StorageError where the text is torn, is of another format, or lacks what its format has; `where` says in the
+    error which document it was.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        msg = f"{where}: expected a JSON object, received {text[:80]!r}. Restore the file from a backup, or run again."
+        raise StorageError(msg)
+    if (version := content.get(FORMAT_KEY, 1)) != kind.FORMAT:
+        newer = isinstance(version, int) and version > kind.FORMAT
+        remedy = "Upgrade ctr-retrain to the version that wrote it" if newer else "Make it again with this version"
+        msg = f"{where}: expected format {kind.FORMAT}, received format {version!r}. {remedy}."
+        raise StorageError(msg)
+    try:
+        return kind.from_json(content)
+    except ValidationError as error:
+        mistake = error.errors(include_url=False)[0]
+        key = ".".join(map(str, mistake["loc"]))
+        received = "none" if mistake["type"] == "missing" else f"{mistake['input']!r}"[:80]
+        msg = (
+            f"{where}: expected a document of format {kind.FORMAT} with the key {key!r}, received {received}. "
+            "It was damaged or written by other software: restore the file from a backup, or run again."
+        )
+        raise StorageError(msg) from error

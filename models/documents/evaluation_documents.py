@@ -1,0 +1,159 @@
+"""Figures of models on the validation days: metrics, reliability, cost curves, further heads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Bound, Day, Part, StoredDocument
+
+ModelName = Literal["challenger", "champion", "constant"]  # constant: the positive ratio of each channel
+
+
+class Metrics(Part):
+    """One model's figures on unweighted rows. A figure that is undefined, such as AUC without positives, is null."""
+
+    rows: int
+    """Impressions that were scored."""
+    positives: int
+    """Positives among them."""
+    auc: float | None
+    """Area under the ROC curve."""
+    pr_auc: float | None
+    """Area under the precision-recall curve."""
+    log_loss: float | None
+    """Mean log loss in nats an impression."""
+    normalized_entropy: float | None
+    """Log loss over the entropy of the base rate; below 1 is better than the constant."""
+    calibration_ratio: float | None
+    """Predicted to seen positives."""
+    cost_per_1000: float | None
+    """Cost in currency units per 1,000 impressions; a gain is negative."""
+    threshold: dict[str, float]
+    """The probability from which on a message is sent, by channel."""
+    by_channel: dict[str, Metrics] = Field({})
+    """The same figures of each channel's own rows."""
+
+
+class ReliabilityBin(Part):
+    """Rows of about equal probability: what was predicted and what was seen."""
+
+    rows: int
+    """Rows in the bin."""
+    mean_probability: float
+    """Mean predicted probability."""
+    rate: float
+    """Positive ratio that was seen."""
+    low: float
+    """Lower end of its 95 % Wilson interval."""
+    high: float
+    """Upper end of its 95 % Wilson interval."""
+
+
+class CostCurve(Part):
+    """A channel's cost per 1,000 impressions over the threshold, of each model."""
+
+    threshold: float
+    """The threshold at which decisions are made."""
+    thresholds: tuple[float, ...]
+    """Thresholds of the curve."""
+    challenger: tuple[float, ...]
+    """The challenger's cost at each of them."""
+    champion: tuple[float, ...] | None = Field(None, exclude_if=lambda curve: curve is None)
+    """The champion's, where it was scored."""
+    constant: tuple[float, ...] | None = Field(None, exclude_if=lambda curve: curve is None)
+    """The constant rate's, where there was no champion."""
+
+    def by_model(self) -> dict[ModelName, tuple[float, ...]]:
+        """Return the curves of the models that were scored."""
+        curves: dict[ModelName, tuple[float, ...] | None] = {
+            "challenger": self.challenger,
+            "champion": self.champion,
+            "constant": self.constant,
+        }
+        return {name: curve for name, curve in curves.items() if curve is not None}
+
+
+class LabelMetrics(Part):
+    """Figures of one label over the rows that know it, or of all pairs of row and label as if they were one label."""
+
+    rows: int
+    """Rows that know the label."""
+    positives: int
+    """Positives among them."""
+    predicted: int
+    """Rows at or above the threshold."""
+    auc: float | None
+    """Area under the ROC curve."""
+    average_precision: float | None
+    """Area under the precision-recall curve by steps."""
+    log_loss: float | None
+    """Mean log loss in nats a row."""
+    normalized_entropy: float | None
+    """Log loss over the entropy of the base rate."""
+    f1: float | None
+    """F1 at the threshold; 0 where there are positives and none is found."""
+    calibration_ratio: float | None
+    """Predicted to seen positives."""
+
+
+class HeadEvaluation(Part):
+    """Figures of a further head on the validation days."""
+
+    after: str | None = None
+    """The kind of outcome that its own follows; null where it follows the impression alone."""
+    rows: int
+    """Rows of the validation days whose label of this kind is final."""
+    message: str = Field(alias="words")
+    """A sentence on the rows that the figures rest on."""
+    metrics: dict[ModelName, LabelMetrics]
+    """Figures of the models that have this head."""
+
+
+class TwinComparison(Part):
+    """A warm run beside the same run started from nothing, on the same rows."""
+
+    rows: int | None = None
+    """Impressions that both scored."""
+    log_loss: float | None = None
+    """Log loss of the warm run's model."""
+    twin_log_loss: float | None = None
+    """Log loss of the cold twin."""
+    difference: float | None = None
+    """Log loss of the warm run less that of the twin, in nats an impression."""
+    low: Bound = None
+    """Lower end of the difference's interval at the gate's confidence; null where it has none."""
+    high: Bound = None
+    """Upper end of it."""
+    behind: bool | None
+    """True if the warm run has surely fallen behind; null where the twin came to nothing."""
+    message: str = Field(alias="words")
+    """A sentence with both figures, or why there are none."""
+
+
+class EvaluationDocument(StoredDocument):
+    """All figures of the models that were scored on a run's validation days: evaluation.json in the run."""
+
+    metrics: dict[ModelName, Metrics]
+    """Figures of each model that was scored."""
+    reliability: dict[ModelName, tuple[ReliabilityBin, ...]]
+    """Predicted against seen ratios of each."""
+    send_all_per_1000: float | None
+    """Cost per 1,000 impressions if everything is sent."""
+    send_none_per_1000: float | None
+    """Cost per 1,000 impressions if nothing is sent."""
+    cost_curves: dict[str, CostCurve]
+    """Cost over the threshold, of each channel that has rows."""
+    heads: dict[str, HeadEvaluation] = Field({})
+    """Figures of further heads, by their kind of outcome."""
+    champion_data_through: Day | None = Field(None, exclude_if=lambda day: day is None)
+    """The newest day that the scored champion has seen."""
+    cold_twin: TwinComparison | None = Field(None, exclude_if=lambda twin: twin is None)
+    """The comparison with a cold twin, where one was trained."""
+
+    @property
+    def opponent(self) -> ModelName | None:
+        """The model that the challenger was compared with; None where nothing could be scored."""
+        opponents: tuple[ModelName, ...] = ("champion", "constant")
+        return next((name for name in opponents if name in self.metrics), None)

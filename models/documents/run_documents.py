@@ -1,0 +1,144 @@
+"""The run's document: what `daily --json` prints, and what report, `explain`, `status` and `models` read."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.day_documents import LandedRows, Validation
+from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
+from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.documents.evaluation_documents import HeadEvaluation, Metrics
+from ctr_retrain.models.documents.maturity_documents import MaturityPart
+from ctr_retrain.models.documents.training_documents import CalibrationRows, TrainingPart
+from ctr_retrain.models.documents.verdict_documents import FreshPass, Verdict
+from ctr_retrain.models.documents.weights_documents import HeadWeights, TrainingWarning, WeightsPart
+
+
+class UsedDays(Part):
+    """The days that a run really used, oldest first."""
+
+    train: tuple[Day, ...] = ()
+    """Days that were trained on."""
+    calibrate: tuple[Day, ...] = ()
+    """Days of which a share of users was kept for calibration."""
+    validation: tuple[Day, ...] = Field((), alias="validate")
+    """Days on which the models were judged."""
+
+
+class RunInputs(Part):
+    """The inputs of a run, which its manifest and its bundle hold too."""
+
+    run_id: str
+    """Name of the run, which is the version of its model too."""
+    day: Day
+    """The day that the run was for."""
+    labels_as_of: Day
+    """The day by whose end the outcomes had landed that labels are made of."""
+    data_through: Day
+    """The newest event day that training read."""
+    train_through: Day
+    """The newest event day that was trained on."""
+    days: UsedDays
+    """The days that were used."""
+    excluded: dict[str, str] = Field({})
+    """Days of the plan that were left out, and the reason of each."""
+    labels: tuple[str, ...] = ()
+    """Paths of the labels that were read."""
+    champion: str | None
+    """The champion that the challenger met; null where there was none."""
+    recipe_digest: str
+    """Digest of the recipe."""
+    code: str
+    """Version and digest of the code."""
+
+
+class RunMetrics(Part):
+    """Figures of the models on the validation days; null where a model was not scored."""
+
+    challenger: Metrics | None = None
+    """The model that the run trained."""
+    champion: Metrics | None = None
+    """The model in service."""
+    constant: Metrics | None = None
+    """The positive ratio of each channel, where there was no champion."""
+
+
+class HeadPart(HeadEvaluation):
+    """A further head: its figures, weights and calibration."""
+
+    weights: HeadWeights
+    """Weights of its training rows."""
+    calibration: CalibrationRows
+    """Calibration of its probability."""
+
+
+class Served(Part):
+    """The model that serves after a run."""
+
+    version: str | None
+    """The model; null where nothing is in service."""
+    data_through: Day | None
+    """The newest day that it has seen."""
+    age_days: int | None
+    """Days from that day to the run's day."""
+    message: str = Field(alias="words")
+    """A sentence that says why it is that model."""
+
+
+class DayDocument(Document):
+    """A run's day before anything is trained: all that there is where the day is rejected."""
+
+    date: Day
+    """The day that the run was for."""
+    run_id: str | None = None
+    """Name of the run, which is the version of its model too; null where the day was rejected."""
+    days: UsedDays = UsedDays()
+    """The days that were used."""
+    ingest: LandedRows
+    """Rows and files that landed on the day."""
+    validation: Validation
+    """The decision on the day's data."""
+    alerts: tuple[Alert, ...]
+    """Alerts of the day."""
+    maturity: MaturityPart | None = None
+    """Label maturity; null where labels are final at once."""
+    weights: WeightsPart | None = None
+    """Weights of the training rows; null where none were weighed."""
+    warnings: tuple[TrainingWarning, ...] = ()
+    """Warnings about comparing figures and changing the recipe."""
+    training: TrainingPart | None = None
+    """Training; null where nothing was trained."""
+    metrics: RunMetrics = RunMetrics()
+    """Figures of the models on the validation days."""
+    heads: dict[str, HeadPart] = Field({})
+    """Further heads, by their kind of outcome."""
+    verdict: Verdict | None = None
+    """The decision on the challenger; null where the day was rejected."""
+    serves: Served | None = None
+    """The model that serves after the run; null where the day was rejected."""
+    fresh: FreshPass | None = None
+    """The pass after the verdict over days whose labels aren't final; null where there was none."""
+    champion: str | None = None
+    """The champion that the challenger met; in the answer of `daily`, the champion in service after the run."""
+    report: str | None = None
+    """Address of the run's report; null in the stored document, which may be moved."""
+
+
+class RunDocument(StoredDocument, RunInputs, DayDocument):
+    """A run from its day's data to the verdict: run.json in the run, and the answer of `explain`."""
+
+    verdict: Verdict
+    """The decision on the challenger."""
+    serves: Served
+    """The model that serves after the run."""
+    versions: dict[str, str] = Field({})
+    """Versions of this software and of the packages that results depend on."""
+
+
+class DailyAnswer(RunDocument):
+    """The answer of `daily`: the run, and what came of its verdict."""
+
+    not_deployed: str | None
+    """The reason why a promoted challenger was not put into service; null where it was, or was not promoted."""
+    recorded: bool
+    """True if the run was found, made earlier from the same inputs."""

@@ -1,0 +1,137 @@
+"""Training: its time and loss, its start, and the calibration that came of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Part, StoredDocument
+from ctr_retrain.models.documents.evaluation_documents import TwinComparison
+
+CalibrationMethod = Literal["identity", "intercept", "platt", "isotonic"]
+
+
+class CalibrationRows(Part):
+    """Method and rows of a calibration."""
+
+    method: CalibrationMethod
+    """identity where nothing can be fitted; else the richer, the more positives there are."""
+    rows: int
+    """Rows that it was fitted on."""
+    positives: int
+    """Positives among them."""
+
+
+class CalibrationCurve(CalibrationRows):
+    """A line of straight pieces from the network's logit to a calibrated one.
+
+    It goes through (knots, values), is straight between them and has one slope beyond the outer ones. intercept: one
+    knot, slope 1. platt: one knot and a slope. isotonic: many knots, slope 1. identity: knot (0, 0), slope 1.
+    """
+
+    knots: tuple[float, ...] = (0.0,)
+    """Logits at which the line bends."""
+    values: tuple[float, ...] = (0.0,)
+    """The calibrated logits there."""
+    slope: float = 1.0
+    """Slope beyond the outer knots."""
+
+
+class TrainingResult(Part):
+    """Rows, time and loss of a training."""
+
+    rows: int
+    """Rows of one epoch."""
+    seconds: float
+    """Time that this process took; it may have resumed another's work."""
+    rows_per_second: float
+    """Rows that this process trained on in a second."""
+    device: str
+    """The device that computed, such as cpu."""
+    replicas: int
+    """Devices that trained side by side."""
+    precision: str
+    """Precision of the network's numbers, such as float32."""
+    history: tuple[tuple[int, float], ...]
+    """The curve of training: rows seen and the weighted loss, smoothed exponentially."""
+    epochs: int
+    """Epochs that were trained."""
+    best_epoch: int
+    """The epoch whose weights were taken, counted from 1."""
+    stopping_losses: tuple[float, ...]
+    """Weighted loss on the rows kept out for early stopping, after each epoch."""
+    resumed_at: int
+    """Rows that an earlier process had seen, where this one went on from its checkpoint."""
+
+
+class TransferReport(Part):
+    """Weights that a warm start took over from the champion's network."""
+
+    rows: int
+    """Rows of the embedding tables that came along."""
+    expired_rows: int
+    """Rows that were there and begin anew, because no recent row names them."""
+    fresh_rows: int
+    """Rows that begin anew, because the champion has none for them."""
+    layers: tuple[str, ...]
+    """Other layers that came along, by name."""
+    fresh_layers: tuple[str, ...]
+    """Other layers that begin anew, by name."""
+    frozen: tuple[str, ...] = ()
+    """Layers that stay as the champion has them, by name."""
+    slots: int = 0
+    """The optimizer's variables that came along."""
+
+
+class StartReport(Part):
+    """The weights from which training started."""
+
+    message: str = Field(alias="words")
+    """A sentence that says why it started there; empty where the recipe doesn't ask for a warm start."""
+    transferred: TransferReport | None = Field(None, alias="carried")
+    """Weights that a warm start took over; null for a start from nothing."""
+
+
+class TrainingDocument(StoredDocument):
+    """A run's training: training.json in the run."""
+
+    training: TrainingResult
+    """Rows, time and loss."""
+    calibration: CalibrationCurve
+    """The calibration of the label's probability."""
+    head_calibrations: dict[str, CalibrationCurve] = Field({})
+    """The calibration of each further head, by its kind of outcome."""
+    start: StartReport = StartReport(message="")
+    """The weights from which training started."""
+
+
+class FailedTrainingDocument(StoredDocument):
+    """A cold twin's training that diverged: training.json in its folder."""
+
+    failure: str
+    """The reason why there is no model."""
+
+
+class RunStart(StartReport):
+    """The weights from which a run's training started, and a comparison with a start from nothing."""
+
+    cold_twin: TwinComparison | None = None
+    """The comparison with a cold twin; null where none was trained."""
+
+
+class TrainingPart(Part):
+    """Rows, time and start of a run's training."""
+
+    rows: int
+    """Rows of one epoch."""
+    seconds: float
+    """Time that it took."""
+    rows_per_second: float
+    """Rows that were trained on in a second."""
+    device: str
+    """The device that computed, such as cpu."""
+    calibration: CalibrationCurve
+    """The calibration of the label's probability."""
+    start: RunStart = RunStart(message="")
+    """The weights from which training started."""

@@ -1,0 +1,59 @@
+"""The verdict on a challenger and the checks that led to it; and those of a fresh pass after it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Day, Number, Part, StoredDocument
+
+Decision = Literal["promote", "hold", "reject"]
+FailureKind = Literal["integrity", "evidence", "harm", "unproven"]
+
+
+class Check(Part):
+    """One thing that a challenger had to show."""
+
+    name: str
+    """Name of the check, such as cost_delta_per_1000."""
+    value: Number | None
+    """The figure that was received; null where there is none."""
+    bound: Number | tuple[float, float] | None
+    """The bound on the figure, or the lowest and the highest allowed; null where there is none."""
+    passed: bool
+    """True if the challenger showed it."""
+    message: str = Field(alias="words")
+    """A sentence with expected and received."""
+    kind: FailureKind = Field("integrity", exclude=True)
+    """The kind of a failure, which decides what it leads to; not in the JSON."""
+
+
+class Verdict(Part):
+    """The decision on a challenger with all that led to it."""
+
+    decision: Decision
+    """promote: it goes into service; hold: there isn't enough evidence; reject: it is surely not good enough."""
+    bootstrap: bool
+    """True if there was no champion to compare with."""
+    checks: tuple[Check, ...]
+    """All checks, in order."""
+    reason: str
+    """The decision and the check that decided, in words."""
+
+
+class VerdictDocument(StoredDocument, Verdict):
+    """The decision on a run's challenger: verdict.json in the run."""
+
+
+class FreshPass(Part):
+    """One pass more after the verdict, over days whose labels aren't final yet."""
+
+    checks: tuple[Check, ...]
+    """Checks that the fresh model had to pass to serve in the place of the model that was judged."""
+    days: tuple[Day, ...]
+    """The days that it was trained on."""
+
+
+class FreshPassDocument(StoredDocument, FreshPass):
+    """A run's fresh pass: fresh.json in the run."""
