@@ -1,7 +1,7 @@
 """The registry of the kinds of features, and how a recipe's entry becomes the feature of its kind.
 
-To add a kind, write its file beside the others and name its class in KINDS; tests/test_feature_registry.py says what is
-missing of it, and docs/extending.md has an example.
+To add a kind, write its file beside the others and name its class in KINDS. docs/extending.md has an example, and
+tests/unit/models/feature_kinds/test_kinds.py says what a kind lacks.
 """
 
 from __future__ import annotations

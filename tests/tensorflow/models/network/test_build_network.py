@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.architectures.network_parts import NetworkParts
-from ctr_retrain.models.architectures.shipped_networks import NETWORKS
+from ctr_retrain.models.architectures.shipped_networks import NETWORKS, Network
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour
 from ctr_retrain.models.feature_kinds.numeric import Numeric
@@ -15,7 +15,10 @@ from ctr_retrain.models.features.standardize import NumericState, StandardizedNu
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
+from tests.support.documented import documented_module
 
+DOCUMENTED = "wide_and_deep"  # the worked example of docs/extending.md
+EVERY = [*NETWORKS, DOCUMENTED]
 FEATURES = (
     Categorical(name="user", buckets=5000),
     Hour(name="hour"),
@@ -25,6 +28,12 @@ FEATURES = (
 STATE = NumericState((False, True), (3.0, 0.5), (2.0, 1.5))
 BASE_LOG_ODDS = -4.25
 PARTS = NetworkParts((8, 4), 2, "float32", iter(range(9)), BASE_LOG_ODDS)
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch, tmp_path):
+    network = Network(documented_module("wide_and_deep.py", tmp_path).wide_and_deep)
+    monkeypatch.setitem(NETWORKS, DOCUMENTED, network)
 
 
 def recipe(network, features=FEATURES):
@@ -51,14 +60,14 @@ def rows(n=5):
     return {"ids": tf.constant(ids), "numeric": tf.constant(rng.normal(size=(n, 2)).astype(np.float32))}
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 def test_a_network_answers_one_finite_logit_a_row(network):
     logit = build(network)(rows())
     assert logit.shape == (5, 1)
     assert np.isfinite(logit.numpy()).all()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 def test_the_output_bias_starts_at_the_base_log_odds(network):
     model = build(network)
     biases = [float(v.numpy()[0]) for v in model.trainable_variables if v.name == "bias" and v.shape == (1,)]
@@ -69,7 +78,7 @@ def test_the_output_bias_starts_at_the_base_log_odds(network):
     assert model(rows()).numpy() == pytest.approx(BASE_LOG_ODDS)  # and reaches the logit untouched
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 def test_the_gradient_of_the_table_names_only_the_batchs_rows(network):
     model, batch = build(network), rows()
     with tf.GradientTape() as tape:
@@ -79,7 +88,7 @@ def test_the_gradient_of_the_table_names_only_the_batchs_rows(network):
     assert gradient.indices.numpy().tolist() == batch["ids"].numpy().reshape(-1).tolist()
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 def test_the_table_is_never_read_as_a_whole(network):
     model = build(network)
     graph = tf.function(model).get_concrete_function(rows()).graph
@@ -93,7 +102,7 @@ def test_the_table_has_a_row_for_each_bucket_and_a_linear_column():
     assert table_of(build("logistic_regression")).shape == (5000 + 25, 1)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 def test_the_seed_decides_the_initial_weights(network):
     first, again, other = build(network), build(network), build(network, seed=8)
     assert all(np.array_equal(a, b) for a, b in zip(first.get_weights(), again.get_weights(), strict=True))
@@ -101,7 +110,7 @@ def test_the_seed_decides_the_initial_weights(network):
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras reads TensorFlow's variables
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 def test_a_saved_network_answers_the_same(network, tmp_path):
     model, batch = build(network), rows()
     model.save(tmp_path / "network.keras")
@@ -109,7 +118,7 @@ def test_a_saved_network_answers_the_same(network, tmp_path):
     assert np.array_equal(loaded(batch).numpy(), model(batch).numpy())
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY)
 @pytest.mark.parametrize("kept", [("user",), ("age",)])
 def test_a_recipe_without_numbers_or_without_ids_has_a_network_too(network, kept):
     features = tuple(feature for feature in FEATURES if feature.name in kept)
