@@ -134,7 +134,7 @@ def plan_comparison(
     left_out: dict[str, str] = {}
     for day in request.run_days(recipe):
         try:
-            run = plan_run(store, recipe, day, problems, fan_out).twin  # all fits start from nothing
+            run = plan_run(store, recipe, day, problems, fan_out).cold  # all fits start from nothing
         except DataRejectedError as error:
             if not runs:
                 raise
@@ -143,7 +143,7 @@ def plan_comparison(
         runs.insert(0, run)
         for age in list(aged):
             try:
-                older = plan_run(store, recipe, day, problems, fan_out, days=run.days.aged(age)).twin
+                older = plan_run(store, recipe, day, problems, fan_out, days=run.days.aged(age)).cold
                 missing = len(run.train) - len(older.train)
             except DataRejectedError:
                 older, missing = None, len(run.train)

@@ -1,6 +1,6 @@
-"""Where training starts: from nothing, or from the champion's weights, on the days that the champion hasn't seen.
+"""The start of training: from nothing, or from the champion's weights, on the days that the champion hasn't seen.
 
-The champion's weights are read from its run, as it was judged: not from what a later pass over young labels made of it.
+The champion's weights are read from its run, as it was judged: not as a later pass over immature labels left them.
 """
 
 from __future__ import annotations
@@ -27,25 +27,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """How a run's training starts, and why; `words` are empty where the recipe doesn't ask.
+    """The start of a run's training, and why it is that."""
 
-    version: the champion whose weights it starts from, None for a cold start. earlier: days of T that a warm run
-    doesn't train on. kept_out_since: from this day on no run that led here trained on the rows kept out for
-    calibration; None: there is no such run.
-    """
-
-    version: str | None
-    words: str
-    earlier: tuple[LabelledDay, ...] = ()
+    version: str | None  # the champion whose weights it starts from, None for a cold start
+    words: str  # empty where the recipe doesn't ask for a warm start
+    earlier: tuple[LabelledDay, ...] = ()  # days of the training window that a warm start doesn't train on again
+    # From this day on, no run in the chain of warm starts trained on the rows kept out for calibration; None: no chain.
     kept_out_since: date | None = None
 
     @property
     def warm(self) -> bool:
-        """Whether it starts from a champion."""
+        """Say whether it starts from a champion."""
         return self.version is not None
 
     def keeps(self, day: date) -> bool:
-        """Whether rows of that day are there that no run before has been trained on."""
+        """Say whether the day has rows kept out for calibration that no run before has been trained on."""
         return self.kept_out_since is None or day >= self.kept_out_since
 
 
@@ -57,7 +53,7 @@ def choose_start(
 ) -> Start:
     """Start from the champion for the run's day if the recipe asks and the champion allows it, else from nothing.
 
-    window: the accepted days of T.
+    window: the accepted days of the training window.
     """
     if not recipe.warm_start.enabled:
         return COLD
@@ -75,9 +71,8 @@ def choose_start(
         return _cold(f"{name} was trained through {through}, and no accepted day of the window lies after that")
     kept_out = description.get("kept_out", {})
     since = new[0].day
-    if (
-        same_rows_kept_out(recipe, theirs) and kept_out.get("duckdb") == duckdb.__version__
-    ):  # whose hash makes the slices
+    # DuckDB's hash chooses the users kept out, and another version may have another hash.
+    if same_rows_kept_out(recipe, theirs) and kept_out.get("duckdb") == duckdb.__version__:
         since = date.fromisoformat(kept_out["since"])
     words = (
         f"Warm start from {name}, trained through {through}: trained on {len(new)} of {len(window)} days of the "
@@ -87,18 +82,19 @@ def choose_start(
 
 
 def kept_out_json(start: Start, first: date) -> dict[str, str]:
-    """What the next run needs to know of the rows kept out; `first`: the first day of T that has such rows."""
+    """Return what the next run needs to know of the rows kept out; `first` is the oldest day that has such rows."""
     return {"since": str(start.kept_out_since or first), "duckdb": duckdb.__version__}
 
 
 def open_source_model(store: Store, version: str) -> SourceModel:
-    """The champion's recipe, numeric state and trainable state; `choose_start` has found that they are there.
+    """Open the champion's recipe, numeric state and trainable state; `choose_start` has found that they are there.
 
     Raises StorageError where they can't be read.
     """
+    # The flow's process imports this module too, and shall not import TensorFlow.
     from ctr_retrain.models.features.standardize import NumericState  # noqa: PLC0415
     from ctr_retrain.models.training.saved_network import load_trainable  # noqa: PLC0415
-    from ctr_retrain.models.training.warm_start import SourceModel  # noqa: PLC0415 - the flow reads this module too, and shall not import TensorFlow
+    from ctr_retrain.models.training.warm_start import SourceModel  # noqa: PLC0415
 
     folder = store.open(layout.run_object(version))
     assert folder is not None
@@ -114,13 +110,15 @@ def _cold(why: str) -> Start:
 
 
 def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[dict[str, Any], Recipe] | str:
-    """The champion's bundle.json and recipe; or why its weights can't be taken, after the words "champion VERSION"."""
+    """Return the champion's bundle.json and recipe; or why its weights don't fit, to go on after "champion VERSION"."""
     if store.file(layout.run_object(version), f"{CHALLENGER}/{TRAINABLE}/{TRAINABLE_LIST}") is None:
         return "has no trainable state in its run: older versions of this software kept none, or `gc` has removed it"
     description = _description(store, version)
     theirs = _recipe_of(description)
     if isinstance(theirs, str):
         return f"has a recipe that this version can't read: {theirs}"
+    # After its first space, `code` names the source of a network of one's own, by which weights must fit; a new version
+    # of this software doesn't matter.
     own, other = (used.partition(" ")[2] for used in (code, description["code"]))
     if own != other:
         return f"has weights that don't fit: the source of its network was {other}, and is {own} now"
@@ -136,7 +134,7 @@ def _description(store: Store, version: str) -> dict[str, Any]:
 
 
 def _recipe_of(description: dict[str, Any]) -> Recipe | str:
-    """The champion's recipe, or what this version finds wrong with it."""
+    """Return the champion's recipe, or the mistakes that this version finds in it."""
     try:
         return Recipe.model_validate_json(json.dumps(description["recipe"]), strict=True)
     except ValidationError as error:

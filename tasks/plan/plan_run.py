@@ -1,8 +1,4 @@
-"""What a run is made of: the accepted days of its plan with their labels, the champion it meets, and its name.
-
-The name is a digest of all of that, of the recipe and of the code: equal inputs give the same run, so it is found and
-not made again.
-"""
+"""The inputs of a run: accepted days, labelled as of its day, the champion, and where training starts."""
 
 from __future__ import annotations
 
@@ -25,56 +21,58 @@ from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The inputs of one run. `excluded`: days of the plan that are left out, and why.
+    """The inputs of one run; its name is a digest of all of them, so that the same run is found again."""
 
-    train: days of T that are trained on; all of its accepted ones but in a run that starts from the champion.
-    fresh: the days after the cut, D included, where the recipe ships models fresh; their labels are young.
-    """
-
-    day: date
-    run_id: str
-    days: DayPlan
-    train: tuple[LabelledDay, ...]
-    validate: tuple[LabelledDay, ...]
-    excluded: dict[str, str]
-    champion: Tenure | None
+    day: date  # the run's own day: labels are those known at its end
+    run_id: str  # the day, and the beginning of the digest
+    days: DayPlan  # which days the recipe gives which part, whether their data can be used or not
+    train: tuple[LabelledDay, ...]  # trained on: the window's accepted days, in a warm start only the newer of them
+    validate: tuple[LabelledDay, ...]  # the accepted validation days, on which challenger and champion are judged
+    excluded: dict[str, str]  # days that are left out, and why
+    champion: Tenure | None  # the last promotion before the run's day
     recipe_digest: str
-    code: str
+    code: str  # version and digest of this software, and of a network of one's own
+    # The days after the cut, the run's own included, where the recipe ships models fresh; their labels are immature.
     fresh: tuple[LabelledDay, ...] = ()
-    start: Start = COLD
+    start: Start = COLD  # from nothing, or from the champion's weights
 
     @property
     def window(self) -> tuple[LabelledDay, ...]:
-        """All accepted days of T."""
+        """Return all accepted days of the training window."""
         return (*self.start.earlier, *self.train)
 
     @property
     def data_through(self) -> date:
-        """The newest event day that training reads."""
+        """Return the newest event day that training reads."""
         return self.train[-1].day
 
     @property
     def fresh_pass(self) -> RunPlan:
-        """The same run, its days after the cut instead of T."""
+        """Return the plan of the fresh pass: the days after the cut instead of the training window."""
         return replace(self, train=self.fresh, start=COLD)
 
     @property
     def calibrate(self) -> tuple[LabelledDay, ...]:
-        """The days of T of which a share of users is kept for calibration."""
+        """Return the days of the training window of which a share of users is kept for calibration."""
         return tuple(day for day in self.window if day.day in self.days.calibrate and self.start.keeps(day.day))
 
     @property
-    def twin(self) -> RunPlan:
-        """The same run, started from nothing."""
+    def kept_out(self) -> RunPlan:
+        """Return a plan of the calibration days alone, whose users kept out can be read for themselves."""
+        return replace(self, train=self.calibrate, start=COLD)
+
+    @property
+    def cold(self) -> RunPlan:
+        """Return the plan of the same run started from nothing."""
         return replace(self, train=self.window, start=COLD)
 
     def days_json(self) -> dict[str, list[str]]:
-        """The days that were really used, as `daily --json` shows them."""
+        """Return the days that were really used, as `daily --json` shows them."""
         used = {"train": self.train, "calibrate": self.calibrate, "validate": self.validate}
         return {name: [str(day.day) for day in days] for name, days in used.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """What the run's manifest keeps of its inputs."""
+        """Return what the run's manifest keeps of its inputs."""
         return {
             "run_id": self.run_id,
             "day": str(self.day),
@@ -99,56 +97,50 @@ def plan_run(
     forced_at: datetime | None = None,
     days: DayPlan | None = None,
 ) -> RunPlan:
-    """Choose the accepted days, label them as of `day` side by side, name the run. `forced_at` makes a name of its own.
+    """Choose the accepted days, label them as of `day` side by side, name the run by all of its inputs.
 
-    days: instead of those that a run for `day` has; then nothing is shipped fresh. Raises DataRejectedError where no
-    accepted day is left to train on or to validate on, UsageError where the recipe names a network that isn't there.
+    problems: days that could not be ingested, and why. forced_at: makes a name that no run had before. days: other
+    ones than a run for `day` has; then nothing is shipped fresh. Raises DataRejectedError where no accepted day is left
+    to train on or to validate on, UsageError where the recipe names a network that isn't there.
     """
     code = code_of(recipe)  # first: a network that isn't there needn't wait for labels
-    wanted_fresh = recipe.training.ship == "fresh" and days is None
-    days = days or plan_days(day, recipe)
-    fresh_days = days.fresh if wanted_fresh else ()
-    read = tuple(dict.fromkeys((*days.train, *days.validate, *fresh_days)))
-    excluded = _excluded(store, read, problems)
-    labels = _label(store, recipe, [d for d in read if str(d) not in excluded], day, fan_out)
-    excluded |= {str(wanted): "no impressions of that day" for wanted, labelled in labels.items() if not labelled.rows}
-    labels = {wanted: labelled for wanted, labelled in labels.items() if labelled.rows}
-    train = tuple(labels[wanted] for wanted in days.train if wanted in labels)
-    validate = tuple(labels[wanted] for wanted in days.validate if wanted in labels)
-    fresh = tuple(labels[wanted] for wanted in fresh_days if wanted in labels)
-    for purpose, wanted, found in (("train", days.train, train), ("validate", days.validate, validate)):
-        if not found:
-            reasons = "; ".join(f"{d}: {excluded[str(d)]}" for d in wanted[-3:])
-            msg = (
-                f"run for {day}: expected at least one accepted day to {purpose} on from {wanted[0]} to {wanted[-1]}, "
-                f"received none ({reasons}). Ingest these days, or accept them by hand."
-            )
-            raise DataRejectedError(msg)
+    ships_fresh = recipe.training.ship == "fresh" and days is None
+    planned = days or plan_days(day, recipe)
+    fresh_days = planned.fresh if ships_fresh else ()
+    wanted = tuple(dict.fromkeys((*planned.train, *planned.validate, *fresh_days)))
+    labels, excluded = _label_accepted(store, recipe, day, wanted, problems, fan_out)
+    window = _usable("train", day, planned.train, labels, excluded)
+    validate = _usable("validate", day, planned.validate, labels, excluded)
+    fresh = tuple(labels[fresh_day] for fresh_day in fresh_days if fresh_day in labels)
     champion = read_champions(store).before(day)
-    inputs = [
-        [day.path for day in train],
-        [day.path for day in validate],
-        [day.path for day in fresh],
-        recipe.digest,
-        code,
-        champion.version if champion else None,
-        forced_at.isoformat() if forced_at else None,
-    ]
-    run_id = f"{day}-{digest_of(inputs)[:8]}"
-    start = choose_start(store, recipe, champion, train, code)
-    train = train[len(start.earlier) :]
-    return RunPlan(day, run_id, days, train, validate, excluded, champion, recipe.digest, code, fresh, start)
+    paths = [[labelled.path for labelled in role] for role in (window, validate, fresh)]
+    opponent, forced = champion.version if champion else None, forced_at.isoformat() if forced_at else None
+    run_id = f"{day}-{digest_of([*paths, recipe.digest, code, opponent, forced])[:8]}"
+    start = choose_start(store, recipe, champion, window, code)
+    train = window[len(start.earlier) :]
+    return RunPlan(day, run_id, planned, train, validate, excluded, champion, recipe.digest, code, fresh, start)
+
+
+def _label_accepted(
+    store: Store, recipe: Recipe, as_of: date, wanted: tuple[date, ...], problems: dict[str, str], fan_out: FanOut
+) -> tuple[dict[date, LabelledDay], dict[str, str]]:
+    """Return the labels of the wanted days that can be used, and why the others can't."""
+    excluded = _excluded(store, wanted, problems)
+    accepted = [day for day in wanted if str(day) not in excluded]
+    labels = _label(store, recipe, accepted, as_of, fan_out)
+    empty = {str(day): "no impressions of that day" for day, labelled in labels.items() if not labelled.rows}
+    return {day: labelled for day, labelled in labels.items() if labelled.rows}, excluded | empty
 
 
 def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out: FanOut) -> dict[date, LabelledDay]:
-    """The days' labels; those not labelled before are made side by side."""
+    """Return the days' labels; those not labelled before are made side by side."""
     work = partial(_label_on, store, recipe, as_of)
     new = fan_out.over([day for day in days if not is_labelled(store, recipe, day, as_of)], "labelling", work)
     return {day: new[day] if day in new else work(day) for day in days}
 
 
 def _label_on(store: Store, recipe: Recipe, as_of: date, day: date) -> LabelledDay:
-    return label_day(store, recipe, day, as_of)
+    return label_day(store, recipe, day, as_of)  # the day last, as `FanOut.over` gives it
 
 
 def _excluded(store: Store, days: tuple[date, ...], problems: dict[str, str]) -> dict[str, str]:
@@ -162,3 +154,18 @@ def _excluded(store: Store, days: tuple[date, ...], problems: dict[str, str]) ->
         elif not validated.accepted:
             excluded[str(wanted)] = f"rejected: {validated.reason}"
     return excluded
+
+
+def _usable(
+    purpose: str, day: date, wanted: tuple[date, ...], labels: dict[date, LabelledDay], excluded: dict[str, str]
+) -> tuple[LabelledDay, ...]:
+    """Return the wanted days that have labels; raises DataRejectedError where none has."""
+    found = tuple(labels[one] for one in wanted if one in labels)
+    if not found:
+        reasons = "; ".join(f"{one}: {excluded[str(one)]}" for one in wanted[-3:])  # the newest tell enough
+        msg = (
+            f"run for {day}: expected at least one accepted day to {purpose} on from {wanted[0]} to {wanted[-1]}, "
+            f"received none ({reasons}). Ingest these days, or accept them by hand."
+        )
+        raise DataRejectedError(msg)
+    return found

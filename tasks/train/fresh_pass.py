@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,6 @@ from ctr_retrain.models.training.training_state import restore
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
-from ctr_retrain.tasks.plan.choose_start import COLD
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.store.layout import (
     BUNDLE_FILE,
@@ -70,9 +68,7 @@ def run_fresh_pass(
     scratch = folder / "rows"
     try:
         young = read_slices(store, recipe, plan.fresh_pass, _made(scratch / "young"), _curves(folder)).train
-        kept_out = read_slices(
-            store, recipe, replace(plan, train=plan.calibrate, start=COLD), _made(scratch / "c")
-        ).calibrate
+        kept_out = read_slices(store, recipe, plan.kept_out, _made(scratch / "c")).calibrate
         if kept_out is None:
             return (_failed("expected rows of C to compare the fresh model with its twin on, received none."),)
         factors = _factors(recipe, plan, young)

@@ -31,8 +31,8 @@ def train_cold_twin(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, m
         return
     own = folder / COLD_TWIN
     own.mkdir()
-    factors = weigh_rows(store, recipe, plan.twin, own)
-    failure = models.call(_fit_challenger, store, recipe, plan.twin, factors, own, models.compute)
+    factors = weigh_rows(store, recipe, plan.cold, own)
+    failure = models.call(_fit_challenger, store, recipe, plan.cold, factors, own, models.compute)
     if failure:
         (own / TRAINING_FILE).write_text(json.dumps({"failure": failure.message}, indent=1), encoding="utf-8")
 

@@ -29,7 +29,6 @@ NOT_YET = {
     "tasks.label",
     "tasks.landing",
     "tasks.operate",
-    "tasks.plan",
     "tasks.report",
     "tasks.train",
     "tasks.validate",
