@@ -73,7 +73,7 @@ def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: f
     The base log-odds are added, so that the function needn't know them: its own output may start near 0.
     """
     name = training.network
-    function = find_network(name)
+    function = find_network(training)
     expected = "expected one logit a row, a Keras tensor of shape (None, 1)"
     try:
         logit = function(embedded, numeric, training)

@@ -20,6 +20,7 @@ from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hol
 from ctr_retrain.models.recipe.column_names import name_mistakes
 from ctr_retrain.models.recipe.head_section import head_mistakes
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
+from ctr_retrain.models.recipe.network_file import read_network_source
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe, shipped_recipes
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
@@ -351,11 +352,24 @@ def load_recipe(given: Path) -> Recipe:
         raise UsageError(msg) from error
     try:
         # By way of JSON, where pydantic's strict mode takes arrays for tuples: "14" is no number of days.
-        return Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
+        recipe = Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
+        return _with_network_source(recipe, path.parent)
     except ValidationError as error:
         lines = list(dict.fromkeys(_explain(problem) for problem in error.errors()))
-        msg = f"recipe {path}: " + "; ".join(lines)
-        raise UsageError(msg, recipe_errors=lines) from error
+    except ValueError as error:
+        lines = [str(error)]
+    msg = f"recipe {path}: " + "; ".join(lines)
+    raise UsageError(msg, recipe_errors=lines)
+
+
+def _with_network_source(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with the text of its network's file, where it names one."""
+    training = recipe.training
+    if training.network_source is not None:
+        msg = "training.network_source: expected no such key; name the file, as training.network = 'FILE.py:FUNCTION'"
+        raise ValueError(msg)
+    source = read_network_source(training.network, folder)
+    return recipe.model_copy(update={"training": training.model_copy(update={"network_source": source})})
 
 
 def _explain(problem: ErrorDetails) -> str:

@@ -6,21 +6,24 @@ import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.recipe.head_section import Head
+from ctr_retrain.models.recipe.network_file import is_network_file
 from ctr_retrain.models.section import Section
 
 MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from
+FUNCTION_OF_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 Positive = Annotated[float, Field(gt=0)]
 
 
 def _known_network(name: str) -> str:
     """Raise ValueError unless the name is a shipped network's or has the form of a function of one's own."""
-    if name not in NETWORKS and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", name, re.ASCII):
-        msg = f"expected {', '.join(NETWORKS)} or package.module:function"
-        raise ValueError(msg)
-    return name
+    if name in NETWORKS or is_network_file(name) or FUNCTION_OF_MODULE.fullmatch(name):
+        return name
+    msg = f"expected {', '.join(NETWORKS)} or package.module:function or, beside the recipe, file.py:function"
+    raise ValueError(msg)
 
 
 class Training(Section):
@@ -35,7 +38,10 @@ class Training(Section):
     calibration_days: Annotated[int, Field(ge=1)] = 7
     """The newest days of the training window, from which the calibration slice is taken."""
     network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
-    """One of the [shipped networks](#networks), or a function of your own, as `package.module:function`."""
+    """One of the [shipped networks](#networks), or a function of your own: `file.py:function`, found from the recipe's
+    folder, or `package.module:function`."""
+    network_source: SkipJsonSchema[str | None] = Field(default=None, exclude_if=lambda source: source is None)
+    """Text of the network's file, which loading a recipe puts here; no key for a recipe to set."""
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
     """Numbers that stand for one value of a hashed feature."""
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)

@@ -27,7 +27,7 @@ def write_comparison_report(recipe: Recipe, folder: Path) -> None:
         "compare.html.j2",
         comparison=comparison,
         recipe=recipe,
-        recipe_json=recipe.model_dump_json(indent=2),
+        recipe_json=recipe.model_dump_json(indent=2, exclude={"training": {"network_source"}}),
         baseline=comparison["strategies"][0]["name"],
         criteria=[comparison["criterion"], *(name for name in CRITERIA if name != comparison["criterion"])],
         criterion_words=CRITERION_NAMES,

@@ -29,8 +29,8 @@ def code_of(recipe: Recipe) -> str:
 
     Raises UsageError where there is no such network.
     """
-    network = recipe.training.network
-    if not is_own(network):
+    training = recipe.training
+    if not is_own(training.network):
         return code_digest()
-    find_network(network)
-    return f"{code_digest()} {network}@{source_digest(network)}"
+    find_network(training)
+    return f"{code_digest()} {training.network}@{source_digest(training)}"

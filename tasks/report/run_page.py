@@ -55,7 +55,7 @@ def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> N
         verdict=run["verdict"],
         plan=plan,
         recipe=recipe,
-        recipe_json=recipe.model_dump_json(indent=2),
+        recipe_json=recipe.model_dump_json(indent=2, exclude={"training": {"network_source"}}),
         opponent=opponent_of(evaluation) if evaluation else None,
         champion_data_through=evaluation.get("champion_data_through") if evaluation else None,
         compared=compare(evaluation, recipe) if evaluation else [],

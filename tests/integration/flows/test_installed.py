@@ -14,6 +14,11 @@ import pytest
 from tests.support.repository import REPOSITORY
 
 NETWORK = "def build(embedded, numeric, training):\n    return numeric\n"
+FIND_NETWORK = """
+from ctr_retrain.models.network.custom_network import find_network
+from ctr_retrain.models.recipe.training_section import Training
+print(find_network(Training(network="models.towers:build")))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +122,5 @@ def test_a_users_own_models_tasks_and_flows_neither_break_the_program_nor_are_sh
 
     (tmp_path / "models" / "__init__.py").write_text("", encoding="utf-8")
     (tmp_path / "models" / "towers.py").write_text(NETWORK, encoding="utf-8")
-    find = "from ctr_retrain.models.network.custom_network import find_network as f; print(f('models.towers:build'))"
-    found = ask(installed / "python", "-c", find, cwd=tmp_path, PYTHONPATH=".")
+    found = ask(installed / "python", "-c", FIND_NETWORK, cwd=tmp_path, PYTHONPATH=".")
     assert found.stdout.startswith("<function build"), found.stderr
