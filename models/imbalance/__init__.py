@@ -1,1 +1,1 @@
-"""Class imbalance as a library of its own: class counts and weights, losses from logits, metrics by label."""
+"""A library for any Keras model with rare classes: counts, weights, losses, metrics. The pipeline itself uses none."""

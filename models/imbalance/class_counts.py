@@ -1,4 +1,4 @@
-"""How many rows, or how much mass, each class has: from labels in any usual format, in parts that add up.
+"""Rows, or mass, of each class: counted from labels in any usual format, in parts that add up.
 
 One class a row: integers (also as floats or booleans) or strings, in one dimension or a single column, or one-hot.
 Several labels a row: an indicator matrix, of which each column is a label with two classes of its own. Lists, NumPy
@@ -26,18 +26,14 @@ Class = int | str
 
 @dataclass(frozen=True, eq=False)
 class ClassCounts:
-    """Rows or mass by class; counts of parts add up with `+`.
+    """Rows or mass by class; counts of parts add up with `+`."""
 
-    One class a row: `classes` in rising order, mass (classes,). Several labels a row: `classes` are the labels, by
-    column name or number, and mass is (2, labels), of the rows without and with each.
-    """
-
-    classes: tuple[Class, ...]
-    mass: Floats
-    multi_label: bool = False
+    classes: tuple[Class, ...]  # in rising order; of several labels a row, the labels by column name or number
+    mass: Floats  # (classes,); of several labels a row (2, labels), of the rows without and with each
+    multi_label: bool = False  # several labels a row
 
     def __add__(self, other: ClassCounts) -> ClassCounts:
-        """The counts of both parts; raises UsageError where one has other labels or classes of another type."""
+        """Return the counts of both parts; raises UsageError where one has other labels or classes of another type."""
         if self.multi_label != other.multi_label or (self.multi_label and self.classes != other.classes):
             msg = f"counts: expected parts with the same labels, received {_shown(self)} and {_shown(other)}"
             raise UsageError(msg)
@@ -48,11 +44,11 @@ class ClassCounts:
         return ClassCounts(one.classes, one.mass + another.mass)
 
     def __radd__(self, zero: int) -> ClassCounts:
-        """The counts themselves, so that `sum` takes them."""
+        """Return the counts themselves, so that `sum`, which begins with 0, takes them."""
         return self if zero == 0 else NotImplemented
 
     def over(self, classes: Iterable[Class]) -> ClassCounts:
-        """The same counts over these classes, of which some may have no rows; UsageError where one is missing."""
+        """Return the counts over these classes, of which some may have no rows; UsageError where one is missing."""
         wanted = _in_order(classes)
         place = {name: number for number, name in enumerate(wanted)}
         if unknown := [name for name in self.classes if name not in place]:
@@ -83,7 +79,7 @@ def count_classes(
 
 
 def as_labels(labels: Any, *, multi_label: bool = False) -> tuple[npt.NDArray[Any], tuple[Class, ...]]:
-    """Of any format: each row's place among the classes (rows,), or the matrix of 0 and 1 (rows, labels); the names."""
+    """Return each row's place among the classes, (rows,), or the matrix of 0 and 1, (rows, labels); and the names."""
     if isinstance(labels, list | tuple) and labels and isinstance(labels[0], list | tuple | np.ndarray):
         labels = _matrix_of_lists(labels)
     names: tuple[Class, ...] | None = None
@@ -104,7 +100,7 @@ def as_labels(labels: Any, *, multi_label: bool = False) -> tuple[npt.NDArray[An
 
 
 def _encoded(labels: Any) -> tuple[npt.NDArray[Any], tuple[Class, ...]]:
-    """One dimension: each row's position among the classes in rising order, and the classes."""
+    """Return each row's place among the classes in rising order, and the classes, from labels in one dimension."""
     try:
         array = pa.array(labels, from_pandas=True) if not isinstance(labels, pa.Array | pa.ChunkedArray) else labels
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -113,10 +109,12 @@ def _encoded(labels: Any) -> tuple[npt.NDArray[Any], tuple[Class, ...]]:
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if pa.types.is_floating(array.type):
+        # NaN is a number to Arrow, and would become a class of its own.
         array = pc.if_else(pc.is_nan(array), None, array)
     _refuse_missing(array.null_count, len(array))
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
+    # Python sees each different value once, not each row.
     encoded = array.dictionary_encode()
     found = [_class_of(value) for value in encoded.dictionary.to_pylist()]
     names = _in_order(found)
@@ -128,6 +126,7 @@ def _encoded(labels: Any) -> tuple[npt.NDArray[Any], tuple[Class, ...]]:
 def _class_of(value: Any) -> Class:
     if isinstance(value, str):
         return value
+    # Labels often come as floats because one row of the column was missing once.
     if isinstance(value, bool | int | float) and float(value).is_integer():
         return int(value)
     msg = f"labels: expected classes as integers or strings, received {value!r} ({type(value).__name__})"
@@ -135,8 +134,9 @@ def _class_of(value: Any) -> Class:
 
 
 def _in_order(classes: Iterable[Class]) -> tuple[Class, ...]:
-    """Each class once, in rising order; raises UsageError for integers and strings together."""
+    """Return each class once, in rising order; raises UsageError for integers and strings together."""
     different = set(classes)
+    # "1" and 1 would be two classes to us and often one to whoever wrote them.
     if len({isinstance(name, str) for name in different}) > 1:
         msg = f"classes: expected integers or strings, received both: {sorted(map(str, different))[:6]}"
         raise UsageError(msg)
@@ -152,7 +152,7 @@ def _matrix_of_lists(rows: Sequence[Any]) -> npt.NDArray[Any]:
 
 
 def _named_columns(frame: Any) -> tuple[tuple[Class, ...], npt.NDArray[Any]]:
-    """Names and values of a frame or table, (rows, columns); None becomes NaN."""
+    """Return names and values of a frame or table, (rows, columns); None becomes NaN."""
     if isinstance(frame, pa.Table | pa.RecordBatch):
         values = [np.array(column.to_pylist(), object) for column in frame.columns]
         return tuple(frame.column_names), np.column_stack(values)
@@ -160,7 +160,7 @@ def _named_columns(frame: Any) -> tuple[tuple[Class, ...], npt.NDArray[Any]]:
 
 
 def _checked_indicators(labels: Any, names: tuple[Class, ...] | None) -> Floats:
-    """A matrix of 0 and 1, float64."""
+    """Return labels as a matrix of 0 and 1; raises where a value is missing or another."""
     try:
         matrix = np.asarray(labels, np.float64) if labels.dtype != object else _as_numbers(labels)
     except (TypeError, ValueError) as error:
@@ -177,7 +177,7 @@ def _checked_indicators(labels: Any, names: tuple[Class, ...] | None) -> Floats:
 
 
 def _as_numbers(labels: npt.NDArray[Any]) -> Floats:
-    """Objects as floats, missing ones as NaN."""
+    """Return objects as floats, missing ones as NaN."""
     flat = pa.array(labels.ravel(), from_pandas=True)
     return np.asarray(flat.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64).reshape(labels.shape)
 

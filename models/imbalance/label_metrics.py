@@ -1,7 +1,7 @@
-"""How good probabilities of several labels are: figures of each, their mean, and those of all pairs pooled.
+"""Figures of several labels' probabilities: of each label, their mean, and of all (row, label) pairs pooled.
 
-A label may be unknown for a row (NaN): it is then left out of that label's figures alone. What is undefined is None,
-and a label of which some figure is, is named with the reason, so that no mean hides whom it leaves out.
+A label may be unknown for a row (NaN); the row is then left out of that label's figures alone. An undefined figure is
+None, and its label is named with the reason, so that no mean hides which labels it leaves out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from ctr_retrain.models.documents.evaluation_documents import LabelMetrics
 from ctr_retrain.models.errors import UsageError
-from ctr_retrain.models.judging.metrics import average_precision, log_losses, normalized_entropy, roc_auc
+from ctr_retrain.models.judging.head_metrics import figures_of, measure_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,25 +22,22 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+# Figures with a mean over labels. Normalized entropy has none: it is a ratio to each label's own base rate.
 AVERAGED = ("auc", "average_precision", "log_loss", "f1", "calibration_ratio")
 
 
 @dataclass(frozen=True)
 class LabelsMetrics:
-    """Each label's figures, their mean over the labels that have them, and those of all pairs pooled.
-
-    macro: mean of each figure, the same weight a label; None where no label has it. left_out: labels that are not in
-    some mean, and why, in words. labels_predicted: of how many labels at least one row is at or above the threshold.
-    """
+    """Figures of each label, their mean over the labels that have them, and figures of all pairs pooled."""
 
     by_label: dict[str, LabelMetrics]
-    macro: dict[str, float | None]
-    micro: LabelMetrics
-    left_out: dict[str, str]
-    labels_predicted: int
+    macro: dict[str, float | None]  # mean of each figure, the same weight a label; None where no label has it
+    micro: LabelMetrics  # of the pairs, as if they were rows of one label
+    left_out: dict[str, str]  # labels that are missing from some mean, and why, in words
+    labels_predicted: int  # labels with at least one row at or above their threshold
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values under the fields' names."""
+        """Return plain JSON values under the fields' names."""
         return {
             "by_label": {name: block.to_json() for name, block in self.by_label.items()},
             "macro": self.macro,
@@ -56,7 +53,7 @@ def measure_labels(
     names: Sequence[str] | None = None,
     threshold: float | Sequence[float] = 0.5,
 ) -> LabelsMetrics:
-    """All figures of labels (n, labels) of 0, 1 and NaN for unknown, and probabilities of the same shape.
+    """Measure labels (n, labels) of 0, 1 and NaN for unknown, by probabilities of the same shape.
 
     threshold: of F1, a number or one a label. Macro and micro are scikit-learn's averages: the mean over labels, and
     the figure over all pairs of row and label as if they were one label. Raises UsageError for other shapes or values.
@@ -70,49 +67,18 @@ def measure_labels(
     at = np.broadcast_to(np.asarray(threshold, np.float64), (y.shape[1],))
     by_label = {name: measure_label(y[:, i], p[:, i], float(at[i])) for i, name in enumerate(titles)}
     predicted = p >= at
-    known = ~np.isnan(y)
+    known = ~np.isnan(y)  # pairs with an unknown label are in no figure, whatever was predicted
     return LabelsMetrics(
         by_label=by_label,
         macro={name: _mean([getattr(block, name) for block in by_label.values()]) for name in AVERAGED},
-        micro=_figures(y[known], p[known], predicted[known]),
+        micro=figures_of(y[known], p[known], predicted[known]),
         left_out={name: words for name, block in by_label.items() if (words := _left_out(block))},
         labels_predicted=int((predicted & known).any(axis=0).sum()),
     )
 
 
-def measure_label(label: NDArray[Any], probability: NDArray[Any], threshold: float = 0.5) -> LabelMetrics:
-    """Figures of one label, (n,) of 0, 1 and NaN for unknown."""
-    known = ~np.isnan(label)
-    y, p = label[known], probability[known]
-    return _figures(y, p, p >= threshold)
-
-
-def f1_score(label: NDArray[Any], predicted: NDArray[np.bool_]) -> float | None:
-    """2 TP / (2 TP + FP + FN); None without a positive, where nothing can be found. Source: van Rijsbergen 1979."""
-    positives = float(label.sum())
-    if positives == 0:
-        return None
-    return float(2 * label[predicted].sum() / (positives + predicted.sum()))
-
-
-def _figures(y: Floats, p: Floats, predicted: NDArray[np.bool_]) -> LabelMetrics:
-    rows, positives = len(y), float(y.sum())
-    log_loss = float(log_losses(y, p).mean()) if rows else None
-    return LabelMetrics(
-        rows=rows,
-        positives=int(positives),
-        predicted=int(predicted.sum()),
-        auc=roc_auc(y, p),
-        average_precision=average_precision(y, p),
-        log_loss=log_loss,
-        normalized_entropy=None if log_loss is None else normalized_entropy(log_loss, positives / rows),
-        f1=f1_score(y, predicted),
-        calibration_ratio=float(p.sum() / positives) if positives else None,
-    )
-
-
 def _left_out(block: LabelMetrics) -> str | None:
-    """Which means a label is not in, and why."""
+    """Return the means that a label is missing from, and why, in words; None where it is in all."""
     if not block.rows:
         return "known for no row: in no mean"
     if not block.positives:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ctr_retrain.models.imbalance.output_losses import JointLogit
+from ctr_retrain.models.losses.joint_logit import JointLogit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ctr_retrain.models.documents.training_documents import TrainingResult
 from ctr_retrain.models.errors import TrainingDivergedError
-from ctr_retrain.models.imbalance.losses import CrossEntropyByLabel, FocalLoss, observed_logit
+from ctr_retrain.models.losses.training_losses import CrossEntropyByLabel, FocalLoss, observed_logit
 from ctr_retrain.models.network.focal_link import inverse_focal_link
 from ctr_retrain.models.training.device import is_chief, prepare_device
 from ctr_retrain.models.training.optimizers import make_optimizer

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from ctr_retrain.models.documents.weights_documents import WeightFactors
 from ctr_retrain.models.errors import DataRejectedError, UsageError
-from ctr_retrain.models.imbalance.class_weights import class_weights_of, kish_sample_size
+from ctr_retrain.models.weights.class_balance import class_weights_of, kish_sample_size
 from ctr_retrain.models.weights.sampling import kept_negatives
 
 if TYPE_CHECKING:

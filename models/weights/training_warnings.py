@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.weights_documents import TrainingWarning
-from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
 from ctr_retrain.models.number_format import number, percent
+from ctr_retrain.models.weights.class_balance import AUTO_MEANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctr_retrain.models.imbalance.label_metrics import measure_label
+from ctr_retrain.models.judging.head_metrics import measure_label
 from ctr_retrain.models.recipe.head_section import final_from_age
 from ctr_retrain.models.serving.output_names import probability_column
 from ctr_retrain.tasks.train.row_roles import HEAD_LABEL

@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctr_retrain.models.imbalance.class_weights import AUTO_MEANS
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.weights.class_balance import AUTO_MEANS
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.execution import duck

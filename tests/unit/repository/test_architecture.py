@@ -21,8 +21,8 @@ PREFECT_IN_TASKS = {"tasks.execution.fan_out", "tasks.execution.dask_cluster", "
 ORDER = (
     "models",  # errors, number_format and section, which all may use
     *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
-    *(f"models.{room}" for room in ("judging", "imbalance", "network", "weights", "training", "serving", "trials")),
-    *(f"models.{room}" for room in ("charts", "simulation")),
+    *(f"models.{room}" for room in ("judging", "losses", "network", "weights", "training", "serving", "trials")),
+    *(f"models.{room}" for room in ("charts", "simulation", "imbalance")),
     *(f"tasks.{room}" for room in ("execution", "store", "landing", "ingest", "label", "validate", "plan", "train")),
     *(f"tasks.{room}" for room in ("evaluate", "deploy", "report", "operate", "compare", "demo")),
     "flows",
@@ -83,6 +83,16 @@ def test_stages_are_plain_functions_that_flows_wrap(name):
     assert not knows_prefect or name in PREFECT_IN_TASKS, f"{name} imports prefect: wrap it in flows/prefect_tasks.py."
     unwrapped = ".fn(" in MODULES[name].read_text(encoding="utf-8")
     assert not unwrapped, f"{name} calls a function out of a Prefect task: import the plain one."
+
+
+def test_the_library_for_other_peoples_models_is_used_by_nothing_of_ours():
+    users = {
+        name: used
+        for name, path in MODULES.items()
+        if not name.startswith("models.imbalance.")
+        and (used := sorted(module for module in own_imports(path) if module.startswith("models.imbalance.")))
+    }
+    assert not users, f"{users}: move what the pipeline needs out of the library (docs/keras-library.md)"
 
 
 def test_no_module_imports_itself_in_a_circle():

@@ -8,14 +8,12 @@ import tensorflow as tf
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.imbalance.losses import (
     ClassBalancedLoss,
-    FocalLoss,
     WeightedCrossEntropy,
     class_balanced_loss,
-    focal_loss,
-    observed_logit,
     weighted_categorical_cross_entropy,
     weighted_cross_entropy,
 )
+from ctr_retrain.models.losses.training_losses import FocalLoss, focal_loss, observed_logit
 
 LOGITS = np.array([-100.0, -30.0, -3.0, -0.4, 0.0, 0.7, 5.0, 30.0, 100.0])
 LABELS = {"negative": 0.0, "positive": 1.0, "half": 0.5}

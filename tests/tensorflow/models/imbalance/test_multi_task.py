@@ -10,11 +10,11 @@ from ctr_retrain.models.imbalance.class_weights import class_weights
 from ctr_retrain.models.imbalance.losses import WeightedCrossEntropy, weighted_cross_entropy
 from ctr_retrain.models.imbalance.output_losses import (
     count_known,
-    joint_logit,
     known_labels,
     output_losses,
     output_sample_weights,
 )
+from ctr_retrain.models.losses.joint_logit import joint_logit
 
 LABELS = 23
 ITEMS = 300

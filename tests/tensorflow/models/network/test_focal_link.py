@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import NumericState
-from ctr_retrain.models.imbalance.losses import focal_loss
+from ctr_retrain.models.losses.training_losses import focal_loss
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.focal_link import focal_link, inverse_focal_link
 from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model

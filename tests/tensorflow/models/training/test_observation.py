@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ctr_retrain.models.imbalance.losses import observed_logit
+from ctr_retrain.models.losses.training_losses import observed_logit
 from ctr_retrain.models.training.training_loop import predict_logits
 from tests.support.toy_training import toy, trained
 

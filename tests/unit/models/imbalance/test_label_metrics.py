@@ -7,7 +7,8 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
 from ctr_retrain.models.errors import UsageError
-from ctr_retrain.models.imbalance.label_metrics import measure_label, measure_labels
+from ctr_retrain.models.imbalance.label_metrics import measure_labels
+from ctr_retrain.models.judging.head_metrics import measure_label
 
 RNG = np.random.default_rng(5)
 LABEL = (RNG.random((400, 4)) < [0.5, 0.2, 0.1, 0.03]).astype(float)

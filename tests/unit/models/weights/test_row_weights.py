@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import minimize
 
 from ctr_retrain.models.errors import DataRejectedError, UsageError
-from ctr_retrain.models.imbalance.class_weights import kish_sample_size
 from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.weights.class_balance import kish_sample_size
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 
 CUT = date(2026, 3, 8)

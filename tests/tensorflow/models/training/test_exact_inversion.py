@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import minimize
 
-from ctr_retrain.models.imbalance.losses import focal_loss, observed_logit
+from ctr_retrain.models.losses.training_losses import focal_loss, observed_logit
 from ctr_retrain.models.network.focal_link import inverse_focal_link
 from ctr_retrain.models.recipe.recipe import Weights
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
