@@ -17,9 +17,11 @@ from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, load_recipe
 from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.training.saved_network import rebuild_network
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.execution.code_digest import code_digest, code_of
 from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.plan.choose_start import open_source_model
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
@@ -181,14 +183,15 @@ def test_a_whole_daily_run_trains_judges_and_serves_it_and_a_changed_source_make
 def test_a_network_in_a_file_beside_the_recipe_is_trained_in_the_models_process_and_served_without_it(
     prefect_server, small_landing, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("CTR_RETRAIN_TRAINING_PROCESS", "own")
-    monkeypatch.setenv("CTR_RETRAIN_DEVICE", "cpu")
     here, there, root = tmp_path / "here", tmp_path / "there", tmp_path / "root"
     here.mkdir()
     (here / "my_networks.py").write_text(TWO_TOWERS, encoding="utf-8")
     warm = write_recipe(here, network="my_networks.py:build")
     warm.write_text(warm.read_text(encoding="utf-8") + "\n[warm_start]\nenabled = true\n", encoding="utf-8")
-    first = daily(RUN_DAY, warm, str(root), str(small_landing))
+    with monkeypatch.context() as environment:
+        environment.setenv("CTR_RETRAIN_TRAINING_PROCESS", "own")
+        environment.setenv("CTR_RETRAIN_DEVICE", "cpu")
+        first = daily(RUN_DAY, warm, str(root), str(small_landing))
     assert {check["name"]: check["passed"] for check in first["verdict"]["checks"]}["serving"] is True
     assert first["metrics"]["challenger"]["auc"] > 0.55
     assert "class Scaled" in (root / "runs" / first["run_id"] / "report.html").read_text(encoding="utf-8")
@@ -197,10 +200,16 @@ def test_a_network_in_a_file_beside_the_recipe_is_trained_in_the_models_process_
     moved = there / warm.name
     assert daily(RUN_DAY, moved, str(root), str(small_landing))["recorded"] is True
 
-    deploy_challenger.fn(LocalStore(root), first["run_id"], "override", "to start from it", datetime.now(UTC))
-    second = daily(NEXT_DAY, moved, str(root), str(small_landing))
-    assert second["training"]["start"]["words"].startswith(f"Warm start from champion {first['run_id']}")
+    store = LocalStore(root)
+    deploy_challenger.fn(store, first["run_id"], "override", "to start from it", datetime.now(UTC))
+    next_run = plan_run(store, load_recipe(moved), NEXT_DAY, {}, FanOut("threads", 1))
+    assert next_run.start.words.startswith(f"Warm start from champion {first['run_id']}")
     (there / "my_networks.py").write_text(TWO_TOWERS.replace("0.5 *", "0.25 *"), encoding="utf-8")
-    changed = plan_run(LocalStore(root), load_recipe(moved), NEXT_DAY, {}, FanOut("threads", 1))
-    assert changed.run_id != second["run_id"]
+    changed = plan_run(store, load_recipe(moved), NEXT_DAY, {}, FanOut("threads", 1))
+    assert changed.run_id != next_run.run_id
     assert "the source of its network was my_networks.py:build@" in changed.start.words
+
+    (there / "my_networks.py").unlink()  # a model is made anew from its own recipe's copy
+    source = open_source_model(store, first["run_id"])
+    layers = [type(layer).__name__ for layer in rebuild_network(source.trainable, source.recipe, source.state).layers]
+    assert "Scaled" in layers
