@@ -3,7 +3,10 @@
 `tests/integration/repository/test_docs_commands.py` runs them.
 """
 
+import ast
+import json
 import re
+import tomllib
 
 import pytest
 import typer
@@ -22,6 +25,7 @@ from tests.unit.repository.test_architecture import ORDER
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 COMMAND_BLOCKS = [block for block in BLOCKS if block.language in COMMANDS]
 MOST_LINES, MOST_WORDS = 150, 2500  # of README: a reader has a quarter of an hour
+READERS = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads}  # of blocks in these languages
 OUR_FOLDERS = "flows|tasks|models|tests|infra|docs"
 
 
@@ -102,6 +106,11 @@ def test_each_block_names_its_language_and_each_block_of_commands_is_run_or_says
     assert block.language, f"{block.place}: name the block's language behind its fence"
     if block.language in COMMANDS:
         assert block.comment, f"{block.place}: put <!-- run --> or <!-- not run: reason --> on the line before it"
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in READERS], ids=by_place)
+def test_programs_recipes_and_documents_that_a_page_shows_can_be_read(block):
+    READERS[block.language](block.content)
 
 
 @pytest.mark.parametrize("block", COMMAND_BLOCKS, ids=by_place)
