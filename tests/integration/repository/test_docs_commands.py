@@ -19,7 +19,7 @@ RUN_PAGES = [page for page in PAGES if any(block.comment == "run" for block in b
 
 @pytest.fixture(scope="module")
 def demonstration(prefect_server, great_expectations, tmp_path_factory):
-    """What `make demo` leaves, small: six days that end with its last, 4,000 impressions each, and the last night but one.
+    """What `make demo` leaves, small: six days that end with its last, 4,000 impressions each, and one night.
 
     Its model was put into service by hand, so that there is a champion whatever the gate says of so little data.
     """
