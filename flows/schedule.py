@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ctr_retrain.flows.settings import Settings
 
 DEPLOYMENT = "nightly"
-STARTUP_SECONDS = 120
+STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
+STOP_SECONDS = 30
 
 
 def serve_daily(settings: Settings) -> None:
@@ -66,7 +67,11 @@ def _server(folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # it waits for a client that does not hang up
+            process.kill()
+            process.wait()
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:

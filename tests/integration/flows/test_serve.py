@@ -15,6 +15,9 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import clean_environment, write_recipe
 
+# What a shell starts in the background ignores Ctrl-C, and so do its children, unless they are told otherwise.
+HEEDS_CTRL_C = ("env", "--default-signal=INT")
+
 
 def asked(url, body):
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
@@ -39,7 +42,7 @@ def test_serve_registers_the_schedule_fires_by_itself_and_stops_with_its_server(
     schedule = {"CTR_RETRAIN_CRON": "* * * * *", "CTR_RETRAIN_TIMEZONE": "Europe/Berlin"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, command)],
+            [*HEEDS_CTRL_C, sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, command)],
             cwd=REPOSITORY,
             env={**clean_environment(), **schedule},
             stdout=output,
