@@ -12,7 +12,7 @@ COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3
 help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
-	@echo "make unit              the tests that need no server, no browser, no other process and no TensorFlow; under a minute"
+	@echo "make unit              the tests that run in one process, without TensorFlow and Great Expectations; under a minute"
 	@echo "make test              lint, types, all tests; about 15 minutes on two cores"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"

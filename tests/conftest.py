@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import os
-import warnings
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -112,15 +111,6 @@ def land_rows(landing):
         return path
 
     return write
-
-
-@pytest.fixture(scope="session")
-def great_expectations():
-    """Great Expectations, imported once a session: five seconds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import great_expectations.expectations  # noqa: PLC0415 - five seconds, for those who ask
-    return great_expectations
 
 
 def _merged(base, changes):

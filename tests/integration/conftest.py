@@ -1,4 +1,6 @@
-"""Fixtures that start servers or whole runs; here, so that no test of the other kinds can ask for them."""
+"""Fixtures of servers, of whole runs, and of libraries that take seconds; no test of another kind can ask for them."""
+
+import warnings
 
 import pytest
 
@@ -13,6 +15,15 @@ from tests.support.s3_server import (  # noqa: F401 - fixtures
     s3_store,
 )
 from tests.support.small_world import first_run, recipe_file, root, small_landing  # noqa: F401 - likewise
+
+
+@pytest.fixture(scope="session")
+def great_expectations():
+    """Great Expectations, imported once a session: five seconds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations.expectations  # noqa: PLC0415 - five seconds, for those who ask
+    return great_expectations
 
 
 @pytest.fixture(scope="session")

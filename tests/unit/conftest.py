@@ -4,10 +4,13 @@ import sys
 
 import pytest
 
+SLOW = {"tensorflow": "tests/tensorflow", "great_expectations": "tests/integration"}  # seconds to import, and to use
+
 
 @pytest.fixture(autouse=True)
-def _no_tensorflow():
-    """Fail a unit test that imports TensorFlow: it would cost all the others seconds."""
-    before = "tensorflow" in sys.modules  # by a test of another kind, in a run of all of them
+def _no_slow_library():
+    """Fail a unit test that imports a slow library: it would cost all the others seconds."""
+    before = SLOW.keys() & sys.modules.keys()  # by a test of another kind, in a run of all of them
     yield
-    assert before or "tensorflow" not in sys.modules, "this test imports TensorFlow: move it to tests/tensorflow"
+    for library in SLOW.keys() & sys.modules.keys() - before:
+        pytest.fail(f"this test imports {library}: move it to {SLOW[library]}")

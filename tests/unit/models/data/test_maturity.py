@@ -1,10 +1,9 @@
 """Rules of label maturity: F by channel, kind, hour and age, and what it says of days that are too young."""
 
 import json
-from datetime import date, timedelta
+from datetime import date
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.data.maturity import (
@@ -17,11 +16,6 @@ from ctr_retrain.models.data.maturity import (
     seen_shares,
 )
 from ctr_retrain.models.documents.maturity_documents import Maturity
-from ctr_retrain.models.simulation.world import World
-from ctr_retrain.tasks.demo.simulate_days import simulate
-from ctr_retrain.tasks.ingest.ingest_day import ingest_day
-from ctr_retrain.tasks.label.label_day import count_young_day, label_day
-from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 
 
 def arrivals(*rows):
@@ -97,27 +91,3 @@ def test_final_age_is_the_window_in_whole_days_and_the_grace(tiny_recipe):
     recipe = tiny_recipe(landing={"grace_days": 1}, channels={"ad": {"more_kinds": {"conversion": 100}}})
     ages = [final_age(recipe, *pair) for pair in (("ad", "click"), ("push", "click"), ("ad", "conversion"))]
     assert ages == [2, 4, 6]
-
-
-def test_newest_day_of_the_simulated_world_is_corrected_to_its_eventual_ratio(store, tiny_recipe, tmp_path, now):
-    first, days = date(2026, 3, 2), 9
-    world = World(seed=5, rows_per_day=110_000, ad_ctr=0.1, push_ctr=0.25)
-    simulate(world, first, days, tmp_path / "world")
-    recipe = tiny_recipe(features=[{"name": "hour", "kind": "hour"}])
-    zone = LocalLandingZone(tmp_path / "world" / "landing")
-    for number in range(days):
-        ingest_day(store, zone, recipe, first + timedelta(days=number), now)
-    newest = first + timedelta(days=days - 4)  # as of itself, with what is known three days later to compare
-    mature = [label_day(store, recipe, first + timedelta(days=n), newest) for n in range(2)]
-    tables = [pq.read_table(store.open(day.path) / "arrivals.parquet") for day in mature]
-    corrected_where_young = 0
-    for channel in ("ad", "push"):
-        curve = estimate_maturity(tables, recipe, channel, "click")
-        counts = [count_young_day(store, recipe, newest, newest + timedelta(days=age), tmp_path) for age in (0, 3)]
-        young = correct_ratio(counts[0], curve, channel, "click", str(newest), 0)
-        eventual = correct_ratio(counts[1], curve, channel, "click", str(newest), 3)
-        assert eventual.positives >= 5000
-        if abs(young.seen / eventual.seen - 1) > 0.1:
-            corrected_where_young += 1
-            assert abs(young.corrected / eventual.seen - 1) < 0.03
-    assert corrected_where_young == 1  # push, whose clicks take hours

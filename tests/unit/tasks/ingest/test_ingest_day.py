@@ -261,8 +261,8 @@ def test_ingest_that_was_outrun_by_one_that_saw_more_files_takes_the_others_day(
         land_rows("impressions", day, [impression("b")], name="more.jsonl")
         ingest(store, landing, tiny_recipe(), day, now)
 
-    swap_conflict = ingest_day(store, _Outrun(landing, meanwhile), tiny_recipe(), day, now)
-    assert swap_conflict.impressions.kept == 2
+    found = ingest_day(store, _Outrun(landing, meanwhile), tiny_recipe(), day, now)
+    assert found.impressions.kept == 2
     ref = store.read_ref(f"days/{day}").value
-    assert ref["current"] == swap_conflict.identity
-    assert [entry["current"] for entry in ref["history"]] == [swap_conflict.identity]
+    assert ref["current"] == found.identity
+    assert [entry["current"] for entry in ref["history"]] == [found.identity]
