@@ -1,1 +1,1 @@
-"""Write the data of the demonstrations."""
+"""Data of the demonstrations: days of the simulated world, and a public sample of real events."""

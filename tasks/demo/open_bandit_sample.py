@@ -1,4 +1,4 @@
-"""Open Bandit's sample out of its wheel: 60,000 real recommendations of a fashion shop over seven days of 2019.
+"""Open Bandit's sample, extracted from its wheel: 60,000 real recommendations of a fashion shop over a week of 2019.
 
 Saito et al. 2021, "Open Bandit Dataset and Pipeline". The wheel holds a CSV file for each logging policy (random,
 bts) and campaign (all, men, women); the campaigns have affinity columns of different number. Policy and campaign are
@@ -21,7 +21,7 @@ from ctr_retrain.models.errors import StorageError, UsageError
 
 POLICIES = ("random", "bts")
 CAMPAIGNS = ("all", "men", "women")
-_SAMPLE = {(p, c): f"obp/dataset/obd/{p}/{c}/{c}.csv" for p in POLICIES for c in CAMPAIGNS}
+_SAMPLE = {(p, c): f"obp/dataset/obd/{p}/{c}/{c}.csv" for p in POLICIES for c in CAMPAIGNS}  # paths in the wheel
 BANDIT_DAYS = day_range(date(2019, 11, 24), date(2019, 11, 30))
 
 
@@ -47,6 +47,7 @@ def extract_sample(wheel: Path, folder: Path) -> list[Path]:
 
 
 def _why_unusable(wheel: Path) -> str:
+    """Say what is wrong with the wheel; empty where it can be used."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             missing = set(_SAMPLE.values()) - set(archive.namelist())
@@ -56,8 +57,9 @@ def _why_unusable(wheel: Path) -> str:
 
 
 def _add_columns(source: IO[bytes], policy: str, campaign: str, target: Path) -> Path:
+    """Copy a CSV file, with policy and campaign as columns and the campaign's name before its item numbers."""
     rows = csv.DictReader(io.TextIOWrapper(source, encoding="utf-8", newline=""))
-    names = [name for name in rows.fieldnames or [] if name]
+    names = [name for name in rows.fieldnames or [] if name]  # the first column is pandas' index, without a name
     with gzip.open(target, "wt", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["policy", "campaign", *names])
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Write days of the simulated world as a landing zone that looks like a real one, and the truth apart from it.
+"""Days of the simulated world, written as a landing zone that looks like a real one, and the truth apart from it.
 
 Impressions are Parquet, outcomes gzipped JSON lines. Some rows land twice, some a day late, some are broken; an
 outcome lands on the day on which it happens, which may be days after its impression.
@@ -24,8 +24,8 @@ from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.store.staging import atomic_write
 
 LATE_SHARE = 0.004  # of impressions and of outcomes: land a day after they happened
-DUPLICATE_SHARE = 0.003
-BROKEN_SHARE = 0.001
+DUPLICATE_SHARE = 0.003  # of impressions and of outcomes: land twice
+BROKEN_SHARE = 0.001  # besides them, rows that can't be used
 
 
 def simulate(world: World, first_day: date, days: int, folder: Path) -> None:
@@ -35,7 +35,7 @@ def simulate(world: World, first_day: date, days: int, folder: Path) -> None:
     Raises StorageError where the folder can't be written.
     """
     last_day = first_day + timedelta(days=days - 1)
-    landing = {day: _Landing(day) for day in day_range(first_day, last_day)}
+    landing = {day: _LandingDay(day) for day in day_range(first_day, last_day)}
     try:
         with progress_of("simulating", "days") as progress:
             for number, day in enumerate(day_range(first_day, last_day), start=1):
@@ -47,10 +47,11 @@ def simulate(world: World, first_day: date, days: int, folder: Path) -> None:
         raise StorageError(msg) from error
 
 
-class _Landing:
-    """What has come together so far for one landing day."""
+class _LandingDay:
+    """The rows that have come together so far for one landing day."""
 
     def __init__(self, day: date) -> None:
+        """Begin without a row."""
         self.day = day
         self.impressions: dict[str, pa.Table] = {}  # file name → rows
         self.outcomes: list[pa.Table] = []
@@ -65,10 +66,10 @@ class _Landing:
         lines = [json.dumps({**row, "ts": row["ts"].isoformat()}) for row in rows.to_pylist()]
         text = "\n".join([*lines, *self.broken_lines, ""])
         with atomic_write(landing / "outcomes" / f"dt={self.day}" / "outcomes.jsonl.gz") as aside:
-            aside.write_bytes(gzip.compress(text.encode(), mtime=0))
+            aside.write_bytes(gzip.compress(text.encode(), mtime=0))  # no time in it: equal worlds give equal files
 
 
-def _land(world: World, day: date, landing: dict[date, _Landing], folder: Path) -> None:
+def _land(world: World, day: date, landing: dict[date, _LandingDay], folder: Path) -> None:
     """Distribute an event day over the landing days; days beyond the last one are dropped."""
     simulated = simulate_day(world, day)
     with atomic_write(folder / "truth" / f"dt={day}.parquet") as aside:
@@ -93,11 +94,12 @@ def _land(world: World, day: date, landing: dict[date, _Landing], folder: Path) 
 
 
 def _with_duplicates(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """Add some of the rows once more."""
     return pa.concat_tables([rows, rows.filter(pa.array(rng.random(rows.num_rows) < DUPLICATE_SHARE))])
 
 
 def _with_broken_rows(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """Copies of some rows that a broken client sent with an id of its own and a clock ten years behind."""
+    """Add copies of some rows that a broken client sent with an id of its own and a clock ten years behind."""
     broken = rows.filter(pa.array(rng.random(rows.num_rows) < BROKEN_SHARE))
     ids = pc.binary_join_element_wise("broken", broken["event_id"], "-")
     times = pc.subtract(broken["ts"], pa.scalar(timedelta(days=3650)))

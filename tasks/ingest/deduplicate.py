@@ -23,7 +23,7 @@ from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.landing.column_rules import ORIGIN
-from ctr_retrain.tasks.landing.file_parts import Part, RowRange, cut, whole
+from ctr_retrain.tasks.landing.file_parts import Part, RowRange, cut_into_parts, whole_file
 from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
 from ctr_retrain.tasks.landing.read_landing import LandedFile, damaged_files, read_day
 from ctr_retrain.tasks.landing.text_to_parquet import MALFORMED, ROW
@@ -106,7 +106,7 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
     try:
         counts = _split(connection, stream, files, folder, scratch)
     except duckdb.Error:
-        damaged = damaged_files(files, lambda file: stream.query(whole(file)), scratch)
+        damaged = damaged_files(files, lambda file: stream.query(whole_file(file)), scratch)
         files = [file for file in files if file.name not in damaged]
         reasons |= damaged
         if not damaged:
@@ -127,13 +127,13 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
 
 def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
     """The query of a whole file's rows as they are published; one that can't be used is an error."""
-    rows = stream.query(whole(file))
+    rows = stream.query(whole_file(file))
     fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
     return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
 
 
 def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path) -> Counts:
-    scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut(files))
+    scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut_into_parts(files))
     _fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
     connection.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM bad")
     duplicates = _leave_duplicates_out(connection, stream, scans)

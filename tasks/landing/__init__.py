@@ -1,1 +1,1 @@
-"""The landing zone: read, parse and split what others wrote."""
+"""The landing zone: reading, parsing and splitting the files that others wrote."""

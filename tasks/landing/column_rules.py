@@ -1,4 +1,4 @@
-"""Landed columns → our columns and types, and the reason for which a row can't be used: SQL for the ingest stage."""
+"""SQL of the ingest stage: landed columns → our columns and types, and the reason for which a row can't be used."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.landing.file_parts import RowRange
 
 TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
-FLOATS = ("FLOAT", "DOUBLE")
+FLOATS = ("FLOAT", "DOUBLE")  # DuckDB's types that may hold NaN
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
-ORIGIN = ("_slice", "_file", "_row", "_raw")  # of a row: number of its slice, file's name, number in the file, content
+# Columns with a row's origin: number of its row range, file's name, row's number in the file, content as landed.
+ORIGIN = ("_slice", "_file", "_row", "_raw")
 
 
 def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
-    """The query that maps each slice to our columns and gives each row its reason, or none, and its origin."""
+    """Write the query that maps each row range to our columns, and adds each row's reason, or none, and its origin."""
     landing = recipe.landing
     selects = []
     for row_range in row_ranges:
@@ -55,7 +56,7 @@ def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: t
 
 
 def clean_outcomes(row_ranges: Iterable[RowRange], recipe: Recipe, day: date) -> str:
-    """The same for outcomes."""
+    """Write the query that maps each row range to an outcome's columns, and adds a reason, or none, and the origin."""
     columns = outcome_columns(recipe)
     selects = [
         _select_cleaned(row_range, [], columns)
@@ -72,6 +73,7 @@ def clean_outcomes(row_ranges: Iterable[RowRange], recipe: Recipe, day: date) ->
 
 
 def _time_rules(day: date) -> list[tuple[str, str]]:
+    """Return reason and condition of each way in which a row's time can be unusable."""
     return [
         ("ts_missing", "_missing_ts"),
         ("ts_unreadable", "ts IS NULL"),
@@ -80,7 +82,7 @@ def _time_rules(day: date) -> list[tuple[str, str]]:
 
 
 def _select_from(row_range: RowRange, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
-    """Our columns of a slice, of each whether it is missing or of the wrong type, and the rows' origin."""
+    """Select our columns of a row range, for each the flags that it is missing or of the wrong type, and the origin."""
     file = row_range.file
     for column in columns:
         missing = _is_missing(file, column)
@@ -89,21 +91,25 @@ def _select_from(row_range: RowRange, expressions: list[str], columns: Iterable[
             f"{missing} AS {duck.name('_missing_' + column.name)}",
             f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
         ]
-    packed = ", ".join(f"{duck.name(name)} := {as_shown(name, type_)}" for name, type_ in file.columns.items())
+    packed = ", ".join(f"{duck.name(name)} := {writable(name, type_)}" for name, type_ in file.columns.items())
     return _select(row_range, expressions, f"to_json(struct_pack({packed}))")
 
 
 def _select_cleaned(row_range: RowRange, names: list[str], columns: Iterable[Column]) -> str:
-    """The same of a file that holds our columns, each row of it usable."""
+    """Select our columns, flags and the origin of a file that was cleaned at once: it has no unusable row."""
     expressions = [duck.name(name) for name in names if name not in {column.name for column in columns}]
     for column in columns:
-        answers = (duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong"))
-        expressions += [duck.name(column.name), *(f"false AS {answer}" for answer in answers)]
+        expressions += [duck.name(column.name), *(f"false AS {flag}" for flag in _flags(column))]
     return _select(row_range, expressions, "NULL::JSON")
 
 
+def _flags(column: Column) -> tuple[str, str]:
+    """Name the columns that tell if a value is missing, and if it is of the wrong type."""
+    return duck.name(f"_missing_{column.name}"), duck.name(f"_wrong_{column.name}")
+
+
 def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
-    """Of a slice these columns and the rows' origin."""
+    """Select expressions over a row range, and the rows' origin; raw: the SQL of their content as landed."""
     origin = [
         f"{row_range.number} AS _slice",
         f"{duck.text(row_range.file.name)} AS _file",
@@ -114,30 +120,32 @@ def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
 
 
 def _with_reason(selects: list[str], rules: list[tuple[str, str]], columns: Iterable[Column]) -> str:
+    """Join the row ranges' queries and replace the flags by the first reason whose condition holds, or null."""
     cases = " ".join(f"WHEN {condition} THEN {duck.text(reason)}" for reason, condition in rules)
-    answers = ", ".join(duck.name(f"_{answer}_{column.name}") for answer in ("missing", "wrong") for column in columns)
+    flags = ", ".join(flag for column in columns for flag in _flags(column))
     union = " UNION ALL ".join(selects) or _no_row(columns)
-    return f"SELECT * EXCLUDE ({answers}), CASE {cases} END AS _reason FROM ({union})"
+    return f"SELECT * EXCLUDE ({flags}), CASE {cases} END AS _reason FROM ({union})"
 
 
 def _no_row(columns: Iterable[Column]) -> str:
-    """What selects from no slice at all come to."""
+    """Select no row of the columns that row ranges would have, where there is no row range."""
     nulls = {column.name: TYPES[column.kind] for column in columns}
     if "kind" not in nulls:  # an impression, of which these two may be made up
         nulls |= {"event_id": "VARCHAR", "channel": "VARCHAR"}
-    nulls |= {f"_{answer}_{column.name}": "BOOLEAN" for answer in ("missing", "wrong") for column in columns}
+    nulls |= {f"_{flag}_{column.name}": "BOOLEAN" for flag in ("missing", "wrong") for column in columns}
     nulls |= {"_slice": "INTEGER", "_file": "VARCHAR", "_row": "BIGINT", "_raw": "VARCHAR"}
     return f"SELECT {', '.join(f'NULL::{type_} AS {duck.name(name)}' for name, type_ in nulls.items())} LIMIT 0"
 
 
 def _source(file: LandedFile, source: str) -> str:
-    """The landed column, or null where this file has none."""
+    """Return the SQL of a landed column: null where this file has none."""
     return duck.name(source) if source in file.columns else "NULL"
 
 
 def _is_missing(file: LandedFile, column: Column) -> str:
-    """Whether nothing stands in the landed column; NaN is how some write that of a number."""
+    """Return the condition that the landed column holds nothing; NaN is how some write that of a number."""
     source, physical = _source(file, column.source), file.columns.get(column.source, "")
+    # The footer's statistics spare the look at each value where they already answer it.
     missing = [] if column.source in file.footer.never_null else [f"{source} IS NULL"]
     if physical in FLOATS:
         missing.append(f"isnan({source})")
@@ -149,7 +157,7 @@ def _is_missing(file: LandedFile, column: Column) -> str:
 
 
 def _is_wrong(file: LandedFile, column: Column, landing: Landing, missing: str) -> str:
-    """Whether what stands in the landed column is no value of the column's kind."""
+    """Return the condition that the landed column holds something that is no value of the column's kind."""
     if column.kind not in ("number", "label") or (
         column.kind == "number" and file.columns.get(column.source) in INTEGERS
     ):
@@ -158,7 +166,7 @@ def _is_wrong(file: LandedFile, column: Column, landing: Landing, missing: str) 
 
 
 def typed(file: LandedFile, column: Column, landing: Landing) -> str:
-    """The landed column as our type; what can't be read is null, and the reason follows from that."""
+    """Return the SQL of a landed column as our type; what can't be read is null, and the reason follows from that."""
     source = _source(file, column.source)
     if source == "NULL":
         return f"NULL::{TYPES[column.kind]}"
@@ -176,7 +184,7 @@ def typed(file: LandedFile, column: Column, landing: Landing) -> str:
 
 
 def _typed_text(file: LandedFile, column: Column, physical: str) -> str:
-    """The landed column as text, empty ones as null; where it holds several values, joined."""
+    """Return the SQL of a landed column as text, empty texts as null; several values of a row are joined."""
     if column.delimiter:
         return f"nullif({as_joined(column.source, physical, column.delimiter)}, '')"
     if physical == "VARCHAR" and column.source in file.footer.never_blank:
@@ -185,7 +193,7 @@ def _typed_text(file: LandedFile, column: Column, physical: str) -> str:
 
 
 def as_time(source: str, physical: str, landing: Landing) -> str:
-    """A column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe.
+    """Return the SQL of a column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe.
 
     Null where it can't be read; a number below 0, which lies before the origin, is no time either.
     """
@@ -205,10 +213,10 @@ def as_time(source: str, physical: str, landing: Landing) -> str:
 
 
 def event_id(landing: Landing, columns: Mapping[str, str], day: date, name: str, row: str) -> str:
-    """The SQL of it: from the file's columns, or from the landing day, the landed file's name and the row's number.
+    """Return the SQL of an impression's id: from the file's columns, or from landing day, file's name and row's number.
 
-    columns: name → DuckDB type. `row` is the SQL of that number, from 0. Null where a column that makes the id is
-    missing, null or NaN.
+    columns: name → DuckDB type. name: of the landed file. row: the SQL of the row's number, from 0. The id is null
+    where a column that makes it is missing, null or NaN.
     """
     if landing.event_id_from == "file_row":
         return f"{duck.text(f'{day}/{name}:')} || {row}"
@@ -217,15 +225,15 @@ def event_id(landing: Landing, columns: Mapping[str, str], day: date, name: str,
 
 
 def as_text(name: str, physical: str) -> str:
-    """The column as texts. NaN, which is how some write that a number is missing, is null."""
+    """Return the SQL of a column as texts. NaN, which is how some write that a number is missing, is null."""
     column = duck.name(name)
     if physical in FLOATS:
         return f"(CASE WHEN NOT isnan({column}) THEN {column} END)::VARCHAR"
-    return f"{as_shown(name, physical)}::VARCHAR"
+    return f"{writable(name, physical)}::VARCHAR"
 
 
 def as_joined(name: str, physical: str, delimiter: str) -> str:
-    """A column of several values a row as texts, with the delimiter between values: nulls among these are left out.
+    """Return the SQL of a column of several values a row as texts, with the delimiter between values, without nulls.
 
     The values may stand in a list, in a text that is a JSON array, or with the delimiter between them already.
     """
@@ -239,8 +247,8 @@ def as_joined(name: str, physical: str, delimiter: str) -> str:
     )
 
 
-def as_shown(name: str, physical: str) -> str:
-    """The column as it is, save for what DuckDB can't write as text and breaks on: the very first of its times."""
+def writable(name: str, physical: str) -> str:
+    """Return the SQL of a column as it is, without the very first of DuckDB's times, on which writing a text breaks."""
     column = duck.name(name)
     if physical not in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
         return column

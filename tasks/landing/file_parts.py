@@ -1,7 +1,7 @@
-"""Landed files cut into parts: what one thread reads, checks and writes as one Parquet file, in the files' own order.
+"""Landed files cut into parts, each read, checked and written as one Parquet file by one thread, in the files' order.
 
-So the work spreads over the cores, memory stays that of a few row groups, and what comes out doesn't depend on how many
-cores there were.
+So the work spreads over the cores, memory stays that of a few row groups, and the result doesn't depend on how many
+cores there are.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowRange:
-    """Rows of one landed file, by their numbers: from `first` up to, and without, `last`."""
+    """Rows of one landed file, by their numbers."""
 
-    number: int  # among the slices of its day and stream
+    number: int  # among the row ranges of its day and stream
     file: LandedFile
     first: int
-    last: int
+    last: int  # not included
     condition: str = ""  # SQL, on the landed columns and ROW
 
     @property
     def table(self) -> str:
-        """The rows as a table of a query."""
+        """Return the rows as a table of a query."""
         conditions = [self.condition] if self.condition else []
         if self.first > 0 or self.last < self.file.positions:
             conditions.append(f"{ROW} >= {self.first} AND {ROW} < {self.last}")
@@ -39,19 +39,19 @@ class RowRange:
 
 @dataclass(frozen=True)
 class Part:
-    """Slices that are written to one file."""
+    """Row ranges that are written to one file."""
 
     number: int
     row_ranges: tuple[RowRange, ...]
 
 
-def whole(file: LandedFile) -> list[RowRange]:
-    """A file's rows in one slice."""
+def whole_file(file: LandedFile) -> list[RowRange]:
+    """Return all rows of a file as one row range."""
     return [RowRange(0, file, 0, file.positions)]
 
 
-def cut(files: Iterable[LandedFile]) -> list[Part]:
-    """All files' rows in parts of about half a million rows; at least one part, also of no file.
+def cut_into_parts(files: Iterable[LandedFile]) -> list[Part]:
+    """Cut all files' rows into parts of about half a million rows; there is at least one part, also of no file.
 
     A file of about that size is a part of its own: no row group of it is read for two parts, and a cleaned one can be
     published as it is.

@@ -1,6 +1,6 @@
-"""The landing zone: where raw events land, by stream and day, in a local folder or in a bucket.
+"""The landing zone of raw events, by stream and day, in a local folder or in a bucket: STREAM/dt=DAY/NAME.
 
-STREAM/dt=DAY/NAME; names that begin with . or _ don't count.
+Names that begin with . or _ don't count.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ctr_retrain.tasks.store.staging import atomic_write
 
 
 class LandingZone(Protocol):
-    """What landed, and where more may land. Its text is its address, for people."""
+    """Files that landed, and the place where more may land. Its text is its address, for people."""
 
     def files(self, stream: str, day: date) -> list[Path]:
-        """The files that landed on a day, sorted by name, each under its own."""
+        """Return local files with all that landed on a day, under their own names, sorted."""
 
     def days(self, stream: str) -> list[str]:
-        """The days on which something landed, sorted."""
+        """List the days on which something landed, sorted."""
 
     def find(self, stream: str, names: Collection[str]) -> set[tuple[str, str]]:
-        """Day and name of the files that bear one of the names."""
+        """Find the files that bear one of the names: day and name of each."""
 
     def writing(self, stream: str, day: str, name: str) -> AbstractContextManager[Path]:
-        """A path to write to; left without an error, the file lands whole, in place of an earlier one."""
+        """Give a path to write to; on leaving without an error the file lands whole, in place of an earlier one."""
 
     def remove(self, stream: str, day: str, name: str) -> None:
         """Take a file away again."""
@@ -42,15 +42,15 @@ class LocalLandingZone:
     """A folder on a local disk."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made by the first file that is written."""
+        """Take the folder, which the first file that is written makes."""
         self._folder = folder
 
     def __str__(self) -> str:
-        """The folder's path."""
+        """Return the folder's path."""
         return str(self._folder)
 
     def files(self, stream: str, day: date) -> list[Path]:
-        """The files that landed on a day; raises UsageError where there is no landing zone."""
+        """Return the files that landed on a day; raises UsageError where there is no landing zone."""
         if not self._folder.is_dir():
             msg = f"landing zone {self}: expected a folder, received none. Set --landing."
             raise UsageError(msg)
@@ -58,17 +58,17 @@ class LocalLandingZone:
         return sorted(path for path in found if (path.is_file() or path.is_symlink()) and _counts(path.name))
 
     def days(self, stream: str) -> list[str]:
-        """The days on which something landed."""
+        """List the days on which something landed."""
         return sorted(path.name.removeprefix("dt=") for path in (self._folder / stream).glob("dt=*"))
 
     def find(self, stream: str, names: Collection[str]) -> set[tuple[str, str]]:
-        """Day and name of the files that bear one of the names."""
+        """Find the files that bear one of the names: day and name of each."""
         found = (self._folder / stream).glob("dt=*/*")
         return {(path.parent.name.removeprefix("dt="), path.name) for path in found if path.name in names}
 
     @contextmanager
     def writing(self, stream: str, day: str, name: str) -> Iterator[Path]:
-        """A path beside the file's own, which it takes on leaving."""
+        """Give a path aside; on leaving, the file is renamed to its own."""
         with atomic_write(self._folder / stream / f"dt={day}" / name) as aside:
             yield aside
 
@@ -78,23 +78,23 @@ class LocalLandingZone:
 
 
 class S3LandingZone:
-    """A prefix of a bucket; files are read through the local cache, verified by what the service says of them."""
+    """A prefix of a bucket; files are read through the local cache, verified by the service's own checksums."""
 
     def __init__(self, bucket: Bucket, cache: Cache) -> None:
-        """Nothing is asked of the service yet."""
+        """Take the bucket and the cache; nothing is asked of the service yet."""
         self._bucket, self._cache = bucket, cache
 
     def __str__(self) -> str:
-        """The s3:// URL."""
+        """Return the s3:// URL."""
         return self._bucket.url
 
     def files(self, stream: str, day: date) -> list[Path]:
-        """The files that landed on a day, as local ones. What lands while they are listed may be among them or not."""
+        """Fetch the files that landed on a day; one that lands while they are listed may be among them or not."""
         below = f"{stream}/dt={day}/"
-        stored = [s for s in self._bucket.keys(below) if _counts(s.name.removeprefix(below))]
-        if not stored:
+        listed = [key for key in self._bucket.keys(below) if _counts(key.name.removeprefix(below))]
+        if not listed:
             return []
-        blobs = [Blob(s.name, self._identity(s), partial(self._fetch, s)) for s in stored]
+        blobs = [Blob(key.name, self._identity(key), partial(self._fetch, key)) for key in listed]
         name = hashlib.sha256("\n".join(f"{blob.path} {blob.digest}" for blob in blobs).encode()).hexdigest()[:32]
         try:
             folder = self._cache.folder(name, blobs)
@@ -107,22 +107,22 @@ class S3LandingZone:
         return sorted(folder / blob.path for blob in blobs)
 
     def days(self, stream: str) -> list[str]:
-        """The days on which something landed."""
+        """List the days on which something landed."""
         found = self._bucket.folders(f"{stream}/")
         return sorted(name.removeprefix("dt=") for name in found if name.startswith("dt="))
 
     def find(self, stream: str, names: Collection[str]) -> set[tuple[str, str]]:
-        """Day and name of the files that bear one of the names."""
+        """Find the files that bear one of the names: day and name of each."""
         found = set()
-        for stored in self._bucket.keys(f"{stream}/dt="):
-            day, _, name = stored.name.removeprefix(f"{stream}/dt=").partition("/")
+        for key in self._bucket.keys(f"{stream}/dt="):
+            day, _, name = key.name.removeprefix(f"{stream}/dt=").partition("/")
             if name in names:
                 found.add((day, name))
         return found
 
     @contextmanager
     def writing(self, stream: str, day: str, name: str) -> Iterator[Path]:
-        """A local path that is uploaded on leaving; a key appears whole."""
+        """Give a local path that is uploaded on leaving; a key appears whole."""
         with self._cache.staging() as aside:
             yield aside / name
             self._bucket.upload([(f"{stream}/dt={day}/{name}", aside / name)])
@@ -131,29 +131,29 @@ class S3LandingZone:
         """Take a file away again."""
         self._bucket.delete([f"{stream}/dt={day}/{name}"])
 
-    def _identity(self, stored: ListedKey) -> str:
-        """Changes with the file: its digest is not known before it was read."""
-        text = f"{self._bucket.url}/{stored.name}\n{stored.etag}\n{stored.size}"
+    def _identity(self, key: ListedKey) -> str:
+        """Return a digest that changes with the file; that of its bytes is not known before they are read."""
+        text = f"{self._bucket.url}/{key.name}\n{key.etag}\n{key.size}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _fetch(self, stored: ListedKey, target: Path) -> None:
+    def _fetch(self, key: ListedKey, target: Path) -> None:
         """Fetch the very version that was listed; where its ETag is an MD5, the bytes must have it.
 
         Raises StorageError where the file was replaced since, or is damaged.
         """
-        for _ in range(2):
-            answer = self._bucket.download(stored.name, target, stored.size, IfMatch=stored.etag)
+        for _ in range(2):  # once more where the bytes are wrong: they may have been damaged on the way
+            download = self._bucket.download(key.name, target, key.size, IfMatch=key.etag)
             with target.open("rb") as file:
                 received = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
-            if not answer.etag_is_md5 or received == stored.etag.strip('"'):
+            if not download.etag_is_md5 or received == key.etag.strip('"'):
                 return
         msg = (
-            f"landed file {self}/{stored.name}: expected MD5 {stored.etag}, received {received} twice. "
+            f"landed file {self}/{key.name}: expected MD5 {key.etag}, received {received} twice. "
             "It is damaged where it lies: land it again."
         )
         raise StorageError(msg)
 
 
 def _counts(name: str) -> bool:
-    """Whether a name is one of a landed file; from a bucket it could be anything."""
+    """Return True for a name that a landed file can have; in a bucket a name could be anything."""
     return bool(name) and name[0] not in "._" and not {"/", "\0"} & set(name)

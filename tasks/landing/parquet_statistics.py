@@ -1,4 +1,4 @@
-"""What a Parquet file's footer promises of its columns, so that nobody has to look at each value."""
+"""Statistics in a Parquet file's footer: what they promise of a column needn't be checked value by value."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FIRST_VISIBLE = "!"  # a text that is empty or begins with a blank sorts before 
 
 @dataclass(frozen=True)
 class Footer:
-    """Columns without a null, of nulls alone, and of texts none of which is empty or blank."""
+    """The columns of which a footer promises something."""
 
-    never_null: frozenset[str] = frozenset()
-    always_null: frozenset[str] = frozenset()
-    never_blank: frozenset[str] = frozenset()
+    never_null: frozenset[str] = frozenset()  # without a null
+    always_null: frozenset[str] = frozenset()  # of nulls alone
+    never_blank: frozenset[str] = frozenset()  # of texts, none of which is empty or begins with a blank
 
 
 def read_footer(path: Path) -> Footer:
-    """The promises of all row groups together; a column without statistics promises nothing."""
+    """Read the promises of all row groups together; a column without statistics promises nothing."""
     try:
         metadata = pq.read_metadata(path)
     except (OSError, pa.ArrowException):  # DuckDB may read what Arrow doesn't, and looks at the values then
@@ -46,7 +46,8 @@ def read_footer(path: Path) -> Footer:
 
 
 def _visible(statistics: pq.Statistics) -> bool:
-    """Whether even the smallest is a text to be seen. Others are not looked at: Python has no date before year 1."""
+    """Return True if even the smallest of a column's texts has something to be seen."""
+    # Other types are not looked at: reading the minimum of dates fails where it lies before the year 1.
     if statistics.physical_type != "BYTE_ARRAY" or not statistics.has_min_max:
         return False
     return isinstance(statistics.min, str) and statistics.min >= FIRST_VISIBLE

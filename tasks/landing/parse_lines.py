@@ -1,4 +1,4 @@
-"""Lines into rows, one by one: the slow path, where a line that holds no row is told with its number and the reason."""
+"""Parsing of lines into rows, one by one: the slow path, which gives a line that holds no row its number and reason."""
 
 from __future__ import annotations
 
@@ -14,28 +14,26 @@ from ctr_retrain.tasks.landing.text_blocks import MAX_LINE_BYTES, CutLine
 
 MAX_RECORD_LINES = 100  # of one CSV record: an unclosed quote must not swallow the rest of the file
 RAW_CHARACTERS = 2000  # that are kept of a malformed line
+# Reasons that quarantine shows.
 NOT_UTF8 = "malformed_encoding: expected UTF-8"
 TOO_LONG = f"expected a line of at most {MAX_LINE_BYTES >> 20} MiB"
 
 
 @dataclass(frozen=True)
 class MalformedRow:
-    """A line that holds no row: its number among the file's rows and among its lines (both from 1), why, its beginning.
+    """A line that holds no row. Blank lines and a CSV header are lines, but not rows."""
 
-    Blank lines and a CSV header are lines and no rows.
-    """
-
-    row: int
-    line: int
+    row: int  # its number among the file's rows, from 1
+    line: int  # its number among the file's lines, from 1
     reason: str
-    raw: str
+    raw: str  # its beginning
 
 
 Rows = Iterator[dict[str, str | None] | MalformedRow]
 
 
 def parse_json_lines(lines: Iterator[str]) -> Rows:
-    """Each line that is not blank as a row of texts, numbers as they are written."""
+    """Parse each line that is not blank as a row of texts, numbers as they are written."""
     row = 0
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -58,12 +56,12 @@ def parse_json_lines(lines: Iterator[str]) -> Rows:
 
 
 def parse_csv(lines: Iterator[str], names: list[str], delimiter: str) -> Rows:
-    """Each record after the header; a record may span lines only where it then has the header's fields."""
+    """Parse each record after the header; a record may span lines only where it then has the header's fields."""
     csv.field_size_limit(MAX_LINE_BYTES)  # Python's own bound is 128 KiB a field
     header = csv.reader(lines, delimiter=delimiter)
     next(header, None)
     row, number = 0, header.line_num + 1
-    ahead: deque[str] = deque()
+    ahead: deque[str] = deque()  # lines that were read in search of a record's end, and belong to later records
     while True:
         if not ahead:
             ahead.extend(line for line in (next(lines, ""),) if line)
@@ -82,7 +80,10 @@ def parse_csv(lines: Iterator[str], names: list[str], delimiter: str) -> Rows:
 
 
 def _next_record(ahead: deque[str], lines: Iterator[str], fields: int, delimiter: str) -> tuple[list[str] | str, int]:
-    """The next record's fields, [] for a blank line, or why its first line holds none; and the lines taken off."""
+    """Take the next record off the lines: its fields, [] for a blank line, or why its first line holds none.
+
+    Returns with it the number of lines that were taken.
+    """
     text = ""
     problem = ""
     for used in range(1, MAX_RECORD_LINES + 1):
@@ -113,6 +114,7 @@ def _next_record(ahead: deque[str], lines: Iterator[str], fields: int, delimiter
 
 
 def _encodable(values: dict[str, str | None]) -> bool:
+    """Return True if all values are Unicode text, see `is_text`."""
     try:
         "".join(value for value in values.values() if value).encode()
     except UnicodeEncodeError:
@@ -121,13 +123,13 @@ def _encodable(values: dict[str, str | None]) -> bool:
 
 
 def printable(line: str) -> str:
-    """The beginning of a line, without its end, as text that any file takes."""
+    """Return the beginning of a line, without its line break, as text that any file takes."""
     kept = line[:RAW_CHARACTERS].rstrip("\r\n")
     return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def is_text(found: str) -> bool:
-    """Whether Unicode has it: a lone surrogate stands for a byte that is no UTF-8."""
+    """Return True for text that Unicode has: a lone surrogate stands for a byte that is no UTF-8."""
     try:
         found.encode()
     except UnicodeEncodeError:
@@ -136,6 +138,7 @@ def is_text(found: str) -> bool:
 
 
 def _as_text(value: Any) -> str | None:
+    """Return a JSON value as a text: lists and objects as JSON, null as None."""
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""Read what landed: Parquet, JSON lines or CSV, compressed or not, as Parquet whose rows keep their number.
+"""Reading of landed files, Parquet, JSON lines or CSV, compressed or not, as Parquet whose rows keep their numbers.
 
 A file that can't be read at all (no Parquet, too large) is one unreadable file beside the rows of the others; of one
 that is torn, the rows before the tear are kept, and it counts as unreadable all the same.
@@ -33,38 +33,34 @@ JSON_FORMATS = (".jsonl", ".ndjson", ".json")
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A readable file as a table, with the lines that hold no row.
-
-    table: of a query; each row has its number in the column ROW. cleaned: a Parquet file of the rows in our columns,
-    where each of them is usable; `table` then has these columns, and `names` are still those that landed.
-    """
+    """A readable file as a table, with the lines that hold no row."""
 
     name: str  # file name below the day's landing folder
-    table: str
+    table: str  # of a query; each row has its number in the column ROW
     columns: dict[str, str]  # name → DuckDB type
     rows: int
-    names: frozenset[str]
+    names: frozenset[str]  # of the columns that landed with a value
     malformed: Malformed = field(default_factory=Malformed)
-    damage: str = ""  # what tore the file
+    damage: str = ""  # the error at which the file is torn
     footer: Footer = field(default_factory=Footer)
-    cleaned: Path | None = None
+    cleaned: Path | None = None  # Parquet of the rows in our columns, all usable; `table` then has these columns
 
     @property
     def positions(self) -> int:
-        """One more than the greatest number of a row."""
+        """Return one more than the greatest number of a row."""
         return self.rows + len(self.malformed)
 
 
 @dataclass(frozen=True)
 class UnreadableFile:
-    """A file of which nothing was kept, and why."""
+    """A file of which nothing was kept."""
 
     name: str
     reason: str
 
 
 def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
-    """Name and SHA-256 of each file: what makes two landings equal."""
+    """Return name and SHA-256 of each file: landings with equal ones are equal."""
     found = []
     for path in paths:
         if path.is_symlink() and _link_problem(path):
@@ -79,8 +75,8 @@ def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
     return found
 
 
+# Writes the query that makes our columns of a file, and fails at the first row that can't be used.
 CleanFile = Callable[[LandedFile], str]
-"""The query that makes our columns of a file, and fails at the first row that can't be used."""
 
 
 def read_file(
@@ -91,9 +87,10 @@ def read_file(
     max_bytes: int,
     clean: CleanFile | None = None,
 ) -> LandedFile | UnreadableFile:
-    """One landed file, a text staged below `staging`; `wanted` names the columns to look for in JSON lines.
+    """Read one landed file; a text is staged below `staging`.
 
-    max_bytes: of the file, unpacked. clean: with it JSON's numbers are read as such, without it as they are written,
+    wanted: the columns to look for in JSON lines. max_bytes: of the file, unpacked. clean: with it JSON's numbers are
+    read as such, without it as they are written,
     and a text file whose rows are all usable is cleaned at once. Raises StorageError where the file is whole and
     staging it failed: a full disk must not look like a bad file.
     """
@@ -115,7 +112,7 @@ def read_day(
     max_bytes: int,
     clean: CleanFile,
 ) -> tuple[list[LandedFile], list[UnreadableFile]]:
-    """All files of one stream and day, a core each; a file without a required column is unreadable.
+    """Read all files of one stream and day, a core each; a file without a required column is unreadable.
 
     Raises DataRejectedError where files landed and none of them could be read.
     """
@@ -134,15 +131,14 @@ def read_day(
 
 
 def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str], scratch: Path) -> dict[str, str]:
-    """Landed Parquet files whose footer can be read and whose rows can't, with what is wrong, and in which column.
+    """Find landed Parquet files whose footer can be read and whose rows can't: name → the error, and its column.
 
-    A text was staged by ourselves: where that can't be read, it isn't the landed file that is damaged. cleaned: what is
-    made of a file's rows. Reads everything, each file on a connection of its own, since some errors
-    leave a connection useless.
+    cleaned: writes the query that makes our columns of a file's rows. Reads everything, each file on a connection of
+    its own, since some errors leave a connection useless.
     """
     damaged = {}
     for file in files:
-        if not file.name.endswith(".parquet"):
+        if not file.name.endswith(".parquet"):  # we staged it ourselves: if that can't be read, our disk is damaged
             continue
         for query, where in (
             *((f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns),
@@ -151,7 +147,7 @@ def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str],
             with duck.connect(scratch, threads=1) as connection:
                 try:
                     connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
-                except duckdb.OutOfMemoryException:
+                except duckdb.OutOfMemoryException:  # says nothing about the file
                     raise
                 except duckdb.Error as error:
                     damaged[file.name] = f"{where}{_first_line(error)}"
@@ -167,6 +163,7 @@ def _read_complete(
     max_bytes: int,
     clean: CleanFile,
 ) -> LandedFile | UnreadableFile:
+    """Read a file; one with a bad name or link, or without a required column, is unreadable."""
     if problem := _name_problem(path) or _link_problem(path):
         return UnreadableFile(printable(path.name), problem)
     landed = read_file(connection, path, wanted, staging, max_bytes, clean)
@@ -180,12 +177,12 @@ def _read_complete(
 
 
 def _name_problem(path: Path) -> str:
-    """Why a landed file can't be told from others by its name: its bytes are no text. Else nothing."""
+    """Say why a landed file can't be told from others by its name, whose bytes are no text; empty where it can."""
     return "" if is_text(path.name) else "expected a name in UTF-8, received other bytes"
 
 
 def _link_problem(path: Path) -> str:
-    """Why a landed symbolic link is not read: it leads out of the landing zone, or to no file. Else nothing."""
+    """Say why a symbolic link is not read: it leads out of the landing zone, or to no file; empty where it is read."""
     if not path.is_symlink():
         return ""
     zone = path.absolute().parents[2]  # below which streams have days, and days have files
@@ -199,15 +196,16 @@ def _link_problem(path: Path) -> str:
 
 
 def _read_parquet(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
-    table = _parquet_table(_named_plainly(path, staging))
+    """Describe a landed Parquet file, which is read where it lies."""
+    table = _parquet_table(_plain_path(path, staging))
     described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
     columns = {row[0]: row[1] for row in described}
     rows = duck.scalar(connection, f"SELECT count(*) FROM {table}")
     return LandedFile(path.name, table, columns, rows, frozenset(columns), footer=read_footer(path))
 
 
-def _named_plainly(path: Path, staging: Path) -> Path:
-    """The file, or a link to it below `staging` where DuckDB might mean more files, or none, by its name."""
+def _plain_path(path: Path, staging: Path) -> Path:
+    """Return a file's path, or a link to it below `staging` where DuckDB would take its name for a pattern."""
     if not duck.needs_pattern(path):
         return path
     packing = path.suffix if path.suffix in PACKINGS else ""
@@ -218,6 +216,7 @@ def _named_plainly(path: Path, staging: Path) -> Path:
 
 
 def _digest(path: Path) -> str:
+    """Name a staged file after its path: names alone may be equal in two folders."""
     return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
@@ -231,7 +230,7 @@ def _read_text(
 ) -> LandedFile | UnreadableFile:
     """Look the file over, then stage it; a torn one line by line up to the tear."""
     json_lines = _format_of(path) in JSON_FORMATS
-    target, source = staging / f"{_digest(path)}.parquet", _named_plainly(path, staging)
+    target, source = staging / f"{_digest(path)}.parquet", _plain_path(path, staging)
     unpacked = target.with_suffix(".txt")
 
     def clean_table(table: str, columns: dict[str, str]) -> str:
@@ -270,15 +269,16 @@ def _read_text(
 
 
 def _parquet_table(path: Path, *, numbered: bool = False) -> str:
-    """The rows as a table of a query, numbered in the column ROW; `numbered`: the file holds that column itself."""
+    """Return a file's rows as a table of a query, numbered in ROW; numbered: the file holds that column itself."""
     numbering = "" if numbered else ", file_row_number=true"
     return f"read_parquet({duck.path(path)}{numbering}, hive_partitioning=false)"
 
 
 def _format_of(path: Path) -> str:
-    """What a file's name says of its content, packed or not."""
+    """Return the ending of a file's name that tells its format, without that of its compression."""
     return Path(path.stem).suffix if path.suffix in PACKINGS else path.suffix
 
 
 def _first_line(error: Exception) -> str:
+    """Return the first line of an error."""
     return str(error).split("\n", maxsplit=1)[0]

@@ -1,7 +1,7 @@
-"""Split one file that holds many days into landing folders, each row below the day of its own time.
+"""Splitting of one file that holds many days into landing folders, each row below the day of its own time.
 
 Outcomes that stand in the impression's own row become rows of the outcome stream, each below the landing day of its
-own time: what happens days later lands days later, as it would have from a log of its own.
+own time: a click two days later lands two days later, as it would have from a log of its own.
 """
 
 from __future__ import annotations
@@ -29,20 +29,17 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.landing_section import InlineOutcome
     from ctr_retrain.models.recipe.recipe import Recipe
 
-DAMAGE = (duckdb.DataError, duckdb.InternalError)
-ENDINGS = (".parquet", ".malformed.jsonl")  # of what a file becomes, behind its own name
+DAMAGE = (duckdb.DataError, duckdb.InternalError)  # raised by rows that can't be read
+ENDINGS = (".parquet", ".malformed.jsonl")  # of the files that a file is split into, behind its own name
 
 
 @dataclass(frozen=True)
 class LandedDays:
-    """What one file became: impressions and outcomes by landing day, and lines that held no row.
+    """The rows of a file by the day below which they landed."""
 
-    These lines are landed too, to be quarantined by ingest.
-    """
-
-    rows: dict[str, int]
-    malformed: int
-    outcomes: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int]  # landing day → impressions
+    malformed: int  # lines that held no row; they are landed too, to be quarantined by ingest
+    outcomes: dict[str, int] = field(default_factory=dict)  # landing day → inline outcomes
 
 
 def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
@@ -54,7 +51,7 @@ def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
     can't be read, StorageError where the landing zone can't be written.
     """
     try:
-        zone = _Zone(landing, source.name.removesuffix(".parquet"), with_outcomes=bool(recipe.landing.outcomes))
+        zone = _ZoneOfFile(landing, source.name.removesuffix(".parquet"), with_outcomes=bool(recipe.landing.outcomes))
         with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
             file = _read(connection, source, recipe, Path(scratch))
             days = _days(connection, file, source, recipe)
@@ -76,10 +73,11 @@ def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
     return LandedDays({str(day.day): day.rows for day in days}, len(file.malformed), outcomes)
 
 
-class _Zone:
-    """The landing zone as one file fills it: what it writes, and what is left of an earlier landing of that file."""
+class _ZoneOfFile:
+    """The landing zone for one file's rows, which replace those of an earlier landing of that file."""
 
     def __init__(self, landing: LandingZone, name: str, *, with_outcomes: bool) -> None:
+        """Note the files of an earlier landing; outcomes among them only where this landing makes outcomes too."""
         self._landing, self._name = landing, name
         streams = ("impressions", "outcomes") if with_outcomes else ("impressions",)
         names = {f"{name}{end}" for end in ENDINGS}
@@ -87,34 +85,34 @@ class _Zone:
 
     @contextlib.contextmanager
     def writing(self, stream: str, day: date, ending: str = ".parquet") -> Iterator[Path]:
-        """A path aside to write a landed file to; it is landed on leaving without an error."""
+        """Give a path aside to write a landed file to; it is landed on leaving without an error."""
         with self._landing.writing(stream, str(day), self.file_name(ending)) as aside:
             yield aside
         self._stale.discard((stream, str(day), self.file_name(ending)))
 
     def file_name(self, ending: str = ".parquet") -> str:
-        """The name below each landing day."""
+        """Return the file's name below each landing day."""
         return f"{self._name}{ending}"
 
     def remove_stale(self) -> None:
-        """Remove what this landing did not write anew."""
+        """Remove the files of an earlier landing that this one did not write anew."""
         for stream, day, name in self._stale:
             self._landing.remove(stream, day, name)
 
 
 @dataclass(frozen=True)
 class _Day:
-    """A landing day: how many rows of the file it takes, and between which numbers they lie; others lie there too."""
+    """A landing day of the file's rows."""
 
     day: date
-    rows: int
-    first_row: int
-    last_row: int
-    takes_unreadable: bool = False  # rows without a readable time
+    rows: int  # of the file, that land on it
+    first_row: int  # the smallest number of these rows
+    last_row: int  # the largest; rows of other days may lie between them
+    takes_unreadable: bool = False  # rows without a readable time land on it as well
 
 
 def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Path) -> LandedFile:
-    """The file; raises DataRejectedError where it can't be read or lacks what places its rows and outcomes."""
+    """Read the file; raises DataRejectedError where it can't be read or lacks a column that landing needs."""
     file = read_file(connection, source, landed_columns(recipe), scratch, recipe.landing.max_file_bytes)
     if reason := file.reason if isinstance(file, UnreadableFile) else file.damage:
         msg = f"land {source}: expected a readable file, received: {reason}"
@@ -142,7 +140,7 @@ def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Pa
 
 
 def _days(connection: duck.Connection, file: LandedFile, source: Path, recipe: Recipe) -> list[_Day]:
-    """The file's days in order; rows without a readable time count on the first."""
+    """List the file's days in order; rows without a readable time count on the first."""
     day = _day_of(file, recipe.landing.columns.ts, recipe)
     counted = connection.execute(
         f"SELECT {day} AS day, count(*), min({ROW}), max({ROW}) FROM {file.table} GROUP BY ALL ORDER BY day"
@@ -158,29 +156,28 @@ def _days(connection: duck.Connection, file: LandedFile, source: Path, recipe: R
 
 
 def _day_of(file: LandedFile, column: str, recipe: Recipe) -> str:
-    """The SQL of the day of a time column, null where the time can't be read or no calendar has its year."""
+    """Return the SQL of a time column's day: null where the time can't be read or no calendar has its year."""
     time = as_time(duck.name(column), file.columns[column], recipe.landing)
     return f"(CASE WHEN isfinite({time}) AND year({time}) BETWEEN 1 AND 9999 THEN ({time})::DATE END)"
 
 
 def _rows_of(file: LandedFile, day: _Day, recipe: Recipe) -> str:
-    """The day's rows with the columns that the file really has, in its order.
-
-    Logs are written in order of time: between a day's first and last row lies little else, and the rest of the file
-    is left unread.
-    """
+    """Return the query of the day's rows, with the columns that the file really has, in its order."""
     columns = ", ".join(duck.name(column) for column in file.columns)
-    return f"SELECT {columns} FROM {file.table} WHERE {_falls_on(file, day, recipe)} ORDER BY {ROW}"
+    return f"SELECT {columns} FROM {file.table} WHERE {_lands_on(file, day, recipe)} ORDER BY {ROW}"
 
 
-def _falls_on(file: LandedFile, day: _Day, recipe: Recipe) -> str:
-    found = _day_of(file, recipe.landing.columns.ts, recipe)
-    placed = f"coalesce({found}, DATE '{day.day}')" if day.takes_unreadable else found
-    return f"{ROW} BETWEEN {day.first_row} AND {day.last_row} AND {placed} = DATE '{day.day}'"
+def _lands_on(file: LandedFile, day: _Day, recipe: Recipe) -> str:
+    """Return the condition that a row lands on a day."""
+    own_day = _day_of(file, recipe.landing.columns.ts, recipe)
+    landing_day = f"coalesce({own_day}, DATE '{day.day}')" if day.takes_unreadable else own_day
+    # Logs are written in order of time: between a day's first and last row lies little else, and the rest of the file
+    # is left unread.
+    return f"{ROW} BETWEEN {day.first_row} AND {day.last_row} AND {landing_day} = DATE '{day.day}'"
 
 
 def _land_outcomes(
-    connection: duck.Connection, file: LandedFile, days: list[_Day], recipe: Recipe, zone: _Zone, scratch: Path
+    connection: duck.Connection, file: LandedFile, days: list[_Day], recipe: Recipe, zone: _ZoneOfFile, scratch: Path
 ) -> dict[str, int]:
     """Write the inline outcomes below their landing days, by way of a scratch file for each day of impressions."""
     if not recipe.landing.outcomes:
@@ -201,14 +198,14 @@ def _land_outcomes(
 
 
 def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:
-    """The query of all outcomes on a day's impressions: event_id as ingest will make it, ts as written, kind, where to.
+    """Return the query of all outcomes on a day's impressions: event_id as ingest makes it, ts as written, kind, day.
 
     An outcome lands on the day of its own time. Where that can't be read or lies before the impression's day, it lands
     with the impression and its time stays as it is, so that it is quarantined or counts for nothing, and is not lost.
     A flag that says neither yes nor no makes an outcome without a kind, which ingest quarantines.
     """
     rows = f"SELECT *, row_number() OVER (ORDER BY {ROW}) - 1 AS landed_row"
-    rows += f" FROM {file.table} WHERE {_falls_on(file, day, recipe)}"
+    rows += f" FROM {file.table} WHERE {_lands_on(file, day, recipe)}"
     identity = event_id(recipe.landing, file.columns, day.day, name, "landed_row")
 
     def select(outcome: InlineOutcome) -> str:

@@ -1,8 +1,8 @@
-"""Text files staged as Parquet, rows in the file's order, malformed lines apart.
+"""Staging of text files as Parquet, rows in the file's order, malformed lines apart.
 
-Three ways, each for what the one before stumbles over. DuckDB reads the file and makes our columns of it at once, which
-goes well where every row is usable. DuckDB reads it as it landed, all columns as texts. A torn file, or one with
-malformed lines, is read line by line, and each line that can't be read is kept with its number and the reason.
+There are three ways, each for files on which the one before fails. DuckDB reads the file and makes our columns of it at
+once, which goes well where every row is usable. DuckDB reads it as it landed, all columns as texts. A torn file, or one
+with malformed lines, is read line by line, and each line that can't be read is kept with its number and the reason.
 """
 
 from __future__ import annotations
@@ -25,35 +25,36 @@ from ctr_retrain.tasks.landing.text_blocks import Lines, Look
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Makes a query of our columns, which fails at the first row that can't be used, from a table with ROW and the types of
+# its columns by name.
 Clean = Callable[[str, dict[str, str]], str]
-"""Makes of a table with ROW, whose columns are named with their types, a query of our columns that fails at the first
-row that can't be used."""
 
 ROW = "file_row_number"  # 0-based among the file's rows; DuckDB's own name of a Parquet row's number
 SLOW_PATH_ROWS = 50_000  # rows of one batch on the slow path
 SCRATCH_COMPRESSION = "lz4_raw"  # of files that live for minutes
 MALFORMED = pa.schema([("row", pa.int64()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
-STUMBLES = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotSupportedError)
+# Raised by DuckDB where a row isn't as the way of reading expects it; anything else is a failure of the machine.
+UNEXPECTED_ROW = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.NotSupportedError)
 
 
 @dataclass(frozen=True)
 class Malformed:
-    """A file's malformed lines: how many, and where they are kept; a day's worth need not fit into memory."""
+    """A file's malformed lines, kept on disk: a day's worth need not fit into memory."""
 
     count: int = 0
-    path: Path | None = None
+    path: Path | None = None  # of a Parquet file with the columns of MALFORMED; None where there are none
 
     def __len__(self) -> int:
-        """How many."""
+        """Return the number of malformed lines."""
         return self.count
 
     def __iter__(self) -> Iterator[MalformedRow]:
-        """Each of them, in the file's order."""
+        """Read one malformed line after the other, in the file's order."""
         for batch in self.batches():
             yield from (MalformedRow(**row) for row in batch.to_pylist())
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The same, many at a time: columns as MALFORMED says."""
+        """Read many malformed lines at a time, with the columns of MALFORMED."""
         if self.path is not None and self.count:
             with pq.ParquetFile(self.path) as file:
                 yield from file.iter_batches()
@@ -61,23 +62,22 @@ class Malformed:
 
 @dataclass(frozen=True)
 class Staged:
-    """A staged file.
-
-    names: that landed, of columns with a value. numbered: whether the Parquet holds ROW as a column, since malformed
-    lines are missing among its rows. cleaned: whether it holds our columns and no others, each row of them usable.
-    """
+    """A text file staged as Parquet."""
 
     parquet: Path
     columns: dict[str, str]  # name → DuckDB type
     rows: int
-    names: frozenset[str]
-    numbered: bool = False
-    cleaned: bool = False
+    names: frozenset[str]  # of the columns that landed with a value
+    numbered: bool = False  # the Parquet holds ROW as a column, since malformed lines are missing among its rows
+    cleaned: bool = False  # it holds our columns and no others, each row usable
     malformed: Malformed = Malformed()
 
 
 def stage_csv(connection: duck.Connection, path: Path, look: Look, target: Path, clean: Clean | None) -> Staged:
-    """A CSV file with a header, or a TSV file, as Parquet at `target`."""
+    """Stage a CSV file with a header, or a TSV file, as Parquet at `target`.
+
+    look: the result of looking the file over. clean: makes our columns at once, where given.
+    """
     delimiter = "\t" if ".tsv" in path.suffixes else ","
     names = _distinct_names(next(csv.reader(Lines(path), delimiter=delimiter), ["no_header"]))
     columns = dict.fromkeys(names, "VARCHAR")
@@ -86,7 +86,7 @@ def stage_csv(connection: duck.Connection, path: Path, look: Look, target: Path,
         f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
     )
     for way in () if look.damage else (clean, None):
-        with suppress(*STUMBLES):
+        with suppress(*UNEXPECTED_ROW):
             return _stage_fast(connection, source, columns, target, frozenset(names), way)
     return _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
 
@@ -99,11 +99,12 @@ def stage_json_lines(
     target: Path,
     clean: Clean | None,
 ) -> Staged:
-    """A file of JSON lines as Parquet at `target`, with the wanted keys and others; one that no row has is no column.
+    """Stage a file of JSON lines as Parquet at `target`, with a column for each key that a row has.
 
-    wanted: key → DuckDB type, in which it is read where the whole file lets it; where one doesn't, all are texts.
+    wanted: key → DuckDB type, in which it is read where all rows allow that; where one row doesn't, all are texts.
+    look: the result of looking the file over. clean: makes our columns at once, where given.
     """
-    names = _different_names([*wanted, *look.keys])
+    names = _column_names([*wanted, *look.keys])
     staged = None if look.damage else _stage_json_fast(connection, look, wanted, names, target, clean)
     staged = staged or _stage_lines(path, parse_json_lines, names, target)
     if staged.cleaned or not staged.rows:
@@ -116,7 +117,7 @@ def stage_json_lines(
 def _stage_json_fast(
     connection: duck.Connection, look: Look, wanted: dict[str, str], names: list[str], target: Path, clean: Clean | None
 ) -> Staged | None:
-    """As DuckDB reads it, cleaned, typed or as texts; None where a line is malformed."""
+    """Stage a file as DuckDB reads it: cleaned, else typed, else as texts; None where a line is malformed."""
     known = {name: wanted[name] for name in names if name in wanted}
     typed = {name: wanted.get(name, "VARCHAR") for name in names}
     seen = frozenset(look.keys) & frozenset(names)
@@ -129,7 +130,7 @@ def _stage_json_fast(
         )
         try:
             return _stage_fast(connection, source, columns, target, seen, way)
-        except STUMBLES as error:
+        except UNEXPECTED_ROW as error:
             if "Malformed JSON" in str(error):
                 return None
     return None
@@ -143,7 +144,7 @@ def _stage_fast(
     names: frozenset[str],
     clean: Clean | None,
 ) -> Staged:
-    """DuckDB reads the file in its order; raises one of STUMBLES where it can't read a line, or not clean a row."""
+    """Let DuckDB read the file in its order; raises one of UNEXPECTED_ROW where it can't read a line or clean a row."""
     if clean is None:
         rows = duck.write(connection, target, f"SELECT * FROM {source}", target.parent, SCRATCH_COMPRESSION)
         return Staged(target, columns, rows, names)
@@ -153,11 +154,11 @@ def _stage_fast(
 
 
 def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:
-    """Rows parsed one by one, the malformed ones, and the line at which a file is torn, kept apart."""
+    """Parse rows one by one; malformed ones, and the line at which a file is torn, are kept apart."""
     lines, position = Lines(path), -1
     schema = pa.schema([(name, pa.string()) for name in names] + [(ROW, pa.int64())])
     aside = target.with_suffix(".malformed.parquet")
-    with _Writer(target, schema) as rows, _Writer(aside, MALFORMED) as malformed:
+    with _RowWriter(target, schema) as rows, _RowWriter(aside, MALFORMED) as malformed:
         for position, row in enumerate(parse(lines)):
             if isinstance(row, MalformedRow):
                 malformed.write(asdict(row))
@@ -171,10 +172,11 @@ def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list
     return Staged(target, columns, rows.count, names_seen, numbered=True, malformed=Malformed(malformed.count, aside))
 
 
-class _Writer:
-    """A Parquet file that takes rows one by one."""
+class _RowWriter:
+    """A Parquet file that is written row by row."""
 
     def __init__(self, target: Path, schema: pa.Schema) -> None:
+        """Open the file."""
         self.count = 0
         self._batch: list[dict[str, Any]] = []
         self._file = pq.ParquetWriter(target, schema, compression="zstd")
@@ -188,7 +190,7 @@ class _Writer:
         self._file.close()
 
     def write(self, row: dict[str, Any]) -> None:
-        """Take a row."""
+        """Add a row."""
         self._batch.append(row)
         self.count += 1
         if len(self._batch) == SLOW_PATH_ROWS:
@@ -200,11 +202,12 @@ class _Writer:
 
 
 def _typed(columns: dict[str, str]) -> str:
+    """Write columns and their types as an SQL struct, which DuckDB's readers take."""
     return "{" + ", ".join(f"{duck.text(name)}: '{type_}'" for name, type_ in columns.items()) + "}"
 
 
-def _different_names(keys: Iterable[str]) -> list[str]:
-    """The keys as column names. DuckDB's don't tell case: of two keys that differ in case alone the first is read."""
+def _column_names(keys: Iterable[str]) -> list[str]:
+    """Return JSON's keys as column names: of two that differ in case alone the first, since DuckDB ignores case."""
     names: dict[str, str] = {}
     for key in keys:
         if key and key.lower() != ROW and is_text(key):
@@ -213,7 +216,7 @@ def _different_names(keys: Iterable[str]) -> list[str]:
 
 
 def _distinct_names(header: list[str]) -> list[str]:
-    """Column names of a CSV header; one without a name, or with another's, is called after its position."""
+    """Return the column names of a CSV header; one without a name, or with another's, is called after its position."""
     names: list[str] = []
     seen = {ROW}
     for position, name in enumerate(part.strip() for part in header):
