@@ -1,4 +1,4 @@
-"""How good probabilities are: ranking, likelihood, calibration and cost, over all rows and for each channel.
+"""Metrics of probabilities: ranking, likelihood, calibration and cost, over all rows and for each channel.
 
 A figure that is undefined (AUC without positives, anything without rows) is None, never NaN and never a stand-in.
 """

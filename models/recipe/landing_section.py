@@ -80,7 +80,7 @@ class InlineOutcome(Section):
 
 
 class Landing(Section):
-    """How landed files are read."""
+    """Rules for reading landed files."""
 
     time: Annotated[str, AfterValidator(_readable_time)] = "iso"
     """How time is written: `iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format; without a zone it is UTC."""

@@ -50,7 +50,7 @@ ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 
 
 class Cost(Section):
-    """What one decision costs, by outcome; a gain is a negative cost. Currency units per impression."""
+    """Costs of one decision, by its outcome; a gain is a negative cost. Currency units per impression."""
 
     true_positive: float
     """Of a positive that is sent; negative where it earns."""
@@ -125,7 +125,7 @@ class Validation(Section):
 
 
 class Drift(Section):
-    """When a day's positive ratio raises an alert: effect and evidence are both needed."""
+    """Conditions of an alert on a day's positive ratio: effect and evidence are both needed."""
 
     history_days: Annotated[int, Field(ge=7)] = 28
     """Days before that the expected level rests on."""
@@ -140,7 +140,7 @@ class Drift(Section):
 
 
 class Gate(Section):
-    """What a challenger has to show."""
+    """Bounds that a challenger has to keep to."""
 
     max_cost_delta_per_1000: Annotated[float, Field(ge=0)]
     """Non-inferiority margin of a refresh, in currency units per 1,000 impressions."""
@@ -164,7 +164,7 @@ class Gate(Section):
 
 
 class Retention(Section):
-    """What `gc` keeps of what no ref names any more."""
+    """The time for which `gc` keeps what no ref names any more."""
 
     runs_days: Annotated[int, Field(ge=1)] = 90
     """Runs of days up to so many before the newest run's day, with their labels and landed days."""

@@ -27,7 +27,7 @@ def _known_network(name: str) -> str:
 
 
 class Training(Section):
-    """Which days, which network, how it learns."""
+    """Days, network and learning."""
 
     window_days: Annotated[int, Field(ge=1, le=400)] = 14
     """Days of the training window, which ends at the cut, before the validation days."""

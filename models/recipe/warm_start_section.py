@@ -10,7 +10,7 @@ from ctr_retrain.models.section import Section
 
 
 class WarmStart(Section):
-    """How a run goes on from the champion's weights, on the days that the champion hasn't seen."""
+    """Training that goes on from the champion's weights, on the days that the champion hasn't seen."""
 
     enabled: bool = False
     """Start from the champion and train only on days after those that it was trained on."""

@@ -13,7 +13,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Weights(Section):
-    """How rows are weighed in training. Evaluation is always unweighted."""
+    """Weights of rows in training. Evaluation is always unweighted."""
 
     half_life_days: Positive = 7.0
     """A row this much older weighs half."""
