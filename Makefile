@@ -13,7 +13,7 @@ help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
 	@echo "make unit              the tests that run in one process, without TensorFlow and Great Expectations; under a minute"
-	@echo "make test              lint, types, all tests; about 15 minutes on two cores"
+	@echo "make test              lint, types, all tests, and which ten took longest"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"

@@ -138,3 +138,13 @@ def test_the_flows_can_be_imported_without_tensorflow():
 def test_what_is_no_modules_function_can_not_be_sent(models):
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         models.call(lambda progress_of: 1)
+
+
+def test_a_recipe_is_read_without_tensorflow():
+    script = (
+        "import sys\n"
+        "from ctr_retrain.models.recipe.recipe import Recipe\n"
+        "print(sorted({'tensorflow', 'keras'} & sys.modules.keys()))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout == "[]\n"

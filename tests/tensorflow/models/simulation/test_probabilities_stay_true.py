@@ -9,7 +9,12 @@ with seed 3, where 50,000 rows are left to train on.
 Positives come three times, not as often as would balance the classes: thirteen times, they are learned by heart, and
 the ratio without the layer ends at 0.88 to 0.93. That is overfitting, of which no offset knows.
 
-`make soak` has the demo recipe's own network and a world of 90,000 impressions a day, fourteen days.
+`make soak` has the demo recipe's own network and a world of 90,000 impressions a day, fourteen days. Tried there with
+balanced weights and the seeds 1 to 8: 0.98 to 1.05 without the layer, 0.955 to 1.04 with it, over 9 with no offset.
+The days right after the training days are what a model that is retrained daily meets. Judged by a whole week instead
+(at 60,000 a day), two seeds of eight ended at 0.93 and 0.94 with the layer: the ratio falls by about 4 % from the first
+day to the week's mean, and the users kept out for calibration, of whom training saw half as many days, are predicted 1
+to 4 % higher, measured against the truth, than the others.
 """
 
 import pytest
@@ -66,6 +71,13 @@ def test_slices_hold_the_positives_that_the_bounds_need(row_ranges):
 
 def test_without_the_calibration_layer_predicted_positives_are_nearly_those_seen(row_ranges, network):
     assert 0.9 < calibration_ratio(network, row_ranges[2]) < 1.1
+
+
+def test_without_the_offset_balanced_weights_multiply_them(row_ranges):
+    weights = RECIPE.weights.model_copy(update=BALANCED | {"offset": False})
+    changed = {"weights": weights, "training": RECIPE.training.model_copy(update=draws(SMALL, {}))}
+    without = trained(row_ranges[0], RECIPE.model_copy(update=changed))
+    assert calibration_ratio(without, row_ranges[2]) > 3
 
 
 def test_with_the_calibration_layer_they_are_closer_still(row_ranges, network):

@@ -1,8 +1,6 @@
 """Rules of the registry of feature kinds: no kind lacks a part, and a new one is found wherever kinds are."""
 
 import ast
-import subprocess
-import sys
 from typing import ClassVar, Literal
 
 import pytest
@@ -145,16 +143,6 @@ def test_the_check_says_which_parts_a_kind_lacks(monkeypatch, kind, expected):
     name = kind.model_fields["kind"].default
     monkeypatch.setitem(KINDS, name, kind)
     assert list(missing_parts(name)) == expected
-
-
-def test_a_recipe_is_read_without_tensorflow():
-    script = (
-        "import sys\n"
-        "from ctr_retrain.models.recipe.recipe import Recipe\n"
-        "print(sorted({'tensorflow', 'keras'} & sys.modules.keys()))"
-    )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout == "[]\n"
 
 
 @pytest.fixture
