@@ -29,15 +29,15 @@ from ctr_retrain.flows.prefect_tasks import (
     write_report,
 )
 from ctr_retrain.flows.settings import load_settings
-from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
+from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
-from ctr_retrain.tasks.plan.plan_run import RunPlan, plan_run
+from ctr_retrain.tasks.plan.plan_run import plan_run
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.run_document import day_document, load_document
 from ctr_retrain.tasks.report.run_page import write_run_list
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 from ctr_retrain.tasks.validate.validate_day import rejection_error
@@ -77,7 +77,7 @@ def daily(
     recorded = store.manifest(path) is not None
     if not recorded:
         with store.writing(path, plan.to_json()) as folder, models_on(settings.compute) as models:
-            _make_run(store, rules, plan, drift, document, folder, models)
+            _make_run(Run(store, rules, plan, folder), drift, document, models)
     document = load_document(store, path)
     refusal = None
     if document["verdict"]["decision"] == "promote" and not shadow:
@@ -88,30 +88,21 @@ def daily(
     return {**document, "champion": champion, "not_deployed": refusal, "recorded": recorded}
 
 
-def _make_run(
-    store: Store,
-    recipe: Recipe,
-    plan: RunPlan,
-    drift: DriftReport,
-    document: dict[str, Any],
-    folder: Path,
-    models: Models,
-) -> None:
-    """Stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
-    measure_maturity(store, recipe, plan, folder)
-    factors = weigh_rows(store, recipe, plan, folder)
-    failure = untrainable(recipe, factors, drift.alerts)
-    failure = failure or train_challenger(store, recipe, plan, factors, folder, models)
+def _make_run(run: Run, drift: DriftReport, document: dict[str, Any], models: Models) -> None:
+    """Make stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
+    measure_maturity(run)
+    factors = weigh_rows(run)
+    failure = untrainable(run.recipe, factors, drift.alerts) or train_challenger(run, factors, models)
     if failure:
-        verdict = judge_without_challenger(folder, failure, bootstrap=plan.champion is None)
+        verdict = judge_without_challenger(run.folder, failure, bootstrap=run.plan.champion is None)
     else:
-        train_cold_twin(store, recipe, plan, folder, models)
-        evaluate_models(store, recipe, plan, folder, models)
-        serving = check_serving(store, recipe, plan, folder)
-        verdict = judge_challenger(store, recipe, plan, folder, [serving])
-        ship_challenger(store, recipe, plan, folder, verdict, models)
-    write_document(store, folder, document, plan, drift, factors, verdict)
-    write_report(store, recipe, plan, folder)
+        train_cold_twin(run, models)
+        evaluate_models(run, models)
+        serving = check_serving(run)
+        verdict = judge_challenger(run, [serving])
+        ship_challenger(run, verdict, models)
+    write_document(run.store, run.folder, document, run.plan, drift, factors, verdict)
+    write_report(run.store, run.recipe, run.plan, run.folder)
 
 
 def scheduled_day(due: datetime) -> date:

@@ -22,6 +22,7 @@ from ctr_retrain.tasks.compare.plan_comparison import ComparePlan, Fit, FitResul
 from ctr_retrain.tasks.evaluate.judge_challenger import untrainable
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE, scores_file
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.disk_arrays import make_map
@@ -31,7 +32,6 @@ from ctr_retrain.tasks.train.weigh_rows import weigh_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.weights.row_weights import Factors
     from ctr_retrain.tasks.plan.plan_run import RunPlan
 
 
@@ -98,7 +98,7 @@ def _windows(
         for window, recipes in work:
             fits = []
             for name, variant in recipes.items():
-                factors: Factors = weigh_rows(store, variant, window, scratch)
+                factors = weigh_rows(Run(store, variant, window, scratch))
                 if failed := untrainable(variant, factors, []):
                     failures[name] = failed.message
                 else:

@@ -16,6 +16,7 @@ from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.stacked_arrays import Stacked
 from ctr_retrain.tasks.compare.plan_comparison import Fit, FitResult, Window
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import scores_file
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.encode_days import encode_days
@@ -38,7 +39,7 @@ def fit_windows(
         for window in windows:
             scratch = folder / "rows"
             scratch.mkdir()
-            rows = read_slices(store, window.fits[0].recipe, window.plan, scratch)
+            rows = read_slices(Run(store, window.fits[0].recipe, window.plan, folder), scratch)
             encoded = encode_days(store, window.fits[0].recipe, window.plan.validate)
             judged = Stacked([day.ids for day in encoded]), Stacked([day.numeric for day in encoded])
             for fit in window.fits:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
-from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.deploy.publish_model import check_serving
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import (
     BUNDLE_FILE,
@@ -31,33 +31,30 @@ from ctr_retrain.tasks.store.layout import (
 from ctr_retrain.tasks.store.protocol import Store
 
 
-def ship_challenger(
-    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, verdict: Verdict, models: Models
-) -> None:
+def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
     """Let a fresh model take the place of a promoted challenger, where the recipe asks for one and all checks hold.
 
     The challenger stays beside it: the gate scores it on days that the fresh one has seen. fresh.json says what was
     checked.
     """
-    if verdict.decision != "promote" or not plan.fresh:
+    folder, days = run.folder, run.plan.fresh
+    if verdict.decision != "promote" or not days:
         return
-    checks = [*models.call(_run_fresh_pass, store, recipe, plan, folder, models.compute)]
+    checks = [*models.call(_run_fresh_pass, run, models.compute)]
     if all(check.passed for check in checks):
-        checks.append(check_serving(store, recipe, plan, folder, FRESH, FRESH_SCORES_FILE))
+        checks.append(check_serving(run, FRESH, FRESH_SCORES_FILE))
     if all(check.passed for check in checks):
         _replace_by_fresh(folder)
     shutil.rmtree(folder / FRESH, ignore_errors=True)
     (folder / FRESH_SCORES_FILE).unlink(missing_ok=True)
-    found = {"checks": [check.to_json() for check in checks], "days": [str(day.day) for day in plan.fresh]}
+    found = {"checks": [check.to_json() for check in checks], "days": [str(day.day) for day in days]}
     (folder / FRESH_FILE).write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
-def _run_fresh_pass(
-    progress_of: ProgressOf, store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute
-) -> tuple[Check, ...]:
+def _run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple[Check, ...]:
     from ctr_retrain.tasks.train.fresh_pass import run_fresh_pass  # noqa: PLC0415 - TensorFlow: not for the flow
 
-    return run_fresh_pass(progress_of, store, recipe, plan, folder, compute)
+    return run_fresh_pass(progress_of, run, compute)
 
 
 def _replace_by_fresh(folder: Path) -> None:

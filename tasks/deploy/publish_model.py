@@ -15,12 +15,11 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import UsageError
-from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
 from ctr_retrain.tasks.evaluate.score_heads import head_column
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fresh_interpreter import module_command, module_environment
-from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_THROUGH, SCORES_FILE, TRAINABLE
@@ -31,19 +30,17 @@ TOLERANCE = 1e-6
 SERVING_TIMEOUT_SECONDS = 300
 
 
-def check_serving(
-    store: Store, recipe: Recipe, plan: RunPlan, folder: Path, bundle: str = CHALLENGER, expected: str = SCORES_FILE
-) -> Check:
-    """Whether a new process that has only the bundle answers a sample of V with the numbers expected of it.
+def check_serving(run: Run, bundle: str = CHALLENGER, expected: str = SCORES_FILE) -> Check:
+    """Check that a new process that has only the bundle answers a sample of the validation days as expected.
 
-    expected: a file with them, that of the evaluation for the challenger.
-
-    The sample holds unseen and missing values beside real rows; those must be answered with a probability too.
+    bundle: its folder in the run's. expected: the file with the scores expected, those of the evaluation for the
+    challenger. The sample holds unseen and missing values beside real rows; those must get a probability too.
     """
+    folder = run.folder
     sample = folder / "serving_sample.parquet"
     scores = folder / "serving_scores.parquet"
     with duck.connect(folder) as connection:
-        rows = connection.sql(serving_sample(store, plan, recipe)).to_arrow_table()
+        rows = connection.sql(serving_sample(run)).to_arrow_table()
     pq.write_table(pa.concat_tables([rows, _strange_rows(rows)]), sample)
     command = module_command("ctr_retrain.tasks.deploy.score_file", str(folder / bundle), str(sample), str(scores))
     try:
@@ -66,7 +63,7 @@ def check_serving(
         sample.unlink(missing_ok=True)
     scores.unlink()
     kinds = {"challenger": PROBABILITY}
-    kinds |= {head_column("challenger", h.kind): probability_column(h.kind) for h in recipe.training.heads}
+    kinds |= {head_column("challenger", h.kind): probability_column(h.kind) for h in run.recipe.training.heads}
     scored = pq.read_table(folder / expected, columns=list(kinds)).slice(0, len(rows))
     evaluated = np.stack([scored[column].to_numpy() for column in kinds], axis=1)
     served = np.stack([answers[column].to_numpy() for column in kinds.values()], axis=1)  # (rows, 1 + heads)

@@ -15,24 +15,25 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
 from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import SCORES_FILE, VERDICT_FILE
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 
-def judge_challenger(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, known: Sequence[Check]) -> Verdict:
+def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     """Judge by the recipe's gate and write verdict.json; `known` are checks that earlier stages made."""
-    checks = list(known)
-    if why := unfairness(store, plan):
+    checks, plan = list(known), run.plan
+    if why := unfairness(run.store, plan):
         assert plan.champion is not None
         message = f"Champion {plan.champion.version} on the validation days: {why}."
         name = "champion_unseen_rows"
         checks.append(Check(name=name, value=None, bound=None, passed=False, message=message, kind="evidence"))
-    rates = constant_rates(folder) if plan.champion is None else None
-    rows = judged_rows(pq.read_table(folder / SCORES_FILE), rates)
-    verdict = judge(rows, recipe, same_recipe=_same_recipe(store, plan), known=checks)
-    return write_verdict(folder, verdict)
+    rates = constant_rates(run.folder) if plan.champion is None else None
+    rows = judged_rows(pq.read_table(run.folder / SCORES_FILE), rates)
+    verdict = judge(rows, run.recipe, same_recipe=_same_recipe(run.store, plan), known=checks)
+    return write_verdict(run.folder, verdict)
 
 
 def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Check | None:

@@ -22,6 +22,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Models, ProgressOf
 from ctr_retrain.tasks.execution.progress import Report
 from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import (
     CHALLENGER,
@@ -43,24 +44,23 @@ BATCH_ROWS = 200_000
 CURVE_POINTS = 60
 
 
-def evaluate_models(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, models: Models) -> None:
-    """Write scores.parquet (a row an impression of V) and evaluation.json into the run's folder."""
-    models.call(_score_and_measure, store, recipe, plan, folder)
+def evaluate_models(run: Run, models: Models) -> None:
+    """Write scores.parquet, a row for each impression of the validation days, and evaluation.json."""
+    models.call(_score_and_measure, run)
 
 
-def _score_and_measure(progress_of: ProgressOf, store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
+def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
 
+    recipe, plan, folder = run.recipe, run.plan, run.folder
     scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
-    champion = fair_champion(store, plan)
+    champion = fair_champion(run.store, plan)
     if champion is not None:
         scorers["champion"] = Scorer(champion[0])
     if (folder / COLD_TWIN / CHALLENGER).is_dir():
         scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
-    query = (
-        f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id"
-    )
+    query = f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(run)}) ORDER BY day_index, event_id"
     rows = sum(day.rows for day in plan.validate)
     with duck.connect(folder) as connection:
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_f
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
 from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import (
     BUNDLE_FILE,
     CHALLENGER,
@@ -43,7 +45,6 @@ from ctr_retrain.tasks.store.layout import (
     SERVING,
     TRAINABLE,
 )
-from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.fit_network import in_full_precision, logits_of
 from ctr_retrain.tasks.train.row_roles import serving_sample
 from ctr_retrain.tasks.train.training_rows import read_slices
@@ -55,23 +56,22 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.execution.progress import Report
 
 
-def run_fresh_pass(
-    progress_of: ProgressOf, store: Store, recipe: Recipe, plan: RunPlan, folder: Path, compute: Compute
-) -> tuple[Check, ...]:
+def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple[Check, ...]:
     """Write fresh/, a bundle, and its scores of the serving sample into the run's folder; returns what was checked.
 
     Where a check fails the bundle is not there: the evaluated twin is to serve.
     """
+    recipe, folder = run.recipe, run.folder
     device = prepare_device(compute.device)
     description = json.loads((folder / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
     calibration = Calibration.from_json(description["calibration"])
     scratch = folder / "rows"
     try:
-        young = read_slices(store, recipe, plan.fresh_pass, _made(scratch / "young"), _curves(folder)).train
-        kept_out = read_slices(store, recipe, plan.kept_out, _made(scratch / "c")).calibrate
+        young = read_slices(_on(run, run.plan.fresh_pass), _made(scratch / "young"), _curves(folder)).train
+        kept_out = read_slices(_on(run, run.plan.kept_out), _made(scratch / "c")).calibrate
         if kept_out is None:
             return (_failed("expected rows of C to compare the fresh model with its twin on, received none."),)
-        factors = _factors(recipe, plan, young)
+        factors = _factors(recipe, run.plan, young)
         with progress_of(f"fresh pass on {device}", "rows") as progress:
             before, fresh = _one_pass(recipe, folder, description, young, kept_out, factors, progress)
             after = logits_of(fresh, kept_out.ids, kept_out.numeric)
@@ -83,10 +83,10 @@ def run_fresh_pass(
     if all(check.passed for check in checks):
         serving = folder / FRESH / SERVING
         save_serving(serving_model(fresh, recipe, calibration), serving)
-        newest = str(plan.fresh[-1].day)
+        newest = str(run.plan.fresh[-1].day)
         described = {**description, "data_through": newest, EVALUATED_THROUGH: description["data_through"]}
         (folder / FRESH / BUNDLE_FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
-        _score_sample(store, recipe, plan, folder, serving)
+        _score_sample(run, serving)
     return checks
 
 
@@ -135,11 +135,15 @@ def _curves(folder: Path) -> tuple[Maturity, ...]:
     return tuple(Maturity.from_json(curve) for curve in json.loads(file.read_text(encoding="utf-8"))["curves"])
 
 
-def _score_sample(store: Store, recipe: Recipe, plan: RunPlan, folder: Path, serving: Path) -> None:
-    """What this process says of the serving sample; another one must say the same."""
-    with duck.connect(folder) as connection:
-        rows = connection.sql(serving_sample(store, plan, recipe)).to_arrow_table()
-    pq.write_table(pa.table({"challenger": Scorer(serving).score(rows)}), folder / FRESH_SCORES_FILE)
+def _score_sample(run: Run, serving: Path) -> None:
+    """Write this process's scores of the serving sample; another process must find the same."""
+    with duck.connect(run.folder) as connection:
+        rows = connection.sql(serving_sample(run)).to_arrow_table()
+    pq.write_table(pa.table({"challenger": Scorer(serving).score(rows)}), run.folder / FRESH_SCORES_FILE)
+
+
+def _on(run: Run, plan: RunPlan) -> Run:
+    return replace(run, plan=plan)
 
 
 def _made(folder: Path) -> Path:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.label.label_day import LabelledDay
     from ctr_retrain.tasks.plan.plan_run import RunPlan
+    from ctr_retrain.tasks.plan.run import Run
     from ctr_retrain.tasks.store.protocol import Store
 
     Shares = tuple[float | None, ...]  # F in each of 24 hours
@@ -28,28 +29,28 @@ SAMPLE_ROWS = 1000
 TRAIN, CALIBRATE, STOP, TRAINED, LEFT_OUT = range(5)
 
 
-def training_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of T without those kept out, with `head_labels` and `day_index`, the position of their day in plan.train."""
+def training_rows(run: Run) -> str:
+    """Return the rows to train on, with `head_labels` and `day_index`, the position of their day in plan.train."""
 
     def more(day: date) -> str:
-        heads = "".join(f", {label} AS {name}" for name, label in head_labels(recipe, plan, day).items())
-        return f"{_slice(plan, recipe, day)} AS kept_out{heads}"
+        heads = "".join(f", {label} AS {name}" for name, label in head_labels(run.recipe, run.plan, day).items())
+        return f"{_slice(run.plan, run.recipe, day)} AS kept_out{heads}"
 
-    rows = _union(store, plan.train, more)
+    rows = _union(run.store, run.plan.train, more)
     return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {TRAIN}"
 
 
-def validation_rows(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """Rows of V, with `day_index` and `user_bucket`, one of 256 buckets of users (of events where there are none).
+def validation_rows(run: Run) -> str:
+    """Return the validation days' rows, with `head_labels`, `day_index` and `user_bucket`.
 
-    They have `head_labels` too.
+    The latter is one of 256 buckets of users (of events where there are none).
     """
 
     def more(day: date) -> str:
-        heads = "".join(f", {label} AS {name}" for name, label in head_labels(recipe, plan, day).items())
-        return f"{_user_bucket(recipe)}{heads}"
+        heads = "".join(f", {label} AS {name}" for name, label in head_labels(run.recipe, run.plan, day).items())
+        return f"{_user_bucket(run.recipe)}{heads}"
 
-    return _union(store, plan.validate, more)
+    return _union(run.store, run.plan.validate, more)
 
 
 def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
@@ -59,19 +60,18 @@ def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
     return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
 
 
-def serving_sample(store: Store, plan: RunPlan, recipe: Recipe) -> str:
-    """The rows of V by which the serving check is made, in an order that is always the same."""
-    return f"SELECT * FROM ({validation_rows(store, plan, recipe)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
+def serving_sample(run: Run) -> str:
+    """Return the validation days' rows by which the serving check is made, in an order that is always the same."""
+    return f"SELECT * FROM ({validation_rows(run)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
 
 
-def labels_of(
-    store: Store, plan: RunPlan, recipe: Recipe, day: LabelledDay, shares: Mapping[str, Shares] | None = None
-) -> str:
+def labels_of(run: Run, day: LabelledDay, shares: Mapping[str, Shares] | None = None) -> str:
     """Of each row of a day its `label`, `confidence`, `maturity`, `slice`, and `head_labels` or UNKNOWN, in order.
 
     shares: F of each channel and hour on this day, where its labels are young; rows of which none is known are no
     slice's. Without them all labels are final.
     """
+    recipe, plan = run.recipe, run.plan
     confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
     maturity, place = "1.0::FLOAT", _slice(plan, recipe, day.day)
     if shares is not None:
@@ -84,7 +84,7 @@ def labels_of(
     columns += f", {place} AS slice"
     for name, head in head_labels(recipe, plan, day.day).items():
         columns += f", coalesce({head}, {UNKNOWN})::UTINYINT AS {name}"
-    return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
+    return f"SELECT {columns} FROM {duck.parquet(*label_files(run.store, day))}"
 
 
 def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:

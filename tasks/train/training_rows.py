@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.label.label_day import LabelledDay
     from ctr_retrain.tasks.plan.plan_run import RunPlan
-    from ctr_retrain.tasks.store.protocol import Store
+    from ctr_retrain.tasks.plan.run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +46,16 @@ class TrainingSplit:
     recent_ids: Stacked | None = None
 
 
-def read_slices(
-    store: Store, recipe: Recipe, plan: RunPlan, scratch: Path, curves: Sequence[Maturity] | None = None
-) -> TrainingSplit:
+def read_slices(run: Run, scratch: Path, curves: Sequence[Maturity] | None = None) -> TrainingSplit:
     """Encoded days side by side, never copied; labels and what else belongs to each row lie in maps in `scratch`.
 
     curves: where labels are young, what is known of their maturity; rows of which nothing is known are left out. A
     slice without rows is None. Raises StorageError where a day's labels are not those of its encoded rows,
     DataRejectedError where no row is left to train on.
     """
-    encoded = encode_days(store, recipe, plan.window)
-    found = [_labels(store, recipe, plan, day, scratch, curves) for day in plan.window]
+    recipe, plan = run.recipe, run.plan
+    encoded = encode_days(run.store, recipe, plan.window)
+    found = [_labels(run, day, scratch, curves) for day in plan.window]
     earlier, young = len(plan.start.earlier), curves is not None
     train, calibrate, stop = (
         _rows_of(number, encoded, found, recipe, scratch, earlier, young=young) for number in (TRAIN, CALIBRATE, STOP)
@@ -124,14 +123,12 @@ class _Labels:
     heads: npt.NDArray[np.uint8]  # (rows, heads)
 
 
-def _labels(
-    store: Store, recipe: Recipe, plan: RunPlan, day: LabelledDay, scratch: Path, curves: Sequence[Maturity] | None
-) -> _Labels:
-    shares = None if curves is None else seen_shares(curves, recipe, (plan.day - day.day).days)
+def _labels(run: Run, day: LabelledDay, scratch: Path, curves: Sequence[Maturity] | None) -> _Labels:
+    shares = None if curves is None else seen_shares(curves, run.recipe, (run.plan.day - day.day).days)
     with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
-        found = connection.sql(labels_of(store, plan, recipe, day, shares)).to_arrow_table()
+        found = connection.sql(labels_of(run, day, shares)).to_arrow_table()
     if len(found) != day.rows:
-        msg = f"{day.path} under {store.root}: expected {day.rows:,} rows, received {len(found):,}. Restore it."
+        msg = f"{day.path} under {run.store.root}: expected {day.rows:,} rows, received {len(found):,}. Restore it."
         raise StorageError(msg)
     label, confidence, maturity, of_slice, *heads = (column.to_numpy() for column in found.columns)
     beside = np.stack(heads, axis=1) if heads else np.empty((len(label), 0), np.uint8)

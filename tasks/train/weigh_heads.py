@@ -14,6 +14,7 @@ from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
 from ctr_retrain.tasks.train.row_roles import HEAD_LABEL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ctr_retrain.models.recipe.recipe import Recipe
@@ -51,18 +52,16 @@ def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: Ru
     return found
 
 
-def head_factors(folder: Path, recipe: Recipe) -> tuple[HeadFactors, ...]:
-    """What `weigh_heads` found in this run, in the recipe's order."""
-    if not recipe.training.heads:
+def head_factors(folder: Path, heads: Sequence[Head]) -> tuple[HeadFactors, ...]:
+    """Return what `weigh_heads` found in this run, in the order of the recipe's heads."""
+    if not heads:
         return ()
     found = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))[HEADS]
-    return tuple(HeadFactors(h.kind, h.weight, Factors.from_json(found[h.kind])) for h in recipe.training.heads)
+    return tuple(HeadFactors(h.kind, h.weight, Factors.from_json(found[h.kind])) for h in heads)
 
 
-def representation_factors(folder: Path, recipe: Recipe) -> Factors | None:
-    """What the first of two stages is weighed by, None where there is one stage."""
-    if not recipe.training.two_stages:
-        return None
+def representation_factors(folder: Path) -> Factors:
+    """Return what the first of two stages is weighed by."""
     found = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))[REPRESENTATION]
     return Factors.from_json(found)
 

@@ -7,14 +7,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.class_balance import AUTO_MEANS
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
-from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.train.row_roles import training_rows
 from ctr_retrain.tasks.train.weigh_heads import HEADS, REPRESENTATION, weigh_heads, without_classes
 
@@ -25,16 +23,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Factors:
+def weigh_rows(run: Run) -> Factors:
     """Write weights.json into the run's folder; weights themselves are never stored a row each."""
+    recipe, plan = run.recipe, run.plan
     confidence = "confidence" if recipe.landing.columns.confidence else "1.0"
     query = (
         f"SELECT day_index, label, coalesce({confidence}, 1.0) AS confidence, channel, count(*) AS rows "
-        f"FROM ({training_rows(store, plan, recipe)}) GROUP BY ALL ORDER BY ALL"
+        f"FROM ({training_rows(run)}) GROUP BY ALL ORDER BY ALL"
     )
-    with duck.connect(folder) as connection:
+    with duck.connect(run.folder) as connection:
         counted = connection.sql(query).to_arrow_table()
-        heads = weigh_heads(connection, training_rows(store, plan, recipe), recipe, plan)
+        heads = weigh_heads(connection, training_rows(run), recipe, plan)
     columns: dict[str, npt.NDArray[np.generic]] = {name: counted[name].to_numpy() for name in counted.column_names}
     mass = ClassMass(
         columns["day_index"].astype("int64"),
@@ -53,7 +52,7 @@ def weigh_rows(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> Fac
         plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))
         more[REPRESENTATION] = plain.to_json()
     text = json.dumps({**factors.to_json(), **more}, indent=1)
-    (folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
+    (run.folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
     return factors
 
 

@@ -18,6 +18,7 @@ from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challen
 from ctr_retrain.tasks.evaluate.score_models import fair_champion, unfairness
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.operate.registry import describe_status, list_models
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
@@ -212,7 +213,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     )
     verdict = Verdict(decision="promote", bootstrap=True, checks=(), reason="")
     store = LocalStore(first.root)
-    ship_challenger(store, load_recipe(fresh_recipe), plan, folder, verdict, models)
+    ship_challenger(Run(store, load_recipe(fresh_recipe), plan, folder), verdict, models)
     assert not (folder / "fresh").exists()
     assert not (folder / "challenger" / "evaluated").exists()
     served = describe_served(store, plan, verdict, folder)
@@ -223,7 +224,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
 def test_a_held_challenger_goes_through_no_young_day(fresh_recipe, tmp_path):
     verdict = Verdict(decision="hold", bootstrap=False, checks=(), reason="")
     plan = SimpleNamespace(fresh=(SimpleNamespace(day=RUN_DAY),))
-    ship_challenger(LocalStore(tmp_path), load_recipe(fresh_recipe), plan, tmp_path, verdict, None)
+    ship_challenger(Run(LocalStore(tmp_path), load_recipe(fresh_recipe), plan, tmp_path), verdict, None)
     assert not list(tmp_path.glob("fresh*"))
 
 

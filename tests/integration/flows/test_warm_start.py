@@ -19,6 +19,7 @@ from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.plan.plan_run import plan_run
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.train.row_roles import CALIBRATE, TRAIN, TRAINED, labels_of
 from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY
@@ -80,7 +81,8 @@ def test_rows_that_calibrate_a_warm_model_were_trained_on_by_none_before_it(two_
     with duck.connect(two_days.root.parent, threads=1) as connection:
 
         def row_ranges(plan, day):
-            return connection.sql(labels_of(LocalStore(two_days.root), plan, recipe, day)).to_arrow_table()["slice"]
+            run = Run(LocalStore(two_days.root), recipe, plan, folder=two_days.root.parent)
+            return connection.sql(labels_of(run, day)).to_arrow_table()["slice"]
 
         new, earlier = row_ranges(warm, warm.train[0]).to_numpy(), row_ranges(warm, warm.start.earlier[-1]).to_numpy()
         champions = row_ranges(cold, warm.start.earlier[-1]).to_numpy()

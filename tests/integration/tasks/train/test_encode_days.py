@@ -15,6 +15,7 @@ from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
 from ctr_retrain.tasks.label.label_day import label_day, label_files
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.plan.choose_start import COLD
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import IDS_FILE
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.encoding_key import encoded_path
@@ -114,7 +115,7 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     plan = plan_on(days)
-    row_ranges = read_slices(store, recipe, plan, tmp_path)
+    row_ranges = read_slices(Run(store, recipe, plan, tmp_path), tmp_path)
     rows, held_out = row_ranges.train, row_ranges.calibrate
     assert row_ranges.stop is None
     assert len(rows) + len(held_out.label) == 85
@@ -144,7 +145,7 @@ def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     plan = plan_on(days)
-    row_ranges = read_slices(store, recipe, plan, tmp_path)
+    row_ranges = read_slices(Run(store, recipe, plan, tmp_path), tmp_path)
     parts = (row_ranges.train, row_ranges.calibrate, row_ranges.stop)
     assert sum(map(len, parts)) == 85
     assert all(0 < len(part) < 85 for part in parts)
