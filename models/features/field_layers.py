@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# None of them has variables, so that neither their names nor their number are part of what is stored of a network.
 class FieldLayer(keras.layers.Layer):  # type: ignore[misc]
     """A layer that is made from the recipe's features."""
 

@@ -46,6 +46,7 @@ def network_inputs(
     if capped:
         rows = RareValues(capped, table_rows, name=RARE_VALUES)(rows)
     embedded = FusedEmbedding(max(1, table_rows + len(capped)), width, seed, name="embedding")(rows)
+    # Where each field has one slot, pooling would be a copy of all embeddings.
     if any(feature.slots > 1 for feature in id_features(features)):
         embedded = PooledFields(features, name="pooled")([embedded, rows])
     standardized = StandardizedNumbers(asdict(state), name="standardized_numbers")(values)

@@ -1,4 +1,4 @@
-"""Hashed values that T holds on too few rows, or not at all: they share one embedding row a field.
+"""Hashed values on too few rows of the training window, or on none: they share one embedding row a field.
 
 Which values are rare depends on the window, so encoded days don't know of it: the network itself sends their table rows
 to the field's rare row, which lies behind the rows of all fields. A value that training never saw takes it too, and so
@@ -44,16 +44,18 @@ class RareValues(keras.layers.Layer):  # type: ignore[misc]
         """Take what `capped_fields` says, and the rows of all fields."""
         super().__init__(**options)
         self.capped, self.table_rows = [dict(field) for field in capped], table_rows
+        # A variable and no constant: it is fitted after the network is built, and a checkpoint must hold it.
         self.target = self.add_weight(
             shape=(table_rows,), dtype="int32", initializer=_own_rows, trainable=False, name="target"
         )
 
     def call(self, rows: Any) -> Any:
-        """The rows to read."""
+        """Return the rows to read."""
         return tf.gather(self.target.value, rows)
 
     def adapt(self, chunks: Iterable[npt.NDArray[np.int32]]) -> None:
-        """Count the values in chunks of ids (n, slots): rare is what stands on fewer than the field's min_rows."""
+        """Count the values in chunks of ids (n, slots); rare is what stands on fewer than the field's min_rows."""
+        # All slots are counted for each field: values of features that share its rows stand in theirs.
         counts = [np.zeros(field["rows"], np.int64) for field in self.capped]
         for chunk in chunks:
             for number, field in enumerate(self.capped):
@@ -67,11 +69,11 @@ class RareValues(keras.layers.Layer):  # type: ignore[misc]
         self.target.assign(target)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The same."""
+        """Return the same shape."""
         return shape
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes."""
         return {**super().get_config(), "capped": self.capped, "table_rows": self.table_rows}
 
 
@@ -83,5 +85,5 @@ def adapt_rare_values(network: keras.Model, chunks: Iterable[npt.NDArray[np.int3
 
 
 def _own_rows(shape: tuple[int, ...], dtype: Any = None) -> Any:
-    """Each row stands for itself."""
+    """Let each row stand for itself."""
     return tf.range(shape[0], dtype=dtype)

@@ -17,31 +17,29 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.feature_kinds.feature import Feature
 
-CLIP = 10.0  # standard deviations
-SAMPLE_ROWS = 500_000
+CLIP = 10.0  # standard deviations: a typing error of a price mustn't decide a row
+SAMPLE_ROWS = 500_000  # for quantiles, whose standard error is then below 0.1 % of the rows
 
 
 @dataclass(frozen=True)
 class NumericState:
-    """What was fitted of numbers, in the recipe's order.
+    """Statistics of a training window's numbers, by which the network reads them; in the recipe's order."""
 
-    log, mean, scale: of numeric features whether they are transformed, and what they have after it. edges: of bucketed.
-    """
-
-    log: tuple[bool, ...]
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    edges: tuple[tuple[float, ...], ...] = ()
+    # One value for each number that is standardised.
+    log: tuple[bool, ...]  # whether sign(x) · ln(1 + |x|) is standardised rather than x
+    mean: tuple[float, ...]  # after that
+    scale: tuple[float, ...]  # standard deviation after that; 1 where nothing varies
+    edges: tuple[tuple[float, ...], ...] = ()  # of each number with rows: what parts its rows, rising
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `asdict` gave, after a trip through a JSON file."""
+        """Read what `asdict` gave from a JSON file."""
         plain = {name: tuple(value) for name, value in values.items()}
         return cls(**{**plain, "edges": tuple(tuple(edges) for edges in values["edges"])})
 
 
 def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple[Feature, ...]) -> NumericState:
-    """Mean and standard deviation of the transformed numbers, and edges, over chunks of raw rows (n, numbers).
+    """Fit mean and standard deviation of the transformed numbers, and edges, over chunks of raw rows (n, numbers).
 
     Values that aren't finite are left out; a feature without values gets mean 0, one that never varies scale 1.
     Quantiles are of SAMPLE_ROWS rows or more, evenly spaced over all.
@@ -64,6 +62,7 @@ def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple
         mean += (chunk_mean - mean) * share
         count += n
     scale = np.sqrt(squares / np.maximum(count, 1))
+    # What varies by rounding alone doesn't vary: divided by its deviation, it would be noise of size 1.
     scale[scale <= np.maximum(1e-6 * np.abs(mean), 1e-30)] = 1.0
     columns = sample.rows().T
     edges = (feature.fit_edges(column) for feature, column in zip(with_rows, columns, strict=True))
@@ -71,21 +70,25 @@ def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple
 
 
 class _EvenSample:
-    """Every so many-th row of a stream of unknown length: twice as many as SAMPLE_ROWS at most."""
+    """Every n-th row of a stream of unknown length: SAMPLE_ROWS at least, where there are so many, and twice at most.
+
+    Even spacing, since neighbouring rows are of the same hour, and no seed.
+    """
 
     def __init__(self, columns: int) -> None:
         self._parts: list[npt.NDArray[np.float32]] = [np.empty((0, columns), np.float32)]
         self._step, self._seen = 1, 0
 
     def add(self, rows: npt.NDArray[np.float32]) -> None:
-        """The next rows of the stream."""
+        """Take what falls due of the next rows of the stream."""
+        # Rows 0, step, 2 · step … of the whole stream, wherever a chunk begins.
         self._parts.append(rows[-self._seen % self._step :: self._step])
         self._seen += len(rows)
         while sum(map(len, self._parts)) > 2 * SAMPLE_ROWS:
             self._parts, self._step = [self.rows()[::2]], 2 * self._step
 
     def rows(self) -> npt.NDArray[np.float32]:
-        """What was taken."""
+        """Return the rows that were taken."""
         return np.concatenate(self._parts)
 
 
@@ -94,7 +97,7 @@ class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
     """Raw numbers (batch, numbers) → (batch, 2 · numbers): standardised and clipped, then a flag each for "missing".
 
     log: sign(x) · ln(1 + |x|) before standardising. A missing value counts as the mean. Without numbers, one column of
-    zeros: products of empty matrices make oneDNN abort the process.
+    zeros.
     """
 
     def __init__(self, state: dict[str, Any], **options: Any) -> None:
@@ -103,7 +106,8 @@ class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
         self.state = state
 
     def call(self, raw: Any) -> Any:
-        """The standardised numbers and flags."""
+        """Return the standardised numbers and flags."""
+        # Products of empty matrices make oneDNN abort the process.
         if not self.state["mean"]:
             return tf.zeros((tf.shape(raw)[0], 1))
         log, mean, scale = (tf.constant(self.state[name], tf.float32) for name in ("log", "mean", "scale"))
@@ -113,5 +117,5 @@ class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
         return tf.concat([tf.where(missing, 0.0, standardized), tf.cast(missing, tf.float32)], axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes."""
         return {**super().get_config(), "state": dict(self.state)}

@@ -1,4 +1,4 @@
-"""Which columns encoded days have, and which rows each feature owns of the fused embedding table.
+"""Columns of encoded days, and the rows that each feature owns of the fused embedding table.
 
 A *field* is a feature with rows in the table. The fields share one table: each owns the rows from its offset on, the
 first of them for a missing value. A field that shares another's rows owns that first row only.
@@ -30,6 +30,7 @@ class TableField:
 
 def fields(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
     """Return the features with table rows: those of ids in the recipe's order, then numbers."""
+    # Ids come first, so that the network can append the numbers' rows to the encoded ids.
     return (*id_features(features), *numbers_with_rows(features))
 
 

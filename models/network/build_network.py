@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 BASE_LOG_ODDS = "base_log_odds"  # name of the layer that adds them to the logit of a network of the recipe's own
-CHECKED_ROWS = 4  # through an untrained network
+CHECKED_ROWS = 4  # rows of zeros that an untrained network has to answer
 
 
 def build_network(
@@ -50,6 +50,7 @@ def build_network(
     shipped, seeds = NETWORKS.get(training.network), count(seed * 1000)
     width = 1 if shipped and not shipped.latent_vectors else training.embedding_dim + 1
     inputs, embedded, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
+    # Biases start at the base log-odds, so that heavy weights needn't move them there in the first steps.
     parts = NetworkParts(training.hidden_units, training.cross_layers, training.precision, seeds, base_log_odds)
     if shipped:
         logit = _linked(shipped.logit(embedded, standardized, parts), training)

@@ -41,11 +41,11 @@ class FocalLink(keras.layers.Layer):  # type: ignore[misc]
         self.gamma = gamma
 
     def call(self, logit: Any) -> Any:
-        """The corrected logit."""
+        """Return the corrected logit."""
         return focal_link(logit, self.gamma)
 
     def get_config(self) -> dict[str, Any]:
-        """All that the constructor takes."""
+        """Return all that the constructor takes."""
         return {**super().get_config(), "gamma": self.gamma}
 
 

@@ -1,4 +1,4 @@
-"""What the heads of a network share with its label, and which layers come last, for training in stages."""
+"""Heads for further kinds of outcomes over the layers of the label, and training of the output layers alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.head_section import Head
 
-HEADS = "heads"
+HEADS = "heads"  # name of their layer
 
 
 def with_head_logits(
     logit: Any, inputs: Any, shared: Sequence[Any], heads: Sequence[Head], log_odds: Sequence[float], seed: int
 ) -> Any:
-    """The logit (n, 1) and each head's beside it, (n, 1 + heads).
+    """Return the logit (n, 1) and each head's beside it, (n, 1 + heads).
 
     A head is linear in what is shared: the embeddings and numbers, and what the label's own last layer reads. log_odds:
     of the label and of each head, at which their biases start. A head that comes after the label is the joint logit of
@@ -31,6 +31,8 @@ def with_head_logits(
     last = output_layers(keras.Model(inputs, logit))[-1:]
     read = [layer.input for layer in last if isinstance(layer, keras.layers.Dense)]
     main, *own = log_odds
+    # A joint logit has to start at the head's base log-odds. The chance of both is a product, so the head's own part
+    # starts at these less the logarithm of the label's chance, which is −ln(1 + e^−main).
     bias = [odds + np.log1p(np.exp(-main)) if head.after else odds for head, odds in zip(heads, own, strict=True)]
     layer = keras.layers.Dense(len(heads), name=HEADS, kernel_initializer=keras.initializers.GlorotUniform(seed=seed))
     raw = layer(ops.concatenate([*shared, *(ops.cast(part, "float32") for part in read)], axis=1))
@@ -41,7 +43,7 @@ def with_head_logits(
 
 
 def output_layers(network: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that nothing trained comes after: the label's own last one, behind that of the heads."""
+    """Return the layers that nothing trained comes after: the heads' layer, then the label's own last one."""
     trained = [layer for layer in network.layers if layer.trainable_weights]
     heads = [layer for layer in trained if layer.name == HEADS]
     return [*heads, *[layer for layer in trained if layer not in heads][-1:]]
@@ -49,7 +51,7 @@ def output_layers(network: keras.Model) -> list[keras.layers.Layer]:
 
 @contextmanager
 def frozen_below_output(network: keras.Model) -> Iterator[None]:
-    """Within it, only the output layers learn; afterwards what learnt before does again."""
+    """Let only the output layers learn within the context; afterwards, whatever learnt before does again."""
     kept = output_layers(network)
     frozen = [layer for layer in network.layers if layer.trainable_weights and layer not in kept]
     for layer in frozen:
