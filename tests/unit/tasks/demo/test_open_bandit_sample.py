@@ -79,7 +79,9 @@ def test_campaigns_with_different_columns_go_through_landing_ingest_and_labels(w
 def test_propensity_is_kept_and_no_feature_and_there_is_no_user():
     recipe = load_recipe(RECIPE)
     assert recipe.landing.columns.propensity == "propensity_score"
-    assert not {"propensity", "propensity_score", "click"} & {feature.source for feature in recipe.features}
+    assert not {"propensity", "propensity_score", "click"} & {
+        source for feature in recipe.features for source in feature.sources
+    }
     assert recipe.landing.columns.user_id == ""
     assert recipe.inline_label
     assert recipe.maturity_days == 0

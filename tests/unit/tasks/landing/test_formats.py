@@ -275,4 +275,4 @@ def test_columns_of_a_shipped_recipe_exist_in_its_format(recipe, simulated_colum
 def test_columns_known_only_later_are_no_features(recipe):
     later = {"click", "conversion", "conversion_timestamp", "conversion_id", "attribution", "click_pos", "click_nb"}
     features = load_recipe(RECIPES / f"{recipe}.toml").features
-    assert not {feature.source for feature in features} & {*later, "cpo", "cost", "value"}
+    assert not {source for feature in features for source in feature.sources} & {*later, "cpo", "cost", "value"}
