@@ -76,7 +76,7 @@ def daily(
     path = layout.run_object(plan.run_id)
     recorded = store.manifest(path) is not None
     if not recorded:
-        with store.writing(path, plan.to_json()) as folder, models_on(settings.compute) as models:
+        with store.writing(path, plan.inputs.to_json()) as folder, models_on(settings.compute) as models:
             _make_run(Run(store, rules, plan, folder), drift, document, models)
     document = load_document(store, path)
     refusal = None

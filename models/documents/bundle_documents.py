@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -23,15 +24,15 @@ class KeptOutRows(Part):
 class BundleDocument(StoredDocument, RunInputs):
     """A model that can be served: bundle.json beside it."""
 
-    recipe: dict[str, Any]
+    recipe: Mapping[str, Any]
     """The recipe, as docs/recipe.md has it; the recipe's own sections check it."""
-    numeric_state: dict[str, Any]
+    numeric_state: Mapping[str, Any]
     """Figures that the kinds of features measured of numbers, such as their means; each kind reads its own."""
     calibration: CalibrationCurve
     """The calibration of the label's probability."""
-    head_calibrations: dict[str, CalibrationCurve] = Field({})
+    head_calibrations: Mapping[str, CalibrationCurve] = Field({})
     """The calibration of each further head, by its kind of outcome."""
-    columns: dict[str, str] = Field({})
+    columns: Mapping[str, str] = Field({})
     """Columns that the model reads, and as which type."""
     kept_out: KeptOutRows | None = Field(None, exclude_if=lambda rows: rows is None)
     """The rows kept out of training, where the recipe asks for warm starts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import ConfigDict, Field
@@ -32,9 +33,9 @@ class LandAnswer(Document):
 
     landing: str
     """The landing zone."""
-    rows: dict[Day, int]
+    rows: Mapping[Day, int]
     """Impressions of each landing day."""
-    outcomes: dict[Day, int]
+    outcomes: Mapping[Day, int]
     """Outcomes of each landing day."""
     malformed: int
     """Lines that could not be read; they landed too, for `ingest` to quarantine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -42,7 +43,7 @@ class ComparisonInputs(Part):
     """The newest run day."""
     request: RequestedComparison = Field(alias="asked")
     """The request."""
-    left_out: dict[str, str]
+    left_out: Mapping[str, str]
     """Run days, ages and strategies that can't be had, and the reason of each."""
     recipe_digest: str
     """Digest of the recipe."""
@@ -113,7 +114,7 @@ class ComparedStrategy(Part):
     """Name of the strategy."""
     message: str = Field(alias="words")
     """A description of what it does."""
-    changes: dict[str, Any]
+    changes: Mapping[str, Any]
     """Keys of the recipe that it sets otherwise, and to what; any value that a recipe may have."""
     own: bool
     """True for the recipe as it stands."""
@@ -123,9 +124,9 @@ class ComparedStrategy(Part):
     """Its figures; null where it failed."""
     seconds: float | None
     """Training time of one model, a mean."""
-    delta: dict[Criterion, CorrectedDifference] | None
+    delta: Mapping[Criterion, CorrectedDifference] | None
     """Its differences from the first strategy; null for that one and where it failed."""
-    delta_by_day: dict[Criterion, dict[Day, float]] | None
+    delta_by_day: Mapping[Criterion, Mapping[Day, float]] | None
     """The same differences of each run day alone; null where there is one day."""
 
 

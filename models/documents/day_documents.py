@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
@@ -42,7 +44,7 @@ class LandedRows(Part):
     """Impressions that landed."""
     outcomes: Counts
     """Outcomes that landed."""
-    unreadable: dict[str, str]
+    unreadable: Mapping[str, str]
     """Files that could not be read, and what is wrong with each."""
     unknown_columns: tuple[str, ...] = ()
     """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
@@ -66,7 +68,7 @@ class IngestAnswer(Document):
     """Impressions that landed."""
     outcomes: Counts
     """Outcomes that landed."""
-    unreadable: dict[str, str]
+    unreadable: Mapping[str, str]
     """Files that could not be read, and what is wrong with each."""
     unknown_columns: tuple[str, ...]
     """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""

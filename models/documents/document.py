@@ -49,6 +49,11 @@ class Part(BaseModel):
         return self.model_dump(mode="json")
 
     @classmethod
+    def of(cls, other: Part) -> Self:
+        """Make this kind of part from another that has all of its fields, and perhaps more."""
+        return cls(**{name: getattr(other, name) for name in cls.model_fields})
+
+    @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` gave. Keys that this version doesn't know are left out. Raises ValidationError."""
         return cls.model_validate(values, extra="ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -72,5 +73,5 @@ class DriftDocument(StoredDocument):
 
     results: tuple[DriftResult, ...]
     """One result a channel."""
-    history: dict[str, tuple[DayCounts, ...]]
+    history: Mapping[str, tuple[DayCounts, ...]]
     """Each channel's days that were looked at, the run's own last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -30,9 +31,9 @@ class Metrics(Part):
     """Predicted to seen positives."""
     cost_per_1000: float | None
     """Cost in currency units per 1,000 impressions; a gain is negative."""
-    threshold: dict[str, float]
+    threshold: Mapping[str, float]
     """The probability from which on a message is sent, by channel."""
-    by_channel: dict[str, Metrics] = Field({})
+    by_channel: Mapping[str, Metrics] = Field({})
     """The same figures of each channel's own rows."""
 
 
@@ -107,7 +108,7 @@ class HeadEvaluation(Part):
     """Rows of the validation days whose label of this kind is final."""
     message: str = Field(alias="words")
     """A sentence on the rows that the figures rest on."""
-    metrics: dict[ModelName, LabelMetrics]
+    metrics: Mapping[ModelName, LabelMetrics]
     """Figures of the models that have this head."""
 
 
@@ -135,17 +136,17 @@ class TwinComparison(Part):
 class EvaluationDocument(StoredDocument):
     """All figures of the models that were scored on a run's validation days: evaluation.json in the run."""
 
-    metrics: dict[ModelName, Metrics]
+    metrics: Mapping[ModelName, Metrics]
     """Figures of each model that was scored."""
-    reliability: dict[ModelName, tuple[ReliabilityBin, ...]]
+    reliability: Mapping[ModelName, tuple[ReliabilityBin, ...]]
     """Predicted against seen ratios of each."""
     send_all_per_1000: float | None
     """Cost per 1,000 impressions if everything is sent."""
     send_none_per_1000: float | None
     """Cost per 1,000 impressions if nothing is sent."""
-    cost_curves: dict[str, CostCurve]
+    cost_curves: Mapping[str, CostCurve]
     """Cost over the threshold, of each channel that has rows."""
-    heads: dict[str, HeadEvaluation] = Field({})
+    heads: Mapping[str, HeadEvaluation] = Field({})
     """Figures of further heads, by their kind of outcome."""
     champion_data_through: Day | None = Field(None, exclude_if=lambda day: day is None)
     """The newest day that the scored champion has seen."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
@@ -59,7 +61,7 @@ class MaturityDocument(StoredDocument):
     """One curve a channel and kind that has days with final labels."""
     immature: tuple[ImmatureRatio, ...] = Field(alias="young")
     """The ratios of days whose labels aren't final, oldest first."""
-    outcomes: dict[str, int]
+    outcomes: Mapping[str, int]
     """Outcomes that landed on the run's day, by what became of them."""
 
 
@@ -70,5 +72,5 @@ class MaturityPart(Part):
     """One curve a channel and kind that has days with final labels."""
     immature: tuple[ImmatureRatio, ...] = Field(alias="young")
     """The ratios of days whose labels aren't final, oldest first."""
-    outcomes: dict[str, int]
+    outcomes: Mapping[str, int]
     """Outcomes that landed on the run's day, by what became of them."""

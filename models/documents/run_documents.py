@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from ctr_retrain.models.documents.day_documents import LandedRows, Validation
@@ -40,7 +42,7 @@ class RunInputs(Part):
     """The newest event day that was trained on."""
     days: UsedDays
     """The days that were used."""
-    excluded: dict[str, str] = Field({})
+    excluded: Mapping[str, str] = Field({})
     """Days of the plan that were left out, and the reason of each."""
     labels: tuple[str, ...] = ()
     """Paths of the labels that were read."""
@@ -110,7 +112,7 @@ class DayDocument(Document):
     """Training; null where nothing was trained."""
     metrics: RunMetrics = RunMetrics()
     """Figures of the models on the validation days."""
-    heads: dict[str, HeadPart] = Field({})
+    heads: Mapping[str, HeadPart] = Field({})
     """Further heads, by their kind of outcome."""
     verdict: Verdict | None = None
     """The decision on the challenger; null where the day was rejected."""
@@ -131,7 +133,7 @@ class RunDocument(StoredDocument, RunInputs, DayDocument):
     """The decision on the challenger."""
     serves: Served
     """The model that serves after the run."""
-    versions: dict[str, str] = Field({})
+    versions: Mapping[str, str] = Field({})
     """Versions of this software and of the packages that results depend on."""
 
 

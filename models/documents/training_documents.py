@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -100,7 +101,7 @@ class TrainingDocument(StoredDocument):
     """Rows, time and loss."""
     calibration: CalibrationCurve
     """The calibration of the label's probability."""
-    head_calibrations: dict[str, CalibrationCurve] = Field({})
+    head_calibrations: Mapping[str, CalibrationCurve] = Field({})
     """The calibration of each further head, by its kind of outcome."""
     start: StartReport = StartReport(message="")
     """The weights from which training started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
@@ -57,11 +59,11 @@ class WeightFactors(Part):
 class WeightsDocument(StoredDocument, WeightFactors):
     """A run's weights: weights.json in the run."""
 
-    constant_rate: dict[str, float]
+    constant_rate: Mapping[str, float]
     """Positive ratio of each channel on the training days: what a model without features would answer."""
     warnings: tuple[TrainingWarning, ...]
     """Warnings about comparing figures and changing the recipe."""
-    heads: dict[str, WeightFactors] = Field({})
+    heads: Mapping[str, WeightFactors] = Field({})
     """Factors of each further head, by its kind of outcome."""
     representation: WeightFactors | None = Field(None, exclude_if=lambda factors: factors is None)
     """Factors of the first of two training stages, where the recipe has two."""
@@ -88,7 +90,7 @@ class WeightsPart(Part):
     """Weights of labels 0 and 1."""
     class_shares: tuple[float, float]
     """Share of the total weight of labels 0 and 1."""
-    days: dict[Day, float]
+    days: Mapping[Day, float]
     """Share of the total weight of each training day."""
 
 

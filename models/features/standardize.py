@@ -13,7 +13,7 @@ import tensorflow as tf
 from ctr_retrain.models.features.table_layout import numbers_with_rows, standardized_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ctr_retrain.models.feature_kinds.feature import Feature
 
@@ -32,7 +32,7 @@ class NumericState:
     edges: tuple[tuple[float, ...], ...] = ()  # of each number with rows: what parts its rows, rising
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `asdict` gave from a JSON file."""
         plain = {name: tuple(value) for name, value in values.items()}
         return cls(**{**plain, "edges": tuple(tuple(edges) for edges in values["edges"])})

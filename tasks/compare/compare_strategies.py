@@ -154,7 +154,7 @@ def _days(runs: Sequence[RunPlan]) -> list[dict[str, Any]]:
     return [
         {
             "date": str(run.day),
-            **{name: days for name, days in run.days_json().items() if name != "calibrate"},
+            **{name: days for name, days in run.used_days.to_json().items() if name != "calibrate"},
             "rows": sum(day.rows for day in run.validate),
             "positives": sum(day.positives for day in run.validate),
         }

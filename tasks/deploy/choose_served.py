@@ -7,13 +7,12 @@ CHALLENGER/bundle.json           data_through of what serves, evaluated_data_thr
 
 from __future__ import annotations
 
-import json
 import shutil
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from ctr_retrain.models.documents.verdict_documents import Check, Verdict
+from ctr_retrain.models.documents.run_documents import Served
+from ctr_retrain.models.documents.verdict_documents import Check, FreshPassDocument, Verdict
 from ctr_retrain.tasks.deploy.publish_model import check_serving
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.plan.plan_run import RunPlan
@@ -47,8 +46,8 @@ def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
         _replace_by_fresh(folder)
     shutil.rmtree(folder / FRESH, ignore_errors=True)
     (folder / FRESH_SCORES_FILE).unlink(missing_ok=True)
-    found = {"checks": [check.to_json() for check in checks], "days": [str(day.day) for day in days]}
-    (folder / FRESH_FILE).write_text(json.dumps(found, indent=1), encoding="utf-8")
+    document = FreshPassDocument(checks=tuple(checks), days=tuple(day.day for day in days))
+    document.write(folder / FRESH_FILE)
 
 
 def _run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple[Check, ...]:
@@ -65,36 +64,35 @@ def _replace_by_fresh(folder: Path) -> None:
     (fresh / BUNDLE_FILE).replace(bundle / BUNDLE_FILE)
 
 
-def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path) -> dict[str, Any]:
-    """What serves after this run, how old its newest data is against the run's day, and in words why it is that model.
+def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path) -> Served:
+    """Describe the model that serves after this run, the age of its newest data on the run's day, and the reason.
 
     A promoted challenger, if nothing refuses it the champion's place; else the champion, where there is one.
     """
-    through: str | None
     if verdict.decision == "promote":
-        version: str | None = plan.run_id
-        through, words = _promoted(plan, folder)
+        version = plan.run_id
+        through, message = _describe_promoted(plan, folder)
     elif plan.champion:
         version = plan.champion.version
         manifest = store.manifest(layout.model_object(version)) or {}
-        through = manifest.get("data_through", plan.champion.data_through)
-        words = f"The champion {version} stays in service."
+        through = date.fromisoformat(manifest.get("data_through", plan.champion.data_through))
+        message = f"The champion {version} stays in service."
     else:
-        return {"version": None, "data_through": None, "age_days": None, "words": "Nothing is in service."}
-    age = (plan.day - date.fromisoformat(through)).days
-    words += f" Its newest data is of {through}, {age} day{'' if age == 1 else 's'} before the run's day."
-    return {"version": version, "data_through": through, "age_days": age, "words": words}
+        return Served(version=None, data_through=None, age_days=None, message="Nothing is in service.")
+    age = (plan.day - through).days
+    message += f" Its newest data is of {through}, {age} day{'' if age == 1 else 's'} before the run's day."
+    return Served(version=version, data_through=through, age_days=age, message=message)
 
 
-def _promoted(plan: RunPlan, folder: Path) -> tuple[str, str]:
-    """Data through which day, and which of the two models serves why."""
-    judged = str(plan.data_through)
+def _describe_promoted(plan: RunPlan, folder: Path) -> tuple[date, str]:
+    """Return the newest day that the promoted model has seen, and say which of the two models serves and why."""
+    judged = plan.data_through
     if not (folder / FRESH_FILE).exists():
         return judged, "The model that was judged serves."
-    checks = json.loads((folder / FRESH_FILE).read_text(encoding="utf-8"))["checks"]
-    if failed := [check["words"] for check in checks if not check["passed"]]:
+    checks = FreshPassDocument.read(folder / FRESH_FILE).checks
+    if failed := [check.message for check in checks if not check.passed]:
         return judged, f"The model that was judged serves, not a fresh one. {' '.join(failed)}"
-    first, last = plan.fresh[0].day, str(plan.fresh[-1].day)
+    first, last = plan.fresh[0].day, plan.fresh[-1].day
     return last, (
         f"The fresh model serves: after the verdict it went on through {first} to {last}, whose labels are young. The "
         f"one that was judged, of data through {judged}, is kept beside it."

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
@@ -23,10 +22,15 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_THROUGH, SCORES_FILE, TRAINABLE
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_document
 from ctr_retrain.tasks.train.row_roles import serving_sample
 
 TOLERANCE = 1e-6
+# Of bundle.json, for readers of the manifest, which comes without the bundle's files.
+MANIFEST_KEYS = (
+    *("run_id", "day", "data_through", "train_through", "labels_as_of"),
+    *(EVALUATED_THROUGH, "recipe_digest", "code"),
+)
 SERVING_TIMEOUT_SECONDS = 300
 
 
@@ -89,23 +93,22 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
     if run is None or not (run / CHALLENGER).is_dir():
         msg = f"model {run_id}: expected a run with a trained challenger, received none. See `ctr-retrain models`."
         raise UsageError(msg)
-    description = json.loads((run / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
-    _publish_bundle(store, run, description)
-    judged_through = description.get(EVALUATED_THROUGH, description["data_through"])
-    tenure = Tenure(run_id, description["day"], judged_through, action, reason, now.isoformat())
+    bundle = load_document(store, layout.run_object(run_id), f"{CHALLENGER}/{BUNDLE_FILE}", BundleDocument)
+    _publish_bundle(store, run, bundle)
+    judged_through = bundle.evaluated_data_through or bundle.data_through
+    tenure = Tenure(run_id, str(bundle.day), str(judged_through), action, reason, now.isoformat())
     refusal = take_over(store, tenure)
     if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now
-        _publish_bundle(store, run, description)
+        _publish_bundle(store, run, bundle)
     return refusal
 
 
-def _publish_bundle(store: Store, run: Path, description: dict[str, Any]) -> None:
+def _publish_bundle(store: Store, run: Path, bundle: BundleDocument) -> None:
     """The run's challenger as a model, unless it is there."""
-    path = layout.model_object(description["run_id"])
+    path = layout.model_object(bundle.run_id)
     if store.manifest(path) is None:
-        meta = {key: description[key] for key in ("run_id", "day", "data_through", "train_through", "labels_as_of")}
-        meta |= {key: description[key] for key in (EVALUATED_THROUGH, "recipe_digest", "code") if key in description}
-        with store.writing(path, meta) as folder:
+        described = bundle.to_json()
+        with store.writing(path, {key: described[key] for key in MANIFEST_KEYS if key in described}) as folder:
             what_serves = shutil.ignore_patterns(TRAINABLE)
             shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True, ignore=what_serves)
 

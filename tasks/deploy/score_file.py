@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.schema import impression_columns
+from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.bundle import Scorer
@@ -46,8 +46,7 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
             f"scores to {target}: expected a name that ends in {' or '.join(TARGETS)}, received another. Set --output."
         )
         raise UsageError(msg)
-    description = json.loads((bundle / BUNDLE_FILE).read_text(encoding="utf-8"))
-    recipe, scorer = Recipe.model_validate(description["recipe"]), Scorer(bundle / SERVING)
+    recipe, scorer = Recipe.model_validate(BundleDocument.read(bundle / BUNDLE_FILE).recipe), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
         file = _read(connection, source, recipe, Path(scratch), scorer.output_names)
         inputs = _inputs(file, recipe, scorer.columns, our_names=our_names)

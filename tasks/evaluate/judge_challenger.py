@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.drift_documents import Alert
-from ctr_retrain.models.documents.verdict_documents import Check, Verdict
+from ctr_retrain.models.documents.verdict_documents import Check, Verdict, VerdictDocument
 from ctr_retrain.models.judging.gate import FAILED, judge
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
@@ -66,7 +65,7 @@ def judge_without_challenger(folder: Path, check: Check, *, bootstrap: bool) -> 
 
 def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
     """Write verdict.json into the run's folder."""
-    (folder / VERDICT_FILE).write_text(json.dumps(verdict.to_json(), indent=1), encoding="utf-8")
+    VerdictDocument(**dict(verdict)).write(folder / VERDICT_FILE)
     return verdict
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.maturity import correct_ratio, estimate_maturity, final_age
-from ctr_retrain.models.documents.maturity_documents import ImmatureRatio, Maturity
+from ctr_retrain.models.documents.maturity_documents import ImmatureRatio, Maturity, MaturityDocument
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_day import count_young_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
@@ -31,12 +30,12 @@ def measure_maturity(run: Run) -> None:
     if not recipe.kinds:
         return
     curves = {pair: _estimate(run, *pair) for pair in _pairs(recipe)}
-    content = {
-        "curves": [curve.to_json() for curve in curves.values() if curve is not None],
-        "young": [ratio.to_json() for ratio in _immature_ratios(run, curves)],
-        "outcomes": account_outcomes(run.store, recipe, day, day, run.folder),
-    }
-    (run.folder / MATURITY_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    document = MaturityDocument(
+        curves=tuple(curve for curve in curves.values() if curve is not None),
+        immature=tuple(_immature_ratios(run, curves)),
+        outcomes=account_outcomes(run.store, recipe, day, day, run.folder),
+    )
+    document.write(run.folder / MATURITY_FILE)
 
 
 def _pairs(recipe: Recipe) -> list[tuple[str, str]]:

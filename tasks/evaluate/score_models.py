@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctr_retrain.models.documents.evaluation_documents import CostCurve, EvaluationDocument, ModelName
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
 from ctr_retrain.models.judging.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
 from ctr_retrain.models.judging.gate import JudgedRows
@@ -38,6 +39,9 @@ from ctr_retrain.tasks.train.row_roles import HEAD_LABEL, validation_rows
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.recipe.recipe import Cost
     from ctr_retrain.models.serving.bundle import Scorer
 
 BATCH_ROWS = 200_000
@@ -68,13 +72,15 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
             scored = pa.Table.from_batches(_score(batches, scorers, recipe, progress, rows))
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
-    evaluation = {**_figures(judged, recipe), "heads": measure_heads(scored, recipe, plan)}
-    if champion is not None:
-        evaluation["champion_data_through"] = champion[1]
+    twin = None
     if "cold_twin" in scorers:
-        twin = scored["cold_twin"].to_numpy()
-        evaluation["cold_twin"] = compare_with_twin(judged, twin, recipe.gate, recipe.training.seed).to_json()
-    (folder / EVALUATION_FILE).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+        twin = compare_with_twin(judged, scored["cold_twin"].to_numpy(), recipe.gate, recipe.training.seed)
+    more = {
+        "heads": measure_heads(scored, recipe, plan),
+        "champion_data_through": date.fromisoformat(champion[1]) if champion else None,
+        "cold_twin": twin,
+    }
+    _measure(judged, recipe).model_copy(update=more).write(folder / EVALUATION_FILE)
 
 
 def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
@@ -116,7 +122,7 @@ def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
     return seen | ({EVALUATED: manifest[EVALUATED_THROUGH]} if EVALUATED_THROUGH in manifest else {})
 
 
-def judged_rows(scored: pa.Table, constant_rate: dict[str, float] | None) -> JudgedRows:
+def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> JudgedRows:
     """The scored rows as the gate reads them."""
     column = {name: scored[name].to_numpy(zero_copy_only=False) for name in scored.column_names}
     return JudgedRows(
@@ -156,31 +162,30 @@ def _score(
         progress(done, rows)
 
 
-def _figures(rows: JudgedRows, recipe: Recipe) -> dict[str, Any]:
-    """Everything that the report shows of both models."""
+def _measure(rows: JudgedRows, recipe: Recipe) -> EvaluationDocument:
+    """Measure both models on the same rows: everything that the report shows of them."""
     costs = {name: channel.cost for name, channel in recipe.channels.items()}
-    baseline = rows.baseline()
-    models = {"challenger": rows.challenger}
+    models: dict[ModelName, NDArray[Any]] = {"challenger": rows.challenger}
     if rows.champion is not None:
         models["champion"] = rows.champion
     elif rows.constant_rate is not None:
-        models["constant"] = baseline
-    figures: dict[str, Any] = {
-        "metrics": {name: measure(rows.label, p, rows.channel, costs).to_json() for name, p in models.items()},
-        "reliability": {name: [b.to_json() for b in reliability(rows.label, p)] for name, p in models.items()},
-        "send_all_per_1000": cost_per_1000(send_all_costs(rows.label, rows.channel, costs)),
-        "send_none_per_1000": cost_per_1000(send_none_costs(rows.label, rows.channel, costs)),
-        "cost_curves": {},
-    }
-    for name, cost in costs.items():
-        own = rows.channel == name
-        if not own.any():
-            continue
-        points = threshold(cost) * np.geomspace(1 / 20, 20, CURVE_POINTS)
-        points = points[points < 1]
-        figures["cost_curves"][name] = {
-            "threshold": threshold(cost),
-            "thresholds": points.tolist(),
-            **{m: cost_curve(rows.label[own], p[own], cost, points).tolist() for m, p in models.items()},
-        }
-    return figures
+        models["constant"] = rows.baseline()
+    return EvaluationDocument(
+        metrics={name: measure(rows.label, p, rows.channel, costs) for name, p in models.items()},
+        reliability={name: tuple(reliability(rows.label, p)) for name, p in models.items()},
+        send_all_per_1000=cost_per_1000(send_all_costs(rows.label, rows.channel, costs)),
+        send_none_per_1000=cost_per_1000(send_none_costs(rows.label, rows.channel, costs)),
+        cost_curves={
+            name: _cost_curve(rows.label[own], {model: p[own] for model, p in models.items()}, cost)
+            for name, cost in costs.items()
+            if (own := rows.channel == name).any()
+        },
+    )
+
+
+def _cost_curve(label: NDArray[Any], models: dict[ModelName, NDArray[Any]], cost: Cost) -> CostCurve:
+    """Compute each model's cost over thresholds around the one at which decisions are made, for one channel's rows."""
+    points = threshold(cost) * np.geomspace(1 / 20, 20, CURVE_POINTS)
+    points = points[points < 1]
+    curves = {model: tuple(cost_curve(label, p, cost, points).tolist()) for model, p in models.items()}
+    return CostCurve(threshold=threshold(cost), thresholds=tuple(points.tolist()), **curves)

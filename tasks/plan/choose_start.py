@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 from pydantic import ValidationError
 
+from ctr_retrain.models.documents.bundle_documents import BundleDocument, KeptOutRows
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, TRAINABLE, TRAINABLE_LIST
+from ctr_retrain.tasks.store.protocol import load_document
 
 if TYPE_CHECKING:
     from ctr_retrain.models.training.warm_start import SourceModel
@@ -30,7 +32,7 @@ class Start:
     """The start of a run's training, and why it is that."""
 
     version: str | None  # the champion whose weights it starts from, None for a cold start
-    words: str  # empty where the recipe doesn't ask for a warm start
+    message: str  # empty where the recipe doesn't ask for a warm start
     earlier: tuple[LabelledDay, ...] = ()  # days of the training window that a warm start doesn't train on again
     # From this day on, no run in the chain of warm starts trained on the rows kept out for calibration; None: no chain.
     kept_out_since: date | None = None
@@ -63,27 +65,27 @@ def choose_start(
     found = _fitting(store, recipe, champion.version, code)
     if isinstance(found, str):
         return _cold(f"{name} {found}")
-    description, theirs = found
-    through = date.fromisoformat(description["train_through"])
+    bundle, theirs = found
+    through = bundle.train_through
     earlier = tuple(day for day in window if day.day <= through)
     new = window[len(earlier) :]
     if not new:
         return _cold(f"{name} was trained through {through}, and no accepted day of the window lies after that")
-    kept_out = description.get("kept_out", {})
+    kept_out = bundle.kept_out
     since = new[0].day
     # DuckDB's hash chooses the users kept out, and another version may have another hash.
-    if same_rows_kept_out(recipe, theirs) and kept_out.get("duckdb") == duckdb.__version__:
-        since = date.fromisoformat(kept_out["since"])
-    words = (
+    if same_rows_kept_out(recipe, theirs) and kept_out is not None and kept_out.duckdb == duckdb.__version__:
+        since = kept_out.since
+    message = (
         f"Warm start from {name}, trained through {through}: trained on {len(new)} of {len(window)} days of the "
         f"window, {new[0].day} to {new[-1].day}."
     )
-    return Start(champion.version, words, earlier, since)
+    return Start(champion.version, message, earlier, since)
 
 
-def kept_out_json(start: Start, first: date) -> dict[str, str]:
-    """Return what the next run needs to know of the rows kept out; `first` is the oldest day that has such rows."""
-    return {"since": str(start.kept_out_since or first), "duckdb": duckdb.__version__}
+def kept_out_rows(start: Start, first: date) -> KeptOutRows:
+    """Describe the rows kept out to the next run; `first` is the oldest day that has such rows."""
+    return KeptOutRows(since=start.kept_out_since or first, duckdb=duckdb.__version__)
 
 
 def open_source_model(store: Store, version: str) -> SourceModel:
@@ -98,10 +100,10 @@ def open_source_model(store: Store, version: str) -> SourceModel:
 
     folder = store.open(layout.run_object(version))
     assert folder is not None
-    description = _description(store, version)
-    recipe = _recipe_of(description)
+    bundle = _bundle(store, version)
+    recipe = _recipe_of(bundle)
     assert isinstance(recipe, Recipe)
-    state = NumericState.from_json(description["numeric_state"])
+    state = NumericState.from_json(bundle.numeric_state)
     return SourceModel(recipe, state, load_trainable(folder / CHALLENGER / TRAINABLE))
 
 
@@ -109,33 +111,31 @@ def _cold(why: str) -> Start:
     return Start(None, f"Cold start on all days of the window: {why}.")
 
 
-def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[dict[str, Any], Recipe] | str:
+def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[BundleDocument, Recipe] | str:
     """Return the champion's bundle.json and recipe; or why its weights don't fit, to go on after "champion VERSION"."""
     if store.file(layout.run_object(version), f"{CHALLENGER}/{TRAINABLE}/{TRAINABLE_LIST}") is None:
         return "has no trainable state in its run: older versions of this software kept none, or `gc` has removed it"
-    description = _description(store, version)
-    theirs = _recipe_of(description)
+    bundle = _bundle(store, version)
+    theirs = _recipe_of(bundle)
     if isinstance(theirs, str):
         return f"has a recipe that this version can't read: {theirs}"
     # After its first space, `code` names the source of a network of one's own, by which weights must fit; a new version
     # of this software doesn't matter.
-    own, other = (used.partition(" ")[2] for used in (code, description["code"]))
+    own, other = (used.partition(" ")[2] for used in (code, bundle.code))
     if own != other:
         return f"has weights that don't fit: the source of its network was {other}, and is {own} now"
     why = why_incompatible(recipe, theirs)
-    return f"has weights that don't fit: {why}" if why else (description, theirs)
+    return f"has weights that don't fit: {why}" if why else (bundle, theirs)
 
 
-def _description(store: Store, version: str) -> dict[str, Any]:
-    file = store.file(layout.run_object(version), f"{CHALLENGER}/{BUNDLE_FILE}")
-    assert file is not None
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content
+def _bundle(store: Store, version: str) -> BundleDocument:
+    """Read the champion's bundle.json from its run."""
+    return load_document(store, layout.run_object(version), f"{CHALLENGER}/{BUNDLE_FILE}", BundleDocument)
 
 
-def _recipe_of(description: dict[str, Any]) -> Recipe | str:
+def _recipe_of(bundle: BundleDocument) -> Recipe | str:
     """Return the champion's recipe, or the mistakes that this version finds in it."""
     try:
-        return Recipe.model_validate_json(json.dumps(description["recipe"]), strict=True)
+        return Recipe.model_validate_json(json.dumps(bundle.recipe), strict=True)
     except ValidationError as error:
         return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
-from typing import Any
 
 from ctr_retrain.models.data.days import DayPlan, plan_days
+from ctr_retrain.models.documents.run_documents import RunInputs, UsedDays
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution.code_digest import code_of
@@ -66,26 +66,29 @@ class RunPlan:
         """Return the plan of the same run started from nothing."""
         return replace(self, train=self.window, start=COLD)
 
-    def days_json(self) -> dict[str, list[str]]:
-        """Return the days that were really used, as `daily --json` shows them."""
-        used = {"train": self.train, "calibrate": self.calibrate, "validate": self.validate}
-        return {name: [str(day.day) for day in days] for name, days in used.items()}
+    @property
+    def used_days(self) -> UsedDays:
+        """Return the days that are really used."""
+        used = ([day.day for day in days] for days in (self.train, self.calibrate, self.validate))
+        train, calibrate, validation = map(tuple, used)
+        return UsedDays(train=train, calibrate=calibrate, validation=validation)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what the run's manifest keeps of its inputs."""
-        return {
-            "run_id": self.run_id,
-            "day": str(self.day),
-            "labels_as_of": str(self.day),
-            "data_through": str(self.data_through),
-            "train_through": str(self.data_through),
-            "days": self.days_json(),
-            "excluded": self.excluded,
-            "labels": list(dict.fromkeys(day.path for day in (*self.window, *self.validate, *self.fresh))),
-            "champion": self.champion.version if self.champion else None,
-            "recipe_digest": self.recipe_digest,
-            "code": self.code,
-        }
+    @property
+    def inputs(self) -> RunInputs:
+        """Return what the run's manifest, document and bundle say of its inputs."""
+        return RunInputs(
+            run_id=self.run_id,
+            day=self.day,
+            labels_as_of=self.day,
+            data_through=self.data_through,
+            train_through=self.data_through,
+            days=self.used_days,
+            excluded=self.excluded,
+            labels=tuple(dict.fromkeys(day.path for day in (*self.window, *self.validate, *self.fresh))),
+            champion=self.champion.version if self.champion else None,
+            recipe_digest=self.recipe_digest,
+            code=self.code,
+        )
 
 
 def plan_run(

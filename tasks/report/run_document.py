@@ -71,7 +71,7 @@ def write_document(
     """Complete the day's document with what the run made, write run.json and drift.json into the run's folder."""
     document = {
         **document,
-        **plan.to_json(),
+        **plan.inputs.to_json(),
         "date": str(plan.day),
         "verdict": verdict.to_json(),
         "versions": {name: version(name) for name in PACKAGES},
@@ -91,7 +91,7 @@ def write_document(
         }
     if (folder / WEIGHTS_FILE).exists():
         document["warnings"] = _read(folder / WEIGHTS_FILE)["warnings"]
-    document["serves"] = describe_served(store, plan, verdict, folder)
+    document["serves"] = describe_served(store, plan, verdict, folder).to_json()
     if (folder / FRESH_FILE).exists():
         document["fresh"] = _read(folder / FRESH_FILE)
     if (folder / MATURITY_FILE).exists():

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
+from ctr_retrain.models.documents.document import Stored, parse_document
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 
 MANIFEST = "manifest.json"
@@ -115,6 +116,18 @@ def outermost(paths: Iterable[str]) -> list[str]:
         if not found or not path.startswith(f"{found[-1]}/"):
             found.append(path)
     return found
+
+
+def load_document(store: Store, path: str, name: str, kind: type[Stored]) -> Stored:
+    """Read a document that lies in an object.
+
+    Raises StorageError where the object lacks it, or where it is none that this version can read.
+    """
+    file, where = store.file(path, name), f"{path}/{name} under {store.root}"
+    if file is None:
+        msg = f"{where}: expected the document, received none. Restore the object from a backup."
+        raise StorageError(msg)
+    return parse_document(kind, file.read_bytes(), where)
 
 
 def digest_of(value: Any) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from ctr_retrain.models.documents.bundle_documents import BundleDocument
+from ctr_retrain.models.documents.training_documents import StartReport, TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.features.table_layout import raw_columns
@@ -17,7 +17,7 @@ from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.saved_network import save_trainable
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
-from ctr_retrain.tasks.plan.choose_start import kept_out_json, open_source_model
+from ctr_retrain.tasks.plan.choose_start import kept_out_rows, open_source_model
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRAINABLE, TRAINING_FILE
@@ -81,38 +81,30 @@ def _save_bundle(run: Run, fitted: Fitted) -> None:
     served = serving_model(fitted.network, recipe, fitted.calibration, fitted.head_calibrations)
     save_serving(served, bundle / SERVING)
     save_trainable(fitted.trainable, bundle / TRAINABLE)
-    description = {
-        **plan.to_json(),
-        "recipe": recipe.model_dump(mode="json"),
-        "numeric_state": asdict(fitted.state),
-        **_calibrations_json(fitted),
-        "columns": raw_columns(recipe.features),
-        **({"kept_out": kept_out_json(plan.start, plan.days.calibrate[0])} if recipe.warm_start.enabled else {}),
-    }
-    _write_json(bundle / BUNDLE_FILE, description)
+    description = BundleDocument(
+        **dict(plan.inputs),
+        recipe=recipe.model_dump(mode="json"),
+        numeric_state=asdict(fitted.state),
+        calibration=fitted.calibration,
+        head_calibrations=fitted.head_calibrations,
+        columns=raw_columns(recipe.features),
+        kept_out=kept_out_rows(plan.start, plan.days.calibrate[0]) if recipe.warm_start.enabled else None,
+    )
+    description.write(bundle / BUNDLE_FILE)
 
 
 def _write_training(run: Run, fitted: Fitted) -> None:
     """Write training.json: how training went, and what the champion's weights gave it."""
-    transferred = fitted.transferred.to_json() if fitted.transferred else None
-    trained = {
-        "training": fitted.result.to_json(),
-        **_calibrations_json(fitted),
-        "start": {"words": run.plan.start.words, "carried": transferred},
-    }
-    _write_json(run.folder / TRAINING_FILE, trained)
-
-
-def _calibrations_json(fitted: Fitted) -> dict[str, Any]:
-    of_heads = {kind: calibration.to_json() for kind, calibration in fitted.head_calibrations.items()}
-    return {"calibration": fitted.calibration.to_json(), "head_calibrations": of_heads}
+    document = TrainingDocument(
+        training=fitted.result,
+        calibration=fitted.calibration,
+        head_calibrations=fitted.head_calibrations,
+        start=StartReport(message=run.plan.start.message, transferred=fitted.transferred),
+    )
+    document.write(run.folder / TRAINING_FILE)
 
 
 def _fit_key(plan: RunPlan, device: str) -> str:
     """Return a name for all that the fit depends on: its rows, start, recipe, code and device."""
     rows = [[day.path for day in plan.window], [day.path for day in plan.train], str(plan.days.cut)]
     return digest_of([*rows, plan.start.version, plan.recipe_digest, plan.code, device])
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -7,17 +7,17 @@ take back what the newest days say of the level.
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.documents.maturity_documents import Maturity
+from ctr_retrain.models.documents.bundle_documents import BundleDocument
+from ctr_retrain.models.documents.maturity_documents import Maturity, MaturityDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import DataRejectedError, TrainingDivergedError
 from ctr_retrain.models.features.standardize import NumericState
@@ -38,7 +38,6 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import (
     BUNDLE_FILE,
     CHALLENGER,
-    EVALUATED_THROUGH,
     FRESH,
     FRESH_SCORES_FILE,
     MATURITY_FILE,
@@ -63,8 +62,8 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
     """
     recipe, folder = run.recipe, run.folder
     device = prepare_device(compute.device)
-    description = json.loads((folder / CHALLENGER / BUNDLE_FILE).read_text(encoding="utf-8"))
-    calibration = Calibration.from_json(description["calibration"])
+    bundle = BundleDocument.read(folder / CHALLENGER / BUNDLE_FILE)
+    calibration = Calibration.of(bundle.calibration)
     scratch = folder / "rows"
     try:
         young = read_slices(_on(run, run.plan.fresh_pass), _made(scratch / "young"), _curves(folder)).train
@@ -73,7 +72,7 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
             return (_failed("expected rows of C to compare the fresh model with its twin on, received none."),)
         factors = _factors(recipe, run.plan, young)
         with progress_of(f"fresh pass on {device}", "rows") as progress:
-            before, fresh = _one_pass(recipe, folder, description, young, kept_out, factors, progress)
+            before, fresh = _one_pass(recipe, folder, bundle, young, kept_out, factors, progress)
             after = logits_of(fresh, kept_out.ids, kept_out.numeric)
         checks = check_fresh(before, after, kept_out.label, calibration, recipe.gate)
     except (DataRejectedError, TrainingDivergedError) as error:
@@ -83,9 +82,8 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
     if all(check.passed for check in checks):
         serving = folder / FRESH / SERVING
         save_serving(serving_model(fresh, recipe, calibration), serving)
-        newest = str(run.plan.fresh[-1].day)
-        described = {**description, "data_through": newest, EVALUATED_THROUGH: description["data_through"]}
-        (folder / FRESH / BUNDLE_FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        seen = {"data_through": run.plan.fresh[-1].day, "evaluated_data_through": bundle.data_through}
+        bundle.model_copy(update=seen).write(folder / FRESH / BUNDLE_FILE)
         _score_sample(run, serving)
     return checks
 
@@ -93,7 +91,7 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
 def _one_pass(
     recipe: Recipe,
     folder: Path,
-    description: dict[str, Any],
+    bundle: BundleDocument,
     young: TrainingRows,
     kept_out: TrainingRows,
     factors: Factors,
@@ -101,7 +99,7 @@ def _one_pass(
 ) -> tuple[npt.NDArray[np.float32], keras.Model]:
     """The twin's logits of C, and the network that it becomes. Rates begin anew, what they are divided by does not."""
     training = recipe.training.model_copy(update={"epochs": 1})
-    state = NumericState.from_json(description["numeric_state"])
+    state = NumericState.from_json(bundle.numeric_state)
     trainable, strategy = load_trainable(folder / CHALLENGER / TRAINABLE), choose_strategy()
     base_log_odds = trainable.base_log_odds
     batches = make_batches(young, factors, training.batch_rows, training.seed)
@@ -132,7 +130,7 @@ def _curves(folder: Path) -> tuple[Maturity, ...]:
     file = folder / MATURITY_FILE
     if not file.exists():
         return ()
-    return tuple(Maturity.from_json(curve) for curve in json.loads(file.read_text(encoding="utf-8"))["curves"])
+    return MaturityDocument.read(file).curves
 
 
 def _score_sample(run: Run, serving: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from ctr_retrain.models.documents.training_documents import FailedTrainingDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
@@ -28,7 +27,7 @@ def train_cold_twin(run: Run, models: Models) -> None:
     twin.folder.mkdir()
     failure = models.call(_fit_challenger, twin, weigh_rows(twin), models.compute)
     if failure:
-        (twin.folder / TRAINING_FILE).write_text(json.dumps({"failure": failure.message}, indent=1), encoding="utf-8")
+        FailedTrainingDocument(failure=failure.message).write(twin.folder / TRAINING_FILE)
 
 
 def _fit_challenger(progress_of: ProgressOf, run: Run, factors: Factors, compute: Compute) -> Check | None:

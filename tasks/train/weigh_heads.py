@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.head_section import Head, final_from_age
 from ctr_retrain.models.weights.head_weights import HeadFactors
@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.weights_section import Weights
     from ctr_retrain.tasks.plan.plan_run import RunPlan
 
-HEADS = "heads"  # in weights.json
-REPRESENTATION = "representation"  # likewise: what the first of two stages is weighed by
 
-
-def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: RunPlan) -> dict[str, Any]:
-    """Each head's factors as JSON values, by kind. rows: the query of the training rows.
+def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: RunPlan) -> dict[str, Factors]:
+    """Count each head's rows and compute its factors, by kind. rows: the query of the training rows.
 
     Raises DataRejectedError where nothing of a head is known, or everything is positive.
     """
@@ -41,7 +38,7 @@ def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: Ru
         mass = ClassMass(*(column.to_numpy() for column in counted.columns))
         try:
             days = tuple(day.day for day in plan.train)
-            found[head.kind] = compute_factors(days, plan.data_through, mass, _weights(recipe, head)).to_json()
+            found[head.kind] = compute_factors(days, plan.data_through, mass, _weights(recipe, head))
         except DataRejectedError as error:
             age, newest = final_from_age(head, recipe.final_ages), (plan.day - plan.data_through).days
             msg = (
@@ -56,14 +53,15 @@ def head_factors(folder: Path, heads: Sequence[Head]) -> tuple[HeadFactors, ...]
     """Return what `weigh_heads` found in this run, in the order of the recipe's heads."""
     if not heads:
         return ()
-    found = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))[HEADS]
-    return tuple(HeadFactors(h.kind, h.weight, Factors.from_json(found[h.kind])) for h in heads)
+    stored = WeightsDocument.read(folder / WEIGHTS_FILE).heads
+    return tuple(HeadFactors(h.kind, h.weight, Factors.of(stored[h.kind])) for h in heads)
 
 
 def representation_factors(folder: Path) -> Factors:
     """Return what the first of two stages is weighed by."""
-    found = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))[REPRESENTATION]
-    return Factors.from_json(found)
+    stored = WeightsDocument.read(folder / WEIGHTS_FILE).representation
+    assert stored is not None  # `weigh_rows` wrote it for this very recipe
+    return Factors.of(stored)
 
 
 def without_classes(weights: Weights) -> Weights:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.weights.class_balance import AUTO_MEANS
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
@@ -14,7 +15,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
 from ctr_retrain.tasks.train.row_roles import training_rows
-from ctr_retrain.tasks.train.weigh_heads import HEADS, REPRESENTATION, weigh_heads, without_classes
+from ctr_retrain.tasks.train.weigh_heads import weigh_heads, without_classes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,20 +47,23 @@ def weigh_rows(run: Run) -> Factors:
         log.warning(AUTO_MEANS)
     factors = compute_factors(days, plan.data_through, mass, recipe.weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
-    warnings = [warning.to_json() for warning in training_warnings(recipe, factors)]
-    more: dict[str, Any] = {"constant_rate": _rates(totals), "warnings": warnings, HEADS: heads}
+    plain = None
     if recipe.training.two_stages:
         plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))
-        more[REPRESENTATION] = plain.to_json()
-    text = json.dumps({**factors.to_json(), **more}, indent=1)
-    (run.folder / WEIGHTS_FILE).write_text(text, encoding="utf-8")
+    document = WeightsDocument(
+        **dict(factors),
+        constant_rate=_rates(totals),
+        warnings=training_warnings(recipe, factors),
+        heads=heads,
+        representation=plain,
+    )
+    document.write(run.folder / WEIGHTS_FILE)
     return factors
 
 
-def constant_rates(folder: Path) -> dict[str, float]:
-    """The positive ratio of each channel on T: what a model without features would answer."""
-    rates: dict[str, float] = json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8"))["constant_rate"]
-    return rates
+def constant_rates(folder: Path) -> Mapping[str, float]:
+    """Return the positive ratio of each channel in the training window: the answer of a model without features."""
+    return WeightsDocument.read(folder / WEIGHTS_FILE).constant_rate
 
 
 def _rates(totals: list[dict[str, int]]) -> dict[str, float]:

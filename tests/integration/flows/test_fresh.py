@@ -205,7 +205,7 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     shutil.copy(run / "challenger" / "bundle.json", folder / "challenger")
     monkeypatch.setattr(
         "ctr_retrain.tasks.deploy.choose_served.check_serving",
-        lambda *_: replace(failed, name="serving"),
+        lambda *_: failed.model_copy(update={"name": "serving"}),
     )
     models = SimpleNamespace(call=lambda *_: (failed,) if failing == "diverged" else (ok,), compute=None)
     plan = SimpleNamespace(
@@ -217,8 +217,8 @@ def test_where_a_check_fails_the_twin_serves_and_says_so(first, fresh_recipe, tm
     assert not (folder / "fresh").exists()
     assert not (folder / "challenger" / "evaluated").exists()
     served = describe_served(store, plan, verdict, folder)
-    assert (served["data_through"], served["age_days"]) == (str(CUT), 2)
-    assert "The model that was judged serves, not a fresh one. Fresh pass: the loss is no number." in served["words"]
+    assert (served.data_through, served.age_days) == (CUT, 2)
+    assert "The model that was judged serves, not a fresh one. Fresh pass: the loss is no number." in served.message
 
 
 def test_a_held_challenger_goes_through_no_young_day(fresh_recipe, tmp_path):

@@ -80,7 +80,7 @@ def test_a_kind_that_is_not_final_on_v_says_so_and_was_not_trained_on_its_young_
     assert dismiss["metrics"] == {}
     assert dismiss["rows"] == 0
     assert (
-        "No row of V has a final label of this kind as of 2026-03-07: it is final at an age of 3 days"
+        "No row of the validation days has a final label of this kind as of 2026-03-07: it is final at an age of 3 days"
         in dismiss["words"]
     )
     weights = json.loads((run.folder / "weights.json").read_text(encoding="utf-8"))
@@ -93,7 +93,7 @@ def test_the_report_has_a_table_of_heads(run):
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     table = page.split('<table id="heads">')[1].split("</table>")[0]
     assert "conversion after click" in table
-    assert "No row of V has a final label of this kind" in table
+    assert "No row of the validation days has a final label of this kind" in table
 
 
 def test_score_adds_a_column_for_each_head(run, tmp_path):

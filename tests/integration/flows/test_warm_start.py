@@ -137,7 +137,7 @@ def test_why_a_run_starts_cold_although_it_should_be_warm_is_said(two_days):
     def words(text=WARM):
         plan = plan_of(two_days, text=text)[1]
         assert plan.train == plan.window
-        return plan.start.words
+        return plan.start.message
 
     wider = WARM.replace("embedding_dim = 2", "embedding_dim = 3")
     assert "has weights that don't fit: its training.embedding_dim is 2, the recipe's 3" in words(wider)

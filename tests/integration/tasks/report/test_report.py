@@ -19,7 +19,7 @@ from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger
-from ctr_retrain.tasks.evaluate.score_models import _figures
+from ctr_retrain.tasks.evaluate.score_models import _measure
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import LabelledDay
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -154,7 +154,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
         places, places * 0 + np.repeat([0, 1], len(days)), np.ones(2 * len(days)), np.repeat([980, 20], len(days))
     )
     factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
-    with store.writing(layout.run_object(plan.run_id), plan.to_json()) as folder:
+    with store.writing(layout.run_object(plan.run_id), plan.inputs.to_json()) as folder:
         warnings = [warning.to_json() for warning in training_warnings(RECIPE, factors)]
         (folder / WEIGHTS_FILE).write_text(json.dumps({"warnings": warnings}))
         if trained:
@@ -178,7 +178,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
             }
             (folder / TRAINING_FILE).write_text(json.dumps(training))
             rows = judged_rows(champion)
-            (folder / EVALUATION_FILE).write_text(json.dumps(_figures(rows, RECIPE)))
+            _measure(rows, RECIPE).write(folder / EVALUATION_FILE)
             verdict = judge(rows, RECIPE, same_recipe=True)
             (folder / MATURITY_FILE).write_text(json.dumps(MATURITY))
         else:
