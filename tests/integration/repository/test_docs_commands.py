@@ -27,8 +27,9 @@ def demonstration(prefect_server, great_expectations, tmp_path_factory):
     place = folder / "var" / "demo"
     simulate(World(seed=3, rows_per_day=4000, ad_ctr=0.06, push_ctr=0.05), date(2026, 3, 20), 6, place)
     ctr_retrain = at(place / "root", place / "landing", write_recipe(folder))
-    version = ctr_retrain("daily", "--date", "2026-03-24", "--json").document["run_id"]
-    assert ctr_retrain("promote", version, "--reason", "to have a champion").status == 0
+    night = ctr_retrain("daily", "--date", "2026-03-24", "--json")
+    assert night.status == 0, night.stderr
+    assert ctr_retrain("promote", night.document["run_id"], "--reason", "to have a champion").status == 0
     return folder
 
 
