@@ -387,7 +387,7 @@ def _given(reason: str) -> str:
 
 
 def _user() -> str:
-    """Who runs this; in a container the user often has a number and no name."""
+    """Name the user who runs this; in a container a user often has a number and no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

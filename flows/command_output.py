@@ -24,7 +24,7 @@ VALUED_WITH_EQUALS = tuple(f"{option}=" for option in VALUED)
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """What a command has to tell."""
+    """The output of a command."""
 
     document: dict[str, Any]  # for a machine: what --json prints
     show: Callable[[dict[str, Any]], None]  # prints the document for a person

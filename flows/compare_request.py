@@ -1,4 +1,4 @@
-"""What `compare` is asked on the command line, whose lists stand between commas."""
+"""The request of `compare`, read from the command line, whose lists have commas between their values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_AGE_DAYS = 400
 
 
 def read_compare_request(day: date, lists: dict[str, str], **numbers: Any) -> CompareRequest:
-    """What was asked; lists: strategies, half_lives, class_powers and ages as they were typed. Raises UsageError."""
+    """Read the request; lists: strategies, half_lives, class_powers and ages as they were typed. Raises UsageError."""
     names = tuple(name.strip() for name in lists["strategies"].split(",") if name.strip())
     half_lives, class_powers = (_numbers(lists[name], name) for name in ("half_lives", "class_powers"))
     Grid(half_lives, class_powers)  # refuses what no recipe could say

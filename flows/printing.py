@@ -21,7 +21,7 @@ def pairs(document: dict[str, Any]) -> None:
 
 
 def landed(document: dict[str, Any]) -> None:
-    """What one file became, by day."""
+    """Print what one file became, by day."""
     streams = {"rows": document["rows"]} | ({"outcomes": found} if (found := document["outcomes"]) else {})
     table = Table("day", *streams, box=SIMPLE_HEAD)
     for day in sorted(set().union(*streams.values())):
@@ -33,7 +33,7 @@ def landed(document: dict[str, Any]) -> None:
 
 
 def ingested(document: dict[str, Any]) -> None:
-    """What came in on a day, and what became of it."""
+    """Print what came in on a day, and what became of it."""
     table = Table(document["date"], "received", "kept", "duplicates", "quarantined", box=SIMPLE_HEAD)
     for stream in ("impressions", "outcomes"):
         table.add_row(stream, *(f"{value:,}" for value in document[stream].values()))
@@ -43,7 +43,7 @@ def ingested(document: dict[str, Any]) -> None:
 
 
 def validated(document: dict[str, Any]) -> None:
-    """Whether a day may enter training, and what it failed."""
+    """Print if a day may enter training, and the expectations that it failed."""
     who = "" if document["accepted_by"] == "validation" else f" by {escape(document['accepted_by'])}"
     why = f": {escape(document['reason'])}" if "reason" in document else ""
     failed, evaluated = len(document["failed"]), document["evaluated"]
@@ -133,7 +133,7 @@ def compared(document: dict[str, Any]) -> None:
 
 
 def backfill(document: dict[str, Any]) -> None:
-    """What became of each day."""
+    """Print what became of each day."""
     table = Table("day", "outcome", "", box=SIMPLE_HEAD)
     for entry in document["days"]:
         outcome = _verdict({"decision": entry["outcome"]}) if entry["outcome"] in WORDS else entry["outcome"]
@@ -169,7 +169,7 @@ def status(document: dict[str, Any]) -> None:
 
 
 def collected(document: dict[str, Any]) -> None:
-    """What went, or would go, and how much stays."""
+    """Print what was removed, or would be, and how much stays."""
     word = "would remove" if document["dry_run"] else "removed"
     for path in document["removed"]:
         _line(f"{word} {escape(path)}")
@@ -177,7 +177,7 @@ def collected(document: dict[str, Any]) -> None:
 
 
 def doctor(document: dict[str, Any]) -> None:
-    """What was checked and what to mend."""
+    """Print what was checked and what to mend."""
     for check in document["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
         _line(f"{mark} {check['name']}: {escape(check['words'])}")

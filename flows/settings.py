@@ -1,4 +1,4 @@
-"""Where things are: taken from the environment (CTR_RETRAIN_…) and the command line. What to train is in the recipe."""
+"""Settings: the places of things, from the environment (CTR_RETRAIN_…) and the command line; a recipe says the rest."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
 
     @property
     def fan_out(self) -> FanOut:
-        """How days run side by side."""
+        """Return the way in which days run side by side."""
         from ctr_retrain.tasks.execution.fan_out import FanOut  # noqa: PLC0415 - Prefect takes two seconds to import
 
         return FanOut(self.task_runner, self.days_at_once, self.dask_address)
@@ -126,13 +126,13 @@ class Settings(BaseSettings):
 
     @cached_property
     def landing_zone(self) -> LandingZone:
-        """Where raw events land."""
+        """Return the landing zone of raw events."""
         bucket = self._bucket(self.landing)
         return S3LandingZone(bucket, self._cache) if bucket else LocalLandingZone(_local(self.landing))
 
     @property
     def local_folder(self) -> Path:
-        """What fills up on this machine: the root, or the cache of one that lies in a bucket."""
+        """Return the folder that fills up on this machine: the root, or the cache of one that lies in a bucket."""
         return self.cache_folder if self.root.startswith("s3://") else _local(self.root)
 
     @property

@@ -1,4 +1,4 @@
-"""What a comparison is made of: its run days, each with its own T and V, older windows beside them, and its name.
+"""Plan of a comparison: its run days, each with training window and validation days, older windows, and its name.
 
 Run days lie `validation_days` apart, so that no impression is judged twice. Labels are as of each run day, as its own
 run had them. The name is a digest of all of that, of the recipe, the code and what was asked: the same is found again.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What to compare. days: run days up to `day`. ages: of the windows of the freshness curve, in days.
+    """The request of a comparison. days: run days up to `day`. ages: of the windows of the freshness curve, in days.
 
     strategies: names of families, none for all. criterion: what a recommendation goes by, chosen before looking.
     """
@@ -40,7 +40,7 @@ class CompareRequest:
 
     @property
     def grid(self) -> Grid:
-        """What to vary."""
+        """Return the values to vary."""
         return Grid(self.half_lives, self.class_powers)
 
     def run_days(self, recipe: Recipe) -> list[date]:
@@ -72,12 +72,12 @@ class ComparePlan:
 
     @property
     def positive_ratio(self) -> float:
-        """Of the rows of all T, before some are kept out."""
+        """Return the positive ratio of the rows of all training windows, before some are kept out."""
         days = [day for run in self.runs for day in run.train]
         return sum(day.positives for day in days) / sum(day.rows for day in days)
 
     def to_json(self) -> dict[str, Any]:
-        """What the comparison's manifest keeps of its inputs."""
+        """Return the inputs that the comparison's manifest keeps."""
         return {
             "comparison_id": self.comparison_id,
             "day": str(self.request.day),
@@ -108,7 +108,7 @@ class Window:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What one fit took. failure: why it has no scores, None where it has."""
+    """The course of one fit. failure: why it has no scores, None where it has."""
 
     name: str
     seed: int

@@ -41,7 +41,7 @@ def write_comparison_report(recipe: Recipe, folder: Path) -> None:
 
 
 def verdict_of(delta: dict[str, Any], confidence: float) -> str:
-    """Whether a difference, corrected for how many there are, is surely better, surely worse, or open."""
+    """Judge a difference, corrected for the number of comparisons: surely better, surely worse, or open."""
     if delta["p_holm"] > 1 - confidence:
         return "open"
     return "better" if delta["value"] < 0 else "worse"

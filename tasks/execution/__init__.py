@@ -1,1 +1,1 @@
-"""How work is executed: DuckDB, days side by side, the process of the models, progress."""
+"""Execution of work: DuckDB, days side by side, the process of the models, progress."""

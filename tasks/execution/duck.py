@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MEMORY_LIMIT_MB = 1000
-ROW_GROUP_ROWS = 122_880
+MEMORY_LIMIT_MB = 1000  # of one connection, or of all that share it
+ROW_GROUP_ROWS = 122_880  # DuckDB's own size of a row group
 PART_ROWS = 4 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
-_GLOB = re.compile(r"([*?[])")
+_GLOB = re.compile(r"([*?[])")  # characters that DuckDB takes for a pattern in a path
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_sharers: ContextVar[int] = ContextVar("sharers", default=1)
+_sharers: ContextVar[int] = ContextVar("sharers", default=1)  # how many days share memory and cores
 
 
 @contextlib.contextmanager
 def sharing(sharers: int) -> Iterator[None]:
-    """Within it, and in this thread alone, a connection takes that fraction of the memory limit and of the cores."""
+    """Let connections of this thread alone take that fraction of the memory limit and of the cores while it lasts."""
     token = _sharers.set(sharers)
     try:
         yield
@@ -42,7 +42,7 @@ def sharing(sharers: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that spills into `scratch`; a failing disk becomes a StorageError.
+    """Open a connection that spills into `scratch`; a failing disk becomes a StorageError.
 
     threads: of one query, by default all cores. With one, rows come out in the order in which they went in, at no
     cost of memory, and `in_parallel` takes the cores.
@@ -70,13 +70,13 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
 
 
 def cores() -> int:
-    """How many threads work within this process may use."""
+    """Return the number of threads that work within this process may use."""
     return max(1, _machine_cores() // _sharers.get())
 
 
 @cache
 def _machine_cores() -> int:
-    """As DuckDB counts them, which knows a container's limits."""
+    """Count the machine's cores as DuckDB does, which knows a container's limits."""
     with duckdb.connect() as connection:
         return scalar(connection, "SELECT current_setting('threads')")
 
@@ -84,7 +84,7 @@ def _machine_cores() -> int:
 def in_parallel(
     connection: Connection, work: Callable[[Connection, Item], Result], items: Sequence[Item]
 ) -> list[Result]:
-    """What `work` answers for each item, in their order; each call has a cursor of its own on the same database."""
+    """Call `work` for each item, each with a cursor of its own on the same database; results keep the items' order."""
 
     def run(item: Item) -> Result:
         with connection.cursor() as cursor:
@@ -100,17 +100,17 @@ def in_parallel(
 
 
 def text(value: object) -> str:
-    """A SQL string literal."""
+    """Write a value as a SQL string literal."""
     return "'" + str(value).replace("'", "''") + "'"
 
 
 def path(file: Path) -> str:
-    """A path as a SQL string literal in which *, ? and [ stand for themselves; see `needs_pattern`."""
+    """Write a path as a SQL string literal in which *, ? and [ stand for themselves; see `needs_pattern`."""
     return text(_unglobbed(file))
 
 
 def needs_pattern(file: Path) -> bool:
-    """Whether only a pattern can name the file, since *, ? or [ stands in its path.
+    """Return True if only a pattern can name the file, since *, ? or [ stands in its path.
 
     In a pattern each backslash is a separator, and a neighbour whose name begins with one makes it fail.
     """
@@ -118,18 +118,18 @@ def needs_pattern(file: Path) -> bool:
 
 
 def name(identifier: str) -> str:
-    """A quoted SQL identifier."""
+    """Write a quoted SQL identifier."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
 def parquet(*files: Path) -> str:
-    """Parquet files as a table of a query; * in the last part of a path stands for many."""
+    """Write Parquet files as a table of a query; * in the last part of a path stands for many."""
     names = ", ".join(text(_unglobbed(file.parent) + "/" + file.name) for file in files)
     return f"read_parquet([{names}], hive_partitioning=false)"
 
 
 def copy_to(path: Path, query: str, compression: str = "zstd") -> str:
-    """The statement that writes a query's rows to a Parquet file.
+    """Return the statement that writes a query's rows to a Parquet file.
 
     zstd's level 1 instead of its usual 3 writes a tenth faster and a twelfth larger.
     """
@@ -141,7 +141,7 @@ def copy_to(path: Path, query: str, compression: str = "zstd") -> str:
 def write(
     connection: duckdb.DuckDBPyConnection, target: Path, query: str, scratch: Path, compression: str = "zstd"
 ) -> int:
-    """Write a query's rows to a Parquet file by way of `scratch`, whole or not at all; returns how many.
+    """Write a query's rows to a Parquet file by way of `scratch`, whole or not at all, and return their number.
 
     What a failed COPY wrote DuckDB removes by its name, now or a while later: no second attempt may have that name.
     """
@@ -152,10 +152,11 @@ def write(
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    """The single number that a query answers; null counts as 0."""
+    """Return the single number that a query gives; null counts as 0."""
     rows = connection.execute(query).fetchall()  # all: a result left open blocks the connection
     return int(rows[0][0] or 0) if rows else 0
 
 
 def _unglobbed(file: Path) -> str:
+    """Write a path so that DuckDB takes no character of it for a pattern: each such one alone in brackets."""
     return _GLOB.sub(r"[\1]", str(file))

@@ -24,11 +24,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class FanOut:
-    """How many days run at once on a machine, and where. `dask_address`: empty for a cluster of local processes."""
+    """The way in which days run side by side."""
 
     runner: Literal["threads", "dask"]
-    days_at_once: int
-    dask_address: str = ""
+    days_at_once: int  # on a machine
+    dask_address: str = ""  # of a cluster's scheduler; empty: a cluster of local processes is started
 
     def __post_init__(self) -> None:
         """Raise UsageError where Dask is asked for and not installed."""
@@ -36,7 +36,7 @@ class FanOut:
             dask_cluster.require_dask()
 
     def over(self, days: Sequence[Item], what: str, work: Callable[[Item], Result]) -> dict[Item, Result]:
-        """What `work` answers for each day, or piece of one, in their order; one alone runs right here.
+        """Call `work` for each day, or shard of one; results keep the days' order, and one day alone runs right here.
 
         `what` names the work for people. The first error, by the order of the days, ends it all: days under way are
         finished, the others dropped.

@@ -197,7 +197,7 @@ class _OwnProcess:
 
 
 def _explained(status: int) -> tuple[str, str]:
-    """How a process ended and what to do about it."""
+    """Explain how a process ended and what to do about it."""
     if status == -signal.SIGKILL:
         return "SIGKILL", (
             "Nearly always the kernel was out of memory and killed it (`dmesg` names what it killed): give the machine "

@@ -90,7 +90,7 @@ def _peak_mb() -> int:
 
 
 def _answer(source: Path, pipe: _Pipe) -> bytes:
-    """Whether the work failed, and its result or exception, pickled."""
+    """Do the work and pickle its outcome: if it failed, and its result or exception."""
     try:
         work, arguments, named = pickle.loads(source.read_bytes())  # noqa: S301 - written by the flow
         return pickle.dumps((False, work(pipe.progress_of, *arguments, **named)))

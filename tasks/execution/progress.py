@@ -1,4 +1,4 @@
-"""How far a long piece of work has come: a bar on a terminal, plain lines elsewhere. Always on stderr."""
+"""Progress of long work: a bar on a terminal, plain lines elsewhere. Always on stderr."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-SECONDS_BETWEEN_LINES = 15
+SECONDS_BETWEEN_LINES = 15  # in a log, where a line stays
 
 Report = Callable[[int, int], None]  # done, in all
 
 
 @contextlib.contextmanager
 def progress_of(what: str, unit: str) -> Iterator[Report]:
-    """A function to be called with (done, in all) as often as one likes."""
+    """Give a function to be called with (done, in all) as often as one likes."""
     if not sys.stderr.isatty():
         yield _line_writer(what, unit)
         return
@@ -35,6 +35,7 @@ def progress_of(what: str, unit: str) -> Iterator[Report]:
 
 
 def _line_writer(what: str, unit: str) -> Report:
+    """Write plain lines with speed and time left; work that ends before the first of them says nothing."""
     started = last = monotonic()
     told = False
     first: int | None = None  # the first report; resumed work begins in the middle

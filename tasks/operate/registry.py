@@ -1,4 +1,4 @@
-"""What was done under a root, for people and for the flows: runs by day, models, and whom the root serves."""
+"""The registry of a root, for people and for the flows: runs by day, models, and the recipe that the root serves."""
 
 from __future__ import annotations
 

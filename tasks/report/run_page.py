@@ -94,7 +94,7 @@ def write_run_list(store: Store, champion: str | None) -> None:
 
 
 def planned_days(plan: RunPlan) -> list[PlannedDay]:
-    """What each day did in the run, oldest first."""
+    """List the part of each day in the run, oldest first."""
     final = plan.days.maturity_days
     labelled = {day.day: day for day in (*plan.fresh, *plan.train, *plan.validate)}
     result = []
@@ -158,7 +158,7 @@ def _link(store: Store, path: str, name: str) -> str:
 
 
 def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
-    """Why rows that landed on the day can't be used: stream, reason, rows and one example each."""
+    """List why rows that landed on the day can't be used: stream, reason, rows and one example each."""
     path = current_day_object(store, day)
     folders = open_shards(store, path) if path else []
     found: list[dict[str, Any]] = []

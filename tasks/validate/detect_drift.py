@@ -19,14 +19,14 @@ from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What was found of each channel, and the history that the report plots: channel → ratios, oldest first."""
+    """The drift results of each channel, and the history that the report plots: channel → ratios, oldest first."""
 
     results: tuple[DriftResult, ...]
     history: dict[str, tuple[DayRatio, ...]]
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """What somebody should look at."""
+        """Return the alerts: what somebody should look at."""
         found = [to_alert(result) for result in self.results]
         return tuple(alert for alert in found if alert is not None)
 

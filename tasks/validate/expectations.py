@@ -25,7 +25,7 @@ _one_at_a_time = threading.Lock()  # Great Expectations has one current context 
 def run_expectations(
     measures: dict[str, float | None], values: pd.DataFrame, recipe: Recipe, day: date, docs: Path
 ) -> dict[str, bool]:
-    """Whether each expectation was met, by name; an expectation that raised counts as not met."""
+    """Evaluate each expectation: name → met or not; an expectation that raised counts as not met."""
     with _one_at_a_time:
         return _run(measures, values, recipe, day, docs)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DayResult:
-    """What came of a day in a word; `reason`: why its data could not be used at all."""
+    """The outcome of a day in a word; `reason`: why its data could not be used at all."""
 
     day: date
     outcome: Literal["ingested", "skipped", "rejected", "data rejected"]

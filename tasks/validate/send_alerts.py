@@ -45,7 +45,7 @@ def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: da
 
 
 def _post(url: str, body: bytes) -> bool:
-    """Whether the webhook took the document. The URL may hold a secret and is not logged."""
+    """Post a document to the webhook; return True if it was taken. The URL may hold a secret and is not logged."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - the user's own URL
     for attempt in range(1, ATTEMPTS + 1):
         try:

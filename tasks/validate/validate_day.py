@@ -47,11 +47,11 @@ class ValidatedDay:
 
     @property
     def passed(self) -> bool:
-        """Whether every expectation was met, whoever accepted the day."""
+        """Return True if every expectation was met, whoever accepted the day."""
         return bool(self.findings) and all(finding.passed for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """As `daily --json` shows it."""
+        """Return the validation as `daily --json` shows it."""
         failed = [
             {"name": f.name, "expected": f.expected, "received": f.received} for f in self.findings if not f.passed
         ]
@@ -105,12 +105,12 @@ def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) ->
 
 
 def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
-    """Whether these bounds were evaluated over the day's current data; raises DataRejectedError where it has none."""
+    """Return True if these bounds were evaluated over the day's data; raises DataRejectedError where it has none."""
     return store.manifest(_path(recipe, load_ingested_day(store, day))) is not None
 
 
 def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
-    """What was decided about the day's current data; None where nothing was, or the data changed since."""
+    """Load the decision about the day's current data; None where there is none, or the data changed since."""
     ref = store.read_ref(layout.accepted_ref(day))
     if ref is None or ref.value["day_object"] != current_day_object(store, day):
         return None

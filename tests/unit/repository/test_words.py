@@ -18,7 +18,6 @@ NOT_YET = {
     "tasks.compare",
     "tasks.deploy",
     "tasks.evaluate",
-    "tasks.execution",
     "tasks.ingest",
     "tasks.label",
     "tasks.landing",
