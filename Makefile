@@ -40,6 +40,7 @@ demo-open-bandit: .venv/installed
 unit: .venv/installed
 	.venv/bin/python -m pytest --numprocesses 2 --dist worksteal tests/unit
 
+# Whole files, in their order: those of whole runs first and unit tests last, so that both processes end together.
 test: lint
 	infra/browser.sh
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations=10
