@@ -152,7 +152,10 @@ def cluster():
     process.communicate()
 
 
-def test_a_scheduler_elsewhere_is_used_by_its_address_and_errors_of_its_workers_arrive_whole(prefect_server, cluster):
+def test_a_scheduler_elsewhere_is_used_by_its_address_and_errors_of_its_workers_arrive_whole(
+    prefect_server, cluster, monkeypatch
+):
+    monkeypatch.setattr("ctr_retrain.tasks.execution.dask_cluster.CONNECT_SECONDS", 600)
     fan_out = FanOut("dask", 2, cluster)
     answers = fan_out.over(DAYS, "testing", partial(fail_on, None))
     assert list(answers) == DAYS
