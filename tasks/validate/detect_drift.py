@@ -19,10 +19,10 @@ from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 @dataclass(frozen=True)
 class DriftReport:
-    """The drift results of each channel, and the history that the report plots: channel → ratios, oldest first."""
+    """The drift of a day, channel by channel."""
 
-    results: tuple[DriftResult, ...]
-    history: dict[str, tuple[DayRatio, ...]]
+    results: tuple[DriftResult, ...]  # one a channel
+    history: dict[str, tuple[DayRatio, ...]]  # channel → ratios, oldest first, the day's own last; the report plots it
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -36,7 +36,7 @@ def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
     history: dict[str, list[DayRatio]] = {name: [] for name in recipe.channels}
     for earlier in day_range(day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)):
         validated = load_validated_day(store, earlier)
-        if validated is not None and validated.accepted:
+        if validated is not None and validated.accepted:  # a broken day would widen the band
             counts = _day_counts(store, earlier)
             for name, ratios in history.items():
                 ratios.append(_ratio(earlier, counts.get(name)))
@@ -44,15 +44,17 @@ def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
     results = tuple(
         detect(name, _ratio(day, today.get(name)), ratios, recipe.drift) for name, ratios in history.items()
     )
-    shown = {name: (*ratios, _ratio(day, today.get(name))) for name, ratios in history.items()}
-    return DriftReport(results, shown)
+    plotted = {name: (*ratios, _ratio(day, today.get(name))) for name, ratios in history.items()}
+    return DriftReport(results, plotted)
 
 
 def _day_counts(store: Store, day: date) -> dict[str, ChannelCount]:
+    """Count a day's impressions and positives by channel, as of its own end; none where it was not ingested."""
     path = current_day_object(store, day)
     profile = store.file(path, "profile.parquet") if path else None
     return count_channels(pq.read_table(profile), day) if profile else {}
 
 
 def _ratio(day: date, count: ChannelCount | None) -> DayRatio:
+    """Return a channel's counts of a day; zeros where it had no impressions."""
     return DayRatio(day, count.positives, count.rows) if count else DayRatio(day, 0, 0)

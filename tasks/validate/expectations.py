@@ -33,6 +33,7 @@ def run_expectations(
 def _run(
     measures: dict[str, float | None], values: pd.DataFrame, recipe: Recipe, day: date, docs: Path
 ) -> dict[str, bool]:
+    """Build a context of its own for one day, run all expectations in it and write the data docs."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # noqa: PLC0415 - takes five seconds and 280 MB
     import great_expectations.expectations as gxe  # noqa: PLC0415
@@ -69,12 +70,14 @@ def _run(
 
 
 def _expect_range(gxe: Any, expected: Range) -> Any:
+    """Make the expectation that a number of the profile lies in its range."""
     return gxe.ExpectColumnValuesToBeBetween(
         column=expected.name, min_value=expected.minimum, max_value=expected.maximum, meta={"name": expected.name}
     )
 
 
 def _docs_site(folder: Path) -> dict[str, Any]:
+    """Describe a site of data docs in a folder, as Great Expectations wants it."""
     return {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},

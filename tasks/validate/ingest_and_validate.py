@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DayResult:
-    """The outcome of a day in a word; `reason`: why its data could not be used at all."""
+    """The outcome of ingesting and validating a day."""
 
     day: date
+    # skipped: nothing about it had changed. rejected: by validation. data rejected: it could not be used at all.
     outcome: Literal["ingested", "skipped", "rejected", "data rejected"]
-    reason: str = ""
+    reason: str = ""  # why its data could not be used at all
 
 
 def ingest_and_validate_days(
@@ -60,18 +61,18 @@ def catch_up(
     """
     earlier_days = plan_days(day, recipe).all_days[:-1]
     work, landed = partial(_catch_up_on, store, landing, recipe, now), set(landing.days("impressions"))
-    long = [
+    unread = [  # these take long and run side by side; for the others there is little to do
         earlier
         for earlier in earlier_days
         if str(earlier) in landed and not (ingested_by(store, earlier, recipe) and is_evaluated(store, recipe, earlier))
     ]
-    problems = fan_out.over(long, "ingesting earlier days", work)
+    problems = fan_out.over(unread, "ingesting earlier days", work)
     problems |= {earlier: work(earlier) for earlier in earlier_days if earlier not in problems}
     return {str(earlier): problem for earlier, problem in problems.items() if problem}
 
 
 def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:
-    """Ingest an earlier day unless that was done, validate it by today's bounds; its problem, if it has one."""
+    """Ingest an earlier day unless that was done, validate it by today's bounds; return its problem, or nothing."""
     try:
         if not ingested_by(store, day, recipe):
             ingest_day(store, landing, recipe, day, now)

@@ -1,4 +1,4 @@
-"""Tell people: an alert as a Prefect event, and to a webhook where one is set. A webhook that fails stops no run."""
+"""Alerts for people: each a Prefect event, and posted to a webhook where one is set, whose failure stops no run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
 
-EVENT = "ctr-retrain.alert"
-TIMEOUT_SECONDS = 10
+EVENT = "ctr-retrain.alert"  # name of the event, to which Prefect's automations can listen
+TIMEOUT_SECONDS = 10  # of one attempt
 ATTEMPTS = 3
 SECONDS_BETWEEN_ATTEMPTS = 1
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: date, webhook_url: str) -> bool:
     """Emit each alert as an event and post all in one JSON document to the webhook, once a day for equal alerts.
 
-    Returns whether people were told now; where the webhook took nothing, the day's next run tries it again.
+    Returns True if people were told now; where the webhook took nothing, the day's next run tries it again.
     """
     documents = [alert.to_json() for alert in alerts]
     told = store.read_ref(layout.alerted_ref(day))

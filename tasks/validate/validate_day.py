@@ -26,24 +26,24 @@ from ctr_retrain.tasks.validate.expectations import run_expectations
 
 @dataclass(frozen=True)
 class Finding:
-    """One expectation about a day: what was expected, what was received."""
+    """One expectation about a day, and what the day has shown."""
 
-    name: str
-    expected: str
+    name: str  # of the measure
+    expected: str  # written for people, like `received`
     received: str
     passed: bool
 
 
 @dataclass(frozen=True)
 class ValidatedDay:
-    """A day with its findings, and whether it may enter training."""
+    """A day with its findings, and the decision about it."""
 
     day: date
     findings: tuple[Finding, ...]
-    accepted: bool
-    by: str
-    reason: str
-    path: str
+    accepted: bool  # it may enter training
+    by: str  # validation, or who accepted it by hand
+    reason: str  # of the decision
+    path: str  # of the object with the findings
 
     @property
     def passed(self) -> bool:
@@ -120,7 +120,7 @@ def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
 
 
 def rejection_error(validated: ValidatedDay, landing: LandingZone, document: dict[str, Any]) -> DataRejectedError:
-    """The error of a day that may not enter training, in words for the person on call, with the day's document."""
+    """Return the error of a day that may not enter training, for the person on call, with the day's document."""
     failed = [f"{f.name}: expected {f.expected}, received {f.received}" for f in validated.findings if not f.passed]
     failed += [f"{file}: {reason}" for file, reason in document.get("ingest", {}).get("unreadable", {}).items()]
     msg = (
@@ -131,6 +131,7 @@ def rejection_error(validated: ValidatedDay, landing: LandingZone, document: dic
 
 
 def _path(recipe: Recipe, ingested: IngestedDay) -> str:
+    """Return the path of a day's findings, which changes with its data and with the bounds."""
     rules = [asdict(expected) for expected in expected_ranges(recipe)]
     key = digest_of([ingested.identity, rules, recipe.validation.model_dump(mode="json")])
     return layout.validation_object(ingested.day, key)
@@ -145,6 +146,7 @@ def _decide(store: Store, day: date, ref: Ref | None, entry: dict[str, Any], now
 
 
 def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
+    """Read the findings of a validation; none where it is gone."""
     file = store.file(path, "findings.json")
     if file is None:
         return ()
@@ -177,10 +179,10 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
         name = f"values[{column}]"
         received = sorted(set(values[values["name"] == column]["value"]))
         strange = [value for value in received if value not in allowed]
-        words = ", ".join(strange[:5]) or ("only these" if received else "nothing")
+        shown = ", ".join(strange[:5]) or ("only these" if received else "nothing")
         # An empty batch passes in Great Expectations; here no value at all is a failure, as for every other figure.
         met = passed.get(name, False) and bool(received)
-        findings.append(Finding(name, f"one of {', '.join(allowed)}", words, met))
+        findings.append(Finding(name, f"one of {', '.join(allowed)}", shown, met))
     if len(passed) != len(findings):
         missing = sorted({finding.name for finding in findings} - passed.keys())
         msg = (

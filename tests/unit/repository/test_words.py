@@ -24,7 +24,6 @@ NOT_YET = {
     "tasks.operate",
     "tasks.report",
     "tasks.train",
-    "tasks.validate",
 }
 
 # A docstring that opens so is the second half of a sentence whose first half is the reader's to guess.
