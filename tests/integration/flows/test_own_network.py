@@ -201,7 +201,7 @@ def test_a_network_in_a_file_beside_the_recipe_is_trained_in_the_models_process_
     assert daily(RUN_DAY, moved, str(root), str(small_landing))["recorded"] is True
 
     store = LocalStore(root)
-    deploy_challenger.fn(store, first["run_id"], "override", "to start from it", datetime.now(UTC))
+    deploy_challenger(store, first["run_id"], "override", "to start from it", datetime.now(UTC))
     next_run = plan_run(store, load_recipe(moved), NEXT_DAY, {}, FanOut("threads", 1))
     assert next_run.start.words.startswith(f"Warm start from champion {first['run_id']}")
     (there / "my_networks.py").write_text(TWO_TOWERS.replace("0.5 *", "0.25 *"), encoding="utf-8")
