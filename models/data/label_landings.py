@@ -11,7 +11,9 @@ from ctr_retrain.models.data.maturity import final_age
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
-LABEL_FORMAT = 4  # of a label object; part of its key, so another number makes all of them anew
+LABEL_FORMAT = 5  # of a label object; part of its key, so another number makes all of them anew
+# Which rows a label object has, and in which order; part of an encoded day's key, since the two are read side by side.
+ROWS_FORMAT = 4
 
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 # Names that the pipeline gives to columns of its own between landing and training, beside those of kinds of outcomes.
 GIVEN = frozenset(
     {
-        *("_slice", "_file", "_row", "_raw", "_reason", "_campaign", "file_row_number"),
+        *("_slice", "_file", "_row", "_raw", "_reason", "_campaign", "_elsewhere", "file_row_number"),
         *("landed_days_late", "day_index", "user_bucket", "kept_out", "label"),
     }
 )

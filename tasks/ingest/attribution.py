@@ -56,11 +56,9 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
         return f"SELECT * FROM {impressions}"
     within = {
         kind: " ".join(
-            f"WHEN {duck.text(name)} THEN coalesce(k.{_time(kind, age)} BETWEEN i.ts "
-            f"AND i.ts + {window(recipe, name, kind)}, false)"
+            f"WHEN {duck.text(name)} THEN {_within_window(recipe, name, kind)}"
             for name, channel in recipe.channels.items()
             if kind in channel.windows_hours
-            for age in [final_age(recipe, name, kind)]
         )
         for kind in recipe.kinds
     }
@@ -73,19 +71,33 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
         f"END)::SMALLINT AS {duck.name(age_column(kind))}"
         for kind in recipe.kinds
     )
-    positive = " ".join(
-        f"WHEN {duck.text(name)} THEN {duck.name(label_column(channel.positive_kind))}"
-        for name, channel in recipe.channels.items()
-    )
     waits = _waits(recipe)
     helpers = ", ".join(column for kind, age in waits for column in (_time(kind, age), _landing(kind, age)))
     joined = f"SELECT i.*, k.* EXCLUDE (event_id), {labels} FROM {impressions} i LEFT JOIN {known} k USING (event_id)"
-    return f"SELECT * EXCLUDE ({helpers}), CASE channel {positive} END AS label, {ages} FROM ({joined})"
+    return f"SELECT * EXCLUDE ({helpers}), {_positive(recipe)} AS label, {ages} FROM ({joined})"
 
 
 def window(recipe: Recipe, channel: str, kind: str) -> str:
     """The attribution window of a channel and kind as an interval."""
     return f"INTERVAL {round(recipe.channels[channel].windows_hours[kind] * 3600)} SECOND"
+
+
+def _within_window(recipe: Recipe, channel: str, kind: str) -> str:
+    """The condition that the channel's outcome of a kind lies within its window; false where none is known.
+
+    Few impressions have one, and a CASE spares all others the arithmetic, which a conjunction would not.
+    """
+    time = f"k.{_time(kind, final_age(recipe, channel, kind))}"
+    within = f"{time} BETWEEN i.ts AND i.ts + {window(recipe, channel, kind)}"
+    return f"CASE WHEN {time} IS NULL THEN false ELSE {within} END"
+
+
+def _positive(recipe: Recipe) -> str:
+    """The label of the channel's positive kind; channels mostly agree on it, and then nothing is compared."""
+    kinds = {name: duck.name(label_column(channel.positive_kind)) for name, channel in recipe.channels.items()}
+    if len(set(kinds.values())) == 1:
+        return next(iter(kinds.values()))
+    return f"CASE channel {' '.join(f'WHEN {duck.text(name)} THEN {label}' for name, label in kinds.items())} END"
 
 
 def _waits(recipe: Recipe) -> list[tuple[str, int]]:

@@ -47,16 +47,22 @@ def shard_of(path: str, shard: Shard) -> str:
 
 
 def open_shards(store: Store, path: str, shard: Shard = WHOLE) -> list[Path]:
-    """Open the folders that hold an object's rows, or at least those of one shard.
+    """Open the folders that hold an object's rows, or at least those of one shard; see `shard_paths`.
 
-    Of an object that was cut into another number of shards all are opened: rows of the wanted shard lie in each.
     Raises StorageError where one of them is missing: its rows would be missing without a word.
     """
+    return [open_existing(store, found) for found in shard_paths(store, path, shard)]
+
+
+def shard_paths(store: Store, path: str, shard: Shard = WHOLE) -> list[str]:
+    """Return the paths of the objects that hold an object's rows, or at least those of one shard.
+
+    Of an object that was cut into another number of shards all are needed: rows of the wanted shard lie in each.
+    """
     manifest = store.manifest(path)
-    shards: list[str] = [path] if manifest is None else manifest.get(SHARDS, [path])
-    if shard_of(path, shard) in shards:
-        shards = [shard_of(path, shard)]
-    return [open_existing(store, shard) for shard in shards]
+    found: list[str] = [path] if manifest is None else manifest.get(SHARDS, [path])
+    own = shard_of(path, shard)
+    return [own] if own in found else found
 
 
 def open_existing(store: Store, path: str) -> Path:

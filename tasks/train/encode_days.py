@@ -7,6 +7,7 @@ another day have the same rows in the same places, so a later run finds the day 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,19 +19,22 @@ from ctr_retrain.models.features.encoder import Encoded, encode
 from ctr_retrain.models.features.table_layout import numbers, slots
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
-from ctr_retrain.tasks.label.label_day import label_files
+from ctr_retrain.tasks.label.labelled_rows import labelled_files
 from ctr_retrain.tasks.store.layout import IDS_FILE, NUMERIC_FILE
 from ctr_retrain.tasks.store.protocol import read_manifest
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoded_path, encoding_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    import numpy.typing as npt
 
     from ctr_retrain.models.feature_kinds.feature import Feature
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.label.label_day import LabelledDay
+    from ctr_retrain.tasks.label.labelled_rows import LabelledFile
     from ctr_retrain.tasks.store.protocol import Store
 
 
@@ -51,46 +55,59 @@ def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> li
 def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
     features = recipe.features
     meta = {"event_day": day.day, "inputs": day.landed, "rows": day.rows, ENCODING: encoding_digest(recipe)}
-    files = label_files(store, day)
+    files = labelled_files(store, day)
     with store.writing(encoded_path(day, recipe), meta) as folder:
         ids = make_map(folder / IDS_FILE, np.int32, (day.rows, slots(features)))
         numeric = make_map(folder / NUMERIC_FILE, np.float32, (day.rows, len(numbers(features))))
         _fill(Encoded(ids, numeric), files, features)
 
 
-def _fill(maps: Encoded, files: list[Path], features: tuple[Feature, ...]) -> None:
+@dataclass(frozen=True)
+class _RowGroup:
+    """A row group of a landed file, as it is encoded."""
+
+    file: Path
+    number: int  # in the file
+    counted: npt.NDArray[np.bool_]  # which of its rows are the label object's
+
+
+def _fill(maps: Encoded, files: list[LabelledFile], features: tuple[Feature, ...]) -> None:
     """Encode the files' rows into the maps in their order, a row group at a time on each core."""
-    groups = [
-        (file, number, pq.read_metadata(file).row_group(number).num_rows)
-        for file in files
-        for number in range(pq.read_metadata(file).num_row_groups)
-    ]
-    ends = np.cumsum([0] + [rows for *_, rows in groups])
+    groups = [group for file in files for group in _row_groups(file)]
+    ends = np.cumsum([0] + [np.count_nonzero(group.counted) for group in groups])
     if ends[-1] != len(maps.ids):
-        msg = f"labels of {files[0].parent}: expected {len(maps.ids):,} rows, received {ends[-1]:,}. Restore them."
+        msg = (
+            f"labels of {files[0].labels.parent}: expected {len(maps.ids):,} rows, received {ends[-1]:,}. Remove them."
+        )
         raise StorageError(msg)
 
-    def write(group: tuple[Path, int, int], first: int) -> None:
-        file, number, rows = group
-        encoded = encode(_read(file, number, features), features)
-        part = slice(first, first + rows)
-        maps.ids[part], maps.numeric[part] = encoded.ids, encoded.numeric
+    def write(group: _RowGroup, first: int, end: int) -> None:
+        encoded = encode(_read(group, features), features)
+        maps.ids[first:end], maps.numeric[first:end] = encoded.ids, encoded.numeric
 
     with ThreadPoolExecutor(duck.cores()) as pool:
-        for _ in pool.map(write, groups, ends[:-1].tolist()):
+        for _ in pool.map(write, groups, ends[:-1].tolist(), ends[1:].tolist()):
             pass
 
 
-def _read(file: Path, group: int, features: tuple[Feature, ...]) -> pa.Table:
+def _row_groups(file: LabelledFile) -> Iterator[_RowGroup]:
+    metadata, counted, first = pq.read_metadata(file.impressions), file.counted(), 0
+    for number in range(metadata.num_row_groups):
+        end = first + metadata.row_group(number).num_rows
+        yield _RowGroup(file.impressions, number, counted[first:end])
+        first = end
+
+
+def _read(group: _RowGroup, features: tuple[Feature, ...]) -> pa.Table:
     """The features' columns of a row group; texts come with their dictionaries, so that each is hashed once."""
-    schema = pq.read_schema(file)
+    schema = pq.read_schema(group.file)
     wanted = list(dict.fromkeys(source for feature in features for source in feature.sources if source in schema.names))
     texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.binary())]
-    with pq.ParquetFile(file, read_dictionary=texts) as opened:
-        if not wanted:  # a table without columns has no rows either
-            rows = opened.metadata.row_group(group).num_rows
-            return pa.table({"": pa.nulls(rows)})
-        return opened.read_row_group(group, columns=wanted, use_threads=False)
+    if not wanted:  # a table without columns has no rows either
+        return pa.table({"": pa.nulls(np.count_nonzero(group.counted))})
+    with pq.ParquetFile(group.file, read_dictionary=texts) as opened:
+        rows = opened.read_row_group(group.number, columns=wanted, use_threads=False)
+    return rows if group.counted.all() else rows.filter(pa.array(group.counted))
 
 
 def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Encoded:

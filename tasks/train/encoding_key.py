@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.data.label_landings import LABEL_FORMAT
+from ctr_retrain.models.data.label_landings import ROWS_FORMAT
 from ctr_retrain.models.feature_kinds.feature import encoding_of
 from ctr_retrain.tasks.store.layout import encoded_object
 from ctr_retrain.tasks.store.protocol import digest_of
@@ -18,7 +18,7 @@ ENCODING = "encoding"  # in an encoded day's manifest: digest of what the featur
 
 def encoded_path(day: LabelledDay, recipe: Recipe) -> str:
     """Where a day's impressions lie, or would lie, encoded."""
-    impressions = [str(day.day), day.landed, day.shards, LABEL_FORMAT]
+    impressions = [str(day.day), day.landed, day.shards, ROWS_FORMAT]
     return encoded_object(day.day, digest_of([impressions, encoding_digest(recipe)]))
 
 

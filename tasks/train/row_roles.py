@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctr_retrain.models.recipe.column_names import label_column
 from ctr_retrain.models.recipe.head_section import UNKNOWN, final_channels
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.label.label_day import label_files
+from ctr_retrain.tasks.label.labelled_rows import labelled_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,7 +57,7 @@ def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
     """Of each row of a day of V its `label`, `channel`, `user_bucket` and `campaign`, in order."""
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
     columns = f"label::UTINYINT AS label, channel, {_user_bucket(recipe)}, {campaign} AS campaign"
-    return f"SELECT {columns} FROM {duck.parquet(*label_files(store, day))}"
+    return f"SELECT {columns} FROM ({labelled_rows(store, day)})"
 
 
 def serving_sample(run: Run) -> str:
@@ -84,7 +84,7 @@ def labels_of(run: Run, day: LabelledDay, shares: Mapping[str, Shares] | None = 
     columns += f", {place} AS slice"
     for name, head in head_labels(recipe, plan, day.day).items():
         columns += f", coalesce({head}, {UNKNOWN})::UTINYINT AS {name}"
-    return f"SELECT {columns} FROM {duck.parquet(*label_files(run.store, day))}"
+    return f"SELECT {columns} FROM ({labelled_rows(run.store, day)})"
 
 
 def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
@@ -122,7 +122,7 @@ def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:
     return " UNION ALL BY NAME ".join(
-        f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM {duck.parquet(*label_files(store, day))}"
+        f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM ({labelled_rows(store, day)})"
         for index, day in enumerate(days)
     )
 

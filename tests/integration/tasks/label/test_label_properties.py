@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.counts import draws
+from tests.support.labelled_day import label_rows
 from tests.support.landed_day import ingest, quarantined, rows_of
 from tests.support.landed_world import DAYS, FIRST, kept, labels, reasons, worlds, write
 from tests.support.stored import stored_names
@@ -55,17 +55,22 @@ def landed(world, recipe, grouping=0, days=DAYS):
         yield place
 
 
-def label_rows(store, recipe, event_day, as_of):
+def labels_by_event(store, recipe, event_day, as_of):
     """Event id → the channel's label and each kind's; every event stands there once."""
     labelled = label_day(store, recipe, event_day, as_of)
-    rows = [row for file in label_files(store, labelled) for row in pq.read_table(file).to_pylist()]
+    rows = label_rows(store, labelled)
     found = {row["event_id"]: (row["label"], {k: row[f"label_{k}"] for k in recipe.kinds}) for row in rows}
     assert len(found) == len(rows) == labelled.rows
     return found
 
 
+def files_of(store, path):
+    """Name → SHA-256 of an object's files."""
+    return {file["path"]: file["sha256"] for file in store.manifest(path)["files"]}
+
+
 def all_labels(store, recipe, days=DAYS):
-    return {(e, d): label_rows(store, recipe, e, d) for e in days[:2] for d in days if d >= e}
+    return {(e, d): labels_by_event(store, recipe, e, d) for e in days[:2] for d in days if d >= e}
 
 
 @any_world
@@ -122,8 +127,7 @@ def test_an_old_day_gives_the_same_content_after_newer_data_has_landed(recipe, w
         for event_day in early:
             old, new = (label_day(place.store, recipe, event_day, early[-1]) for place in (then, now))
             assert old == new
-            both = [[f.read_bytes() for f in label_files(p.store, d)] for p, d in ((then, old), (now, new))]
-            assert both[0] == both[1]
+            assert files_of(then.store, old.path) == files_of(now.store, new.path)
 
 
 @any_world
@@ -158,9 +162,9 @@ def test_what_lands_after_window_and_grace_changes_no_label(recipe, world):
     final = {"click": 2, "conversion": 2, "dismissal": 3}
     with landed(world, recipe) as place:
         for event_day in DAYS[:2]:
-            last = label_rows(place.store, recipe, event_day, DAYS[-1])
+            last = labels_by_event(place.store, recipe, event_day, DAYS[-1])
             for kind, age in final.items():
-                then = label_rows(place.store, recipe, event_day, event_day + timedelta(days=age))
+                then = labels_by_event(place.store, recipe, event_day, event_day + timedelta(days=age))
                 assert {e: kinds[kind] for e, (_, kinds) in then.items()} == {
                     e: kinds[kind] for e, (_, kinds) in last.items()
                 }

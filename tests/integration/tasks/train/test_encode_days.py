@@ -4,15 +4,13 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
-from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.plan.choose_start import COLD
 from ctr_retrain.tasks.plan.run import Run
@@ -20,6 +18,7 @@ from ctr_retrain.tasks.store.layout import IDS_FILE
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.encoding_key import encoded_path
 from ctr_retrain.tasks.train.training_rows import read_slices
+from tests.support.labelled_day import label_table
 from tests.support.landed_day import impression, ingest
 
 FEATURES = [
@@ -63,17 +62,13 @@ def label(store, recipe, day, as_of_days=3):
     return label_day(store, recipe, day, day + timedelta(days=as_of_days))
 
 
-def table_of(store, labelled):
-    return pa.concat_tables([pq.read_table(file) for file in label_files(store, labelled)])
-
-
 @pytest.mark.parametrize("shards", [1, 3])
 def test_an_encoded_day_holds_the_rows_of_its_labels_in_their_order(any_store, land, tiny_recipe, day, shards):
     recipe = tiny_recipe(features=FEATURES, landing={"buckets": shards})
     land(any_store, recipe)
     labelled = label(any_store, recipe, day)
     (encoded,) = encode_days(any_store, recipe, [labelled])
-    expected = encode(table_of(any_store, labelled), recipe.features)
+    expected = encode(label_table(any_store, labelled), recipe.features)
     assert labelled.rows == len(encoded.ids) == 45
     assert np.array_equal(encoded.ids, expected.ids)
     assert np.array_equal(encoded.numeric, expected.numeric, equal_nan=True)
@@ -120,7 +115,7 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     assert row_ranges.stop is None
     assert len(rows) + len(held_out.label) == 85
     assert 0 < len(held_out.label) < 40
-    tables = [table_of(store, labelled) for labelled in days]
+    tables = [label_table(store, labelled) for labelled in days]
     truth = {}
     for table in tables:
         encoded = encode(table, recipe.features)

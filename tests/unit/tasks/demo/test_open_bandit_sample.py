@@ -5,7 +5,6 @@ import gzip
 import zipfile
 from datetime import UTC, datetime
 
-import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
@@ -13,9 +12,10 @@ from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, CAMPAIGNS, POLICIES, extract_sample
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
-from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
+from tests.support.labelled_day import label_rows
 from tests.support.repository import RECIPES
 
 RECIPE = RECIPES / "open_bandit.toml"
@@ -69,7 +69,7 @@ def test_campaigns_with_different_columns_go_through_landing_ingest_and_labels(w
         assert found.unknown_columns == tuple(f"user-item_affinity_{i}" for i in range(3))
         labelled = label_day(store, recipe, day, day)
         assert (labelled.rows, labelled.positives) == (6, clicks)
-    rows = [row for file in label_files(store, labelled) for row in pq.read_table(file).to_pylist()]
+    rows = label_rows(store, labelled)
     assert {row["campaign_id"] for row in rows} == {"all-7", "men-7", "women-7"}
     assert {(row["policy"], row["campaign"]) for row in rows} == {(p, c) for p in POLICIES for c in CAMPAIGNS}
     assert {row["propensity"] for row in rows} == {0.0125}

@@ -2,15 +2,15 @@
 
 import tempfile
 
-import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
-from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
+from tests.support.labelled_day import label_rows
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 from tests.support.stored import outside_the_root
 
@@ -125,8 +125,7 @@ def test_other_columns_are_features_whatever_queries_call_theirs(
     assert [(r["name"], r["value"], r["rows"]) for r in rows_of(store, day, "values.parquet")] == [(name, "x", 1)]
     (profile,) = rows_of(store, day, "profile.parquet")
     assert (profile["hour"], profile["rows"], profile["positives"], profile["event_day"]) == (10, 1, 1, day)
-    (file,) = label_files(store, label_day(store, recipe, day, day))
-    (row,) = pq.read_table(file).to_pylist()
+    (row,) = label_rows(store, label_day(store, recipe, day, day))
     assert (row[name], row["label"], row["label_click"], row["age_days_click"]) == ("x", 1, 1, 0)
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
-from ctr_retrain.tasks.label.label_day import label_day, label_files
+from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.label.labelled_rows import labelled_rows
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import open_shards
 from tests.support.landed_day import ingest
@@ -57,7 +58,7 @@ def test_rows_of_a_piece_that_is_gone_are_an_error_and_not_fewer_rows(store, lan
         with pytest.raises(StorageError, match=r"expected the object.*received none.*run again"):
             open_shards(store, path)
     with pytest.raises(StorageError):
-        label_files(store, labels)
+        labelled_rows(store, labels)
 
 
 def test_day_whose_object_is_gone_is_an_error_for_its_labels_and_ingest_makes_it_anew(store, landing, tiny_recipe):

@@ -9,11 +9,12 @@ import pytest
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
-from ctr_retrain.tasks.label.label_day import count_young_day, label_day, label_files
+from ctr_retrain.tasks.label.label_day import count_young_day, label_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import open_shards
+from tests.support.labelled_day import label_rows
 from tests.support.landed_day import impression
 
 EVENTS = [f"e{number}" for number in range(300)]
@@ -41,7 +42,7 @@ def taken_in(store, landed, recipe, day, now, fan_out=None):
     later = day + timedelta(days=1)
     counts = [ingest_day(store, landed, recipe, on, now, fan_out) for on in (day, later)]
     labels = label_day(store, recipe, day, later)
-    rows = [row for file in label_files(store, labels) for row in pq.read_table(file).to_pylist()]
+    rows = label_rows(store, labels)
     profiles = [pq.read_table(store.open(current_day_object(store, on)) / "profile.parquet") for on in (day, later)]
     return {
         "counts": [(found.impressions, found.outcomes, found.unreadable) for found in counts],
