@@ -50,8 +50,9 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     models |= {layout.model_object(manifest["champion"]) for manifest in manifests if manifest["champion"]}
     labels = {path for manifest in manifests for path in manifest["labels"]}
     labels |= _labels_at_hand(store, recipe, paths, current_days)
-    rows = current_days | judged | labels | _inputs(store, labels)
-    rows |= {path for path in spared if path.startswith(("days/", "labels/"))}
+    labels |= {path for path in spared if path.startswith("labels/")}
+    rows = current_days | judged | labels | _inputs(store, labels)  # labels are nothing without the landed days
+    rows |= {path for path in spared if path.startswith("days/")}
     encoded = _encoded_at_hand(store, recipe, paths, current_days)
     return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_shards(store, rows)}
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.store.local_store import LocalStore
@@ -64,6 +65,12 @@ def labels_by_event(store, recipe, event_day, as_of):
     return found
 
 
+def landed_in_parts(patch, part_rows, world, recipe):
+    """A root whose landed files hold so many rows each."""
+    patch.setattr(duck, "PART_ROWS", part_rows)
+    return landed(world, recipe)
+
+
 def files_of(store, path):
     """Name → SHA-256 of an object's files."""
     return {file["path"]: file["sha256"] for file in store.manifest(path)["files"]}
@@ -87,9 +94,11 @@ def test_each_row_of_both_streams_is_kept_a_duplicate_or_quarantined(recipe, wor
 
 
 @any_world
-@given(worlds())
-def test_labels_are_those_of_what_had_landed_by_the_day_within_window_and_grace(recipe, world):
-    with landed(world, recipe) as place:
+@given(worlds(), st.integers(1, 4), st.sampled_from([1, 3]))
+def test_labels_are_those_of_what_had_landed_by_the_day_within_window_and_grace(recipe, world, part_rows, shards):
+    """However many landed files, with rows or without, they are joined to by position."""
+    recipe = recipe.model_copy(update={"landing": recipe.landing.model_copy(update={"buckets": shards})})
+    with pytest.MonkeyPatch.context() as patch, landed_in_parts(patch, part_rows, world, recipe) as place:
         for (event_day, as_of), found in all_labels(place.store, recipe).items():
             assert found == labels(world, recipe, event_day, as_of), (event_day, as_of)
 

@@ -149,6 +149,33 @@ def test_what_a_live_process_opened_or_wrote_stays_until_it_ends(local_store, ti
     assert stored_names(local_store) == set()
 
 
+READ = """
+store.open('labels/2026-01-01/read')
+print('ready', flush=True)
+time.sleep(60)
+"""
+
+
+def test_landed_days_of_labels_that_a_live_process_reads_stay_with_their_shards(local_store, tiny_recipe):
+    """Labels hold no impressions: whoever opened them goes on to open the landed days that they were made of."""
+    shard = "pieces/days/2026-01-01/replaced/0000-of-0001"
+    build(
+        local_store,
+        ("days/2026-01-01/replaced", {"pieces": [shard]}),
+        shard,
+        "days/2026-01-01/never",
+        ("labels/2026-01-01/read", {"inputs": ["days/2026-01-01/replaced"]}),
+    )
+    process = start_with(local_store, READ)
+    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    collect_garbage(local_store, tiny_recipe(), min_age=AT_ONCE)
+    assert names(local_store) == {"days/2026-01-01/replaced", shard, "labels/2026-01-01/read"}
+    process.kill()
+    process.communicate()
+    collect_garbage(local_store, tiny_recipe(), min_age=AT_ONCE)
+    assert names(local_store) == set()
+
+
 def test_pieces_stay_with_the_day_whose_rows_they_hold(store, tiny_recipe):
     shards = {name: f"pieces/days/2026-03-20/{name}/0000-of-0002" for name in ("now", "old")}
     build(
