@@ -22,6 +22,7 @@ from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
+from ctr_retrain.tasks.ingest.hash_filter import HashFilter
 from ctr_retrain.tasks.landing.column_rules import ORIGIN
 from ctr_retrain.tasks.landing.file_parts import Part, RowRange, cut_into_parts, whole_file
 from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LAST_BITS = 22  # of a hash
 BAD = -1  # instead of the days that a row landed late
 QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED])
 
@@ -188,7 +188,8 @@ def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: li
     repeated = _repeated(scans)
     if not len(repeated):
         return 0
-    suspects = [scan.places(_positions(scan.hashes, repeated)) for scan in scans]
+    search = HashFilter([repeated])
+    suspects = [scan.places(search.positions(scan.hashes)) for scan in scans]
     _fill_table(connection, "suspects", pa.concat_tables(suspects))
     columns = f"{stream.key}, ts, _slice AS slice, _row AS row"
     no_rows = f"SELECT {columns} FROM ({stream.query(scans[0].part.row_ranges)}) LIMIT 0"
@@ -214,15 +215,6 @@ def _repeated(scans: list[_Scan]) -> NDArray[np.uint64]:
     hashes = np.concatenate([scan.hashes for scan in scans])
     hashes.sort()
     return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-
-
-def _positions(hashes: NDArray[np.uint64], repeated: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Where a hash is one of the repeated ones. A table of their last bits sorts nearly all others out."""
-    mask = np.uint64((1 << LAST_BITS) - 1)
-    table = np.zeros(1 << LAST_BITS, bool)
-    table[repeated & mask] = True
-    perhaps = np.flatnonzero(table[hashes & mask])
-    return perhaps[np.isin(hashes[perhaps], repeated)]
 
 
 def _fill_table(connection: duck.Connection, name: str, rows: pa.Table) -> None:

@@ -15,14 +15,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BLOCK_BYTES = 1 << 20
-PACKED_BYTES = 1 << 16  # that are unpacked at once: at most a thousand times as many
 MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
 KEPT_OF_LONG_LINE = 4000  # bytes
 WHOLE_BLOCKS = 2  # at a file's beginning, of which each line is looked at for keys that nobody expects
@@ -98,23 +97,13 @@ def blocks(path: Path) -> Iterator[bytes]:
 
 
 def _fast_blocks(path: Path) -> Iterator[bytes]:
-    """The same, four times as fast where the file is gzipped; a torn one may give nothing at all."""
+    """Yield the same, four times as fast where the file is gzipped; a damaged one may lack the block before its end."""
     if path.suffix != ".gz":
         yield from blocks(path)
         return
-    decompressor = None
-    with path.open("rb") as file:
-        while packed := file.read(PACKED_BYTES):
-            while packed:
-                decompressor = decompressor or isal_zlib.decompressobj(wbits=31)
-                if block := decompressor.decompress(packed):
-                    yield block
-                packed = b""
-                if decompressor.eof:  # files may be joined, and padded with zeros
-                    packed, decompressor = decompressor.unused_data.lstrip(b"\0"), None
-    if decompressor is not None:
-        msg = "Compressed file ended before the end-of-stream marker was reached"
-        raise EOFError(msg)
+    with igzip.open(path, "rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            yield block
 
 
 def _gathered(stream: Any) -> Iterator[bytes]:
