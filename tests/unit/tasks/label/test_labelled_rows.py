@@ -15,7 +15,7 @@ from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label import join_outcomes
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.label.labelled_rows import labelled_files, labelled_rows
-from ctr_retrain.tasks.store.shards import opened
+from ctr_retrain.tasks.store.shards import open_shards
 from tests.support.labelled_day import label_rows
 from tests.support.landed_day import impression, ingest
 
@@ -144,7 +144,7 @@ def remove_labels(store):
 
 
 def landed_file(store, day):
-    (folder, *_) = opened(store, current_day_object(store, day))
+    (folder, *_) = open_shards(store, current_day_object(store, day))
     return next((folder / "impressions").glob(f"{day}-*.parquet"))
 
 
