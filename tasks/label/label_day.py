@@ -45,7 +45,7 @@ from ctr_retrain.tasks.label.label_summary import LabelSummary, add_up_summaries
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import Store, digest_of
-from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_paths, shard_of
+from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of, shard_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
