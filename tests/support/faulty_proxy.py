@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, headers, content, half=kind == TRUNCATED)
 
     def _forward(self, body, dropped):
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.proxy.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.proxy.port)
         try:
             names = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
             connection.request(self.command, self.path, body, names)

@@ -46,9 +46,7 @@ def installed(wheel, tmp_path_factory):
 
 
 def pip(python, *arguments):
-    finished = subprocess.run(
-        [python, "-m", "pip", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=240
-    )
+    finished = subprocess.run([python, "-m", "pip", *map(str, arguments)], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -62,7 +60,6 @@ def ask(program, *arguments, cwd, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
     )
     return SimpleNamespace(status=finished.returncode, stdout=finished.stdout, stderr=finished.stderr)
 

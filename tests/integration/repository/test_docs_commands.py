@@ -33,7 +33,6 @@ def demonstration(prefect_server, great_expectations, tmp_path_factory):
     return folder
 
 
-@pytest.mark.timeout(1200)  # each page is a session of several nights, not a rule of one
 @pytest.mark.parametrize("page", RUN_PAGES, ids=lambda page: page.name)
 def test_commands_of_a_page_run_one_after_the_other(page, demonstration, prefect_server, great_expectations, tmp_path):
     place = tmp_path / "place"
