@@ -16,6 +16,7 @@ import typer
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows import printing
 from ctr_retrain.flows.command_output import CommandOutput, EarlyOutput, run
+from ctr_retrain.models.documents.comparison_documents import Criterion
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 
@@ -220,9 +221,7 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
     half_lives: Annotated[str, typer.Option(help="Days to try, such as 3,7,14.")] = "",
     class_powers: Annotated[str, typer.Option(help="Powers of the class weight to try, such as 0.5,1.")] = "",
     ages: Annotated[str, typer.Option(help="Of the freshness curve's windows, in days; 0: none.")] = "1,2,4,7",
-    criterion: Annotated[
-        Literal["cost_per_1000", "log_loss"], typer.Option(help="What a recommendation goes by.")
-    ] = "cost_per_1000",
+    criterion: Annotated[Criterion, typer.Option(help="What a recommendation goes by.")] = "cost_per_1000",
     force: Annotated[bool, typer.Option(help="Compare anew, even from the same inputs.")] = False,
 ) -> CommandOutput:
     """Compare ways to weigh and sample on past days."""

@@ -9,7 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ctr_retrain.models.documents.comparison_documents import COLUMNS, CRITERIA
+from ctr_retrain.models.documents.evaluation_documents import METRICS
+
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red"}
+SHOWN_COLUMNS = [name for name in COLUMNS if METRICS[name].in_terminal]  # of a comparison
 WORDS = {"promote": "promoted", "hold": "held", "reject": "rejected"}
 
 
@@ -106,8 +110,9 @@ def compared(document: dict[str, Any]) -> None:
     judged = sum(day["positives"] for day in document["days"])
     seeds, days = len(document["seeds"]), len(document["days"])
     console.print(f"{document['date']}  {days} day(s), {seeds} seed(s), {judged:,} positives to judge by{again}")
-    figures = Table("strategy", "cost / 1,000", "log loss", "AUC", "PR AUC", "calibr.", "seconds", box=SIMPLE_HEAD)
-    deltas = Table("less " + document["strategies"][0]["name"], "cost / 1,000", "p", "log loss", "p", box=SIMPLE_HEAD)
+    figures = Table("strategy", *(METRICS[name].column for name in SHOWN_COLUMNS), "seconds", box=SIMPLE_HEAD)
+    headings = (title for criterion in CRITERIA for title in (METRICS[criterion].column, "p"))
+    deltas = Table("less " + document["strategies"][0]["name"], *headings, box=SIMPLE_HEAD)
     for table in (figures, deltas):
         table.columns[0].no_wrap = True
     deltas.caption = "± of each comparison alone; p after Holm's correction; * the recipe's own"
@@ -115,7 +120,7 @@ def compared(document: dict[str, Any]) -> None:
         name = f"{entry['name']} *" if entry["own"] else entry["name"]
         figures.add_row(name, *_compared_figures(entry))
         if delta := entry["delta"]:
-            shown = [(delta[criterion], digits) for criterion, digits in (("cost_per_1000", 2), ("log_loss", 5))]
+            shown = [(delta[criterion], METRICS[criterion].digits) for criterion in CRITERIA]
             deltas.add_row(
                 name, *(text for d, digits in shown for text in (_interval(d, digits), f"{d['p_holm']:.2g}"))
             )
@@ -188,8 +193,8 @@ def _compared_figures(entry: dict[str, Any]) -> list[str]:
     metrics = entry["metrics"]
     if metrics is None:
         return [f"[red]{escape(entry['failure'])}[/red]"]
-    digits = {"cost_per_1000": 2, "log_loss": 5, "auc": 4, "pr_auc": 4, "calibration_ratio": 3}
-    return [*(_figure(metrics[name], f"{{:.{n}f}}") for name, n in digits.items()), f"{entry['seconds']:.1f}"]
+    shown = [_figure(metrics[name], f"{{:.{METRICS[name].digits}f}}") for name in SHOWN_COLUMNS]
+    return [*shown, f"{entry['seconds']:.1f}"]
 
 
 def _interval(delta: dict[str, Any], digits: int) -> str:

@@ -8,9 +8,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, Number, Part, StoredDocument
+from ctr_retrain.models.documents.evaluation_documents import METRICS, Figures
 
 Criterion = Literal["cost_per_1000", "log_loss"]
 CRITERIA: tuple[Criterion, ...] = ("cost_per_1000", "log_loss")
+# Metrics in the order of a comparison's columns: what strategies are compared by comes first.
+COLUMNS = (*CRITERIA, *(key for key in METRICS if key not in CRITERIA))
 
 
 class RequestedComparison(Part):
@@ -86,25 +89,8 @@ class CorrectedDifference(DifferencePart):
     """The p-value corrected for their number by Holm's method."""
 
 
-class TrialMetrics(Part):
+class TrialMetrics(Figures):
     """A strategy's figures on the judged rows, each a mean over its seeds; null where one of them has none."""
-
-    rows: int
-    """Impressions that were judged."""
-    positives: int
-    """Positives among them."""
-    auc: float | None
-    """Area under the ROC curve."""
-    pr_auc: float | None
-    """Area under the precision-recall curve."""
-    log_loss: float | None
-    """Mean log loss in nats an impression."""
-    normalized_entropy: float | None
-    """Log loss over the entropy of the base rate."""
-    calibration_ratio: float | None
-    """Predicted to seen positives."""
-    cost_per_1000: float | None
-    """Cost in currency units per 1,000 impressions; a gain is negative."""
 
 
 class ComparedStrategy(Part):

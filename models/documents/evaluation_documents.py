@@ -3,34 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Bound, Day, Part, StoredDocument
 
+Goal = Literal["higher", "lower", "nearer to 1"]
 ModelName = Literal["challenger", "champion", "constant"]  # constant: the positive ratio of each channel
 
 
-class Metrics(Part):
-    """One model's figures on unweighted rows. A figure that is undefined, such as AUC without positives, is null."""
+@dataclass(frozen=True)
+class Metric:
+    """The form in which one of the Figures is shown, and which way is better."""
+
+    title: str  # in a table that has a line for each metric
+    column: str  # above a column, where there is less room
+    digits: int  # decimals
+    goal: Goal
+    criterion: str = ""  # the metric's name in a sentence, for losses that strategies can be compared by
+    in_terminal: bool = True  # False: not among the terminal's columns, of which 80 letters hold few
+
+
+class Figures(Part):
+    """A model's metrics on unweighted rows. One that is undefined, such as AUC without positives, is null.
+
+    To add a metric, add its key here and its formula in VALUES of `models/judging/metrics.py`; all tables, stored
+    documents and their schemas have it then. A stored document of before lacks it, so its default is None.
+    """
 
     rows: int
     """Impressions that were scored."""
     positives: int
     """Positives among them."""
-    auc: float | None
+    auc: Annotated[float | None, Metric("AUC", "AUC", 4, "higher")]
     """Area under the ROC curve."""
-    pr_auc: float | None
+    pr_auc: Annotated[float | None, Metric("PR AUC", "PR AUC", 4, "higher")]
     """Area under the precision-recall curve."""
-    log_loss: float | None
+    log_loss: Annotated[
+        float | None,
+        Metric("Log loss, nats per impression", "log loss", 5, "lower", criterion="log loss per impression"),
+    ]
     """Mean log loss in nats an impression."""
-    normalized_entropy: float | None
+    normalized_entropy: Annotated[
+        float | None, Metric("Normalized entropy", "norm. entropy", 4, "lower", in_terminal=False)
+    ]
     """Log loss over the entropy of the base rate; below 1 is better than the constant."""
-    calibration_ratio: float | None
+    calibration_ratio: Annotated[
+        float | None, Metric("Calibration ratio, predicted to seen", "calibr.", 3, "nearer to 1")
+    ]
     """Predicted to seen positives."""
-    cost_per_1000: float | None
+    cost_per_1000: Annotated[
+        float | None,
+        Metric("Cost per 1,000 impressions", "cost / 1,000", 2, "lower", criterion="cost per 1,000 impressions"),
+    ]
     """Cost in currency units per 1,000 impressions; a gain is negative."""
+
+
+METRICS: dict[str, Metric] = {  # by key, in the order in which a block has them
+    key: entry for key, field in Figures.model_fields.items() for entry in field.metadata if isinstance(entry, Metric)
+}
+
+
+class Metrics(Figures):
+    """One model's figures, of all rows and of each channel's."""
+
     threshold: Mapping[str, float]
     """The probability from which on a message is sent, by channel."""
     by_channel: Mapping[str, Metrics] = Field({})

@@ -5,6 +5,9 @@ A figure that is undefined (AUC without positives, anything without rows) is Non
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -15,8 +18,6 @@ from ctr_retrain.models.documents.evaluation_documents import Metrics, Reliabili
 from ctr_retrain.models.judging.costs import cost_per_1000, decision_costs, threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from ctr_retrain.models.recipe.recipe import Cost
@@ -112,22 +113,49 @@ def wilson_interval(positives: float, rows: int, confidence: float = 0.95) -> tu
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+@dataclass(frozen=True, eq=False)
+class ScoredRows:
+    """Rows with a probability each."""
+
+    label: NDArray[np.float64]  # (rows,) 0 or 1
+    probability: NDArray[np.float64]  # (rows,)
+    channel: NDArray[Any]  # (rows,) names
+    costs: Mapping[str, Cost]  # of each channel
+
+    @cached_property
+    def positives(self) -> float:
+        """Number of positives."""
+        return float(self.label.sum())
+
+    @cached_property
+    def log_loss(self) -> float:
+        """Mean of the rows' losses in nats; kept, since two metrics need it and it takes a logarithm a row."""
+        return float(log_losses(self.label, self.probability).mean())
+
+
+def _calibration_ratio(rows: ScoredRows) -> float | None:
+    """Return predicted to seen positives; None without a positive."""
+    return float(rows.probability.sum() / rows.positives) if rows.positives > 0 else None
+
+
+# Formula of each metric that `Figures` declares, over at least one row; None where it is undefined for these.
+VALUES: dict[str, Callable[[ScoredRows], float | None]] = {
+    "auc": lambda rows: roc_auc(rows.label, rows.probability),
+    "pr_auc": lambda rows: average_precision(rows.label, rows.probability),
+    "log_loss": lambda rows: rows.log_loss,
+    "normalized_entropy": lambda rows: normalized_entropy(rows.log_loss, rows.positives / len(rows.label)),
+    "calibration_ratio": _calibration_ratio,
+    "cost_per_1000": lambda rows: cost_per_1000(decision_costs(rows.label, rows.probability, rows.channel, rows.costs)),
+}
+
+
 def _block(y: NDArray[np.float64], p: NDArray[np.float64], channel: NDArray[Any], costs: Mapping[str, Cost]) -> Metrics:
-    """Figures of these rows, without `by_channel`."""
-    positives = float(y.sum())
+    """Return the metrics of these rows, without `by_channel`."""
     usable = len(p) > 0 and bool(((p >= 0) & (p <= 1)).all())
-    log_loss = float(log_losses(y, p).mean()) if usable else None
-    return Metrics(
-        rows=len(y),
-        positives=int(positives),
-        auc=roc_auc(y, p) if usable else None,
-        pr_auc=average_precision(y, p) if usable else None,
-        log_loss=log_loss,
-        normalized_entropy=None if log_loss is None else normalized_entropy(log_loss, positives / len(y)),
-        calibration_ratio=float(p.sum() / positives) if usable and positives > 0 else None,
-        cost_per_1000=cost_per_1000(decision_costs(y, p, channel, costs)) if usable else None,
-        threshold={name: threshold(cost) for name, cost in costs.items()},
-    )
+    rows = ScoredRows(y, p, channel, costs)
+    values: dict[str, Any] = {name: value(rows) if usable else None for name, value in VALUES.items()}
+    thresholds = {name: threshold(cost) for name, cost in costs.items()}
+    return Metrics(rows=len(y), positives=int(rows.positives), **values, threshold=thresholds)
 
 
 def _by_distinct_probability(

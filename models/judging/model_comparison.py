@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from ctr_retrain.models.documents.evaluation_documents import METRICS, Metric
 from ctr_retrain.models.number_format import fixed, signed
 
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Cost, Recipe
-
-Goal = Literal["higher", "lower", "nearer to 1"]
-
-# Metrics in the order in which they are shown: key, title, digits, and which way is better.
-METRICS: tuple[tuple[str, str, int, Goal], ...] = (
-    ("auc", "AUC", 4, "higher"),
-    ("pr_auc", "PR AUC", 4, "higher"),
-    ("log_loss", "Log loss, nats per impression", 5, "lower"),
-    ("normalized_entropy", "Normalized entropy", 4, "lower"),
-    ("calibration_ratio", "Calibration ratio, predicted to seen", 3, "nearer to 1"),
-    ("cost_per_1000", "Cost per 1,000 impressions", 2, "lower"),
-)
 
 
 @dataclass(frozen=True)
@@ -85,18 +74,17 @@ def _block(
     sends: tuple[float | None, float | None],
 ) -> ComparedBlock:
     """Compare the metrics of one block; sends: what sending all and sending none costs per 1,000 impressions."""
-    figures = tuple(
-        _figure(title, challenger[key], opponent.get(key), digits, goal) for key, title, digits, goal in METRICS
-    )
+    figures = tuple(_figure(metric, challenger[key], opponent.get(key)) for key, metric in METRICS.items())
     return ComparedBlock(channel, challenger["rows"], challenger["positives"], figures, *sends)
 
 
-def _figure(title: str, ours: float | None, theirs: float | None, digits: int, goal: Goal) -> ComparedFigure:
+def _figure(metric: Metric, ours: float | None, theirs: float | None) -> ComparedFigure:
     """Compare one metric of the challenger, ours, with the opponent's, theirs."""
-    values = (fixed(ours, digits), fixed(theirs, digits))
+    values = (fixed(ours, metric.digits), fixed(theirs, metric.digits))
     if ours is None or theirs is None:
-        return ComparedFigure(title, *values, difference="", better=None)
+        return ComparedFigure(metric.title, *values, difference="", better=None)
     change = ours - theirs
-    gain = {"higher": change, "lower": -change, "nearer to 1": abs(theirs - 1) - abs(ours - 1)}[goal]
+    gain = {"higher": change, "lower": -change, "nearer to 1": abs(theirs - 1) - abs(ours - 1)}[metric.goal]
     # Nobody is called better by digits that the table doesn't show.
-    return ComparedFigure(title, *values, signed(change, digits), None if round(gain, digits) == 0 else gain > 0)
+    better = None if round(gain, metric.digits) == 0 else gain > 0
+    return ComparedFigure(metric.title, *values, signed(change, metric.digits), better)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ctr_retrain.models.documents.comparison_documents import Recommendation
+from ctr_retrain.models.documents.comparison_documents import CRITERIA, Recommendation
+from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.number_format import number, signed
 from ctr_retrain.models.trials.differences import holm
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.trials.differences import Difference
     from ctr_retrain.models.trials.strategies import Strategy
 
-DIGITS = {"cost_per_1000": 2, "log_loss": 5}  # decimals of each criterion
-CRITERION_NAMES = {"cost_per_1000": "cost per 1,000 impressions", "log_loss": "log loss per impression"}
+CRITERION_NAMES: dict[str, str] = {name: METRICS[name].criterion for name in CRITERIA}
 
 
 def recommend(
@@ -108,5 +108,5 @@ def _toml(value: Any) -> str:
 def interval_text(difference: Difference, criterion: str) -> str:
     """Write a difference with its interval, as in −0.12 (−0.40 to +0.16)."""
     numbers = (difference.value, difference.low, difference.high)
-    value, low, high = (signed(each, DIGITS[criterion]) for each in numbers)
+    value, low, high = (signed(each, METRICS[criterion].digits) for each in numbers)
     return f"{value} ({low} to {high})"

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctr_retrain.models.documents.comparison_documents import CRITERIA
+from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.judging.bootstrap import Cells, gather, resample
 from ctr_retrain.models.judging.changed_decisions import exact_limits, find_changed_decisions
 from ctr_retrain.models.judging.costs import decision_costs
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
     Scores = Mapping[str, Sequence[NDArray[np.float32]]]  # name → (rows,) of each seed
-
-CRITERIA = ("cost_per_1000", "log_loss")  # losses by which strategies are compared
-FIGURES = ("auc", "pr_auc", "log_loss", "normalized_entropy", "calibration_ratio", "cost_per_1000")  # shown beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ class Trial:
         """Return a strategy's metrics, each as its mean over the seeds; None where one of them has none."""
         seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]
         figures: dict[str, float | int | None] = {"rows": seeds[0].rows, "positives": seeds[0].positives}
-        for figure in FIGURES:
+        for figure in METRICS:
             values = [getattr(block, figure) for block in seeds]
             figures[figure] = None if None in values else float(np.mean(values))
         return figures

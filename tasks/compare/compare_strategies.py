@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctr_retrain.models.documents.comparison_documents import Recommendation
+from ctr_retrain.models.documents.comparison_documents import CRITERIA, Recommendation
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.differences import holm
 from ctr_retrain.models.trials.recommendation import recommend
 from ctr_retrain.models.trials.strategies import Strategy, strategies
-from ctr_retrain.models.trials.trial import CRITERIA, Trial, TrialRows
+from ctr_retrain.models.trials.trial import Trial, TrialRows
 from ctr_retrain.tasks.compare.plan_comparison import ComparePlan, Fit, FitResult, Window
 from ctr_retrain.tasks.evaluate.judge_challenger import untrainable
 from ctr_retrain.tasks.execution import duck

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ctr_retrain.models.charts.charts import freshness_chart
 from ctr_retrain.models.charts.forest_plot import ForestRow, forest_chart
+from ctr_retrain.models.documents.comparison_documents import COLUMNS, CRITERIA
+from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.trials.recommendation import CRITERION_NAMES, DIGITS
-from ctr_retrain.models.trials.trial import CRITERIA
+from ctr_retrain.models.trials.recommendation import CRITERION_NAMES
 from ctr_retrain.tasks.report.render_page import render_page
 from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE
 
@@ -31,7 +32,8 @@ def write_comparison_report(recipe: Recipe, folder: Path) -> None:
         baseline=comparison["strategies"][0]["name"],
         criteria=[comparison["criterion"], *(name for name in CRITERIA if name != comparison["criterion"])],
         criterion_words=CRITERION_NAMES,
-        digits=DIGITS,
+        digits={name: METRICS[name].digits for name in COLUMNS},
+        columns={name: METRICS[name].column for name in COLUMNS},
         positives=sum(day["positives"] for day in comparison["days"]),
         rows=sum(day["rows"] for day in comparison["days"]),
         forests={criterion: _forest(criterion, compared, comparison) for criterion in CRITERIA} if compared else {},
@@ -52,7 +54,7 @@ def _forest(criterion: str, compared: list[dict[str, Any]], comparison: dict[str
     for entry in compared:
         delta = entry["delta"][criterion]
         low, high = (inf * sign if delta[end] is None else delta[end] for end, sign in (("low", -1), ("high", 1)))
-        words = f"{entry['name']}: {delta['value']:+.{DIGITS[criterion]}f}, corrected p {delta['p_holm']:.3g}"
+        words = f"{entry['name']}: {delta['value']:+.{METRICS[criterion].digits}f}, corrected p {delta['p_holm']:.3g}"
         name = f"{entry['name']} (own)" if entry["own"] and entry["name"] != "own" else entry["name"]
         rows.append(ForestRow(name, delta["value"], low, high, verdict_of(delta, comparison["confidence"]), words))
     baseline = comparison["strategies"][0]["name"]

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from ctr_retrain.models.documents.comparison_documents import CRITERIA
+from ctr_retrain.models.documents.evaluation_documents import METRICS, Figures
 from ctr_retrain.models.judging.metrics import (
+    VALUES,
     average_precision,
     log_losses,
     measure,
@@ -24,18 +27,21 @@ COSTS = {
     "ad": Cost(true_positive=-0.98, false_positive=0.02),
     "push": Cost(true_positive=-0.9, false_positive=0.1),
 }
-KEYS = {
-    "rows",
-    "positives",
-    "auc",
-    "pr_auc",
-    "log_loss",
-    "normalized_entropy",
-    "calibration_ratio",
-    "cost_per_1000",
-    "threshold",
-    "by_channel",
-}
+KEYS = {"rows", "positives", *METRICS, "threshold", "by_channel"}
+
+
+def test_the_documented_metrics_have_their_keys():
+    keys = ["auc", "pr_auc", "log_loss", "normalized_entropy", "calibration_ratio", "cost_per_1000"]
+    assert list(METRICS) == keys, "the keys of a metrics block are a contract: add some, change and remove none"
+
+
+def test_each_metric_has_all_its_parts():
+    assert list(VALUES) == list(METRICS), "a metric is a key of Figures with its Metric, and a formula in VALUES"
+    silent = [key for key, field in Figures.model_fields.items() if not field.description]
+    assert not silent, f"Figures: write a docstring below {silent}; the documents' schema shows it"
+    assert set(Figures.model_fields) == {"rows", "positives", *METRICS}, "give each metric its Metric, as auc has one"
+    losses = {key for key, metric in METRICS.items() if metric.criterion}
+    assert losses == set(CRITERIA), "a metric with the words of a criterion is one of CRITERIA, and the other way round"
 
 
 def measured():

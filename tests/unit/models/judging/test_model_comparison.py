@@ -2,7 +2,8 @@
 
 import pytest
 
-from ctr_retrain.models.judging.model_comparison import METRICS, compare, opponent_of
+from ctr_retrain.models.documents.evaluation_documents import METRICS, Metric
+from ctr_retrain.models.judging.model_comparison import ComparedFigure, compare, opponent_of
 from ctr_retrain.models.recipe.recipe import Recipe
 
 COST = {"true_positive": -0.98, "false_positive": 0.02, "false_negative": 0.1}
@@ -17,7 +18,7 @@ RECIPE = Recipe.model_validate(
 
 
 def metrics(rows=1000, positives=20, **figures):
-    block = dict.fromkeys(key for key, *_ in METRICS) | {"rows": rows, "positives": positives} | figures
+    block = dict.fromkeys(METRICS) | {"rows": rows, "positives": positives} | figures
     return {**block, "by_channel": {"ad": dict(block)}}
 
 
@@ -43,8 +44,14 @@ def test_each_metric_knows_which_way_is_better_and_says_nothing_where_one_is_mis
     key, ours, theirs, difference, better
 ):
     block = compare(evaluation(challenger=metrics(**{key: ours}), champion=metrics(**{key: theirs})), RECIPE)[0]
-    figure = block.figures[[name for name, *_ in METRICS].index(key)]
+    figure = block.figures[list(METRICS).index(key)]
     assert (figure.difference, figure.better) == (difference, better)
+
+
+def test_a_metric_is_set_side_by_side_as_its_entry_says(monkeypatch):
+    monkeypatch.setitem(METRICS, "brier", Metric("Brier score", "Brier", 3, "lower"))
+    block = compare(evaluation(challenger=metrics(brier=0.25), champion=metrics(brier=0.3)), RECIPE)[0]
+    assert block.figures[-1] == ComparedFigure("Brier score", "0.250", "0.300", "−0.050", better=True)
 
 
 def test_there_is_a_block_for_all_rows_and_one_a_channel_with_what_sending_all_or_none_costs():
