@@ -36,7 +36,7 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
 
 
 def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Check | None:
-    """The failed check for which nothing should be trained today, or None."""
+    """Return the failed check for which nothing should be trained today, or None."""
     floor, received = recipe.training.min_positives, factors.effective_positives
     if received < floor:
         message = (
@@ -55,7 +55,7 @@ def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Ch
 
 
 def judge_without_challenger(folder: Path, check: Check, *, bootstrap: bool) -> Verdict:
-    """The verdict of a run that ended before there was a challenger, for the reason that the failed check gives."""
+    """Write the verdict of a run that ended without a challenger, for the reason that the failed check gives."""
     decision = FAILED[check.kind]
     opening = "Rejected. No model came out of training" if decision == "reject" else "Held, nothing was trained"
     return write_verdict(
@@ -70,6 +70,6 @@ def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
 
 
 def _same_recipe(store: Store, plan: RunPlan) -> bool:
-    """Whether this run merely refreshes the champion: equal recipes."""
+    """Say whether this run merely refreshes the champion: equal recipes."""
     manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
     return manifest is not None and manifest["recipe_digest"] == plan.recipe_digest

@@ -46,7 +46,7 @@ class FolderCheckpoints:
         self._cost, self._last = 0.0, time.monotonic()
 
     def due(self) -> bool:
-        """Whether enough time has passed, also measured by what the last one cost."""
+        """Say whether enough time has passed, also measured by what the last one cost."""
         return time.monotonic() - self._last >= max(self._seconds_between, self._times_its_cost * self._cost)
 
     def save(self, state: TrainingState) -> None:
@@ -70,7 +70,7 @@ class FolderCheckpoints:
         self._cost = self._last - started
 
     def load(self) -> TrainingState | None:
-        """The newest state that is whole."""
+        """Return the newest state that is whole."""
         for folder in reversed(self._states()):
             try:
                 return _read(folder)

@@ -1,7 +1,11 @@
-"""One fit: a network trained on rows of T and calibrated on C. A run and a comparison of recipes share it."""
+"""One fit: a network trained on the training window and calibrated on rows kept out of training.
+
+A run fits its challenger so, a comparison each of its strategies.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +38,7 @@ from ctr_retrain.models.training.warm_start import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -53,18 +57,15 @@ CHUNK_ROWS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A trained network in full precision, what its numbers are standardised by, its calibration.
+    """A trained and calibrated network, and how it came to be."""
 
-    trainable: network and optimizer as training left them. carried: of a warm start, what came from the champion.
-    """
-
-    network: keras.Model
-    trainable: Trainable
-    transferred: TransferReport | None
-    state: NumericState
+    network: keras.Model  # in full precision, as it is served
+    trainable: Trainable  # network and optimizer as training left them, for a warm start to go on from
+    transferred: TransferReport | None  # in a warm start, what came from the champion
+    state: NumericState  # what numbers are standardised by
     calibration: Calibration
-    result: TrainingResult
-    head_calibrations: dict[str, Calibration]
+    result: TrainingResult  # how training went
+    head_calibrations: dict[str, Calibration]  # by kind
 
 
 def fit_network(
@@ -78,50 +79,88 @@ def fit_network(
     heads: Sequence[HeadFactors] = (),
     representation: Factors | None = None,
 ) -> Fitted:
-    """Fit the recipe's network on the slices of T; the device was prepared before.
+    """Fit the recipe's network to the rows; the device was prepared before.
 
-    donor: the champion that the weights start from, instead of from nothing. heads: of the recipe's. representation:
-    where there are two stages, what rows weigh in the first, in which all layers learn; in the second, the output
-    layers alone do, by `factors` (Kang et al. 2020, section 4.1). Raises TrainingDivergedError where the loss or a
-    logit is no number, ProcessDiedError where memory doesn't suffice, UsageError where the recipe freezes a layer that
-    isn't there.
+    source_model: the champion that the weights start from, instead of from nothing. heads: the recipe's heads with
+    their weights. representation: where there are two stages, what rows weigh in the first, in which all layers learn;
+    in the second, the output layers alone do, by `factors` (Kang et al. 2020, section 4.1). Raises
+    TrainingDivergedError where the loss or a logit is no number, ProcessDiedError where memory doesn't suffice,
+    UsageError where the recipe freezes a layer that isn't there.
     """
-    training, strategy = recipe.training, choose_strategy()
-    keras.utils.set_random_seed(training.seed)
-    try:
-        state = fit_numeric_state(chunks(rows.train.numeric, CHUNK_ROWS), recipe.features)
-        base_log_odds = factors.base_log_odds
-        if source_model:
-            training = _slower(training, recipe.warm_start.rate_share)
-            state = transferred_state(state, recipe.features, source_model)
-            base_log_odds = source_model.trainable.base_log_odds or base_log_odds
-        first = representation or factors
-        batches = make_batches(rows.train, first, training.batch_rows, training.seed, heads)
-        stopping = _stopping_batches(rows.stop, first, recipe, heads)
+    strategy = choose_strategy()
+    keras.utils.set_random_seed(recipe.training.seed)
+    with _room_in_memory():
+        training, state, base_log_odds = _starting_values(rows, recipe, factors.base_log_odds, source_model)
+        batches, stopping = _weighed_batches(rows, representation or factors, recipe.training, heads)
         with strategy.scope():
-            log_odds = [head.factors.base_log_odds for head in heads]
-            network = build_network(recipe, state, base_log_odds, training.seed, log_odds)
-            check_layer_names(network, recipe.warm_start.freeze)
-            known = rows.train.ids if rows.window_ids is None else rows.window_ids
-            adapt_rare_values(network, chunks(known, CHUNK_ROWS))
+            network = _build(rows, recipe, state, base_log_odds, heads)
             optimizer, transferred = _started(network, batches, recipe, source_model, rows, training)
-        more = {"stopping": stopping, "checkpoints": checkpoints, "strategy": strategy, "optimizer": optimizer}
-        result = train(network, batches, training, progress, **more)
+        result = train(
+            network,
+            batches,
+            training,
+            progress,
+            stopping=stopping,
+            checkpoints=checkpoints,
+            strategy=strategy,
+            optimizer=optimizer,
+        )
         if representation:
-            batches = make_batches(rows.train, factors, training.batch_rows, training.seed, heads)
-            stopping = _stopping_batches(rows.stop, factors, recipe, heads)
+            batches, stopping = _weighed_batches(rows, factors, recipe.training, heads)
             with frozen_below_output(network):
                 result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
         trainable = trainable_of(network, optimizer)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
         return Fitted(network, trainable, transferred, state, calibration, result, of_heads)
+
+
+@contextlib.contextmanager
+def _room_in_memory() -> Iterator[None]:
+    """Turn TensorFlow's error about memory into one that says what to do."""
+    try:
+        yield
     except tf.errors.ResourceExhaustedError as error:
         msg = (
             f"training: expected room for the model and a batch, received: {error.message.splitlines()[0]} "
             "Lower training.batch_rows, training.embedding_dim or the features' buckets."
         )
         raise ProcessDiedError(msg) from error
+
+
+def _starting_values(
+    rows: TrainingSplit, recipe: Recipe, base_log_odds: float, source_model: SourceModel | None
+) -> tuple[Training, NumericState, float]:
+    """Return how to train, what standardises numbers, and the log-odds that answers start from.
+
+    A warm start learns more slowly, and keeps the champion's values so that its weights keep their meaning.
+    """
+    state = fit_numeric_state(chunks(rows.train.numeric, CHUNK_ROWS), recipe.features)
+    if source_model is None:
+        return recipe.training, state, base_log_odds
+    training = _slower(recipe.training, recipe.warm_start.rate_share)
+    state = transferred_state(state, recipe.features, source_model)
+    return training, state, source_model.trainable.base_log_odds or base_log_odds
+
+
+def _weighed_batches(
+    rows: TrainingSplit, factors: Factors, training: Training, heads: Sequence[HeadFactors]
+) -> tuple[Batches, Batches | None]:
+    """Return the batches to train on and, for more than one epoch, those to stop by, weighed alike."""
+    batches = make_batches(rows.train, factors, training.batch_rows, training.seed, heads)
+    return batches, _stopping_batches(rows.stop, factors, training, heads)
+
+
+def _build(
+    rows: TrainingSplit, recipe: Recipe, state: NumericState, base_log_odds: float, heads: Sequence[HeadFactors]
+) -> keras.Model:
+    """Build the network, and tell it which values the window holds often enough to be learnt."""
+    of_heads = [head.factors.base_log_odds for head in heads]
+    network = build_network(recipe, state, base_log_odds, recipe.training.seed, of_heads)
+    check_layer_names(network, recipe.warm_start.freeze)
+    known = rows.train.ids if rows.window_ids is None else rows.window_ids
+    adapt_rare_values(network, chunks(known, CHUNK_ROWS))
+    return network
 
 
 def _started(
@@ -132,7 +171,7 @@ def _started(
     rows: TrainingSplit,
     training: Training,
 ) -> tuple[TableOptimizer, TransferReport | None]:
-    """The optimizer, and, where there is a donor, what its weights and its optimizer's slots became here."""
+    """Return the optimizer and, in a warm start, what the champion's weights and optimizer slots became here."""
     if source_model is None:
         return optimizer_for(network, batches, training), None
     seen = None if rows.recent_ids is None else seen_rows(chunks(rows.recent_ids, CHUNK_ROWS), recipe.features)
@@ -145,7 +184,7 @@ def _started(
 
 
 def _slower(training: Training, share: float) -> Training:
-    """The same with this share of both learning rates."""
+    """Return the training section with this share of both learning rates."""
     rates = {name: share * getattr(training, name) for name in ("learning_rate", "embedding_learning_rate")}
     return training.model_copy(update=rates)
 
@@ -156,13 +195,13 @@ def logits_of(
     numeric: npt.NDArray[np.float32] | Stacked,
     column: int = 0,
 ) -> npt.NDArray[np.float32]:
-    """The network's answers to encoded rows, (n,), before calibration; those of a head by its column."""
+    """Return the network's logits of encoded rows, (n,), before calibration; those of a head by its column."""
     parts = zip(chunks(ids, CHUNK_ROWS), chunks(numeric, CHUNK_ROWS), strict=True)
     return np.concatenate([predict_logits(network, *part, column=column) for part in parts])
 
 
 def in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, base_log_odds: float) -> keras.Model:
-    """The trained network as it is calibrated and served: in float32, whatever it was trained in, outside a scope."""
+    """Return the network as it is calibrated and served: in float32, whatever it was trained in, outside a scope."""
     training = recipe.training
     plain = recipe.model_copy(update={"training": training.model_copy(update={"precision": "float32"})})
     copy = build_network(plain, state, base_log_odds, training.seed)
@@ -171,10 +210,9 @@ def in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState,
 
 
 def _stopping_batches(
-    rows: TrainingRows | None, factors: Factors, recipe: Recipe, heads: Sequence[HeadFactors]
+    rows: TrainingRows | None, factors: Factors, training: Training, heads: Sequence[HeadFactors]
 ) -> Batches | None:
-    """The rows kept out to stop by, in their order, weighed as the others are; None for a single epoch."""
-    training = recipe.training
+    """Return the rows kept out to stop by, in their order, weighed as the others are; None for a single epoch."""
     if training.epochs == 1:
         return None
     if rows is None:
@@ -187,7 +225,7 @@ def _stopping_batches(
 
 
 def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
-    """Fit the calibration layer on C, rows that training never saw.
+    """Fit the calibration layer on the calibration slice, rows that training never saw.
 
     Raises TrainingDivergedError where the network answers them with no number.
     """
@@ -200,7 +238,7 @@ def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
 def _calibrate_heads(
     rows: TrainingRows | None, network: keras.Model, heads: Sequence[HeadFactors]
 ) -> dict[str, Calibration]:
-    """Each head's own layer, on the rows of C whose label of its kind is final; without any, it changes nothing."""
+    """Fit each head's own layer on the rows whose label of its kind is final; without any, it changes nothing."""
     found = {}
     for place, head in enumerate(heads):
         logit, label = np.empty(0, np.float32), np.empty(0, np.uint8)
@@ -213,7 +251,7 @@ def _calibrate_heads(
 
 
 def _finite(logit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The logits; raises TrainingDivergedError where one is no number."""
+    """Return the logits; raises TrainingDivergedError where one is no number."""
     if unusable := int((~np.isfinite(logit)).sum()):
         msg = (
             f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "

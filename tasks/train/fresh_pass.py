@@ -1,8 +1,8 @@
 """After the verdict, where the recipe ships models fresh: one pass more, through the days from the cut to D.
 
-Their labels are young, so a positive is seen with p·F (`models/losses.py`). The users of C stay kept out: on C the
-fresh model is compared with its evaluated twin, whose calibration layer it keeps. Fitted anew on C, that layer would
-take back what the newest days say of the level.
+Their labels are immature, so a positive is seen with p·F, F being their maturity. The users of the calibration slice
+stay kept out: on it the fresh model is compared with its evaluated twin, whose calibration layer it keeps. Fitted anew,
+that layer would take back what the newest days say of the level.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
         young = read_slices(_on(run, run.plan.fresh_pass), _made(scratch / "young"), _curves(folder)).train
         kept_out = read_slices(_on(run, run.plan.kept_out), _made(scratch / "c")).calibrate
         if kept_out is None:
-            return (_failed("expected rows of C to compare the fresh model with its twin on, received none."),)
+            return (_failed("expected rows kept out to compare the fresh model with its twin on, received none."),)
         factors = _factors(recipe, run.plan, young)
         with progress_of(f"fresh pass on {device}", "rows") as progress:
             before, fresh = _one_pass(recipe, folder, bundle, young, kept_out, factors, progress)
@@ -97,7 +97,10 @@ def _one_pass(
     factors: Factors,
     progress: Report,
 ) -> tuple[npt.NDArray[np.float32], keras.Model]:
-    """The twin's logits of C, and the network that it becomes. Rates begin anew, what they are divided by does not."""
+    """Return the twin's logits of the calibration slice, and the network that it becomes by the pass.
+
+    Learning rates begin anew, the optimizer's accumulators do not.
+    """
     training = recipe.training.model_copy(update={"epochs": 1})
     state = NumericState.from_json(bundle.numeric_state)
     trainable, strategy = load_trainable(folder / CHALLENGER / TRAINABLE), choose_strategy()
@@ -116,7 +119,7 @@ def _one_pass(
 
 
 def _factors(recipe: Recipe, plan: RunPlan, rows: TrainingRows) -> Factors:
-    """The pass's own weights and offsets, from its own rows; D has age 0."""
+    """Compute the pass's own weights and offsets, from its own rows; the run's day has age 0."""
     confidence = np.ones(len(rows), np.float32) if rows.confidence is None else rows.confidence
     columns = {"day_index": rows.day_index, "label": rows.label, "confidence": confidence}
     cells = pa.table(columns).group_by([*columns]).aggregate([([], "count_all")])
@@ -126,7 +129,7 @@ def _factors(recipe: Recipe, plan: RunPlan, rows: TrainingRows) -> Factors:
 
 
 def _curves(folder: Path) -> tuple[Maturity, ...]:
-    """What the run found of maturity; nothing where labels stand in the impressions, and are final."""
+    """Return the run's maturity curves; none where labels stand in the impressions, and are final."""
     file = folder / MATURITY_FILE
     if not file.exists():
         return ()

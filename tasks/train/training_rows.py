@@ -1,4 +1,4 @@
-"""The rows of T as training, early stopping and calibration read them: encoded days, labels as of the run's day."""
+"""The training window's rows as training, early stopping and calibration read them: encoded, with their labels."""
 
 from __future__ import annotations
 
@@ -25,102 +25,98 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.documents.maturity_documents import Maturity
     from ctr_retrain.models.features.encoder import Encoded
-    from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.label.label_day import LabelledDay
-    from ctr_retrain.tasks.plan.plan_run import RunPlan
     from ctr_retrain.tasks.plan.run import Run
+
+
+# Maps that are written beside the encoded rows, and their types.
+LABEL, DAY_INDEX, CONFIDENCE, MATURITY = np.uint8, np.int16, np.float32, np.float32
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSplit:
-    """The rows of T by what they are for; those to stop by are there where the recipe trains more than one epoch.
-
-    window_ids: ids of all rows of T, whatever they are for; recent_ids: of those from which values expire that they
-    don't name. Of a warm run alone.
-    """
+    """The rows of the training window by what they are for."""
 
     train: TrainingRows
-    calibrate: TrainingRows | None
-    stop: TrainingRows | None
+    calibrate: TrainingRows | None  # of users kept out of training; None where there are none
+    stop: TrainingRows | None  # the same of other users, for early stopping, where there is more than one epoch
+    # In a warm start, ids of all rows, whatever they are for; and of the newer ones, without which values expire.
     window_ids: Stacked | None = None
     recent_ids: Stacked | None = None
 
 
 def read_slices(run: Run, scratch: Path, curves: Sequence[Maturity] | None = None) -> TrainingSplit:
-    """Encoded days side by side, never copied; labels and what else belongs to each row lie in maps in `scratch`.
+    """Stack the encoded days, without a copy; labels and what else belongs to each row lie in maps in `scratch`.
 
-    curves: where labels are young, what is known of their maturity; rows of which nothing is known are left out. A
-    slice without rows is None. Raises StorageError where a day's labels are not those of its encoded rows,
-    DataRejectedError where no row is left to train on.
+    curves: where labels are immature, what is known of their maturity; rows of which nothing is known are left out.
+    Raises StorageError where a day's labels are not those of its encoded rows, DataRejectedError where no row is left
+    to train on.
     """
-    recipe, plan = run.recipe, run.plan
-    encoded = encode_days(run.store, recipe, plan.window)
-    found = [_labels(run, day, scratch, curves) for day in plan.window]
-    earlier, young = len(plan.start.earlier), curves is not None
-    train, calibrate, stop = (
-        _rows_of(number, encoded, found, recipe, scratch, earlier, young=young) for number in (TRAIN, CALIBRATE, STOP)
-    )
-    kept_out = [TrainingRows(*rows) if len(rows[2]) else None for rows in (calibrate, stop)]
-    window_ids, recent_ids = _ids_of_window(encoded, recipe, plan)
-    return TrainingSplit(TrainingRows(*train), kept_out[0], kept_out[1], window_ids, recent_ids)
+    encoded = encode_days(run.store, run.recipe, run.plan.window)
+    labels = [_labels(run, day, scratch, curves) for day in run.plan.window]
+    earlier = len(run.plan.start.earlier)
+    train, calibrate, stop = (_rows_of(role, encoded, labels, scratch, earlier) for role in (TRAIN, CALIBRATE, STOP))
+    kept_out = [TrainingRows(**rows) if len(rows["label"]) else None for rows in (calibrate, stop)]
+    return TrainingSplit(TrainingRows(**train), kept_out[0], kept_out[1], *_ids_of_window(encoded, run))
 
 
-def _ids_of_window(encoded: list[Encoded], recipe: Recipe, plan: RunPlan) -> tuple[Stacked | None, Stacked | None]:
-    if not plan.start.warm:
+def _ids_of_window(encoded: list[Encoded], run: Run) -> tuple[Stacked | None, Stacked | None]:
+    if not run.plan.start.warm:
         return None, None
-    oldest = plan.days.cut - timedelta(days=recipe.warm_start.expire_days - 1)
+    oldest = run.plan.days.cut - timedelta(days=run.recipe.warm_start.expire_days - 1)
     ids = [day.ids for day in encoded]
-    recent = [of_day for of_day, day in zip(ids, plan.window, strict=True) if day.day >= oldest]
+    recent = [of_day for of_day, day in zip(ids, run.plan.window, strict=True) if day.day >= oldest]
     return Stacked(ids), Stacked(recent or ids[-1:])
 
 
-def _rows_of(
-    number: int,
-    encoded: list[Encoded],
-    labels: list[_Labels],
-    recipe: Recipe,
-    scratch: Path,
-    earlier: int,
-    *,
-    young: bool,
-) -> Any:
-    """What TrainingRows takes, of one slice; days are counted from the first that is trained on, after the earlier."""
-    chosen = [None if (of_day.slice == number).all() else np.flatnonzero(of_day.slice == number) for of_day in labels]
-    ids, numeric = (Stacked([getattr(day, name) for day in encoded], chosen) for name in ("ids", "numeric"))
-    label = make_map(scratch / f"label{number}.npy", np.uint8, (len(ids),))
-    day_index = make_map(scratch / f"day_index{number}.npy", np.int16, (len(ids),))
-    confidence = None
-    if recipe.landing.columns.confidence:
-        confidence = make_map(scratch / f"confidence{number}.npy", np.float32, (len(ids),))
-    maturity = heads = None
-    if young:
-        maturity = make_map(scratch / f"maturity{number}.npy", np.float32, (len(ids),))
-    if recipe.training.heads:
-        heads = make_map(scratch / f"heads{number}.npy", np.uint8, (len(ids), len(recipe.training.heads)))
+def _rows_of(role: int, encoded: list[Encoded], labels: list[_Labels], scratch: Path, earlier: int) -> dict[str, Any]:
+    """Return the arguments of TrainingRows for the rows of one role.
+
+    earlier: how many days come before those that are trained on, from which days are counted.
+    """
+    chosen = [None if (day.role == role).all() else np.flatnonzero(day.role == role) for day in labels]
+    days = [np.broadcast_to(DAY_INDEX(max(0, index - earlier)), len(day.label)) for index, day in enumerate(labels)]
+
+    def joined(name: str, dtype: type[np.generic], parts: Sequence[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
+        known = [part for part in parts if part is not None]
+        return _joined(scratch / f"{name}{role}.npy", dtype, known, chosen) if known else None
+
+    return {
+        "ids": Stacked([day.ids for day in encoded], chosen),
+        "numeric": Stacked([day.numeric for day in encoded], chosen),
+        "label": joined("label", LABEL, [day.label for day in labels]),
+        "day_index": joined("day_index", DAY_INDEX, days),
+        "confidence": joined("confidence", CONFIDENCE, [day.confidence for day in labels]),
+        "maturity": joined("maturity", MATURITY, [day.maturity for day in labels]),
+        "heads": joined("heads", LABEL, [day.heads for day in labels]),
+    }
+
+
+def _joined(
+    path: Path,
+    dtype: type[np.generic],
+    parts: Sequence[npt.NDArray[Any]],
+    chosen: Sequence[npt.NDArray[np.int64] | None],
+) -> npt.NDArray[Any]:
+    """Write the chosen rows of all parts, one part after the other, to a map; None chooses all."""
+    lengths = [len(part) if rows is None else len(rows) for part, rows in zip(parts, chosen, strict=True)]
+    target = make_map(path, dtype, (sum(lengths), *parts[0].shape[1:]))
     first = 0
-    for index, (of_day, rows) in enumerate(zip(labels, chosen, strict=True)):
-        wanted = slice(None) if rows is None else rows
-        part = slice(first, first + len(of_day.label[wanted]))
-        label[part], day_index[part] = of_day.label[wanted], max(0, index - earlier)
-        if confidence is not None:
-            confidence[part] = of_day.confidence[wanted]
-        if maturity is not None:
-            maturity[part] = of_day.maturity[wanted]
-        if heads is not None:
-            heads[part] = of_day.heads[wanted]
-        first = part.stop
-    return ids, numeric, label, day_index, confidence, maturity, heads
+    for part, rows, length in zip(parts, chosen, lengths, strict=True):
+        target[first : first + length] = part if rows is None else part[rows]
+        first += length
+    return target
 
 
 @dataclass(frozen=True, eq=False)
 class _Labels:
-    """Of each row of a day, in the order of the encoded rows."""
+    """A day's rows, in the order of the encoded ones."""
 
     label: npt.NDArray[np.uint8]
-    confidence: npt.NDArray[np.float32]
-    maturity: npt.NDArray[np.float32]
-    slice: npt.NDArray[np.uint8]
-    heads: npt.NDArray[np.uint8]  # (rows, heads)
+    confidence: npt.NDArray[np.float32] | None  # None where the recipe has none
+    maturity: npt.NDArray[np.float32] | None  # None where labels are final
+    role: npt.NDArray[np.uint8]  # TRAIN, CALIBRATE, …
+    heads: npt.NDArray[np.uint8] | None  # (rows, heads); None where the recipe has none
 
 
 def _labels(run: Run, day: LabelledDay, scratch: Path, curves: Sequence[Maturity] | None) -> _Labels:
@@ -130,6 +126,11 @@ def _labels(run: Run, day: LabelledDay, scratch: Path, curves: Sequence[Maturity
     if len(found) != day.rows:
         msg = f"{day.path} under {run.store.root}: expected {day.rows:,} rows, received {len(found):,}. Restore it."
         raise StorageError(msg)
-    label, confidence, maturity, of_slice, *heads = (column.to_numpy() for column in found.columns)
-    beside = np.stack(heads, axis=1) if heads else np.empty((len(label), 0), np.uint8)
-    return _Labels(label, confidence, maturity, of_slice, beside)
+    label, confidence, maturity, role, *heads = (column.to_numpy() for column in found.columns)
+    return _Labels(
+        label,
+        confidence if run.recipe.landing.columns.confidence else None,
+        None if curves is None else maturity,
+        role,
+        np.stack(heads, axis=1) if heads else None,
+    )
