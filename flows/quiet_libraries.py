@@ -11,7 +11,7 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DASK_LOGGING__DISTRIBUTED": "warning",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",  # two cores under a load of 12 took it 110
     # Without an NVIDIA driver, TensorFlow reports that as an error in every process.
     "TF_CPP_MIN_LOG_LEVEL": "2" if Path("/proc/driver/nvidia").exists() else "3",
 }
