@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -17,6 +17,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the envi
 from ctr_retrain.flows import printing
 from ctr_retrain.flows.command_output import CommandOutput, EarlyOutput, run
 from ctr_retrain.models.documents.comparison_documents import Criterion
+from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationAnswer
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 
@@ -146,8 +147,9 @@ def ingest(context: typer.Context, day: Date) -> CommandOutput:
 
     wanted, (settings, recipe) = _day(day), _configured(context)
     claim_root(settings.store, recipe.name)
-    ingested = asdict(ingest_day(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC)))
-    return CommandOutput({"date": str(ingested.pop("day")), **ingested}, printing.ingested)
+    ingested = ingest_day(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC))
+    found = {field.name: getattr(ingested, field.name) for field in fields(ingested)}
+    return CommandOutput(IngestAnswer(date=found.pop("day"), **found).to_json(), printing.ingested)
 
 
 @app.command()
@@ -160,7 +162,7 @@ def validate(context: typer.Context, day: Date) -> CommandOutput:
     claim_root(settings.store, recipe.name)
     validated = validate_day(settings.store, recipe, wanted, datetime.now(UTC))
     data_docs = settings.store.address(validated.path, "data_docs/index.html")
-    document = {"date": str(wanted), **validated.to_json(), "data_docs": data_docs}
+    document = ValidationAnswer(**dict(validated.validation), date=wanted, data_docs=data_docs).to_json()
     if not validated.accepted:
         raise rejection_error(validated, settings.landing_zone, document)
     return CommandOutput(document, printing.validated)
@@ -173,7 +175,8 @@ def accept(context: typer.Context, day: Date, reason: Reason) -> CommandOutput:
 
     wanted, why = _day(day), _given(reason)
     accepted = accept_day(_settings(context).store, wanted, why, _user(), datetime.now(UTC))
-    return CommandOutput({"date": str(wanted), **accepted.to_json(), "reason": accepted.reason}, printing.validated)
+    document = ValidationAnswer(**dict(accepted.validation), date=wanted, reason=accepted.reason).to_json()
+    return CommandOutput(document, printing.validated)
 
 
 @app.command()

@@ -29,6 +29,7 @@ from ctr_retrain.flows.prefect_tasks import (
     write_report,
 )
 from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
@@ -67,28 +68,29 @@ def daily(
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
     send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url.get_secret_value())
-    document = day_document(ingested, validated, drift)
+    known = day_document(ingested, validated, drift)
     if not validated.accepted:
         write_run_list(store, current_champion(store))
-        raise rejection_error(validated, settings.landing_zone, document)
+        raise rejection_error(validated, settings.landing_zone, known.to_json())
 
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
     recorded = store.manifest(path) is not None
     if not recorded:
         with store.writing(path, plan.inputs.to_json()) as folder, models_on(settings.compute) as models:
-            _make_run(Run(store, rules, plan, folder), drift, document, models)
+            _make_run(Run(store, rules, plan, folder), drift, known, models)
     document = load_document(store, path)
     refusal = None
-    if document["verdict"]["decision"] == "promote" and not shadow:
-        refusal = deploy_challenger(store, plan.run_id, "promote", document["verdict"]["reason"], now)
+    if document.verdict.decision == "promote" and not shadow:
+        refusal = deploy_challenger(store, plan.run_id, "promote", document.verdict.reason, now)
     record_run(store, plan)  # last: a run that died before is found and finished by the next
     champion = current_champion(store)
     write_run_list(store, champion)
-    return {**document, "champion": champion, "not_deployed": refusal, "recorded": recorded}
+    answer = {**dict(document), "champion": champion, "not_deployed": refusal, "recorded": recorded}
+    return DailyAnswer(**answer).to_json()
 
 
-def _make_run(run: Run, drift: DriftReport, document: dict[str, Any], models: Models) -> None:
+def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) -> None:
     """Make stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
     measure_maturity(run)
     factors = weigh_rows(run)
@@ -101,7 +103,7 @@ def _make_run(run: Run, drift: DriftReport, document: dict[str, Any], models: Mo
         serving = check_serving(run)
         verdict = judge_challenger(run, [serving])
         ship_challenger(run, verdict, models)
-    write_document(run.store, run.folder, document, run.plan, drift, factors, verdict)
+    write_document(run.store, run.folder, known, run.plan, drift, factors, verdict)
     write_report(run.store, run.recipe, run.plan, run.folder)
 
 

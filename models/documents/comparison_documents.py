@@ -156,7 +156,7 @@ class ComparisonDocument(StoredDocument, ComparisonInputs):
     strategies: tuple[ComparedStrategy, ...]
     """The strategies, the simplest first, which is unweighted training."""
     recommendation: Recommendation
-    """The strategy to train by."""
+    """The recommended strategy, or that none can be recommended."""
     freshness_curve: tuple[FreshnessPoint, ...]
     """Log loss by age of the data; empty where no other age was compared."""
 

@@ -104,7 +104,7 @@ class TrainingDocument(StoredDocument):
     head_calibrations: Mapping[str, CalibrationCurve] = Field({})
     """The calibration of each further head, by its kind of outcome."""
     start: StartReport = StartReport(message="")
-    """The weights from which training started."""
+    """The start of the training."""
 
 
 class FailedTrainingDocument(StoredDocument):

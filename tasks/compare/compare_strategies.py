@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctr_retrain.models.documents.comparison_documents import CRITERIA, Recommendation
+from ctr_retrain.models.documents.comparison_documents import CRITERIA, ComparisonDocument, Recommendation
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.differences import holm
@@ -24,7 +23,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE, scores_file
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_document
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.row_roles import judged_rows_of
 from ctr_retrain.tasks.train.weigh_rows import weigh_rows
@@ -71,15 +70,16 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         "freshness_curve": _freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else [],
     }
     shutil.rmtree(scratch)
-    (folder / COMPARISON_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+    ComparisonDocument.from_json(document).write(folder / COMPARISON_FILE)
 
 
 def load_comparison(store: Store, path: str) -> dict[str, Any]:
-    """The document of a recorded comparison, with the address of its report."""
-    file = store.file(path, COMPARISON_FILE)
-    assert file is not None
-    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return {**document, "report": store.address(path, REPORT_FILE)}
+    """Return the document of a recorded comparison, with the address of its report.
+
+    Raises StorageError where it is damaged or of a format that this version doesn't know.
+    """
+    document = load_document(store, path, COMPARISON_FILE, ComparisonDocument)
+    return {**document.to_json(), "report": store.address(path, REPORT_FILE)}
 
 
 def _windows(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from ctr_retrain.models.documents.command_documents import ListedModel, ModelState, RunSummary, StatusAnswer
+from ctr_retrain.models.documents.day_documents import RejectedDay
+from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.report.run_document import load_document
@@ -55,10 +58,10 @@ def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
     if run_id is None or shadow:
         return run_id
     run = load_document(store, layout.run_object(run_id))
-    if run["verdict"]["decision"] != "promote":
+    if run.verdict.decision != "promote":
         return run_id
     champions = read_champions(store)
-    candidate = Tenure(run_id, run["day"], run["data_through"], "promote", reason="", at="")
+    candidate = Tenure(run_id, str(run.day), str(run.data_through), "promote", reason="", at="")
     return run_id if champions.settles(candidate) or champions.refuses(candidate) else None
 
 
@@ -77,7 +80,7 @@ def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
     if run_id is None or store.manifest(layout.run_object(run_id)) is None:
         msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
         raise UsageError(msg)
-    return load_document(store, layout.run_object(run_id))
+    return load_document(store, layout.run_object(run_id)).to_json()
 
 
 def list_models(store: Store) -> list[dict[str, Any]]:
@@ -86,23 +89,23 @@ def list_models(store: Store) -> list[dict[str, Any]]:
     rows = []
     for path in reversed(store.list_objects(layout.RUNS)):
         document = load_document(store, path)
-        if document["training"] is None:
+        challenger = document.metrics.challenger
+        if document.training is None or challenger is None:
             continue
-        run_id, promoted = document["run_id"], document["verdict"]["decision"] == "promote"
-        rows.append(
-            {
-                "version": run_id,
-                "date": document["date"],
-                "data_through": document["serves"]["data_through"] if promoted else document["data_through"],
-                "decision": document["verdict"]["decision"],
-                "state": _state(champions, run_id),
-                "cost_per_1000": document["metrics"]["challenger"]["cost_per_1000"],
-            }
+        promoted = document.verdict.decision == "promote"
+        model = ListedModel(
+            version=document.run_id,
+            date=document.date,
+            data_through=document.serves.data_through if promoted else document.data_through,
+            decision=document.verdict.decision,
+            state=_state(champions, document.run_id),
+            cost_per_1000=challenger.cost_per_1000,
         )
+        rows.append(model.to_json())
     return rows
 
 
-def _state(champions: Champions, version: str) -> str:
+def _state(champions: Champions, version: str) -> ModelState:
     if champions.current and champions.current.version == version:
         return "champion"
     if version in champions.barred:
@@ -119,25 +122,35 @@ def describe_status(store: Store) -> dict[str, Any]:
     for ref_name in store.list_refs("accepted"):
         ref = store.read_ref(ref_name)
         if ref and not ref.value["accepted"]:
-            rejected.append({"date": ref_name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"]})
+            day = date.fromisoformat(ref_name.rsplit("/", maxsplit=1)[-1])
+            rejected.append(RejectedDay(date=day, reason=ref.value["reason"]))
     landed = store.list_refs("days")
     days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs("runs")][-7:]
-    recorded = [recorded_run(store, date.fromisoformat(day)) for day in reversed(days)]
+    recorded = [recorded_run(store, date.fromisoformat(text)) for text in reversed(days)]
     runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
     newest = landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None
     through = served["data_through"] if served else None
     age = (date.fromisoformat(newest) - date.fromisoformat(through)).days if newest and through else None
-    return {
-        "root": store.root,
-        "recipe": name.value["current"] if name else None,
-        "champion": champion.version if champion else None,
-        "champion_data_through": through,  # of what serves
-        "newest_day": newest,
-        "champion_data_age_days": age,
-        "rejected_days": rejected,
-        "runs": [
-            {key: run[key] for key in ("date", "run_id", "alerts", "report")}
-            | {"decision": run["verdict"]["decision"], "reason": run["verdict"]["reason"]}
-            for run in runs
-        ],
-    }
+    answer = StatusAnswer(
+        root=store.root,
+        recipe=name.value["current"] if name else None,
+        champion=champion.version if champion else None,
+        champion_data_through=date.fromisoformat(through) if through else None,  # of what serves
+        newest_day=date.fromisoformat(newest) if newest else None,
+        champion_data_age_days=age,
+        rejected_days=tuple(rejected),
+        runs=tuple(_summary(run) for run in runs),
+    )
+    return answer.to_json()
+
+
+def _summary(run: RunDocument) -> RunSummary:
+    """Return a run in brief."""
+    return RunSummary(
+        date=run.date,
+        run_id=run.run_id,
+        alerts=run.alerts,
+        report=run.report,
+        decision=run.verdict.decision,
+        reason=run.verdict.reason,
+    )

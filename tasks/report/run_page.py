@@ -14,6 +14,7 @@ from typing import Any
 
 from ctr_retrain.models.charts import charts
 from ctr_retrain.models.data.drift import DayRatio, detect
+from ctr_retrain.models.documents.day_documents import Finding
 from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
 from ctr_retrain.models.judging.model_comparison import compare, opponent_of, send_everything_or_nothing
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -21,11 +22,12 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.report.render_page import render_page
+from ctr_retrain.tasks.report.run_document import load_document
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import DRIFT_FILE, EVALUATION_FILE, QUARANTINE, REPORT_FILE, RUN_FILE, TRAINING_FILE
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.shards import open_shards
-from ctr_retrain.tasks.validate.validate_day import Finding, load_validated_day
+from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 DATA_DOCS = "data_docs/index.html"
 READERS = 16  # runs read at once, each of which a bucket answers in its own time
@@ -125,8 +127,8 @@ def list_runs(store: Store) -> list[dict[str, Any]]:
         order.update({run_id: place for place, run_id in enumerate(ref.value["history"] if ref else [])})
 
     def read(path: str) -> list[dict[str, Any]]:
-        file = store.file(path, RUN_FILE)
-        return [{**_read(file), "page": _link(store, path, REPORT_FILE)}] if file else []
+        run = load_document(store, path)
+        return [{**run.to_json(), "page": _link(store, path, REPORT_FILE)}]
 
     with ThreadPoolExecutor(READERS) as pool:
         runs = [run for found in pool.map(read, store.list_objects(layout.RUNS)) for run in found]

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.profile import expected_ranges, measure_day
+from ctr_retrain.models.documents.day_documents import FailedExpectation, Finding, Validation
 from ctr_retrain.models.errors import BusyError, DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay, current_day_object, load_ingested_day
@@ -22,16 +23,6 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import PROFILE_FILE, VALUES_FILE
 from ctr_retrain.tasks.store.protocol import Ref, Store, digest_of
 from ctr_retrain.tasks.validate.expectations import run_expectations
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One expectation about a day, and what the day has shown."""
-
-    name: str  # of the measure
-    expected: str  # written for people, like `received`
-    received: str
-    passed: bool
 
 
 @dataclass(frozen=True)
@@ -50,18 +41,16 @@ class ValidatedDay:
         """Return True if every expectation was met, whoever accepted the day."""
         return bool(self.findings) and all(finding.passed for finding in self.findings)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the validation as `daily --json` shows it."""
-        failed = [
-            {"name": f.name, "expected": f.expected, "received": f.received} for f in self.findings if not f.passed
-        ]
-        return {
-            "passed": self.passed,
-            "failed": failed,
-            "evaluated": len(self.findings),
-            "accepted": self.accepted,
-            "accepted_by": self.by,
-        }
+    @property
+    def validation(self) -> Validation:
+        """Return the decision and the failed expectations, as documents hold them."""
+        return Validation(
+            passed=self.passed,
+            failed=tuple(FailedExpectation.of(finding) for finding in self.findings if not finding.passed),
+            evaluated=len(self.findings),
+            accepted=self.accepted,
+            accepted_by=self.by,
+        )
 
 
 def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> ValidatedDay:
@@ -76,7 +65,7 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     if store.manifest(path) is None:
         with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
             findings = _evaluate(store, recipe, ingested, folder)
-            text = json.dumps([asdict(finding) for finding in findings], indent=1)
+            text = json.dumps([finding.to_json() for finding in findings], indent=1)
             (folder / "findings.json").write_text(text, encoding="utf-8")
     findings = _load_findings(store, path)
     failed = [finding.name for finding in findings if not finding.passed]
@@ -150,7 +139,7 @@ def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
     file = store.file(path, "findings.json")
     if file is None:
         return ()
-    return tuple(Finding(**row) for row in json.loads(file.read_text(encoding="utf-8")))
+    return tuple(Finding.from_json(row) for row in json.loads(file.read_text(encoding="utf-8")))
 
 
 def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path) -> tuple[Finding, ...]:
@@ -168,10 +157,10 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
     passed = run_expectations(measures, values, recipe, ingested.day, folder / "data_docs")
     findings = [
         Finding(
-            r.name,
-            r.expected(),
-            r.received(measures[r.name]),
-            passed.get(r.name, False) and measures[r.name] is not None,
+            name=r.name,
+            expected=r.expected(),
+            received=r.received(measures[r.name]),
+            passed=passed.get(r.name, False) and measures[r.name] is not None,
         )
         for r in expected_ranges(recipe)
     ]
@@ -182,7 +171,7 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
         shown = ", ".join(strange[:5]) or ("only these" if received else "nothing")
         # An empty batch passes in Great Expectations; here no value at all is a failure, as for every other figure.
         met = passed.get(name, False) and bool(received)
-        findings.append(Finding(name, f"one of {', '.join(allowed)}", shown, met))
+        findings.append(Finding(name=name, expected=f"one of {', '.join(allowed)}", received=shown, passed=met))
     if len(passed) != len(findings):
         missing = sorted({finding.name for finding in findings} - passed.keys())
         msg = (

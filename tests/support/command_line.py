@@ -6,9 +6,14 @@ import json
 import os
 from types import SimpleNamespace
 
+import jsonschema
+
 from ctr_retrain.flows.cli import main
+from tests.docs.schemas import ANSWERS
+from tests.support.repository import REPOSITORY
 
 LOGGING = "PREFECT_LOGGING_LEVEL"
+SCHEMAS = {name: name for name in ANSWERS} | {"accept": "validate", "demo-open-bandit": "demo"}
 
 
 def run(*arguments):
@@ -24,7 +29,18 @@ def run(*arguments):
         if before is None:
             os.environ.pop(LOGGING, None)  # which the command line sets for its own process
     document = json.loads(out.getvalue()) if "--json" in arguments else None
+    if document is not None:
+        assert_published(document, arguments)
     return SimpleNamespace(status=status, stdout=out.getvalue(), stderr=err.getvalue(), document=document)
+
+
+def assert_published(document, arguments):
+    """Check a printed document against the schema that is published for its command, or for a failure."""
+    commands = [str(argument) for argument in arguments if str(argument) in SCHEMAS]
+    name = "error" if "error" in document else commands[0] if commands else None
+    if name:
+        schema = json.loads((REPOSITORY / "docs" / "schemas" / f"{SCHEMAS[name]}.schema.json").read_text("utf-8"))
+        jsonschema.validate(document, schema)
 
 
 def at(root, landing, recipe):

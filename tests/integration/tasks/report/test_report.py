@@ -12,6 +12,7 @@ from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.documents.training_documents import TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
+from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.judging.gate import JudgedRows, judge
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -155,8 +156,9 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     )
     factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
     with store.writing(layout.run_object(plan.run_id), plan.inputs.to_json()) as folder:
-        warnings = [warning.to_json() for warning in training_warnings(RECIPE, factors)]
-        (folder / WEIGHTS_FILE).write_text(json.dumps({"warnings": warnings}))
+        rates = dict.fromkeys(RECIPE.channels, 0.02)
+        warnings = training_warnings(RECIPE, factors)
+        WeightsDocument(**dict(factors), constant_rate=rates, warnings=warnings).write(folder / WEIGHTS_FILE)
         if trained:
             history = ((4096, 0.4), (8192, 0.3))
             training = {

@@ -93,7 +93,7 @@ def test_good_day_meets_every_expectation_and_they_were_really_evaluated(store, 
     assert found.accepted
     assert found.by == "validation"
     # Six figures of the day, one null share, a ratio a channel, one value set.
-    assert len(found.findings) == 6 + 1 + 2 + 1 == found.to_json()["evaluated"]
+    assert len(found.findings) == 6 + 1 + 2 + 1 == found.validation.evaluated
     assert found.reason == "all 10 expectations met"
 
 

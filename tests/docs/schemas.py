@@ -1,0 +1,76 @@
+"""The JSON schemas of all documents, made from the types that the code writes and reads."""
+
+import json
+
+from ctr_retrain.models.documents.bundle_documents import BundleDocument
+from ctr_retrain.models.documents.command_documents import (
+    BackfillAnswer,
+    DemoAnswer,
+    DoctorAnswer,
+    FailedAnswer,
+    GarbageAnswer,
+    LandAnswer,
+    ModelsAnswer,
+    PromoteAnswer,
+    RollbackAnswer,
+    ScoreAnswer,
+    SimulateAnswer,
+    StatusAnswer,
+)
+from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer, ComparisonDocument
+from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationAnswer
+from ctr_retrain.models.documents.drift_documents import DriftDocument
+from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument
+from ctr_retrain.models.documents.maturity_documents import MaturityDocument
+from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
+from ctr_retrain.models.documents.training_documents import TrainingDocument
+from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, VerdictDocument
+from ctr_retrain.models.documents.weights_documents import WeightsDocument
+
+# By the command that prints a document with --json. Another one may print the same.
+ANSWERS = {
+    "backfill": BackfillAnswer,
+    "compare": ComparisonAnswer,
+    "daily": DailyAnswer,
+    "demo": DemoAnswer,
+    "doctor": DoctorAnswer,
+    "error": FailedAnswer,
+    "explain": RunDocument,
+    "gc": GarbageAnswer,
+    "ingest": IngestAnswer,
+    "land": LandAnswer,
+    "models": ModelsAnswer,
+    "promote": PromoteAnswer,
+    "rollback": RollbackAnswer,
+    "score": ScoreAnswer,
+    "simulate": SimulateAnswer,
+    "status": StatusAnswer,
+    "validate": ValidationAnswer,
+}
+# By the file in which a document lies.
+FILES = {
+    "bundle.json": BundleDocument,
+    "comparison.json": ComparisonDocument,
+    "drift.json": DriftDocument,
+    "evaluation.json": EvaluationDocument,
+    "fresh.json": FreshPassDocument,
+    "maturity.json": MaturityDocument,
+    "run.json": RunDocument,
+    "training.json": TrainingDocument,
+    "verdict.json": VerdictDocument,
+    "weights.json": WeightsDocument,
+}
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema_of(kind):
+    """The schema of a document as it is written."""
+    return {"$schema": DRAFT, **kind.model_json_schema(mode="serialization")}
+
+
+def schemas() -> dict[str, str]:
+    """Each schema's file under docs/, and its text."""
+    return {
+        f"schemas/{name}.schema.json": json.dumps(schema_of(kind), indent=1, ensure_ascii=False) + "\n"
+        for name, kind in {**ANSWERS, **FILES}.items()
+    }

@@ -1,0 +1,78 @@
+"""Rules of stored documents: old ones are read, and what can't be read is refused in a sentence."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from ctr_retrain.models.documents.document import parse_document
+from ctr_retrain.models.documents.run_documents import RunDocument
+from ctr_retrain.models.documents.verdict_documents import Check
+from ctr_retrain.models.errors import StorageError
+from tests.docs.schemas import ANSWERS, FILES, schema_of
+
+BEFORE = Path(__file__).parent / "before"  # documents of a root of before they had versions, with long lists cut
+KEPT = ["bundle.json", "drift.json", "evaluation.json", "maturity.json", "run.json", "training.json", "verdict.json"]
+KEPT += ["weights.json"]
+
+
+def without_format(document):
+    return {key: value for key, value in document.items() if key != "format"}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_document_of_before_there_were_versions_is_read_and_keeps_every_key_and_value(name):
+    stored = json.loads((BEFORE / name).read_text(encoding="utf-8"))
+    document = FILES[name].read(BEFORE / name)
+    assert document.format == 1
+    assert without_format(document.to_json()) == stored
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_written_is_what_the_published_schema_says(name, tmp_path):
+    FILES[name].read(BEFORE / name).write(tmp_path / name)
+    jsonschema.validate(json.loads((tmp_path / name).read_text(encoding="utf-8")), schema_of(FILES[name]))
+
+
+@pytest.mark.parametrize("name", [*ANSWERS, *FILES])
+def test_a_schema_explains_every_key(name):
+    schema = schema_of({**ANSWERS, **FILES}[name])
+    for part in [schema, *schema.get("$defs", {}).values()]:
+        assert part["description"]
+        assert all(field.get("description") for field in part.get("properties", {}).values()), part["title"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "expected format 1, received format 2. Upgrade ctr-retrain"),
+        ({"format": 0}, "expected format 1, received format 0. Make it again with this version"),
+        ({"format": "new"}, "expected format 1, received format 'new'"),
+        ({"verdict": {"decision": "promote"}}, "with the key 'verdict.bootstrap', received none"),
+        ({"serves": None}, "with the key 'serves', received None"),
+    ],
+)
+def test_a_document_of_another_format_or_one_that_lacks_a_key_is_refused_in_a_sentence(change, message):
+    stored = json.loads((BEFORE / "run.json").read_text(encoding="utf-8"))
+    with pytest.raises(StorageError) as refused:
+        parse_document(RunDocument, json.dumps({**stored, **change}).encode(), "runs/r/run.json")
+    assert str(refused.value).startswith("runs/r/run.json: ")
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"date": "2026-03-', b"\xff"])
+def test_a_torn_document_is_refused_in_a_sentence(text):
+    with pytest.raises(StorageError, match="expected a JSON object, received"):
+        parse_document(RunDocument, text, "run.json")
+
+
+def test_a_key_that_this_version_does_not_know_is_no_reason_to_refuse():
+    stored = json.loads((BEFORE / "run.json").read_text(encoding="utf-8"))
+    assert parse_document(RunDocument, json.dumps({**stored, "later": 1}).encode(), "run.json").date.year == 2026
+
+
+def test_a_sentence_is_a_message_in_python_and_words_in_json_and_a_whole_number_stays_one():
+    check = Check(name="rows", value=7, bound=5, passed=True, message="Rows: 7.")
+    assert check.to_json() == {"name": "rows", "value": 7, "bound": 5, "passed": True, "words": "Rows: 7."}
+    assert type(check.to_json()["value"]) is int
