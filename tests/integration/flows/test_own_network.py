@@ -203,11 +203,11 @@ def test_a_network_in_a_file_beside_the_recipe_is_trained_in_the_models_process_
     store = LocalStore(root)
     deploy_challenger(store, first["run_id"], "override", "to start from it", datetime.now(UTC))
     next_run = plan_run(store, load_recipe(moved), NEXT_DAY, {}, FanOut("threads", 1))
-    assert next_run.start.words.startswith(f"Warm start from champion {first['run_id']}")
+    assert next_run.start.message.startswith(f"Warm start from champion {first['run_id']}")
     (there / "my_networks.py").write_text(TWO_TOWERS.replace("0.5 *", "0.25 *"), encoding="utf-8")
     changed = plan_run(store, load_recipe(moved), NEXT_DAY, {}, FanOut("threads", 1))
     assert changed.run_id != next_run.run_id
-    assert "the source of its network was my_networks.py:build@" in changed.start.words
+    assert "the source of its network was my_networks.py:build@" in changed.start.message
 
     (there / "my_networks.py").unlink()  # a model is made anew from its own recipe's copy
     source = open_source_model(store, first["run_id"])
