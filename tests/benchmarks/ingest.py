@@ -3,7 +3,7 @@
 `make bench-ingest`, or `python -m tests.benchmarks.ingest --rows 10000000`. Each run is a process of its own; warm runs
 of the engines alternate, and medians count. The rewrite does nothing but read the files and write their rows as one
 Parquet file: it is the floor under any pipeline. Ours quarantines, drops duplicates, counts, hashes what it publishes,
-and writes each impression twice: clean, and with its labels.
+and writes each impression once and its labels beside it.
 """
 
 from __future__ import annotations

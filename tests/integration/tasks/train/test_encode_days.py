@@ -10,11 +10,14 @@ from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
-from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.label.label_day import LabelledDay, label_day
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.plan.choose_start import COLD
 from ctr_retrain.tasks.plan.run import Run
+from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.layout import IDS_FILE
+from ctr_retrain.tasks.store.s3_store import S3Store
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.encoding_key import encoded_path
 from ctr_retrain.tasks.train.training_rows import read_slices
@@ -85,6 +88,28 @@ def test_labels_of_a_later_day_find_the_day_encoded_and_new_impressions_do_not(s
     before = store.ages().keys()
     encode_days(store, recipe, [oldest])
     assert store.ages().keys() == before
+
+
+def test_days_that_were_encoded_when_labels_held_impressions_too_are_still_found(recipe, day):
+    """An encoded day depends on impressions alone; this path is what the code before wrote."""
+    labelled = LabelledDay(day, "labels/2026-03-02/x", 10, 1, ("days/2026-03-02/a", "days/2026-03-03/b"), 1)
+    assert encoded_path(labelled, recipe) == "encoded/2026-03-02/8435c64d12c72a1a"
+
+
+def test_labelled_rows_are_the_same_on_a_machine_that_has_nothing_in_its_cache(
+    s3_store, bucket, land, tiny_recipe, day, tmp_path
+):
+    """Labels and landed days come from the bucket; a landed day that is gone there is an error."""
+    for shards in (1, 3):
+        recipe = tiny_recipe(features=FEATURES, landing={"buckets": shards})
+        land(s3_store, recipe)
+        labelled = label(s3_store, recipe, day)
+        elsewhere = S3Store(bucket, Cache(tmp_path / f"elsewhere{shards}", limit_gb=1))
+        assert label_table(elsewhere, labelled).equals(label_table(s3_store, labelled))
+        landed = current_day_object(s3_store, day + timedelta(days=1))
+        s3_store.remove([landed, *s3_store.manifest(landed).get("pieces", [])])
+        with pytest.raises(StorageError, match=r"days/2026-03-03/.* under s3://.*expected the object.*received none"):
+            label_table(elsewhere, labelled)
 
 
 def test_only_what_the_features_read_makes_another_encoding(land, tiny_recipe, store, day):
