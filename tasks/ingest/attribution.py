@@ -1,4 +1,4 @@
-"""Which outcomes make an impression a positive: the same SQL for the day's profile and for labels.
+"""Attribute outcomes to impressions, in one SQL for the day's profile and for labels.
 
 Of one impression and kind the earliest outcome counts, wherever it landed, so that outcomes sent twice say the same in
 one file or in two. It counts where it lies at or after the impression and within the attribution window of channel and
@@ -26,7 +26,7 @@ LANDED_LATE = "landed_days_late"  # of an impression: days from its event day to
 
 
 def known_outcomes(landings: Mapping[date, list[Path]], recipe: Recipe, event_day: date) -> str:
-    """The query that answers a row an impression of which outcomes are known: per kind its time and landing day.
+    """Return the query of the known outcomes, a row for each impression that has any: by kind, time and landing day.
 
     Both are of what landed while the kind's label was open: channels wait for one kind differently long, so there is
     a pair for each of a kind's final ages.
@@ -47,9 +47,9 @@ def known_outcomes(landings: Mapping[date, list[Path]], recipe: Recipe, event_da
 
 
 def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> str:
-    """The query that answers `impressions`, a table of one event day, with its labels, in the same order.
+    """Return the query of `impressions`, a table of one event day, with its labels, in the same order.
 
-    known: what `known_outcomes` answers, as a table. Columns are `label`, which is the channel's positive kind's, and
+    known: a table of what `known_outcomes` answers. Columns are `label`, which is the channel's positive kind's, and
     for each kind its label and the age at which it landed. An inline label is taken as it stands.
     """
     if recipe.inline_label:
@@ -78,12 +78,12 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
 
 
 def window(recipe: Recipe, channel: str, kind: str) -> str:
-    """The attribution window of a channel and kind as an interval."""
+    """Return the attribution window of a channel and kind as an interval of SQL."""
     return f"INTERVAL {round(recipe.channels[channel].windows_hours[kind] * 3600)} SECOND"
 
 
 def _within_window(recipe: Recipe, channel: str, kind: str) -> str:
-    """The condition that the channel's outcome of a kind lies within its window; false where none is known.
+    """Return the condition that the channel's outcome of a kind lies within its window; false where none is known.
 
     Few impressions have one, and a CASE spares all others the arithmetic, which a conjunction would not.
     """
@@ -93,7 +93,7 @@ def _within_window(recipe: Recipe, channel: str, kind: str) -> str:
 
 
 def _positive(recipe: Recipe) -> str:
-    """The label of the channel's positive kind; channels mostly agree on it, and then nothing is compared."""
+    """Return the label of the channel's positive kind; where channels agree on one, nothing is compared."""
     kinds = {name: duck.name(label_column(channel.positive_kind)) for name, channel in recipe.channels.items()}
     if len(set(kinds.values())) == 1:
         return next(iter(kinds.values()))
@@ -101,13 +101,13 @@ def _positive(recipe: Recipe) -> str:
 
 
 def _waits(recipe: Recipe) -> list[tuple[str, int]]:
-    """Each kind with each of the final ages that channels give it."""
+    """Return each kind with each of the final ages that channels give it."""
     found = [(kind, final_age(recipe, name, kind)) for name, c in recipe.channels.items() for kind in c.windows_hours]
     return list(dict.fromkeys(found))
 
 
 def _own_landing(recipe: Recipe, kind: str) -> str:
-    """The landing day of the channel's own pair."""
+    """Return the landing day of the channel's own pair of time and landing day."""
     own = " ".join(
         f"WHEN {duck.text(name)} THEN {_landing(kind, final_age(recipe, name, kind))}"
         for name, channel in recipe.channels.items()

@@ -1,4 +1,4 @@
-"""Sift a stream of landed rows: each is kept, a duplicate, or quarantined with a reason, and the three add up.
+"""Deduplicate a stream of landed rows: each is kept, a duplicate, or quarantined with a reason, and the three add up.
 
 Two passes over the files. The first reads what rules and keys need and keeps eight bytes a row: a hash of the key. Rows
 whose hash occurs more than once are compared by key; losers and bad rows are known by their place then, and the second
@@ -44,52 +44,47 @@ QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED])
 
 @dataclass(frozen=True)
 class Stream:
-    """One of the two streams on its way in.
+    """Impressions or outcomes that landed on a day, before they are ingested."""
 
-    query: makes of slices our columns, `_reason` and each row's origin. by_event_day: whether each day's rows get files
-    of their own; they may be of the landing day and of a few before it. bucket: of events that are taken in, no others;
-    lines that hold no row are the first one's.
-    """
-
-    name: str
-    day: date
-    paths: list[Path]
-    wanted: tuple[Column, ...]
-    query: Callable[[Iterable[RowRange]], str]
-    key: str
-    by_event_day: bool
-    max_file_bytes: int
-    shard: Shard = WHOLE
+    name: str  # IMPRESSIONS or OUTCOMES
+    day: date  # the landing day
+    paths: list[Path]  # the landed files
+    wanted: tuple[Column, ...]  # columns that the recipe reads of them
+    query: Callable[[Iterable[RowRange]], str]  # answers row ranges as our columns, `_reason` and each row's origin
+    key: str  # columns, as SQL, by which two rows are one and the same
+    by_event_day: bool  # each event day's rows get files of their own: the landing day's, and a few days' before it
+    max_file_bytes: int  # of one file, unpacked
+    shard: Shard = WHOLE  # events that are ingested; lines that hold no row belong to the first shard
 
 
 @dataclass(frozen=True)
 class Deduplicated:
-    """What came in by one stream; unreadable and torn files by `stream/name`, with what is wrong."""
+    """The outcome of deduplicating a stream."""
 
     counts: Counts
-    rows_in_files: int  # of all buckets
-    unreadable: dict[str, str]
-    columns: set[str]
+    rows_in_files: int  # of all shards
+    unreadable: dict[str, str]  # unreadable and torn files by `stream/name`, with what is wrong
+    columns: set[str]  # all that the files have
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """What the first pass found of a part: of each usable row, in order, the key's hash and the row's place."""
+    """A part after the first pass: its usable rows by key and place, in order, and the places of the others."""
 
     part: Part
-    hashes: NDArray[np.uint64]
-    rows: NDArray[np.uint32]  # number in the file
-    row_ranges: NDArray[np.int64]  # how many of the rows are of each of the part's slices
-    ages: dict[int, int]  # how many by the days that they landed late
-    bad: pa.Table  # places of the other rows: slice, row
+    hashes: NDArray[np.uint64]  # (usable rows,), of the key
+    rows: NDArray[np.uint32]  # (usable rows,), the row's number in its file
+    row_ranges: NDArray[np.int64]  # (row ranges of the part,), how many of the usable rows each has
+    ages: dict[int, int]  # days that rows landed late → usable rows
+    bad: pa.Table  # places of the other rows: slice, which is the row range's number, and row
 
     @property
     def rows_in(self) -> int:
-        """How many rows came in."""
+        """Number of rows that came in."""
         return len(self.hashes) + int(self.bad.num_rows)
 
     def places(self, found: NDArray[np.intp]) -> pa.Table:
-        """Slice and row of the rows at these positions."""
+        """Return the places, slice and row, of the usable rows at these positions."""
         numbers = np.array([row_range.number for row_range in self.part.row_ranges], np.int64)
         number = numbers[np.searchsorted(np.cumsum(self.row_ranges), found, side="right")]
         return pa.table({"slice": number, "row": self.rows[found]})
@@ -126,7 +121,7 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
 
 
 def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
-    """The query of a whole file's rows as they are published; one that can't be used is an error."""
+    """Return the query of a whole file's rows as they are published; one that can't be used is an error."""
     rows = stream.query(whole_file(file))
     fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
     return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
@@ -161,7 +156,7 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
 
 
 def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
-    """First pass: a hash of each usable row's key, the places of the others, how late rows landed."""
+    """Make the first pass over a part: hash each usable row's key, note the others' places and how late rows are."""
     late = f"date_diff('day', ts::DATE, DATE '{stream.day}')" if stream.by_event_day else "0"
     found = connection.execute(
         f"SELECT hash({stream.key}) AS hash, CASE WHEN _reason IS NULL THEN {late} ELSE {BAD} END::SMALLINT AS age, "
@@ -184,7 +179,7 @@ def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
 
 
 def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: list[_Scan]) -> int:
-    """Add the losers among rows of one key to `left_out`; returns how many rows are one too many, counted by key."""
+    """Add all but the first of the rows of each key to `left_out`; return how many these are, counted by key."""
     repeated = _repeated(scans)
     if not len(repeated):
         return 0
@@ -211,7 +206,7 @@ def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: li
 
 
 def _repeated(scans: list[_Scan]) -> NDArray[np.uint64]:
-    """Hashes that more than one row has, sorted."""
+    """Return the hashes that more than one row has, sorted."""
     hashes = np.concatenate([scan.hashes for scan in scans])
     hashes.sort()
     return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
@@ -224,7 +219,7 @@ def _fill_table(connection: duck.Connection, name: str, rows: pa.Table) -> None:
 
 
 def _only(row_ranges: Iterable[RowRange], places: pa.Table, table: str) -> list[RowRange]:
-    """The slices that have places in a table of (slice, row), with these rows alone."""
+    """Return the row ranges that have places in a table of (slice, row), with these rows alone."""
     numbers = set(places["slice"].unique().to_pylist())
     return [
         replace(row_range, condition=f"{ROW} IN (SELECT row FROM {table} WHERE slice = {row_range.number})")
@@ -234,7 +229,7 @@ def _only(row_ranges: Iterable[RowRange], places: pa.Table, table: str) -> list[
 
 
 def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Path, scratch: Path) -> tuple[int, int]:
-    """Second pass over a part: its rows to keep, a file an event day, and its bad ones; returns how many of each."""
+    """Make the second pass over a part: write its rows to keep, a file an event day, and its bad ones; count both."""
     row_ranges = [_without(connection, row_range) for row_range in scan.part.row_ranges]
     rows, kept = stream.query(row_ranges), 0
     for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
@@ -252,13 +247,13 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
 
 
 def _published_as_it_is(stream: Stream, scan: _Scan, row_ranges: list[RowRange]) -> Path | None:
-    """The cleaned file that holds the part's rows and no others, if there is one."""
+    """Return the cleaned file that holds the part's rows and no others, if there is one."""
     all_of_it = len(row_ranges) == 1 and not row_ranges[0].condition and scan.rows_in == row_ranges[0].file.rows
     return row_ranges[0].file.cleaned if all_of_it and stream.shard == WHOLE else None
 
 
 def _without(connection: duck.Connection, row_range: RowRange) -> RowRange:
-    """The slice without the rows that are left out of it."""
+    """Return the row range without the rows of it that are left out."""
     rows = f"SELECT row FROM left_out WHERE slice = {row_range.number}"
     some = connection.execute(f"{rows} LIMIT 1").fetchall()
     return replace(row_range, condition=f"{ROW} NOT IN ({rows})") if some else row_range
@@ -276,7 +271,7 @@ def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, f
 
 
 def _quarantine_lines(stream: Stream, files: list[LandedFile], folder: Path) -> int:
-    """Write the stream's malformed lines, also where there are none; returns how many.
+    """Write the stream's malformed lines, also where there are none; return how many.
 
     Their `row` counts blank lines and a CSV header for none, `line` for one each.
     """

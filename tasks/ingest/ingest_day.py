@@ -37,10 +37,10 @@ ATTEMPTS = 5  # to publish a day while others publish it
 
 @dataclass(frozen=True)
 class IngestedDay:
-    """A published landing day: where it is and what came in."""
+    """A published landing day."""
 
-    day: date
-    path: str
+    day: date  # the landing day
+    path: str  # of its object
     impressions: Counts
     outcomes: Counts
     unreadable: dict[str, str]  # file name → what is wrong with it
@@ -48,18 +48,20 @@ class IngestedDay:
 
     @property
     def identity(self) -> str:
-        """Digest of the landed files and of how they were read."""
+        """The digest of the landed files and of how they were read."""
         return self.path.rsplit("/", maxsplit=1)[-1]
 
 
 @dataclass(frozen=True)
 class _Landed:
-    """The files of a landing day, and what makes two landings equal."""
+    """The landing files of a day."""
 
     day: date
     impressions: list[Path]
     outcomes: list[Path]
-    fingerprint: dict[str, list[tuple[str, str]]]
+    fingerprint: dict[
+        str, list[tuple[str, str]]
+    ]  # by stream, of each file its name and digest: equal ones are the same
 
 
 def ingest_day(
@@ -67,7 +69,7 @@ def ingest_day(
 ) -> IngestedDay:
     """Publish what landed on `day`; landing files that were ingested before are recognised and left alone.
 
-    The pieces of a day that the recipe cuts are made side by side where `fan_out` says so, else one by one. Where
+    The shards of a day that the recipe cuts are made side by side where `fan_out` says so, else one by one. Where
     another run published the day meanwhile, the landing files are looked at again. Raises DataRejectedError where
     nothing landed, no row came in or none could be used, BusyError where others were faster each time.
     """
@@ -80,7 +82,7 @@ def ingest_day(
 def _ingest_once(
     store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None
 ) -> IngestedDay:
-    """Look at the ref, then at the landing files, then swap that very ref: nobody who saw more files is overruled."""
+    """Read the ref, then the landing files, then swap that very ref: nobody who saw more files is overruled."""
     ref = store.read_ref(layout.day_ref(day))
     landed = _look(landing, recipe, day)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
@@ -103,7 +105,7 @@ def _ingest_once(
 
 
 def _look(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
-    """What lies in the landing zone; raises DataRejectedError where no impressions do."""
+    """List what lies in the landing zone; raises DataRejectedError where no impressions do."""
     impressions = landing.files(IMPRESSIONS, day)
     outcomes = [] if recipe.inline_label else landing.files(OUTCOMES, day)
     if not impressions:
@@ -117,7 +119,7 @@ def _look(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
 
 
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
-    """The landing day that the ref names; raises DataRejectedError where the day was not ingested."""
+    """Return the landing day that the ref names; raises DataRejectedError where the day was not ingested."""
     path = current_day_object(store, day)
     file = store.file(path, SUMMARY_FILE) if path else None
     if path is None or file is None:
@@ -129,20 +131,20 @@ def load_ingested_day(store: Store, day: date) -> IngestedDay:
 
 
 def current_day_object(store: Store, day: date) -> str | None:
-    """The path of a landing day's current object, None where the day was not ingested."""
+    """Return the path of a landing day's current object, None where the day was not ingested."""
     ref = store.read_ref(layout.day_ref(day))
     return layout.day_object(day, ref.value["current"]) if ref else None
 
 
 def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
-    """Whether the day was ingested, and as this recipe reads it: the same columns, times and labels."""
+    """Return whether the day was ingested as this recipe reads it: the same columns, times and labels."""
     path = current_day_object(store, day)
     manifest = store.manifest(path) if path else None
     return manifest is not None and manifest["definition"] == _definition(recipe)
 
 
 def _definition(recipe: Recipe) -> str:
-    """Digest of all that a day's object depends on beside the landed files."""
+    """Return the digest of all that a day's object depends on beside the landed files."""
     labels = {name: [c.positive_kind, c.windows_hours] for name, c in recipe.channels.items()}
     profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
     columns = [repr(column) for column in impression_columns(recipe)]
@@ -158,11 +160,11 @@ def _fill_by_shards(
     meta: dict[str, Any],
     fan_out: FanOut | None,
 ) -> None:
-    """Publish the day's pieces, then the day: what was counted of them, added up, and where they are.
+    """Publish the day's shards, then the day: what was counted of them, added up, and their paths.
 
-    Raises DataRejectedError where no piece has a usable row, StorageError where rows don't add up.
+    Raises DataRejectedError where no shard has a usable row, StorageError where rows don't add up.
     """
-    work = partial(_make_piece, store, landing, recipe, landed.day, landed.fingerprint, path)
+    work = partial(_publish_shard, store, landing, recipe, landed.day, landed.fingerprint, path)
     numbers = range(recipe.landing.buckets)
     if fan_out is None:
         shards = [work(number) for number in numbers]
@@ -188,7 +190,7 @@ def _fill_by_shards(
         (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-def _make_piece(
+def _publish_shard(
     store: Store,
     landing: LandingZone,
     recipe: Recipe,
@@ -197,7 +199,7 @@ def _make_piece(
     path: str,
     number: int,
 ) -> str:
-    """Publish one piece of a day, from the very files that the day began with; returns its path.
+    """Publish one shard of a day, from the very files that the day began with; return its path.
 
     Raises BusyError where others lie in the landing zone by now.
     """
@@ -263,7 +265,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
 
 
 def _nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:
-    """The error of a day that is empty or holds no usable row, with the commonest reason and an example."""
+    """Return the error of a day that is empty or holds no usable row, with the commonest reason and an example."""
     if not counts.received:
         return DataRejectedError(
             f"impressions of {day} are empty: expected rows, received files without any. Check the export job."

@@ -1,4 +1,4 @@
-"""The day's profile: what validation, drift and the report read of a landed day instead of its rows."""
+"""Profile a landed day: count what validation, drift and the report read instead of its rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_profile(connection: duck.Connection, folder: Path, recipe: Recipe, day
 
 
 def add_profiles_up(connection: duck.Connection, folders: list[Path], folder: Path, recipe: Recipe) -> None:
-    """Write profile.parquet and values.parquet of a day in pieces from those of its pieces."""
+    """Write profile.parquet and values.parquet of a day that is cut, from those of its shards."""
     profiles, values = (
         pa.concat_tables(pq.read_table(shard / name) for shard in folders) for name in (PROFILE_FILE, VALUES_FILE)
     )

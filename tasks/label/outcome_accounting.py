@@ -1,4 +1,4 @@
-"""What became of the outcomes that landed on a day, as of a day: attributed, or not, and why."""
+"""Account for the outcomes that landed on a day, as of a day: each was attributed, or not for one reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DAYS_BEYOND = 2  # that are looked at for impressions whose outcomes come too la
 
 
 def account_outcomes(store: Store, recipe: Recipe, landing_day: date, as_of: date, scratch: Path) -> dict[str, int]:
-    """Rows by reason; they add up to the outcomes that were kept of the landing day."""
+    """Count outcomes by reason; the counts add up to the outcomes that were kept of the landing day."""
     first = landing_day - timedelta(days=final_age_days(recipe) + DAYS_BEYOND)
     folders = {day: _folders(store, day) for day in day_range(first, as_of)}
     with duck.connect(scratch, threads=1) as connection:

@@ -1,4 +1,4 @@
-"""A landed text file as it comes, compressed or not: its blocks, its lines, and whether it is whole.
+"""Read a landed text file as it comes, compressed or not: its blocks, its lines, and whether it is whole.
 
 Everything is bounded: a line by MAX_LINE_BYTES, the file by what the caller allows. A torn file gives its lines up to
 the tear, and then says so. A packed file is unpacked once, and what reads it afterwards reads the plain text.
@@ -42,12 +42,12 @@ class CutLine(str):
 
 @dataclass(frozen=True)
 class Look:
-    """What one pass over a file found: where it stands unpacked, JSON keys seen, and what is wrong with it."""
+    """The findings of one pass over a file."""
 
-    plain: Path
-    keys: tuple[str, ...]
-    damage: str | None
-    too_large: bool = False
+    plain: Path  # where it stands unpacked: the file itself, if it never was packed
+    keys: tuple[str, ...]  # of JSON objects, as far as lines were looked at
+    damage: str | None  # the error at which reading ended, if it did not reach the end
+    too_large: bool = False  # unpacked, it is larger than allowed
 
 
 def look_over(path: Path, max_bytes: int, unpacked: Path, *, json_keys: bool) -> Look:
@@ -88,7 +88,7 @@ def _look(path: Path, source: Iterator[bytes], max_bytes: int, unpacked: Path, *
 
 
 def blocks(path: Path) -> Iterator[bytes]:
-    """The file's bytes, unpacked, up to where it is damaged; raises one of `Damage` there."""
+    """Yield the file's bytes, unpacked, up to where it is damaged; raises one of `Damage` there."""
     if path.suffix == ".zst":
         yield from _zstd_blocks(path)
         return
@@ -97,7 +97,10 @@ def blocks(path: Path) -> Iterator[bytes]:
 
 
 def _fast_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the same, four times as fast where the file is gzipped; a damaged one may lack the block before its end."""
+    """Yield a file's bytes as `blocks` does, four times as fast where it is gzipped.
+
+    Of a damaged file the block before the damage is missing: isal's reader throws away what it had unpacked of it.
+    """
     if path.suffix != ".gz":
         yield from blocks(path)
         return
@@ -107,7 +110,7 @@ def _fast_blocks(path: Path) -> Iterator[bytes]:
 
 
 def _gathered(stream: Any) -> Iterator[bytes]:
-    """Blocks of a stream; what is there before a tear is given before the tear is told."""
+    """Yield blocks of a stream; where it is torn, what comes before the tear and only then raise one of `Damage`."""
     held, size = [], 0
     try:
         while some := stream.read1(BLOCK_BYTES):
@@ -124,7 +127,10 @@ def _gathered(stream: Any) -> Iterator[bytes]:
 
 
 def _zstd_blocks(path: Path) -> Iterator[bytes]:
-    """Arrow's stream gives nothing of a block in which the file is torn, so there it is read in ever smaller ones."""
+    """Yield blocks of a file that zstd packed, the last ones before a tear smaller and smaller.
+
+    Arrow's stream gives nothing of a block in which the file is torn.
+    """
     done, block_bytes = 0, BLOCK_BYTES
     while True:
         with pa.input_stream(str(path), compression="zstd") as stream:
@@ -150,18 +156,18 @@ class Lines:
     """
 
     def __init__(self, path: Path) -> None:
-        """Nothing is read before the first line is asked for."""
+        """Begin a file; nothing is read before the first line is asked for."""
         self.count = 0  # lines given so far
         self.damage: str | None = None
         self.torn = ""
         self._lines = self._read(path)
 
     def __iter__(self) -> Iterator[str]:
-        """Itself."""
+        """Return the lines themselves."""
         return self
 
     def __next__(self) -> str:
-        """The next line."""
+        """Return the next line."""
         line = next(self._lines)
         self.count += 1
         return line
@@ -195,7 +201,7 @@ def _decoded(line: bytes) -> str:
 
 
 def _add_keys(keys: dict[str, None], lines: Iterable[bytes]) -> None:
-    """Note the keys of each line that is a JSON object; what isn't is for others to tell."""
+    """Add the keys of each line that is a JSON object; whoever reads the rows finds lines that are none."""
     for line in lines:
         try:
             row = json.loads(line)
