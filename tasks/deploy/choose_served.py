@@ -1,4 +1,6 @@
-"""Which of two models a promoted bundle serves: the fresh one where every check holds, else its evaluated twin.
+"""Choose which of two models a promoted bundle serves: the fresh one where every check holds, else its evaluated twin.
+
+The fresh model has gone on through the newest days; its evaluated twin is the model that was judged, as it was then.
 
 CHALLENGER/serving/              what serves
 CHALLENGER/evaluated/serving/    what was judged, where that is another
@@ -41,9 +43,11 @@ def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
         return
     checks = [*models.call(_run_fresh_pass, run, models.compute)]
     if all(check.passed for check in checks):
+        # The check of the challenger says nothing of this bundle: its graph was saved anew.
         checks.append(check_serving(run, FRESH, FRESH_SCORES_FILE))
     if all(check.passed for check in checks):
         _replace_by_fresh(folder)
+    # Either its files have moved into the challenger's bundle, or a check failed and nobody is to serve it.
     shutil.rmtree(folder / FRESH, ignore_errors=True)
     (folder / FRESH_SCORES_FILE).unlink(missing_ok=True)
     document = FreshPassDocument(checks=tuple(checks), days=tuple(day.day for day in days))
@@ -51,12 +55,15 @@ def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
 
 
 def _run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple[Check, ...]:
+    """Run the fresh pass in the process of the models, which alone imports TensorFlow."""
     from ctr_retrain.tasks.train.fresh_pass import run_fresh_pass  # noqa: PLC0415 - TensorFlow: not for the flow
 
     return run_fresh_pass(progress_of, run, compute)
 
 
 def _replace_by_fresh(folder: Path) -> None:
+    """Let the challenger's bundle serve the fresh model, and keep the one that was judged beside it."""
+    # Later gates score the judged one on days that the fresh one has seen.
     bundle, fresh = folder / CHALLENGER, folder / FRESH
     (bundle / EVALUATED).parent.mkdir()
     (bundle / SERVING).rename(bundle / EVALUATED)
@@ -74,6 +81,7 @@ def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path)
         through, message = _describe_promoted(plan, folder)
     elif plan.champion:
         version = plan.champion.version
+        # Of the model that serves, which may be fresh; the champion's own record tells what was judged.
         manifest = store.manifest(layout.model_object(version)) or {}
         through = date.fromisoformat(manifest.get("data_through", plan.champion.data_through))
         message = f"The champion {version} stays in service."

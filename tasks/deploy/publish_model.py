@@ -1,4 +1,4 @@
-"""Stage 9, deploy: prove that the artifact serves from a fresh process, publish it, swing the champion's ref."""
+"""Stage 9, deploy: check that a bundle serves from a fresh process, publish it as a model, make it the champion."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_TH
 from ctr_retrain.tasks.store.protocol import Store, load_document
 from ctr_retrain.tasks.train.row_roles import serving_sample
 
-TOLERANCE = 1e-6
-# Of bundle.json, for readers of the manifest, which comes without the bundle's files.
+TOLERANCE = 1e-6  # largest difference between a probability of the evaluation and of the serving check
+# Keys of bundle.json that the model's manifest repeats, for its readers, since it comes without the bundle's files.
 MANIFEST_KEYS = (
     *("run_id", "day", "data_through", "train_through", "labels_as_of"),
     *(EVALUATED_THROUGH, "recipe_digest", "code"),
@@ -41,6 +41,7 @@ def check_serving(run: Run, bundle: str = CHALLENGER, expected: str = SCORES_FIL
     challenger. The sample holds unseen and missing values beside real rows; those must get a probability too.
     """
     folder = run.folder
+    # In a fresh process, since only there does a custom object show that the saved graph lacks.
     sample = folder / "serving_sample.parquet"
     scores = folder / "serving_scores.parquet"
     with duck.connect(folder) as connection:
@@ -68,10 +69,11 @@ def check_serving(run: Run, bundle: str = CHALLENGER, expected: str = SCORES_FIL
     scores.unlink()
     kinds = {"challenger": PROBABILITY}
     kinds |= {head_column("challenger", h.kind): probability_column(h.kind) for h in run.recipe.training.heads}
+    # Both are in the order of day and event_id, so the sample is the beginning of the scored rows.
     scored = pq.read_table(folder / expected, columns=list(kinds)).slice(0, len(rows))
     evaluated = np.stack([scored[column].to_numpy() for column in kinds], axis=1)
     served = np.stack([answers[column].to_numpy() for column in kinds.values()], axis=1)  # (rows, 1 + heads)
-    strange = served[len(rows) :]
+    strange = served[len(rows) :]  # nobody knows their right probability, only that there must be one
     difference = float(np.abs(served[: len(rows)] - evaluated).max())
     answered = bool(((strange > 0) & (strange < 1)).all())
     message = (
@@ -84,7 +86,7 @@ def check_serving(run: Run, bundle: str = CHALLENGER, expected: str = SCORES_FIL
 
 
 def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: datetime) -> str | None:
-    """Publish the run's challenger as a model and make it the champion; returns why not where it may not.
+    """Publish the run's challenger as a model and make it the champion; return the reason where that is refused.
 
     action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. Doing it twice
     does nothing the second time. Raises UsageError where the run has no challenger.
@@ -95,6 +97,7 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
         raise UsageError(msg)
     bundle = load_document(store, layout.run_object(run_id), f"{CHALLENGER}/{BUNDLE_FILE}", BundleDocument)
     _publish_bundle(store, run, bundle)
+    # A champion's age is that of the judged model, so that fresh models and others may follow each other.
     judged_through = bundle.evaluated_data_through or bundle.data_through
     tenure = Tenure(run_id, str(bundle.day), str(judged_through), action, reason, now.isoformat())
     refusal = take_over(store, tenure)
@@ -104,17 +107,18 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
 
 
 def _publish_bundle(store: Store, run: Path, bundle: BundleDocument) -> None:
-    """The run's challenger as a model, unless it is there."""
+    """Publish the run's challenger as a model, unless it was published before."""
     path = layout.model_object(bundle.run_id)
     if store.manifest(path) is None:
         described = bundle.to_json()
         with store.writing(path, {key: described[key] for key in MANIFEST_KEYS if key in described}) as folder:
+            # A warm start finds the trainable network in the run; serving needs none of it.
             what_serves = shutil.ignore_patterns(TRAINABLE)
             shutil.copytree(run / CHALLENGER, folder, dirs_exist_ok=True, ignore=what_serves)
 
 
 def served_model(store: Store, version: str) -> tuple[str, Path]:
-    """A version and its bundle's folder; an empty version means the champion.
+    """Return a version and the folder of its bundle; an empty version means the champion.
 
     A run's challenger can be scored with too, whatever its verdict was. Raises UsageError where there is none.
     """
@@ -132,11 +136,12 @@ def served_model(store: Store, version: str) -> tuple[str, Path]:
 
 
 def _last_line(text: str) -> str:
+    """Return the last line that isn't blank: of a traceback, the error itself."""
     return next((line for line in reversed(text.splitlines()) if line.strip()), "no word of why")
 
 
 def _strange_rows(rows: pa.Table) -> pa.Table:
-    """Three rows of the table's schema: all missing, unseen texts, and extreme numbers."""
+    """Return three rows of the table's schema: all missing, unseen texts, and extreme numbers."""
     strange = []
     for text, number in ((None, None), ("never seen before", None), ("", 1e30)):
         values: dict[str, str | float | None] = {}

@@ -1,4 +1,7 @@
-"""Score a file of raw impressions with a bundle's served graph, and nothing else of this software's training side."""
+"""Score a file of raw impressions with a bundle's served graph, without anything that belongs to training.
+
+`ctr-retrain score` does so for users, and the serving check of stage 9 runs this module in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ from ctr_retrain.tasks.landing.text_to_parquet import ROW
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, SERVING
 from ctr_retrain.tasks.store.staging import atomic_write
 
-BATCH_ROWS = 200_000
-TARGETS = (".parquet", ".csv")
+BATCH_ROWS = 200_000  # scored and written at once, so that memory doesn't grow with the file
+TARGETS = (".parquet", ".csv")  # how the file of scores may end
 
 
 def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> int:
@@ -66,6 +69,11 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
 def _read(
     connection: duckdb.DuckDBPyConnection, source: Path, recipe: Recipe, scratch: Path, answers: tuple[str, ...]
 ) -> LandedFile:
+    """Open the source as ingest would, but refuse what ingest would quarantine: each row is to get its probability.
+
+    answers: the columns that scoring adds. Raises UsageError where there is no file, DataRejectedError where it can't
+    be read whole or has a column of such a name.
+    """
     if not source.is_file():
         msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
         raise UsageError(msg)
@@ -90,7 +98,7 @@ def _read(
 
 
 def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_names: bool) -> dict[str, str]:
-    """The served graph's columns as SQL expressions over the file's; those that the file lacks are left out."""
+    """Return the served graph's columns as SQL expressions over the file's; those that the file lacks are left out."""
     found = {}
     for column in impression_columns(recipe):
         source = column.name if our_names or column.source not in file.columns else column.source
@@ -102,7 +110,8 @@ def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_na
 
 
 def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
-    """The batches as tables; raises DataRejectedError where the file turns out to be damaged in the middle."""
+    """Yield the batches as tables; raise DataRejectedError where the file turns out to be damaged in the middle."""
+    # Here and not where scores are written: there the disk of the target would be blamed for it.
     try:
         for batch in batches:
             yield pa.table(batch)
@@ -112,6 +121,11 @@ def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:
 
 
 def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows: int, target: Path) -> None:
+    """Score each table and write it, without the model's inputs and with its probabilities, to the target.
+
+    columns: of the tables; those named _model_NAME are the served graph's inputs. Raises StorageError where the target
+    can't be written, UsageError where its format can't hold a column of the source.
+    """
     kept = [field for field in columns if not field.name.startswith("_model_")]
     schema = pa.schema([*kept, *(pa.field(name, pa.float64()) for name in scorer.output_names)])
     done = 0
@@ -139,6 +153,7 @@ def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows:
 
 
 def _open(path: Path, schema: pa.Schema) -> Any:
+    """Open a writer of CSV or of Parquet, by the name of the file."""
     return pyarrow.csv.CSVWriter(path, schema) if path.suffix == ".csv" else pq.ParquetWriter(path, schema)
 
 

@@ -1,4 +1,7 @@
-"""Stage 8, gate: the verdict on the challenger, written as data, before anything is put into service."""
+"""Stage 8, gate: the verdict on the challenger, written as data, before anything is put into service.
+
+A rejected or held challenger is a result of the run, not a failure of it.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,14 @@ from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 
 def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
-    """Judge by the recipe's gate and write verdict.json; `known` are checks that earlier stages made."""
+    """Judge the challenger by the recipe's gate and write verdict.json.
+
+    known: checks that earlier stages made. Where there is no champion, the challenger is compared with the answer of a
+    model without features: each channel's positive ratio in the training window.
+    """
     checks, plan = list(known), run.plan
+    # A champion that has seen the validation days would look better there than it is: such a comparison proves nothing,
+    # so the run is held for lack of evidence.
     if why := unfairness(run.store, plan):
         assert plan.champion is not None
         message = f"Champion {plan.champion.version} on the validation days: {why}."
@@ -36,7 +45,8 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
 
 
 def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Check | None:
-    """Return the failed check for which nothing should be trained today, or None."""
+    """Return the failed check because of which nothing should be trained today, or None."""
+    # Counted after recency: where old days weigh little, their positives teach little, however many they are.
     floor, received = recipe.training.min_positives, factors.effective_positives
     if received < floor:
         message = (
@@ -56,6 +66,7 @@ def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Ch
 
 def judge_without_challenger(folder: Path, check: Check, *, bootstrap: bool) -> Verdict:
     """Write the verdict of a run that ended without a challenger, for the reason that the failed check gives."""
+    # The kind of the check decides: lack of evidence holds the run, training that diverged rejects it.
     decision = FAILED[check.kind]
     opening = "Rejected. No model came out of training" if decision == "reject" else "Held, nothing was trained"
     return write_verdict(
@@ -70,6 +81,6 @@ def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
 
 
 def _same_recipe(store: Store, plan: RunPlan) -> bool:
-    """Say whether this run merely refreshes the champion: equal recipes."""
+    """Return whether this run merely refreshes the champion, that is, trains by the recipe of the champion."""
     manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
     return manifest is not None and manifest["recipe_digest"] == plan.recipe_digest

@@ -1,4 +1,7 @@
-"""Label maturity (F) from the run's mature days, the immature days' ratios corrected by it, and today's outcomes."""
+"""Label maturity of a run: measured on mature days, applied to the ratios of immature ones.
+
+Maturity is the share of an impression's eventual positives that have landed at a given age.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def measure_maturity(run: Run) -> None:
-    """Write maturity.json: maturity, the immature days' ratios corrected by it, and the fate of the day's outcomes.
+    """Write maturity.json: maturity, the immature days' ratios corrected by it, and what became of the day's outcomes.
 
-    Nothing of it is gated. An inline label is final at once, and there is nothing to write.
+    The gate reads nothing of it. Labels that landed within the impressions are final at once; nothing is written then.
     """
     recipe, day = run.recipe, run.plan.day
-    if not recipe.kinds:
+    if not recipe.kinds:  # labels stand in the impressions
         return
     curves = {pair: _estimate(run, *pair) for pair in _pairs(recipe)}
     document = MaturityDocument(
@@ -39,12 +42,14 @@ def measure_maturity(run: Run) -> None:
 
 
 def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
+    """Return each channel with each kind of outcome that it waits for: windows differ, and so does maturity."""
     return [(name, kind) for name, channel in recipe.channels.items() for kind in channel.windows_hours]
 
 
 def _estimate(run: Run, channel: str, kind: str) -> Maturity | None:
     """Estimate maturity from those of the run's days whose labels of this channel and kind are final."""
     final = final_age(run.recipe, channel, kind)
+    # Only where labels are final is the eventual number of positives known, of which maturity is the share.
     days = (*run.plan.train, *run.plan.validate)
     paths = [day.path for day in days if (run.plan.day - day.day).days >= final]
     files = [file for path in paths if (file := run.store.file(path, ARRIVALS_FILE)) is not None]
@@ -61,6 +66,8 @@ def _immature_ratios(run: Run, curves: dict[tuple[str, str], Maturity | None]) -
 
 
 def _immature_days(run: Run) -> Iterator[tuple[date, pa.Table]]:
+    """Yield each ingested day after the validation days, up to the run's own, with its arrivals as of the run's day."""
+    # Their labels change until they are final, so they are counted here and not published as objects.
     for day in day_range(run.plan.days.validate[-1], run.plan.day)[1:]:
         arrivals = count_young_day(run.store, run.recipe, day, run.plan.day, run.folder)
         if arrivals is not None:

@@ -1,4 +1,7 @@
-"""The heads' part of stage 7: how good their probabilities are on the rows of V whose label of their kind is final."""
+"""Heads in stage 7: how good their probabilities are on the rows of the validation days whose label is final.
+
+A head is an output of the network for one more kind of outcome.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def head_column(model: str, kind: str) -> str:
-    """The column of scores.parquet with what a model answers for a head."""
+    """Return the name of the column of scores.parquet with a model's probability of a head's kind."""
     return f"{model}_{probability_column(kind)}"
 
 
@@ -34,10 +37,10 @@ def measure_heads(scored: pa.Table, recipe: Recipe, plan: RunPlan) -> dict[str, 
     models: tuple[ModelName, ...] = ("challenger", "champion")
     for head in recipe.training.heads:
         label = scored[f"{HEAD_LABEL}{head.kind}"].to_numpy(zero_copy_only=False).astype(np.float64)
-        known = int((~np.isnan(label)).sum())
+        known = int((~np.isnan(label)).sum())  # NULL, which comes as NaN, where the label is unknown or not final
         blocks = {
             model: measure_label(label, scored[column].to_numpy())
-            for model in models
+            for model in models  # a champion may come from a recipe that lacked this head
             if (column := head_column(model, head.kind)) in scored.column_names
         }
         age = final_from_age(head, recipe.final_ages)

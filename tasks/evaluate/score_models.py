@@ -1,4 +1,7 @@
-"""Stage 7, evaluate: challenger and champion score the same later, unweighted rows of V through their served graphs."""
+"""Stage 7, evaluate: challenger and champion score the same rows of the validation days through their served graphs.
+
+The validation days come after all that either has seen, and their rows are unweighted: each impression counts once.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,8 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Cost
     from ctr_retrain.models.serving.bundle import Scorer
 
-BATCH_ROWS = 200_000
-CURVE_POINTS = 60
+BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory
+CURVE_POINTS = 60  # thresholds at which a cost curve is computed
 
 
 def evaluate_models(run: Run, models: Models) -> None:
@@ -54,6 +57,7 @@ def evaluate_models(run: Run, models: Models) -> None:
 
 
 def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
+    """Score the validation days with every model of this run and write both files, in the process of the models."""
     from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
 
     recipe, plan, folder = run.recipe, run.plan, run.folder
@@ -64,6 +68,7 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     if (folder / COLD_TWIN / CHALLENGER).is_dir():
         scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
+    # In the order of the serving check's sample, which is compared with these scores by position.
     query = f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(run)}) ORDER BY day_index, event_id"
     rows = sum(day.rows for day in plan.validate)
     with duck.connect(folder) as connection:
@@ -84,10 +89,12 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
 
 
 def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
-    """The champion's SavedModel that has not seen V, and the day through which it has seen data.
+    """Return the champion's model that has not seen the validation days, and the newest day that it has seen.
 
-    What serves, or else its evaluated twin. None where there is no champion, or where both have seen V.
+    This is the model that serves or else its evaluated twin, the model that was judged before a fresh pass. None where
+    there is no champion, or where both have seen the validation days.
     """
+    # Days are compared as texts: in ISO 8601 the order of texts is the order of days.
     seen = _seen_by_champion(store, plan)
     unseeing = [(name, through) for name, through in seen.items() if through < str(plan.validate[0].day)]
     if plan.champion is None or not unseeing:
@@ -98,7 +105,7 @@ def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
 
 
 def unfairness(store: Store, plan: RunPlan) -> str | None:
-    """Why the champion can't be scored on V, None where it can or where there is none."""
+    """Return the reason why the champion can't be scored on the validation days; None where it can or there is none."""
     if plan.champion is None:
         return None
     seen, first = _seen_by_champion(store, plan), str(plan.validate[0].day)
@@ -110,11 +117,15 @@ def unfairness(store: Store, plan: RunPlan) -> str | None:
     return f"expected data through a day before {first}, received {received}: it has seen V"
 
 
+# How messages call the models of a bundle.
 _ROLES = {SERVING: "what serves", EVALUATED: "its evaluated twin"}
 
 
 def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
-    """The newest day that each model of the champion's bundle has seen, what serves first; empty without a bundle."""
+    """Return the newest day that each model in the champion's bundle has seen, the one that serves first.
+
+    Empty without a champion or its bundle.
+    """
     manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
     if manifest is None:
         return {}
@@ -123,7 +134,10 @@ def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
 
 
 def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> JudgedRows:
-    """The scored rows as the gate reads them."""
+    """Return the scored rows as the gate reads them.
+
+    constant_rate: by channel, the probability to compare with where there is no champion.
+    """
     column = {name: scored[name].to_numpy(zero_copy_only=False) for name in scored.column_names}
     return JudgedRows(
         label=column["label"],
@@ -131,6 +145,7 @@ def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> 
         champion=column.get("champion"),
         channel=column["channel"],
         user_bucket=column["user_bucket"],
+        # Numbered: intervals add up cells of users and campaigns, which arrays of numbers make cheap.
         campaign=np.unique(column["campaign"].astype(str), return_inverse=True)[1],
         day=column["day_index"],
         constant_rate=constant_rate,
@@ -140,7 +155,7 @@ def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> 
 def _score(
     batches: Any, scorers: dict[str, Scorer], recipe: Recipe, progress: Report, rows: int
 ) -> Iterator[pa.RecordBatch]:
-    """Each batch of raw rows with the probability that each model gives."""
+    """Yield, for each batch of landed rows, what the gate needs of them and the probability that each model gives."""
     done = 0
     value = ["value"] if recipe.landing.columns.value else []
     for batch in batches:
@@ -163,7 +178,7 @@ def _score(
 
 
 def _measure(rows: JudgedRows, recipe: Recipe) -> EvaluationDocument:
-    """Measure both models on the same rows: everything that the report shows of them."""
+    """Measure both models, or the challenger and a constant, on the same rows: all that the report shows of them."""
     costs = {name: channel.cost for name, channel in recipe.channels.items()}
     models: dict[ModelName, NDArray[Any]] = {"challenger": rows.challenger}
     if rows.champion is not None:
@@ -185,6 +200,7 @@ def _measure(rows: JudgedRows, recipe: Recipe) -> EvaluationDocument:
 
 def _cost_curve(label: NDArray[Any], models: dict[ModelName, NDArray[Any]], cost: Cost) -> CostCurve:
     """Compute each model's cost over thresholds around the one at which decisions are made, for one channel's rows."""
+    # Evenly on a logarithmic scale, from a twentieth to twenty times the threshold that the costs imply.
     points = threshold(cost) * np.geomspace(1 / 20, 20, CURVE_POINTS)
     points = points[points < 1]
     curves = {model: tuple(cost_curve(label, p, cost, points).tolist()) for model, p in models.items()}
