@@ -1,6 +1,6 @@
-"""The backfill flow: past days by hand. All are ingested first, side by side; then those that train, in order.
+"""The backfill flow: make up for past days. All are ingested first, side by side; then those that train run in order.
 
-Finished days are skipped by their refs.
+A day whose ref names a finished run is skipped.
 """
 
 from datetime import UTC, date, datetime
@@ -21,7 +21,7 @@ from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
 from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days
 
-Retrain = Literal["last", "each", "none"]
+Retrain = Literal["last", "each", "none"]  # the days that train: the last one, each, or none
 
 
 @flow(name="backfill")
@@ -46,6 +46,7 @@ def backfill(
     claim_root(store, rules.name)
     wanted = day_range(start, end)
     trains = {day for day in wanted if retrain == "each" or (retrain == "last" and day == end)}
+    # Finished days are not even read again: a killed backfill goes on where it stopped.
     new = [day for day in wanted if not (day in trains and finished_run(store, day, shadow=shadow))]
     taken = ingest_and_validate_days(store, settings.landing_zone, rules, new, datetime.now(UTC), settings.fan_out)
     days = []

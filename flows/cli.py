@@ -186,6 +186,7 @@ def daily(
     force: Annotated[bool, typer.Option(help="Make the run anew, even from the same inputs.")] = False,
 ) -> CommandOutput:
     """Run all stages for one day."""
+    # Day, settings and recipe are checked before Prefect is imported, which takes two seconds: a slip is told at once.
     wanted, (settings, _) = _day(day), _configured(context)
     from ctr_retrain.flows.daily import daily as flow  # noqa: PLC0415
 
@@ -247,7 +248,7 @@ def serve(
     """Run the daily flow on a schedule until stopped."""
     from ctr_retrain.flows.schedule import serve_daily  # noqa: PLC0415
 
-    _configured(context)
+    _configured(context)  # a recipe that is wrong is refused now, not when the first night is due
     serve_daily(_settings(context, cron=cron, timezone=timezone))
 
 
@@ -299,10 +300,10 @@ def promote(
     context: typer.Context, version: Annotated[str, typer.Argument(metavar="VERSION")], reason: Reason
 ) -> CommandOutput:
     """Put a model into service by hand, whatever its verdict."""
-    words = f"{_user()}: {_given(reason)}"
+    signed = f"{_user()}: {_given(reason)}"
     from ctr_retrain.tasks.deploy.publish_model import deploy_challenger  # noqa: PLC0415
 
-    deploy_challenger(_settings(context).store, version, "override", words, datetime.now(UTC))
+    deploy_challenger(_settings(context).store, version, "override", signed, datetime.now(UTC))
     return CommandOutput({"champion": version, "reason": reason}, printing.pairs)
 
 
@@ -381,7 +382,7 @@ def _day(text: str, option: str = "--date") -> date:
 
 
 def _given(reason: str) -> str:
-    """The reason, which must say something: it is all that the history keeps of why."""
+    """Return the reason, which must say something: it is all that the history keeps of why."""
     if not reason.strip():
         msg = f"--reason: expected some words for the history, received {reason!r}"
         raise UsageError(msg)

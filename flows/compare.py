@@ -1,4 +1,4 @@
-"""The compare flow: several ways to train, side by side on past days. It never touches the champion or a run."""
+"""The compare flow: train in several ways on past days, side by side. It never touches the champion or a run."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -9,7 +9,7 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.trials.strategies import Grid, refuse_unknown
 from ctr_retrain.tasks.compare.plan_comparison import CompareRequest
 
-MAX_AGE_DAYS = 400
+MAX_AGE_DAYS = 400  # of a training window on the freshness curve
 
 
 def read_compare_request(day: date, lists: dict[str, str], **numbers: Any) -> CompareRequest:
@@ -24,7 +24,7 @@ def read_compare_request(day: date, lists: dict[str, str], **numbers: Any) -> Co
 
 
 def _numbers(text: str, name: str) -> tuple[float, ...]:
-    """Each once, in their order."""
+    """Read the numbers of a list as it was typed, each once, in their order."""
     try:
         return tuple(dict.fromkeys(float(part) for part in text.split(",") if part.strip()))
     except ValueError:
@@ -33,7 +33,7 @@ def _numbers(text: str, name: str) -> tuple[float, ...]:
 
 
 def _ages(text: str) -> tuple[int, ...]:
-    """Whole days above 0, rising."""
+    """Read the ages of the freshness curve: whole days above 0, rising; a 0 asks for none."""
     ages = sorted(_numbers(text, "ages"))
     if not all(0 <= age <= MAX_AGE_DAYS and age == int(age) for age in ages):
         msg = f"--ages: expected whole days from 0 to {MAX_AGE_DAYS}, received {text!r}"

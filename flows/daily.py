@@ -70,7 +70,7 @@ def daily(
     send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url.get_secret_value())
     known = day_document(ingested, validated, drift)
     if not validated.accepted:
-        write_run_list(store, current_champion(store))
+        write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
         raise rejection_error(validated, settings.landing_zone, known.to_json())
 
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
@@ -82,6 +82,7 @@ def daily(
     document = load_document(store, path)
     refusal = None
     if document.verdict.decision == "promote" and not shadow:
+        # Also for a run that was recorded: the one that made it may have died before this line.
         refusal = deploy_challenger(store, plan.run_id, "promote", document.verdict.reason, now)
     record_run(store, plan)  # last: a run that died before is found and finished by the next
     champion = current_champion(store)
@@ -108,5 +109,5 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
 
 
 def scheduled_day(due: datetime) -> date:
-    """The newest event day that was over when this run was due; event days are UTC, wherever the schedule lives."""
+    """Return the newest event day that was over when a run was due; event days are UTC, wherever the schedule lives."""
     return due.astimezone(UTC).date() - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""The demonstrations: a few simulated weeks, or the Open Bandit sample, and the daily flow over the last days."""
+"""The demonstrations: land some simulated weeks, or the Open Bandit sample, and run the daily flow on the last days."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 
 DEMO_START = date(2026, 3, 2)
-DEMO_DAYS = 24
-DEMO_RUN_DAYS = 3
+DEMO_DAYS = 24  # simulated
+DEMO_RUN_DAYS = 3  # the last of them, each with a run of its own
 DEMO_ROWS_PER_DAY = 25_000
 
 

@@ -1,4 +1,4 @@
-"""`doctor`: is everything there that a night's run needs? Each check says what to mend."""
+"""`doctor`: check that everything is there that a night's run needs. Each check says what to mend."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
 
-MIN_FREE_GIB = 5
+MIN_FREE_GIB = 5  # free where objects, or the cache of a bucket, are written
 
 
 def examine(settings: Settings, recipe: Recipe) -> list[dict[str, Any]]:
-    """Every check, passed or not, with words."""
+    """Return every check, passed or not, with a message for a person."""
     return [
         _python(),
-        _check("recipe", passed=True, words=f"{settings.recipe}: name {recipe.name}, digest {recipe.digest}"),
+        _check("recipe", passed=True, message=f"{settings.recipe}: name {recipe.name}, digest {recipe.digest}"),
         _root(settings, recipe),
         _landing(settings),
         _disk(settings),
@@ -35,25 +35,25 @@ def examine(settings: Settings, recipe: Recipe) -> list[dict[str, Any]]:
     ]
 
 
-def _check(name: str, *, passed: bool, words: str) -> dict[str, Any]:
-    return {"name": name, "passed": passed, "words": words}
+def _check(name: str, *, passed: bool, message: str) -> dict[str, Any]:
+    return {"name": name, "passed": passed, "words": message}
 
 
 def _python() -> dict[str, Any]:
     version = sys.version.split()[0]
-    return _check("python", passed=(3, 11) <= sys.version_info < (3, 14), words=f"{version}; expected 3.11 to 3.13")
+    return _check("python", passed=(3, 11) <= sys.version_info < (3, 14), message=f"{version}; expected 3.11 to 3.13")
 
 
 def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
     try:
         name = settings.store.read_ref(layout.name_ref())
         if name and name.value["current"] != recipe.name:
-            words = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
-            return _check("root", passed=False, words=words)
+            message = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
+            return _check("root", passed=False, message=message)
         probe(settings.store)
     except CtrRetrainError as error:
-        return _check("root", passed=False, words=str(error))
-    return _check("root", passed=True, words=f"{settings.store.root} can be written and takes {recipe.name!r}")
+        return _check("root", passed=False, message=str(error))
+    return _check("root", passed=True, message=f"{settings.store.root} can be written and takes {recipe.name!r}")
 
 
 def probe(store: Store) -> None:
@@ -73,47 +73,47 @@ def _landing(settings: Settings) -> dict[str, Any]:
     try:
         days = settings.landing_zone.days("impressions")
     except CtrRetrainError as error:
-        return _check("landing", passed=False, words=str(error))
+        return _check("landing", passed=False, message=str(error))
     if not days:
         return _check(
-            "landing", passed=False, words=f"{settings.landing_zone}: expected impressions/dt=…; set --landing"
+            "landing", passed=False, message=f"{settings.landing_zone}: expected impressions/dt=…; set --landing"
         )
-    return _check("landing", passed=True, words=f"{settings.landing_zone}: {days[0]} to {days[-1]}, {len(days)} days")
+    return _check("landing", passed=True, message=f"{settings.landing_zone}: {days[0]} to {days[-1]}, {len(days)} days")
 
 
 def _disk(settings: Settings) -> dict[str, Any]:
     free = shutil.disk_usage(_nearest(settings.local_folder)).free / 2**30
-    words = f"{free:.1f} GiB free; expected {MIN_FREE_GIB} or more"
-    return _check("disk", passed=free >= MIN_FREE_GIB, words=words)
+    message = f"{free:.1f} GiB free; expected {MIN_FREE_GIB} or more"
+    return _check("disk", passed=free >= MIN_FREE_GIB, message=message)
 
 
 def _device(settings: Settings) -> dict[str, Any]:
     from ctr_retrain.models.training.device import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     try:
-        return _check("device", passed=True, words=f"training will use {prepare_device(settings.device)}")
+        return _check("device", passed=True, message=f"training will use {prepare_device(settings.device)}")
     except UsageError as error:
-        return _check("device", passed=False, words=str(error))
+        return _check("device", passed=False, message=str(error))
 
 
 def _server() -> dict[str, Any]:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return _check("prefect", passed=True, words="no PREFECT_API_URL: a server is started when one is needed")
+        return _check("prefect", passed=True, message="no PREFECT_API_URL: a server is started when one is needed")
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the user's own server
-            return _check("prefect", passed=True, words=f"{url} answers")
+            return _check("prefect", passed=True, message=f"{url} answers")
     except (OSError, HTTPException, ValueError) as error:  # ValueError: no URL at all
-        words = f"PREFECT_API_URL {url}: expected an answer, received: {error}. Start that server or unset it."
-        return _check("prefect", passed=False, words=words)
+        message = f"PREFECT_API_URL {url}: expected an answer, received: {error}. Start that server or unset it."
+        return _check("prefect", passed=False, message=message)
 
 
 def _telemetry() -> dict[str, Any]:
     loud = [name for name, value in QUIET.items() if os.environ.get(name) != value and "ANALYTICS" in name]
-    words = "telemetry is off" if not loud else f"telemetry was turned on by {', '.join(loud)}"
-    return _check("telemetry", passed=True, words=words)
+    message = "telemetry is off" if not loud else f"telemetry was turned on by {', '.join(loud)}"
+    return _check("telemetry", passed=True, message=message)
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself or the nearest folder above that exists."""
+    """Return the path itself or the nearest folder above that exists, since a new root has no folder yet."""
     return path if path.exists() else _nearest(path.parent)

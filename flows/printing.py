@@ -1,4 +1,4 @@
-"""Documents as a person wants to read them in a terminal."""
+"""Print the commands' documents for a person at a terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from ctr_retrain.models.documents.evaluation_documents import METRICS
 
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red"}
 SHOWN_COLUMNS = [name for name in COLUMNS if METRICS[name].in_terminal]  # of a comparison
+# Outcomes of a backfill that are not here, such as "data rejected", are printed as they are.
 WORDS = {"promote": "promoted", "hold": "held", "reject": "rejected"}
 
 
 def pairs(document: dict[str, Any]) -> None:
-    """A document of plain values, a line each."""
+    """Print a document of plain values, a line each."""
     width = max(len(name) for name in document) + 2
     for name, value in document.items():
         _line(f"{name.replace('_', ' '):{width}}{escape(str(value))}")
@@ -47,7 +48,7 @@ def ingested(document: dict[str, Any]) -> None:
 
 
 def validated(document: dict[str, Any]) -> None:
-    """Print if a day may enter training, and the expectations that it failed."""
+    """Print that a day may enter training, and the expectations that it failed all the same."""
     who = "" if document["accepted_by"] == "validation" else f" by {escape(document['accepted_by'])}"
     why = f": {escape(document['reason'])}" if "reason" in document else ""
     failed, evaluated = len(document["failed"]), document["evaluated"]
@@ -55,14 +56,14 @@ def validated(document: dict[str, Any]) -> None:
         f"{document['date']}  [green]accepted[/green]{who}{why}; {evaluated - failed} of {evaluated} expectations met"
     )
     for finding in document["failed"]:
-        words = f"expected {finding['expected']}, received {finding['received']}"
-        _line(f"[red]✗[/red] {finding['name']}: {escape(words)}")
+        message = f"expected {finding['expected']}, received {finding['received']}"
+        _line(f"[red]✗[/red] {finding['name']}: {escape(message)}")
     if "data_docs" in document:
         _line(f"data docs {escape(document['data_docs'])}")
 
 
 def run(document: dict[str, Any]) -> None:
-    """One run: verdict and reasons first, then the figures."""
+    """Print a run: verdict and reason first, then its checks, alerts and warnings, and what serves now."""
     verdict = document["verdict"]
     console = _console()
     again = " (recorded before)" if document.get("recorded") else ""
@@ -77,9 +78,9 @@ def run(document: dict[str, Any]) -> None:
     for warning in document.get("warnings", []):
         console.print(f"[yellow]warning[/yellow] {escape(warning['words'])}")
     start = (document["training"] or {}).get("start", {})
-    for words in (start.get("words"), (start.get("cold_twin") or {}).get("words")):
-        if words:
-            console.print(f"[yellow]to know[/yellow] {escape(words)}")
+    for message in (start.get("words"), (start.get("cold_twin") or {}).get("words")):
+        if message:
+            console.print(f"[yellow]to know[/yellow] {escape(message)}")
     if document.get("not_deployed"):
         console.print(f"[yellow]not put into service[/yellow]: {escape(document['not_deployed'])}")
     _line(f"serves   {escape(document['serves']['words'])}")
@@ -94,7 +95,7 @@ def run(document: dict[str, Any]) -> None:
 
 
 def demo(document: dict[str, Any]) -> None:
-    """The days' verdicts in a short table, and the last report."""
+    """Print the days' verdicts in a short table, and the address of the last report."""
     table = Table("day", "verdict", "pos.", "AUC", "calibr.", "cost", "against", box=SIMPLE_HEAD)
     table.caption = "cost: per 1,000 impressions, of the challenger and of what it was compared with"
     for entry in document["runs"]:
@@ -104,7 +105,7 @@ def demo(document: dict[str, Any]) -> None:
 
 
 def compared(document: dict[str, Any]) -> None:
-    """Each strategy's figures and what separates it from the first, then what to do."""
+    """Print each strategy's figures and its differences from the first, then the recommendation."""
     console = _console()
     again = " (recorded before)" if document.get("recorded") else ""
     judged = sum(day["positives"] for day in document["days"])
@@ -138,7 +139,7 @@ def compared(document: dict[str, Any]) -> None:
 
 
 def backfill(document: dict[str, Any]) -> None:
-    """Print what became of each day."""
+    """Print the outcome of each day of a backfill."""
     table = Table("day", "outcome", "", box=SIMPLE_HEAD)
     for entry in document["days"]:
         outcome = _verdict({"decision": entry["outcome"]}) if entry["outcome"] in WORDS else entry["outcome"]
@@ -147,7 +148,7 @@ def backfill(document: dict[str, Any]) -> None:
 
 
 def models(document: dict[str, Any]) -> None:
-    """All models, newest first."""
+    """Print all models, newest first."""
     if not document["models"]:
         _line("no models yet")
         return
@@ -159,7 +160,7 @@ def models(document: dict[str, Any]) -> None:
 
 
 def status(document: dict[str, Any]) -> None:
-    """The root at a glance."""
+    """Print the state of a root: its champion, rejected days and newest runs."""
     age = document["champion_data_age_days"]
     shown = {**document, "champion_data_age": None if age is None else f"{age} day{'' if age == 1 else 's'}"}
     for name in ("root", "recipe", "champion", "champion_data_through", "newest_day", "champion_data_age"):
@@ -189,7 +190,7 @@ def doctor(document: dict[str, Any]) -> None:
 
 
 def _compared_figures(entry: dict[str, Any]) -> list[str]:
-    """A strategy's metrics, or why it has none."""
+    """Return the cells of a strategy's metrics, or the reason why it has none."""
     metrics = entry["metrics"]
     if metrics is None:
         return [f"[red]{escape(entry['failure'])}[/red]"]
@@ -198,13 +199,13 @@ def _compared_figures(entry: dict[str, Any]) -> list[str]:
 
 
 def _interval(delta: dict[str, Any], digits: int) -> str:
-    """A difference and how far its interval reaches to either side."""
+    """Write a difference and how far its interval reaches to either side."""
     reach = "∞" if delta["high"] is None else f"{delta['high'] - delta['value']:.{digits}f}"
     return f"{delta['value']:+.{digits}f} ± {reach}"
 
 
 def _demo_row(entry: dict[str, Any]) -> list[str]:
-    """A demonstration's line."""
+    """Return the cells of one run of a demonstration."""
     challenger, other = entry["metrics"]["challenger"], entry["metrics"]["champion"]
     if challenger is None:
         return [entry["date"], _verdict(entry["verdict"]), "", "", "", "", "nothing trained"]
@@ -230,7 +231,7 @@ def _figure(value: float | None, pattern: str) -> str:
 
 
 def _line(text: str) -> None:
-    """A line that nothing breaks or cuts off: it may end in a path."""
+    """Print a line that nothing breaks or cuts off: it may end in a path."""
     _console().print(text, soft_wrap=True)
 
 

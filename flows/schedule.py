@@ -1,4 +1,4 @@
-"""`serve`: the daily flow on a cron schedule, with a Prefect server of its own where none is set."""
+"""`serve`: run the daily flow on a cron schedule, with a Prefect server of its own where none is set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEPLOYMENT = "nightly"
 STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
-STOP_SECONDS = 30
+STOP_SECONDS = 30  # then the server is killed
 
 
 def serve_daily(settings: Settings) -> None:
@@ -38,6 +38,7 @@ def serve_daily(settings: Settings) -> None:
             name=DEPLOYMENT,
             schedules=[Cron(settings.cron, timezone=settings.timezone)],
             parameters={
+                # Whole paths, since scheduled runs may start in another folder.
                 "recipe": str(find_recipe(settings.recipe).absolute()),
                 "root": settings.store.root,
                 "landing": str(settings.landing_zone),
@@ -50,7 +51,7 @@ def serve_daily(settings: Settings) -> None:
 
 @contextmanager
 def _server(folder: Path) -> Iterator[None]:
-    """A Prefect server on this machine, unless PREFECT_API_URL names one; its database lies in `folder`."""
+    """Run a Prefect server on this machine, unless PREFECT_API_URL names one; its database lies in `folder`."""
     if os.environ.get("PREFECT_API_URL"):
         yield
         return

@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 
 class Settings(BaseSettings):
-    """Typed, checked at construction, immutable."""
+    """The places of things on this machine and how it runs; typed, checked at construction, immutable."""
 
     model_config = SettingsConfigDict(env_prefix="CTR_RETRAIN_", frozen=True, extra="forbid")
 
     recipe: Path = Path("demo")  # a path, or the name of a shipped recipe
-    root: str = "var/root"
-    landing: str = "var/landing"
-    cache: Path = Path("var/cache")
-    cache_gb: float = Field(50, gt=0)
-    s3_endpoint_url: str = ""
-    webhook_url: SecretStr = SecretStr("")
-    cron: str = "0 4 * * *"
-    timezone: str = "UTC"
-    task_runner: Literal["threads", "dask"] = "threads"
-    days_at_once: int = Field(default=2, ge=1)
-    dask_address: str = ""
-    device: Literal["auto", "cpu", "gpu"] = "auto"
-    training_process: Literal["own", "flow"] = "own"
+    root: str = "var/root"  # where objects and refs are kept: a folder or s3://BUCKET/PREFIX
+    landing: str = "var/landing"  # where raw events land: a folder or s3://BUCKET/PREFIX
+    cache: Path = Path("var/cache")  # local cache of what lies in a bucket
+    cache_gb: float = Field(50, gt=0)  # its largest size, in gigabytes
+    s3_endpoint_url: str = ""  # of another service than AWS
+    webhook_url: SecretStr = SecretStr("")  # gets alerts as JSON; the address often holds credentials
+    cron: str = "0 4 * * *"  # when `serve` runs
+    timezone: str = "UTC"  # of the cron schedule; event days are UTC whatever it is
+    task_runner: Literal["threads", "dask"] = "threads"  # runs days side by side
+    days_at_once: int = Field(default=2, ge=1)  # which share this machine's cores and memory
+    dask_address: str = ""  # of a scheduler; empty: processes of this machine
+    device: Literal["auto", "cpu", "gpu"] = "auto"  # that models are trained on
+    training_process: Literal["own", "flow"] = "own"  # in which TensorFlow lives: one of its own, or the flow's
 
     @field_validator("webhook_url")
     @classmethod
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
 
     @property
     def compute(self) -> Compute:
-        """On what to train, and where."""
+        """Return the device and the process to train in, and the folder of checkpoints."""
         return Compute(self.device, self.training_process, self.local_folder / "checkpoints")
 
     @field_validator("root", "landing")
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def store(self) -> Store:
-        """The store under the root."""
+        """Return the store under the root."""
         bucket = self._bucket(self.root)
         return S3Store(bucket, self._cache) if bucket else LocalStore(_local(self.root))
 
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     @property
     def cache_folder(self) -> Path:
-        """The cache's whole path, wherever a process runs."""
+        """Return the cache's whole path, which holds in whatever folder a process runs."""
         return self.cache.expanduser().absolute()
 
     @cached_property
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         return Cache(self.cache_folder, self.cache_gb)
 
     def _bucket(self, url: str) -> Bucket | None:
-        """The bucket and prefix of an s3:// URL, None of a local folder."""
+        """Return the bucket and prefix of an s3:// URL, None for a local folder."""
         if not url.startswith("s3://"):
             return None
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: str | Path | None) -> Settings:
-    """The settings; what is given here counts before the environment. Raises UsageError naming the setting."""
+    """Load the settings; what is given here counts before the environment. Raises UsageError naming the setting."""
     prefix = "CTR_RETRAIN_"
     known = {prefix + name.upper() for name in Settings.model_fields}
     if unknown := sorted(name for name in os.environ if name.startswith(prefix) and name not in known):
@@ -175,5 +175,5 @@ def _explain(problem: ErrorDetails) -> str:
 
 
 def _local(url: str) -> Path:
-    """A local folder, which may be written as a file:// URL."""
+    """Return the path of a local folder, which may be written as a file:// URL."""
     return Path(url.removeprefix("file://")).expanduser().absolute()

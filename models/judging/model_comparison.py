@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ComparedFigure:
     """One metric of both models, written for a table."""
 
-    words: str  # the metric's title
+    title: str  # the metric's
     challenger: str
     opponent: str  # a dash where there is no opponent
     difference: str  # challenger minus opponent

@@ -67,7 +67,7 @@ def _climb_message(
 ) -> str:
     """Tell each step of the climb with its difference, and the keys to set."""
     steps = [
-        f"{by_name[now].name} ({by_name[now].words}) is better than {before} by the {CRITERION_NAMES[criterion]}: "
+        f"{by_name[now].name} ({by_name[now].message}) is better than {before} by the {CRITERION_NAMES[criterion]}: "
         f"{interval_text(difference(now, before), criterion)}."
         for before, now in pairwise(path)
     ]

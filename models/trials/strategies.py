@@ -55,14 +55,14 @@ class Strategy:
     """A way to train."""
 
     name: str
-    words: str  # a phrase that describes it
+    message: str  # a phrase that describes it
     recipe: Recipe  # that trains by it
     changes: dict[str, Any]  # key of the recipe → its value, where that differs from the user's recipe
     own: bool = False  # it is the user's recipe as it stands
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, without the recipe."""
-        return {"name": self.name, "words": self.words, "changes": self.changes, "own": self.own}
+        return {"name": self.name, "words": self.message, "changes": self.changes, "own": self.own}
 
     @property
     def mechanisms(self) -> int:

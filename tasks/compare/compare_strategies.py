@@ -1,4 +1,4 @@
-"""Compare strategies: train each on the same T, judge all on the same V, write down what separates them."""
+"""Compare strategies: train each on the same window, judge all on the same validation days, write their differences."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
     scratch = folder / "scores"
     scratch.mkdir()
     windows, failures = _windows(store, recipe, plan, chosen, scratch)
+    # The first is unweighted training, which all others are compared with: without it there is no comparison.
     if why := failures.get(chosen[0].name):
         msg = f"compare for {plan.request.day}: {why}"
         raise DataRejectedError(msg)
@@ -69,7 +70,7 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         "recommendation": _recommended(trial, chosen, failures, plan.request.criterion, recipe).to_json(),
         "freshness_curve": _freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else [],
     }
-    shutil.rmtree(scratch)
+    shutil.rmtree(scratch)  # all that lies in the folder is published with it
     ComparisonDocument.from_json(document).write(folder / COMPARISON_FILE)
 
 
@@ -85,7 +86,7 @@ def load_comparison(store: Store, path: str) -> dict[str, Any]:
 def _windows(
     store: Store, recipe: Recipe, plan: ComparePlan, chosen: Sequence[Strategy], scratch: Path
 ) -> tuple[list[Window], dict[str, str]]:
-    """What is to be fitted on each window, and why some of it isn't."""
+    """List the fits on each window, and the reason of each strategy that can't be trained."""
     windows: list[Window] = []
     failures: dict[str, str] = {}
     youngest = _youngest(chosen)
@@ -117,7 +118,7 @@ def _fit_windows(
 
 
 def _joined(scratch: Path, name: str, seed: int, runs: range) -> NDArray[np.float32]:
-    """Probabilities of one strategy and seed on the rows of all V, as an open memory map."""
+    """Return one strategy's and seed's probabilities on the rows of all validation days, as an open memory map."""
     parts = [np.load(scratch / scores_file(name, seed, run), mmap_mode="r") for run in runs]
     if len(parts) == 1:
         return np.asarray(parts[0])
@@ -131,12 +132,12 @@ def _age(days: int) -> str:
 
 
 def _youngest(chosen: Sequence[Strategy]) -> str:
-    """The name under which the recipe itself is trained on the youngest window."""
+    """Return the name under which the recipe itself is trained on the youngest window."""
     return next((strategy.name for strategy in chosen if strategy.own), _age(0))
 
 
 def _judged(store: Store, recipe: Recipe, runs: Sequence[RunPlan], scratch: Path) -> TrialRows:
-    """The rows of all V, in the order in which models scored them."""
+    """Return the rows of all validation days, in the order in which models scored them."""
     found: dict[str, list[Any]] = {name: [] for name in ("label", "channel", "user_bucket", "campaign", "day")}
     for number, run in enumerate(runs):
         for day in run.validate:
@@ -169,7 +170,7 @@ def _strategies(
     failures: dict[str, str],
     runs: Sequence[RunPlan],
 ) -> list[dict[str, Any]]:
-    """Each strategy with its figures and its differences from unweighted training; p_holm is over all strategies."""
+    """Describe each strategy: its figures, its differences from unweighted training; p_holm is over all strategies."""
     baseline, *others = (strategy.name for strategy in chosen if strategy.name not in failures)
     deltas: dict[str, dict[str, Any]] = {name: {} for name in others}
     for criterion in CRITERIA:
@@ -196,7 +197,7 @@ def _strategies(
 def _recommended(
     trial: Trial, chosen: Sequence[Strategy], failures: dict[str, str], criterion: str, recipe: Recipe
 ) -> Recommendation:
-    """By the gate's floors and confidence."""
+    """Recommend a strategy by the gate's floor of positives and its confidence, or say why none can be."""
     positives, floor = int(trial.rows.label.sum()), recipe.gate.min_positives
     if positives < floor:
         message = (
@@ -214,7 +215,7 @@ def _recommended(
 
 
 def _freshness(trial: Trial, youngest: str, ages: Iterable[int]) -> list[dict[str, Any]]:
-    """Log loss by age of the data; low and high are the youngest's log loss plus the paired difference's bounds."""
+    """Return log loss by age of the data; low and high: the youngest's log loss plus the paired difference's bounds."""
     base = trial.metrics(youngest)["log_loss"]
     assert base is not None
     curve: list[dict[str, Any]] = [{"age_days": 0, "log_loss": base, "low": base, "high": base, "delta": None}]

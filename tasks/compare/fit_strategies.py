@@ -1,6 +1,6 @@
 """Train and score the models of a comparison, one after the other, where models live. A window's rows are read once.
 
-Each model answers the rows of V, day by day in the order of the encoded rows; `scores_file` names where.
+Each model scores the rows of the validation days, day by day in the order of the encoded rows, into `scores_file`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def fit_windows(
         for window in windows:
             scratch = folder / "rows"
             scratch.mkdir()
+            # Strategies differ in weights, sampling and loss, so the rows of the first fit are those of all.
             rows = read_slices(Run(store, window.fits[0].recipe, window.plan, folder), scratch)
             encoded = encode_days(store, window.fits[0].recipe, window.plan.validate)
             judged = Stacked([day.ids for day in encoded]), Stacked([day.numeric for day in encoded])
@@ -46,7 +47,7 @@ def fit_windows(
                 for seed in seeds:
                     results.append(_fit(fit, seed, window.run, rows, judged, folder))
                     progress(len(results), fits)
-            shutil.rmtree(scratch)
+            shutil.rmtree(scratch)  # so that the disk holds the rows of one window at a time
     return results
 
 
@@ -56,12 +57,12 @@ def _fit(
     seeded = fit.recipe.model_copy(update={"training": fit.recipe.training.model_copy(update={"seed": seed})})
     try:
         fitted = fit_network(rows, seeded, fit.factors, lambda _done, _total: None)
-    except TrainingDivergedError as diverged:
+    except TrainingDivergedError as diverged:  # one strategy's result, which ends no other's training
         return FitResult(fit.name, seed, run, 0.0, str(diverged))
     result = FitResult(fit.name, seed, run, fitted.result.seconds)
     probability = fitted.calibration.apply(logits_of(fitted.network, *judged)).astype(np.float32)
     if unusable := int((~np.isfinite(probability)).sum()):
-        words = f"expected a probability for each of {len(probability):,} rows, received none for {unusable:,}"
-        return replace(result, failure=words)
+        message = f"expected a probability for each of {len(probability):,} rows, received none for {unusable:,}"
+        return replace(result, failure=message)
     np.save(folder / scores_file(fit.name, seed, run), probability)
     return result

@@ -1,7 +1,7 @@
 """Plan of a comparison: its run days, each with training window and validation days, older windows, and its name.
 
 Run days lie `validation_days` apart, so that no impression is judged twice. Labels are as of each run day, as its own
-run had them. The name is a digest of all of that, of the recipe, the code and what was asked: the same is found again.
+run had them. The name is a digest of all of that, of the recipe, the code and the request: the same is found again.
 """
 
 from __future__ import annotations
@@ -24,19 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """The request of a comparison. days: run days up to `day`. ages: of the windows of the freshness curve, in days.
+    """The request of a comparison: which strategies to judge, by which days, how often, and by what."""
 
-    strategies: names of families, none for all. criterion: what a recommendation goes by, chosen before looking.
-    """
-
-    day: date
-    days: int = 1
-    seeds: int = 3
-    strategies: tuple[str, ...] = ()
-    half_lives: tuple[float, ...] = ()
-    class_powers: tuple[float, ...] = ()
-    ages: tuple[int, ...] = (1, 2, 4, 7)
-    criterion: str = "cost_per_1000"
+    day: date  # the newest run day
+    days: int = 1  # run days to judge by, up to `day`
+    seeds: int = 3  # models of each strategy and run day
+    strategies: tuple[str, ...] = ()  # names of families; none: all
+    half_lives: tuple[float, ...] = ()  # to try, in days
+    class_powers: tuple[float, ...] = ()  # powers of the class weight to try
+    ages: tuple[int, ...] = (1, 2, 4, 7)  # of the freshness curve's training windows, in days
+    criterion: str = "cost_per_1000"  # the figure that a recommendation goes by, chosen before looking
 
     @property
     def grid(self) -> Grid:
@@ -44,11 +41,11 @@ class CompareRequest:
         return Grid(self.half_lives, self.class_powers)
 
     def run_days(self, recipe: Recipe) -> list[date]:
-        """Newest first."""
+        """Return the run days, newest first, as far apart as a run has validation days."""
         return [self.day - timedelta(days=back * recipe.training.validation_days) for back in range(self.days)]
 
     def reach(self, recipe: Recipe) -> Recipe:
-        """A recipe whose window reaches back to the oldest day that the comparison may read."""
+        """Return the recipe with a window that reaches back to the oldest day that the comparison may read."""
         training = recipe.training
         more = (self.day - self.run_days(recipe)[-1]).days + max(self.ages, default=0)
         window = training.model_copy(update={"window_days": training.window_days + more + 1})
@@ -57,18 +54,15 @@ class CompareRequest:
 
 @dataclass(frozen=True)
 class ComparePlan:
-    """The inputs of one comparison. runs: one a run day, oldest first. aged: age → the same with older windows.
+    """The inputs of one comparison."""
 
-    left_out: run days and ages that can't be had, and why.
-    """
-
-    comparison_id: str
+    comparison_id: str  # the newest run day, and the beginning of the digest
     request: CompareRequest
-    runs: tuple[RunPlan, ...]
-    aged: dict[int, tuple[RunPlan, ...]]
-    left_out: dict[str, str]
+    runs: tuple[RunPlan, ...]  # one a run day, oldest first
+    aged: dict[int, tuple[RunPlan, ...]]  # age in days → the same run days with training windows older by so much
+    left_out: dict[str, str]  # run days and ages that can't be had → why
     recipe_digest: str
-    code: str
+    code: str  # version and digest of this software, and of a network of one's own
 
     @property
     def positive_ratio(self) -> float:
@@ -92,29 +86,29 @@ class ComparePlan:
 class Fit:
     """One way to train on a window's rows, under its name; once for each seed."""
 
-    name: str
-    recipe: Recipe
-    factors: Factors
+    name: str  # of the strategy, or of the window's age
+    recipe: Recipe  # that trains by it
+    factors: Factors  # of the rows' weights
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The fits on one T, all scored on its V. run: place of its run day among those compared."""
+    """The fits on one training window, all scored on the same validation days."""
 
-    run: int
-    plan: RunPlan
+    run: int  # place of its run day among those compared, oldest first
+    plan: RunPlan  # training window and validation days
     fits: tuple[Fit, ...]
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """The course of one fit. failure: why it has no scores, None where it has."""
+    """The course of one fit."""
 
-    name: str
+    name: str  # of the strategy, or of the window's age
     seed: int
-    run: int
-    seconds: float
-    failure: str | None = None
+    run: int  # place of its run day among those compared, oldest first
+    seconds: float  # of training
+    failure: str | None = None  # why it has no scores; None where it has
 
 
 def plan_comparison(
@@ -136,7 +130,7 @@ def plan_comparison(
         try:
             run = plan_run(store, recipe, day, problems, fan_out).cold  # all fits start from nothing
         except DataRejectedError as error:
-            if not runs:
+            if not runs:  # the newest day, which is the one that was asked for
                 raise
             left_out[str(day)] = str(error)
             continue
@@ -149,8 +143,8 @@ def plan_comparison(
                 older, missing = None, len(run.train)
             if older is None or missing > 0:
                 window = run.days.aged(age).train
-                words = f"window {window[0]} to {window[-1]}: {missing} days fewer than the youngest has"
-                left_out[f"age {age}"] = words
+                message = f"window {window[0]} to {window[-1]}: {missing} days fewer than the youngest has"
+                left_out[f"age {age}"] = message
                 del aged[age]
             else:
                 aged[age].insert(0, older)

@@ -1,4 +1,4 @@
-"""The page of a comparison: recommendation first, then what separates the strategies, then what a day of age costs."""
+"""The page of a comparison: recommendation first, then the strategies' differences, then what a day of age costs."""
 
 from __future__ import annotations
 
@@ -53,10 +53,11 @@ def _forest(criterion: str, compared: list[dict[str, Any]], comparison: dict[str
     rows = []
     for entry in compared:
         delta = entry["delta"][criterion]
+        # JSON has no infinity: a bound that is null has no end.
         low, high = (inf * sign if delta[end] is None else delta[end] for end, sign in (("low", -1), ("high", 1)))
-        words = f"{entry['name']}: {delta['value']:+.{METRICS[criterion].digits}f}, corrected p {delta['p_holm']:.3g}"
+        message = f"{entry['name']}: {delta['value']:+.{METRICS[criterion].digits}f}, corrected p {delta['p_holm']:.3g}"
         name = f"{entry['name']} (own)" if entry["own"] and entry["name"] != "own" else entry["name"]
-        rows.append(ForestRow(name, delta["value"], low, high, verdict_of(delta, comparison["confidence"]), words))
+        rows.append(ForestRow(name, delta["value"], low, high, verdict_of(delta, comparison["confidence"]), message))
     baseline = comparison["strategies"][0]["name"]
     loss = CRITERION_NAMES[criterion]
     return forest_chart(f"Differences in {loss}", f"{loss}, less {baseline}'s", rows)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def collect_garbage(
     store: Store, recipe: Recipe, *, dry_run: bool = False, min_age: timedelta | None = None
 ) -> dict[str, Any]:
-    """Remove what nobody needs, or only name it. min_age: instead of the recipe's. Raises StorageError."""
+    """Remove the objects that nobody needs, or name them. min_age: instead of the recipe's. Raises StorageError."""
     spared = timedelta(hours=recipe.retention.min_age_hours) if min_age is None else min_age
     with store.collecting() as in_use:
         ages = store.ages()  # before the refs are read: what is published and named meanwhile is not among these
@@ -33,12 +33,13 @@ def collect_garbage(
         kept = _needed(store, recipe, ages, in_use | young)
         removed = [path for path in ages if path not in kept]
         if not dry_run:
+            # A ref may come to name an object meanwhile: where no lease keeps writers off, the store asks once more.
             removed = store.remove(removed, lambda: _needed(store, recipe, store.ages()))
     return {"root": store.root, "dry_run": dry_run, "removed": removed, "kept": len(ages) - len(removed)}
 
 
 def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable[str] = ()) -> set[str]:
-    """What is spared, and all that a ref or a kept run leads to, whether it is there or not; with their pieces."""
+    """Return the spared objects and all that a ref or a kept run leads to, there or not, with their shards."""
     paths = list(paths)
     current_days = {f"{name}/{ref['current']}" for name, ref in _refs(store, "days")}
     judged = {ref[key] for _, ref in _refs(store, "accepted") for key in ("day_object", "validation")}
@@ -47,6 +48,7 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     manifests = [manifest for path in runs if (manifest := store.manifest(path))]
     comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
     models = {layout.model_object(version) for version in versions}
+    # A verdict is bound to the champion that it was judged against, which stays as long as the run does.
     models |= {layout.model_object(manifest["champion"]) for manifest in manifests if manifest["champion"]}
     labels = {path for manifest in manifests for path in manifest["labels"]}
     labels |= _labels_at_hand(store, recipe, paths, current_days)
@@ -65,13 +67,14 @@ def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _kept_versions(champions: Champions, earlier: int) -> list[str]:
-    """The champion and those before it that a rollback can reach, newest first."""
+    """Return the champion and those before it that a rollback can reach, newest first."""
+    # A version that was rolled back stays barred, so no rollback leads to it.
     served = dict.fromkeys(t.version for t in reversed(champions.tenures) if t.version not in champions.barred)
     return list(served)[: earlier + 1]
 
 
 def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:
-    """A folder's runs or comparisons of the days up to `runs_days` before the newest, recorded or about to be."""
+    """Return a folder's runs or comparisons from `runs_days` before the newest on, recorded or about to be."""
     days = {path: _day(path.rsplit("/", maxsplit=1)[-1][:10]) for path in paths if path.startswith(f"{folder}/")}
     recorded = [date.fromisoformat(name.rsplit("/", maxsplit=1)[-1]) for name in store.list_refs("runs")]
     newest = max([*recorded, *(day for day in days.values() if day)], default=None)
@@ -82,13 +85,14 @@ def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[
 
 
 def _labels_at_hand(store: Store, recipe: Recipe, paths: list[str], current_days: set[str]) -> set[str]:
-    """Labels that the next run would find: of the window's days, made of nothing but what the days' refs name."""
+    """Return the labels that the next run would find: of the window's days, made only of landed days that refs name."""
+    # Labels go by a digest of the landed days in them: those of a day that was ingested anew are never asked for again.
     found = _within_window(store, recipe, "labels", paths)
     return {path for path in found if _inputs(store, [path]) <= current_days}
 
 
 def _encoded_at_hand(store: Store, recipe: Recipe, paths: list[str], current_days: set[str]) -> set[str]:
-    """Encoded days that the next run would find; a kept run needs none, since its labels give them again."""
+    """Return the encoded days that the next run would find; a kept run needs none, since its labels give them again."""
     digest = encoding_digest(recipe)
     return {
         path
@@ -99,7 +103,7 @@ def _encoded_at_hand(store: Store, recipe: Recipe, paths: list[str], current_day
 
 
 def _within_window(store: Store, recipe: Recipe, folder: str, paths: list[str]) -> list[str]:
-    """Objects of a folder that belong to an event day which the next run may read."""
+    """Return the objects of a folder that belong to an event day which the next run may read."""
     landed = store.list_refs("days")
     if not landed:
         return []
@@ -109,13 +113,13 @@ def _within_window(store: Store, recipe: Recipe, folder: str, paths: list[str]) 
 
 
 def _inputs(store: Store, labels: Iterable[str]) -> set[str]:
-    """The landed days that went into labels."""
+    """Return the landed days that went into labels."""
     manifests = [manifest for path in labels if (manifest := store.manifest(path))]
     return {path for manifest in manifests for path in manifest["inputs"]}
 
 
 def _shards(store: Store, paths: Iterable[str]) -> set[str]:
-    """The pieces in which the rows of landed and labelled days lie."""
+    """Return the shards in which the rows of landed and labelled days lie."""
     manifests = [manifest for path in paths if (manifest := store.manifest(path))]
     return {shard for manifest in manifests for shard in manifest.get(SHARDS, ())}
 

@@ -23,6 +23,7 @@ def claim_root(store: Store, recipe_name: str) -> None:
     """
     ref = store.read_ref(layout.name_ref())
     if ref is None:
+        # None: absent. Of two recipes that claim a new root at once, one is refused.
         store.swap_ref(layout.name_ref(), {"current": recipe_name}, None)
     elif ref.value["current"] != recipe_name:
         msg = (
@@ -34,23 +35,24 @@ def claim_root(store: Store, recipe_name: str) -> None:
 
 
 def record_run(store: Store, plan: RunPlan) -> None:
-    """Name the run as its day's newest."""
+    """Make a run its day's newest."""
     name = layout.run_ref(plan.day)
     ref = store.read_ref(name)
     history = ref.value["history"] if ref else []
+    # A run that is found again makes no new entry.
     if not history or history[-1] != plan.run_id:
         store.swap_ref(name, {"current": plan.run_id, "history": [*history, plan.run_id]}, ref)
 
 
 def recorded_run(store: Store, day: date) -> str | None:
-    """The newest run that was made for a day, unless `gc` removed it."""
+    """Return the newest run that was made for a day, None where there is none or `gc` removed it."""
     ref = store.read_ref(layout.run_ref(day))
     run_id = str(ref.value["current"]) if ref else None
     return run_id if run_id and store.manifest(layout.run_object(run_id)) else None
 
 
 def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
-    """The newest run that was made for a day, if nothing is left to do: a promoted one was put into service or refused.
+    """Return a day's newest run if nothing is left to do: a promoted one was put into service or refused.
 
     In the shadow nothing goes into service, so a run is finished once it was made.
     """
@@ -66,16 +68,16 @@ def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
 
 
 def current_champion(store: Store) -> str | None:
-    """The version in service."""
+    """Return the version in service, None where none is."""
     current = read_champions(store).current
     return current.version if current else None
 
 
 def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
-    """The document of a run by its id or its day; raises UsageError where there is none."""
+    """Return the document of a run by its id or its day; raises UsageError where there is none."""
     try:
         run_id = recorded_run(store, date.fromisoformat(run_or_day))
-    except ValueError:
+    except ValueError:  # not a day, and so the id of a run
         run_id = run_or_day
     if run_id is None or store.manifest(layout.run_object(run_id)) is None:
         msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
@@ -84,14 +86,15 @@ def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
 
 
 def list_models(store: Store) -> list[dict[str, Any]]:
-    """Every run's challenger, newest first: its verdict, and where it stands with the champion."""
+    """List every run's challenger, newest first: its verdict, and if it serves, served before or is barred."""
     champions = read_champions(store)
     rows = []
     for path in reversed(store.list_objects(layout.RUNS)):
         document = load_document(store, path)
         challenger = document.metrics.challenger
         if document.training is None or challenger is None:
-            continue
+            continue  # a run that trained nothing has no model
+        # What serves may have been trained on later days than what was judged: a fresh pass follows a promotion.
         promoted = document.verdict.decision == "promote"
         model = ListedModel(
             version=document.run_id,
@@ -114,7 +117,7 @@ def _state(champions: Champions, version: str) -> ModelState:
 
 
 def describe_status(store: Store) -> dict[str, Any]:
-    """The root at a glance: champion, newest landing day, days that wait for somebody, newest runs."""
+    """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs."""
     name = store.read_ref(layout.name_ref())
     champion = read_champions(store).current
     served = store.manifest(layout.model_object(champion.version)) if champion else None

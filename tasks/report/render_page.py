@@ -1,4 +1,4 @@
-"""A page for people: a template filled in, whole and readable without a network."""
+"""Fill in a template: a page for people, whole and readable without a network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
 
 
 def render_page(template: str, **contents: Any) -> str:
-    """A page from a template; every value that goes in is escaped."""
+    """Fill in a template and return the page; every value that goes in is escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
+        autoescape=True,  # names of campaigns, files and reasons come from outside: they are text, whatever they hold
+        undefined=StrictUndefined,  # a value that is missing is an error, not an empty cell
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -27,7 +27,7 @@ def render_page(template: str, **contents: Any) -> str:
 
 
 def _shown(value: float | list[float] | None) -> str:
-    """A check's value or bound."""
+    """Write a check's value or bound; a dash where it has none."""
     if value is None:
         return "–"
     return " to ".join(map(number, value)) if isinstance(value, list) else number(value)

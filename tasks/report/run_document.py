@@ -44,6 +44,7 @@ from ctr_retrain.tasks.validate.validate_day import ValidatedDay
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.document import Stored
 
+# Their versions are kept with each run: figures may change with any of them.
 PACKAGES = ("ctr-retrain", "tensorflow", "keras", "duckdb", "prefect", "great-expectations", "pyarrow", "numpy")
 
 
@@ -91,6 +92,7 @@ def write_document(
         versions={name: version(name) for name in PACKAGES},
     )
     document.write(folder / RUN_FILE)
+    # The history that drift was detected in only fills charts: it has a file of its own beside the run's document.
     _describe_drift(drift).write(folder / DRIFT_FILE)
     return document
 
@@ -111,7 +113,7 @@ def _describe_maturity(maturity: MaturityDocument) -> MaturityPart:
 
 
 def _describe_weights(factors: Factors) -> WeightsPart:
-    """Return what the weights amount to."""
+    """Sum up the weights: rows, effective sample sizes, and shares of classes and days."""
     return WeightsPart(
         rows=factors.rows,
         rows_before_sampling=factors.rows_before_sampling,
@@ -127,7 +129,7 @@ def _describe_weights(factors: Factors) -> WeightsPart:
 
 
 def _describe_training(trained: TrainingDocument, twin: TwinComparison | None) -> TrainingPart:
-    """Return what training took and where it started, with what a cold twin says of that."""
+    """Sum up training: its rows, time and device, where it started, and how it compares with a cold twin."""
     result = trained.training
     return TrainingPart(
         rows=result.rows,
@@ -140,7 +142,7 @@ def _describe_training(trained: TrainingDocument, twin: TwinComparison | None) -
 
 
 def _compare_with_twin(folder: Path, evaluation: EvaluationDocument | None) -> TwinComparison | None:
-    """Return the comparison with the run's cold twin, or why there is none; None where it has no twin."""
+    """Return the comparison with the run's cold twin, or a message of its failure; None where the run has no twin."""
     twin = folder / COLD_TWIN
     if not twin.is_dir():
         return None
@@ -161,7 +163,7 @@ def _describe_models(evaluation: EvaluationDocument) -> RunMetrics:
 def _describe_heads(
     evaluation: EvaluationDocument, weights: WeightsDocument, trained: TrainingDocument
 ) -> dict[str, HeadPart]:
-    """Put each head's figures beside what its rows weighed and how it was calibrated."""
+    """Put each head's figures beside the weights of its rows and its calibration."""
     return {
         kind: HeadPart(
             **dict(head),
@@ -173,7 +175,7 @@ def _describe_heads(
 
 
 def _describe_drift(drift: DriftReport) -> DriftDocument:
-    """Return what drift detection found, with the history that it compared."""
+    """Return the results of drift detection, with the history that the day was compared with."""
     history = {
         name: tuple(DayCounts(day=ratio.day, positives=ratio.positives, rows=ratio.rows) for ratio in ratios)
         for name, ratios in drift.history.items()

@@ -1,6 +1,6 @@
 """Stage 10, report: one run's page, whole and readable without a network, and the list page over all runs.
 
-All figures come from what the earlier stages wrote; nothing is judged here. What a page looks like is in `templates/`.
+All figures come from what the earlier stages wrote; nothing is judged here. The layout of pages is in `templates/`.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ QUARANTINE_REASONS = 12  # shown; there are hardly more
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """One day between the window's first and the run's own: what it did in this run, and why."""
+    """One day between the training window's first and the run's own, with its part in the run."""
 
     day: date
     role: str  # train, calibrate, validate, fresh, excluded, waiting
-    words: str
-    rows: int | None = None
-    positives: int | None = None
+    message: str  # its part in a sentence, or why it has none
+    rows: int | None = None  # impressions of the day; None where its labels were not read
+    positives: int | None = None  # those of them with a positive label, as known on the run's day
 
 
 def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> None:
     """Write report.html into the run's folder from what the run wrote there; also where nothing was trained."""
+    # Neither evaluation nor training is there where too few positives or an alert ended the run before it trained.
     run, drift = _read(folder / RUN_FILE), _read(folder / DRIFT_FILE)
     evaluation = _read(folder / EVALUATION_FILE) if (folder / EVALUATION_FILE).exists() else None
     training = _read(folder / TRAINING_FILE) if (folder / TRAINING_FILE).exists() else None
@@ -57,6 +58,7 @@ def write_report(store: Store, recipe: Recipe, plan: RunPlan, folder: Path) -> N
         verdict=run["verdict"],
         plan=plan,
         recipe=recipe,
+        # The text of a network's own file travels with the recipe and is no part of what one wrote into it.
         recipe_json=recipe.model_dump_json(indent=2, exclude={"training": {"network_source"}}),
         opponent=opponent_of(evaluation) if evaluation else None,
         champion_data_through=evaluation.get("champion_data_through") if evaluation else None,
@@ -104,23 +106,25 @@ def planned_days(plan: RunPlan) -> list[PlannedDay]:
         if str(day) in plan.excluded:
             result.append(PlannedDay(day, "excluded", plan.excluded[str(day)]))
         elif day not in labelled:
-            words = f"labels are final at the end of {day + timedelta(days=final)}"
-            result.append(PlannedDay(day, "waiting", words))
+            message = f"labels are final at the end of {day + timedelta(days=final)}"
+            result.append(PlannedDay(day, "waiting", message))
         else:
             rows, positives = labelled[day].rows, labelled[day].positives
-            role, words = "train", "trains"
+            role, message = "train", "trains"
+            # Before the fresh pass, of which the validation days are a part too.
             if day in plan.days.validate:
-                role, words = "validate", "judges both models" + (", then trains the fresh one" if plan.fresh else "")
+                role, message = "validate", "judges both models" + (", then trains the fresh one" if plan.fresh else "")
             elif day in plan.days.fresh:
-                role, words = "fresh", "trains the fresh model with the labels that have landed so far"
+                role, message = "fresh", "trains the fresh model with the labels that have landed so far"
             elif day in plan.days.calibrate:
-                role, words = "calibrate", "trains; a share of its users is kept for calibration"
-            result.append(PlannedDay(day, role, words, rows, positives))
+                role, message = "calibrate", "trains; a share of its users is kept for calibration"
+            result.append(PlannedDay(day, role, message, rows, positives))
     return result
 
 
 def list_runs(store: Store) -> list[dict[str, Any]]:
-    """The documents of all runs, newest day first; of one day's runs the newest first."""
+    """Return the documents of all runs, newest day first; of one day's runs the newest first."""
+    # The id of a run holds its day and no time: the day's history knows which run came later.
     order = {}
     for name in store.list_refs(layout.RUNS):
         ref = store.read_ref(name)
@@ -136,7 +140,7 @@ def list_runs(store: Store) -> list[dict[str, Any]]:
 
 
 def _rejected_days(store: Store) -> list[dict[str, str]]:
-    """Days whose data was rejected and that nobody accepted, newest first: they have no run."""
+    """List the days whose data was rejected and that nobody accepted, newest first: they have no run."""
     found = []
     for name in reversed(store.list_refs("accepted")):
         ref = store.read_ref(name)
@@ -147,7 +151,7 @@ def _rejected_days(store: Store) -> list[dict[str, str]]:
 
 
 def _findings(store: Store, day: date) -> tuple[tuple[Finding, ...], str | None]:
-    """The expectations that were evaluated over the day, and their data docs as seen from the run's folder."""
+    """Return the expectations that were evaluated over the day, and the run folder's link to their data docs."""
     validated = load_validated_day(store, day)
     if validated is None:
         return (), None
@@ -155,7 +159,7 @@ def _findings(store: Store, day: date) -> tuple[tuple[Finding, ...], str | None]
 
 
 def _link(store: Store, path: str, name: str) -> str:
-    """A file of an object as seen from the root's own page."""
+    """Return the link to an object's file from the root's own page; relative, so that it holds in a copied root too."""
     return store.address(path, name).removeprefix(f"{store.root}/")
 
 
@@ -169,6 +173,7 @@ def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
     with duck.connect(scratch) as connection:
         for stream in ("impressions", "outcomes"):
             files = duck.parquet(*(folder / QUARANTINE / f"{stream}-*.parquet" for folder in folders))
+            # The example of a reason is the first by file and row, so that a page made again shows the same one.
             rows = connection.sql(
                 "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(reason, (file, row)), "
                 "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160) "
@@ -180,9 +185,9 @@ def _quarantine(store: Store, day: date, scratch: Path) -> list[dict[str, Any]]:
 
 
 def _names(evaluation: dict[str, Any]) -> dict[str, str]:
-    """The models that were scored and what charts call them, the challenger first."""
-    words = {"challenger": "challenger", "champion": "champion", "constant": "constant rate"}
-    return {name: word for name, word in words.items() if name in evaluation["metrics"]}
+    """Return the models that were scored and their names in charts, the challenger first."""
+    names = {"challenger": "challenger", "champion": "champion", "constant": "constant rate"}
+    return {name: word for name, word in names.items() if name in evaluation["metrics"]}
 
 
 def _reliability(evaluation: dict[str, Any]) -> str:
@@ -193,7 +198,7 @@ def _reliability(evaluation: dict[str, Any]) -> str:
 
 
 def _cost_curves(evaluation: dict[str, Any], recipe: Recipe) -> dict[str, str]:
-    """One chart a channel that has rows."""
+    """Draw the cost curves: one chart a channel that has rows."""
     names, metrics = _names(evaluation), evaluation["metrics"]
     result = {}
     for channel, curve in evaluation["cost_curves"].items():
@@ -209,7 +214,7 @@ def _cost_curves(evaluation: dict[str, Any], recipe: Recipe) -> dict[str, str]:
 
 
 def _ratios(history: dict[str, list[dict[str, Any]]], recipe: Recipe) -> dict[str, str]:
-    """One chart a channel; each day's band comes from the days shown before it."""
+    """Draw the positive ratios: one chart a channel; each day's band comes from the days shown before it."""
     result = {}
     for channel, rows in history.items():
         ratios = [DayRatio(date.fromisoformat(row["day"]), row["positives"], row["rows"]) for row in rows]
@@ -223,19 +228,20 @@ def _ratios(history: dict[str, list[dict[str, Any]]], recipe: Recipe) -> dict[st
 
 
 def _maturity(maturity: dict[str, Any]) -> str | None:
-    """F over the days' ages, of each channel and kind that has mature days."""
+    """Draw the maturity of labels by age in days, for each channel and kind that has mature days."""
     curves = {f"{curve['channel']} {curve['kind']}": curve["overall"] for curve in maturity["curves"]}
     return charts.maturity_chart(curves) if curves else None
 
 
 def _weight(weights: dict[str, Any], plan: RunPlan, recipe: Recipe) -> str:
     ages = [(plan.data_through - date.fromisoformat(day)).days for day in weights["days"]]
+    # Recency alone, drawn as a line: bars off it are due to the days' sizes, classes and confidence.
     recency = [2.0 ** (-age / recipe.weights.half_life_days) for age in ages]
     return charts.weight_chart(ages, list(weights["days"].values()), recency)
 
 
 def _trend(runs: list[dict[str, Any]]) -> str | None:
-    """Costs of the runs, oldest first, where at least one is known."""
+    """Draw the costs of the runs, oldest first; None where none is known."""
     days = [date.fromisoformat(run["date"]) for run in runs]
     costs = {name: [_cost(run["metrics"], name) for run in runs] for name in ("challenger", "champion")}
     return charts.trend_chart(days, costs) if any(c is not None for c in costs["challenger"]) else None
