@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.recipe import Recipe
 
+# A query without rows, of the columns that a file of outcomes would give.
 NO_OUTCOME = "NULL::VARCHAR AS event_id, NULL::TIMESTAMP AS ts, NULL::VARCHAR AS kind, NULL::DATE AS landed LIMIT 0"
 LANDED_LATE = "landed_days_late"  # of an impression: days from its event day to its landing day
 
@@ -39,7 +40,7 @@ def known_outcomes(landings: Mapping[date, list[Path]], recipe: Recipe, event_da
     rows = " UNION ALL ".join(each) or f"SELECT {NO_OUTCOME}"
     columns = "".join(
         f", min(ts) FILTER ({counts}) AS {_time(kind, age)}, min(landed) FILTER ({counts}) AS {_landing(kind, age)}"
-        for kind, age in _waits(recipe)
+        for kind, age in _kinds_and_final_ages(recipe)
         for counts in [f"kind = {duck.text(kind)} AND landed <= DATE '{event_day + timedelta(days=age)}'"]
     )
     kinds = ", ".join(duck.text(kind) for kind in recipe.kinds) or "NULL"
@@ -71,7 +72,7 @@ def labelled(impressions: str, known: str, recipe: Recipe, event_day: date) -> s
         f"END)::SMALLINT AS {duck.name(age_column(kind))}"
         for kind in recipe.kinds
     )
-    waits = _waits(recipe)
+    waits = _kinds_and_final_ages(recipe)
     helpers = ", ".join(column for kind, age in waits for column in (_time(kind, age), _landing(kind, age)))
     joined = f"SELECT i.*, k.* EXCLUDE (event_id), {labels} FROM {impressions} i LEFT JOIN {known} k USING (event_id)"
     return f"SELECT * EXCLUDE ({helpers}), {_positive(recipe)} AS label, {ages} FROM ({joined})"
@@ -100,7 +101,7 @@ def _positive(recipe: Recipe) -> str:
     return f"CASE channel {' '.join(f'WHEN {duck.text(name)} THEN {label}' for name, label in kinds.items())} END"
 
 
-def _waits(recipe: Recipe) -> list[tuple[str, int]]:
+def _kinds_and_final_ages(recipe: Recipe) -> list[tuple[str, int]]:
     """Return each kind with each of the final ages that channels give it."""
     found = [(kind, final_age(recipe, name, kind)) for name, c in recipe.channels.items() for kind in c.windows_hours]
     return list(dict.fromkeys(found))
@@ -117,8 +118,10 @@ def _own_landing(recipe: Recipe, kind: str) -> str:
 
 
 def _time(kind: str, age: int) -> str:
+    """Return the name of the column with the earliest time of a kind's outcome among those that landed by an age."""
     return duck.name(f"_time_{kind}_{age}")
 
 
 def _landing(kind: str, age: int) -> str:
+    """Return the name of the column with the earliest landing day of a kind's outcome, by an age."""
     return duck.name(f"_landing_{kind}_{age}")

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BAD = -1  # instead of the days that a row landed late
+BAD = -1  # instead of the days that a row landed late: it can't be used
+# Columns of the quarantine's files.
 QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED])
 
 
@@ -101,6 +102,8 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
     try:
         counts = _split(connection, stream, files, folder, scratch)
     except duckdb.Error:
+        # Some damage shows only while rows are read. Each file, read alone, tells whether it has any; then all is
+        # written anew, without the damaged ones.
         damaged = damaged_files(files, lambda file: stream.query(whole_file(file)), scratch)
         files = [file for file in files if file.name not in damaged]
         reasons |= damaged
@@ -128,6 +131,7 @@ def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
 
 
 def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path) -> Counts:
+    """Find bad and repeated rows in a first pass, write all rows in a second; raise StorageError unless they add up."""
     scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut_into_parts(files))
     _fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
     connection.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM bad")
@@ -142,11 +146,13 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
             return written
 
         written = duck.in_parallel(connection, write, scans)
+    # A line that holds no row has no event_id to go by, so the first shard has all of them.
     malformed = _quarantine_lines(stream, [] if stream.shard.number else files, folder)
     uncut = stream.shard == WHOLE
     received = malformed + (sum(file.rows for file in files) if uncut else sum(scan.rows_in for scan in scans))
     kept, quarantined = sum(kept for kept, _ in written), sum(bad for _, bad in written) + malformed
     counts = Counts(received=received, kept=kept, duplicates=duplicates, quarantined=quarantined)
+    # Duplicates were counted by key and the kept rows as written: else the sum would hold whatever happened.
     if not counts.conserved:
         msg = (
             f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts!r}; please report it"
@@ -197,6 +203,7 @@ def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: li
             cursor.execute(f"INSERT INTO candidates SELECT {columns} FROM ({stream.query(chosen)})")
 
     duck.in_parallel(connection, collect, list(zip(scans, suspects, strict=True)))
+    # Ties of time go by the row's place: a total order, so that the same row is kept each time.
     connection.execute(
         "INSERT INTO left_out SELECT slice, row FROM candidates "
         f"QUALIFY row_number() OVER (PARTITION BY {stream.key} ORDER BY ts, slice, row) > 1"
@@ -213,6 +220,7 @@ def _repeated(scans: list[_Scan]) -> NDArray[np.uint64]:
 
 
 def _fill_table(connection: duck.Connection, name: str, rows: pa.Table) -> None:
+    """Make a table of DuckDB's own: cursors on the same database see it, but not a table that was registered."""
     connection.register("rows_of_table", rows)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM rows_of_table")
     connection.unregister("rows_of_table")

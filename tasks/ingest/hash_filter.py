@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FEWEST_BITS, MOST_BITS = 16, 26  # of a hash that a table goes by: at most 64 MiB
 ROOM = 128  # entries for each wanted hash, where there is room: one in 128 of the others passes
 HASH_BITS = 64
-NONE = np.empty(0, np.uint64)
+NONE = np.empty(0, np.uint64)  # joined to other arrays, since NumPy can't concatenate none at all
 
 
 class HashFilter:
@@ -29,6 +29,7 @@ class HashFilter:
         found = list(wanted)
         bits = (ROOM * sum(map(len, found))).bit_length()
         bits = min(max(bits, FEWEST_BITS), MOST_BITS)
+        # By the same bits, a second filter would again let pass what passed the first one by chance.
         self._shift = np.uint64(HASH_BITS - bits if leading_bits else 0)
         self._mask = np.uint64((1 << bits) - 1)
         self._wanted = found
@@ -47,11 +48,13 @@ class HashFilter:
         return perhaps[np.isin(hashes[perhaps], np.concatenate([*self._wanted, NONE]))]
 
     def _bits(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return the bits of each hash that are its place in the table."""
         return (hashes >> self._shift) & self._mask
 
 
 def common_hashes(some: list[NDArray[np.uint64]], others: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """Return the hashes that are in both, sorted."""
+    # Each side filters the other first, so that only the few that are left are sorted.
     theirs = _passing(others, HashFilter(some))
     mine = _passing(some, HashFilter(theirs, leading_bits=True))
     theirs = _passing(theirs, HashFilter(mine, leading_bits=True))
@@ -59,4 +62,5 @@ def common_hashes(some: list[NDArray[np.uint64]], others: list[NDArray[np.uint64
 
 
 def _passing(hashes: list[NDArray[np.uint64]], wanted: HashFilter) -> list[NDArray[np.uint64]]:
+    """Return the hashes that pass the filter, array by array."""
     return [some[wanted.passes(some)] for some in hashes]

@@ -1,4 +1,4 @@
-"""Stage 1, ingest: landing files of a day → clean impressions and outcomes, and a profile of the day.
+"""Stage 1, ingest: make clean impressions and outcomes, and a profile, of the files that landed on a day.
 
 Every row that came in is kept, a duplicate, or quarantined with a reason; the three add up, or nothing is published.
 """
@@ -41,8 +41,8 @@ class IngestedDay:
 
     day: date  # the landing day
     path: str  # of its object
-    impressions: Counts
-    outcomes: Counts
+    impressions: Counts  # rows received, kept, duplicates and quarantined
+    outcomes: Counts  # the same of outcomes
     unreadable: dict[str, str]  # file name → what is wrong with it
     unknown_columns: tuple[str, ...]  # that landed and that the recipe doesn't name; outcomes' as outcomes.NAME
 
@@ -56,12 +56,10 @@ class IngestedDay:
 class _Landed:
     """The landing files of a day."""
 
-    day: date
+    day: date  # the landing day
     impressions: list[Path]
-    outcomes: list[Path]
-    fingerprint: dict[
-        str, list[tuple[str, str]]
-    ]  # by stream, of each file its name and digest: equal ones are the same
+    outcomes: list[Path]  # none where labels are inline
+    fingerprint: dict[str, list[tuple[str, str]]]  # by stream, each file's name and digest; equal ones landed alike
 
 
 def ingest_day(
@@ -84,7 +82,7 @@ def _ingest_once(
 ) -> IngestedDay:
     """Read the ref, then the landing files, then swap that very ref: nobody who saw more files is overruled."""
     ref = store.read_ref(layout.day_ref(day))
-    landed = _look(landing, recipe, day)
+    landed = _list_landed(landing, recipe, day)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
     if store.manifest(path) is None:
@@ -98,13 +96,14 @@ def _ingest_once(
     if ref is None or ref.value["current"] != identity:
         history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
         store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
-        if not store.stays(path):  # found above, and nothing named it until now
+        # Found above, and no ref named it until now: `gc` may have taken it for unused in between.
+        if not store.stays(path):
             msg = f"{path} under {store.root}: expected the object, received none: `gc` just removed it. Run again."
             raise BusyError(msg)
     return load_ingested_day(store, day)
 
 
-def _look(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
+def _list_landed(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
     """List what lies in the landing zone; raises DataRejectedError where no impressions do."""
     impressions = landing.files(IMPRESSIONS, day)
     outcomes = [] if recipe.inline_label else landing.files(OUTCOMES, day)
@@ -173,13 +172,14 @@ def _fill_by_shards(
     folders = [open_existing(store, shard) for shard in shards]
     with store.writing(path, {**meta, SHARDS: shards}) as folder:
         summaries = [json.loads((shard / SUMMARY_FILE).read_text(encoding="utf-8")) for shard in folders]
-        summary = summaries[0]
+        summary = summaries[0]  # all shards read the same files, and so have the same unreadable ones and columns
         for name in (IMPRESSIONS, OUTCOMES):
             summary[name] = sum((Counts(**shard[name]) for shard in summaries), NOTHING).to_json()
         scratch = folder / "scratch"
         scratch.mkdir()
         with duck.connect(scratch) as connection:
             counts = Counts(**summary[IMPRESSIONS])
+            # Each shard's rows add up by themselves; this finds a row that belongs to none of them, or to two.
             if counts.received != summary["rows_in_files"]:
                 msg = f"{landed.day}: expected {summary['rows_in_files']} impressions in pieces, received {counts!r}"
                 raise StorageError(msg)
@@ -206,7 +206,7 @@ def _publish_shard(
     shard = Shard(number, recipe.landing.buckets)
     target = shard_of(path, shard)
     if store.manifest(target) is None:
-        landed = _look(landing, recipe, day)
+        landed = _list_landed(landing, recipe, day)
         if landed.fingerprint != fingerprint:
             msg = f"ingest of {day}: expected the files that it began with, received others meanwhile. Run again."
             raise BusyError(msg)
@@ -216,7 +216,7 @@ def _publish_shard(
 
 
 def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
-    """Write the day's object into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
+    """Write a day, or a shard of it, into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
     day, scratch = landed.day, folder / "scratch"
     for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
         path.mkdir()
@@ -245,7 +245,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
     )
     with duck.connect(scratch, threads=1) as connection:
         impressions = deduplicate(connection, incoming, folder, scratch)
-        if not impressions.counts.kept and shard == WHOLE:
+        if not impressions.counts.kept and shard == WHOLE:  # a shard alone may well be empty
             raise _nothing_usable(connection, [folder], day, impressions.counts)
         outcomes = deduplicate(connection, outcoming, folder, scratch)
         write_profile(connection, folder, recipe, day)

@@ -46,6 +46,7 @@ def add_profiles_up(connection: duck.Connection, folders: list[Path], folder: Pa
 
 
 def _add_up(connection: duck.Connection, profiles: pa.Table, values: pa.Table, folder: Path, recipe: Recipe) -> None:
+    """Add up counts of several files or shards and write both tables."""
     connection.register("profiles", profiles)
     connection.register("values_found", values)
     nulls = "".join(f", sum({name})::BIGINT AS {name}" for name in map(_nulls, recipe.validation.max_null_share))
@@ -59,6 +60,7 @@ def _add_up(connection: duck.Connection, profiles: pa.Table, values: pa.Table, f
 
 
 def _profile(part: Path, recipe: Recipe) -> str:
+    """Return the query of one file's profile; it reads the table `known`, the outcomes that landed on the day."""
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
     nulls = "".join(
         f", count(*) - count({duck.name(column)}) AS {_nulls(column)}" for column in recipe.validation.max_null_share
@@ -71,6 +73,7 @@ def _profile(part: Path, recipe: Recipe) -> str:
 
 
 def _values(part: Path, recipe: Recipe) -> str:
+    """Return the query that counts a file's rows by column and value; one without rows where no set is named."""
     selects = [
         f"SELECT {duck.text(column)} AS name, {duck.name(column)}::VARCHAR AS value, count(*) AS rows "
         f"FROM {duck.parquet(part)} WHERE {duck.name(column)} IS NOT NULL GROUP BY ALL"
@@ -80,4 +83,5 @@ def _values(part: Path, recipe: Recipe) -> str:
 
 
 def _nulls(column: str) -> str:
+    """Return the name of the profile's column with the number of a column's nulls."""
     return duck.name(f"nulls_{column}")

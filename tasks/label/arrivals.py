@@ -1,4 +1,7 @@
-"""How soon outcomes came: positives of an event day by channel, kind, hour, and the days until they had landed."""
+"""Arrivals: an event day's labelled rows by channel, kind, hour, and the days until their outcome had landed.
+
+Label maturity is measured on them.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def note_earlier_events(
 
 
 def _hash_ids(connection: duck.Connection, file: Path) -> NDArray[np.uint64]:
-    """The 64-bit hash of every event_id in the file, in the rows' order."""
+    """Return the 64-bit hash of every event_id in the file, in the rows' order."""
     found = connection.execute(f"SELECT hash(event_id) AS hash FROM {duck.parquet(file)}").fetchnumpy()["hash"]
     return np.asarray(found, np.uint64)
 

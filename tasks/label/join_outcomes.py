@@ -48,7 +48,7 @@ class ImpressionFile:
 class Sources:
     """The landed files that labels are made of, by the day on which they landed."""
 
-    impressions: dict[date, list[ImpressionFile]]
+    impressions: dict[date, list[ImpressionFile]]  # other event days too, of which only the ids are read
     outcomes: dict[date, list[Path]]
     shard: Shard  # the events that are labelled
 
@@ -63,7 +63,7 @@ class FileQuery:
 
     @property
     def counted(self) -> str:
-        """The query of the rows that are the label object's."""
+        """Return the query of the file's rows that belong to the label object, without those that count elsewhere."""
         return f"SELECT * FROM ({self.query}) WHERE NOT {ELSEWHERE}"
 
 
@@ -72,7 +72,7 @@ class WrittenLabels:
     """A file of labels that was written, and what was counted meanwhile."""
 
     part: LabelPart
-    positives: int
+    positives: int  # by the channel's positive kind
     arrivals: pa.Table | None  # see `count_arrivals`; None where labels are inline
 
 
@@ -130,17 +130,19 @@ def write_labels(connection: duck.Connection, asked: FileQuery, target: Path, re
 
 
 def _label_columns(recipe: Recipe) -> list[str]:
-    """The columns of a file of labels; an inline label stays with the impression that it came with."""
+    """Return the columns of a file of labels; an inline label stays with the impression that it came with."""
     if recipe.inline_label:
         return []
     return [*map(label_column, recipe.kinds), "label", *map(age_column, recipe.kinds)]
 
 
 def _in_landed_order(rows: pa.Table) -> pa.Table:
-    """Rows by their number. They come in this order, unless a join was too large for the memory."""
+    """Return the rows in the order of the landed file."""
+    # They come in this order already, unless a join was too large for the memory.
     numbers = rows[ROW].to_numpy()
     return rows if np.array_equal(numbers, np.arange(len(numbers))) else rows.take(pa.array(np.argsort(numbers)))
 
 
 def _paths(files: dict[date, list[ImpressionFile]]) -> dict[date, list[Path]]:
+    """Return where the files of each landing day can be read."""
     return {landing: [file.path for file in found] for landing, found in files.items()}

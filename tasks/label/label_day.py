@@ -61,7 +61,7 @@ class LabelledDay:
     positives: int  # of these, by the channel's positive kind
     # These two decide which rows there are, and in which order, whatever day the labels are as of.
     landed: tuple[str, ...]  # objects of the landed days that the impressions are of
-    shards: int  # in so many the rows lie; 1 where the day is not cut
+    shards: int  # number of shards that hold the rows; 1 where the day is not cut
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, 
 
 
 def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple[_LandedDays, str]:
-    """The landed days that go into a label object, and its path."""
+    """Return the landed days that go into a label object, and its path."""
     landings = (*earlier_landings(event_day, recipe), *impression_landings(event_day, as_of, recipe))
     impressions = _day_objects(store, landings)
     outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
@@ -126,6 +126,7 @@ def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple
 
 
 def _day_objects(store: Store, landing_days: Iterable[date]) -> dict[date, str]:
+    """Return the current object of each landing day that was ingested."""
     found = {day: current_day_object(store, day) for day in sorted(landing_days)}
     return {day: path for day, path in found.items() if path is not None}
 

@@ -28,9 +28,9 @@ class LabelPart:
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """What is known of a label object's rows without reading them."""
+    """Figures of a label object's rows, for readers that don't need the rows themselves."""
 
-    rows: int
+    rows: int  # impressions that have labels
     positives: int  # by the channel's positive kind
     kinds: dict[str, int]  # positives of each kind; empty where labels are inline
     parts: tuple[LabelPart, ...] = ()  # in the order of the rows; none where these lie in shards

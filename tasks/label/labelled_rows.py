@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class LabelledFile:
     """A landed file and the file of labels that belongs to it, row for row."""
 
-    impressions: Path
-    labels: Path
+    impressions: Path  # the landed file
+    labels: Path  # as many rows, in the same order
     days_late: int  # from the event day to the landing day
     landed_rows: int  # of either file
     rows: int  # how many of these are the label object's; the others count elsewhere
@@ -75,7 +75,7 @@ def labelled_files(store: Store, day: LabelledDay) -> list[LabelledFile]:
 
 
 def _recorded(store: Store, day: LabelledDay) -> Iterator[tuple[Path, LabelPart]]:
-    """Each part that a label object's summaries describe, with the folder that holds its labels."""
+    """Yield each part that a label object's summaries describe, with the folder that holds its labels."""
     for folder in open_shards(store, day.path):
         for part in read_summary(folder / SUMMARY_FILE).parts:
             yield folder, part
@@ -93,7 +93,7 @@ def _check_rows(path: Path, what: str, expected: int) -> None:
 
 
 def _of_one_landing(days_late: int, files: list[LabelledFile]) -> str:
-    """The query of rows that landed on one day: one scan of all its files, which is far cheaper than one of each."""
+    """Return the query of rows that landed on one day: one scan of all its files, far cheaper than one of each."""
     impressions, labels = (duck.parquet(*(getattr(file, side) for file in files)) for side in ("impressions", "labels"))
     counted = f" WHERE NOT {ELSEWHERE}" if any(file.rows < file.landed_rows for file in files) else ""
     return (

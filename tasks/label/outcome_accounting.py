@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.store.protocol import Store
 
-REASONS = (
+REASONS = (  # of which each outcome has exactly one
     "attributed",
     "before_impression_landed",  # attributed all the same
     "duplicate",  # an earlier landing has brought this kind for this impression
@@ -77,6 +77,7 @@ def _find(connection: duck.Connection, folders: dict[date, list[Path]], landing_
 
 
 def _reason(recipe: Recipe, landing_day: date) -> str:
+    """Return the SQL expression of an outcome's reason: the first rule that holds, in this order."""
     windows, ages = [], []
     for name, channel in recipe.channels.items():
         for kind in channel.windows_hours:
@@ -99,9 +100,11 @@ def _reason(recipe: Recipe, landing_day: date) -> str:
 
 
 def _folders(store: Store, day: date) -> list[Path]:
+    """Return the folders of a landed day, one for each shard; none where the day was not ingested."""
     path = current_day_object(store, day)
     return open_shards(store, path) if path else []
 
 
 def _files(folders: list[Path], stream: str) -> list[Path]:
+    """Return the Parquet files of impressions or outcomes in the folders."""
     return [file for folder in folders for file in sorted((folder / stream).glob("*.parquet"))]

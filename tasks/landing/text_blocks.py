@@ -29,8 +29,9 @@ SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
 SAMPLED_BYTES = 1 << 16
 MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
 
-PACKINGS = (".gz", ".zst")
+PACKINGS = (".gz", ".zst")  # endings of compressed files
 
+# Errors by which a file, or what unpacks it, says that it is torn.
 Damage: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, isal_zlib.error)  # type: ignore[assignment]
 
 
@@ -56,11 +57,13 @@ def look_over(path: Path, max_bytes: int, unpacked: Path, *, json_keys: bool) ->
     A packed file comes to stand plain at `unpacked`; raises OSError where it can't be written there. Of keys, each line
     of the first 2 MiB is looked at, then one block of 64 KiB in every 8 MiB.
     """
+    # isal's unpacking may lack the block before a tear, so what turns out to be damaged is read again by zlib.
     look = _look(path, _fast_blocks(path), max_bytes, unpacked, json_keys=json_keys)
     return _look(path, blocks(path), max_bytes, unpacked, json_keys=json_keys) if look.damage else look
 
 
 def _look(path: Path, source: Iterator[bytes], max_bytes: int, unpacked: Path, *, json_keys: bool) -> Look:
+    """Pass over the file once, by its unpacked blocks, up to where it ends, tears or is too large."""
     plain, size, keys, rest = path, 0, dict[str, None](), b""
     with ExitStack() as stack:
         if path.suffix in PACKINGS:
@@ -173,10 +176,11 @@ class Lines:
         return line
 
     def _read(self, path: Path) -> Iterator[str]:
+        """Yield the lines; of one that is too long only its beginning, as a CutLine, while the rest is passed over."""
         rest, passing_over, begun = b"", False, False
         try:
             for block in blocks(path):
-                text = block if begun else block.removeprefix(b"\xef\xbb\xbf")
+                text = block if begun else block.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of UTF-8
                 begun = True
                 if passing_over:
                     _, found, text = text.partition(b"\n")
@@ -197,6 +201,7 @@ class Lines:
 
 
 def _decoded(line: bytes) -> str:
+    """Return the line as text; a byte that is not UTF-8 becomes a surrogate."""
     return line.decode("utf-8", "surrogateescape")
 
 
