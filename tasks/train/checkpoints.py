@@ -28,10 +28,10 @@ from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.training.training_state import TrainingState
 from ctr_retrain.tasks.store.staging import is_held, sync
 
-SECONDS_BETWEEN = 60.0
+SECONDS_BETWEEN = 60.0  # at least, from one checkpoint to the next
 TIMES_ITS_COST = 20  # at most a twentieth of the time goes into checkpoints
 KEPT_DAYS = 3.0
-STATE_FILE = "state.json"
+STATE_FILE = "state.json"  # a folder without it was not written to its end
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +40,18 @@ class FolderCheckpoints:
     """The states of one fit below a folder that this process has to itself; the newest whole one counts."""
 
     def __init__(self, folder: Path, seconds_between: float = SECONDS_BETWEEN) -> None:
-        """`folder` exists."""
+        """Keep states below `folder`, which exists; the first one is due when `seconds_between` have passed."""
         self._folder = folder
         self._seconds_between, self._times_its_cost = seconds_between, TIMES_ITS_COST
         self._cost, self._last = 0.0, time.monotonic()
 
     def due(self) -> bool:
-        """Say whether enough time has passed, also measured by what the last one cost."""
+        """Return whether enough time has passed since the last checkpoint, also measured by what that one cost."""
         return time.monotonic() - self._last >= max(self._seconds_between, self._times_its_cost * self._cost)
 
     def save(self, state: TrainingState) -> None:
-        """Write the state aside, give it its name, remove its predecessors. A full disk is no reason to stop a fit."""
+        """Write the state aside, give it its name, remove its predecessors; only warn where the disk is full."""
+        # A fit can go on without its checkpoints, so a full disk is no reason to stop it.
         started = time.monotonic()
         before = self._states()
         aside = self._folder / "aside"
@@ -59,6 +60,7 @@ class FolderCheckpoints:
             aside.mkdir()
             _write(aside, state)
             sync(aside)
+            # Renamed when all of it is on the disk: a process killed before leaves its predecessor as the newest.
             aside.rename(self._folder / f"{int(before[-1].name) + 1 if before else 1:06d}")
             sync(self._folder)
             for older in before:
@@ -70,7 +72,7 @@ class FolderCheckpoints:
         self._cost = self._last - started
 
     def load(self) -> TrainingState | None:
-        """Return the newest state that is whole."""
+        """Return the newest state that is whole; None where there is none, and the fit begins at its beginning."""
         for folder in reversed(self._states()):
             try:
                 return _read(folder)
@@ -79,12 +81,16 @@ class FolderCheckpoints:
         return None
 
     def _states(self) -> list[Path]:
+        """Return the folders of the states, oldest first."""
         return sorted(path for path in self._folder.iterdir() if path.name.isdigit())
 
 
 @contextmanager
 def checkpoints_of(parent: Path, key: str) -> Iterator[FolderCheckpoints | None]:
-    """The checkpoints of the fit `key`, removed once the fit is over; None while another process makes the same fit."""
+    """Open the checkpoints of the fit `key`, and remove them once it is over; None while another process has them.
+
+    parent: the folder that holds those of all fits. Where a fit is killed or fails they stay, unless it diverged.
+    """
     sweep_checkpoints(parent, KEPT_DAYS * 24 * 3600)
     folder = parent / key
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +106,7 @@ def checkpoints_of(parent: Path, key: str) -> Iterator[FolderCheckpoints | None]
         os.utime(folder)
         yield FolderCheckpoints(folder)
         shutil.rmtree(folder, ignore_errors=True)
-    except TrainingDivergedError:  # which it would again
+    except TrainingDivergedError:  # it would diverge again from there
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
@@ -108,7 +114,7 @@ def checkpoints_of(parent: Path, key: str) -> Iterator[FolderCheckpoints | None]
 
 
 def sweep_checkpoints(parent: Path, older_than_seconds: float, *, dry_run: bool = False) -> list[Path]:
-    """Remove the checkpoints of fits that nobody makes and that are older than that; returns them."""
+    """Remove the checkpoints of fits that no process makes any more and that are older; return their folders."""
     swept = []
     for folder in sorted(parent.glob("*")):
         newest = max((path.stat().st_mtime for path in (folder, *folder.glob("*")) if path.exists()), default=0.0)
@@ -120,6 +126,7 @@ def sweep_checkpoints(parent: Path, older_than_seconds: float, *, dry_run: bool 
 
 
 def _write(folder: Path, state: TrainingState) -> None:
+    """Write a state into a folder: its arrays first, then STATE_FILE with their checksums."""
     checksums = {}
     for name, arrays in (("variables", state.variables), ("best", state.best)):
         for number, array in enumerate(arrays):
@@ -139,7 +146,7 @@ def _write(folder: Path, state: TrainingState) -> None:
 
 
 def _read(folder: Path) -> TrainingState:
-    """The state in a folder; raises ValueError, KeyError or OSError where it isn't whole."""
+    """Read the state in a folder; raise ValueError, KeyError or OSError where it isn't whole."""
     values: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
     arrays: dict[str, list[npt.NDArray[Any]]] = {"variables": [], "best": []}
     for name, checksum in values["checksums"].items():
@@ -159,4 +166,5 @@ def _read(folder: Path) -> TrainingState:
 
 
 def _checksum(array: npt.NDArray[Any]) -> int:
+    """Return the CRC-32 of an array's values."""
     return zlib.crc32(np.ascontiguousarray(array).data)

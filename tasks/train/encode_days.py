@@ -1,4 +1,4 @@
-"""Encode an event day's impressions once: what of them doesn't depend on the window, without their labels.
+"""Encode an event day's impressions once: all that doesn't depend on the training window, without labels.
 
 An encoded day is named by the impressions that went in and by what the recipe's features read of them. Labels of
 another day have the same rows in the same places, so a later run finds the day and encodes only what is new.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> list[Encoded]:
-    """The days' ids and numbers as open memory maps; those that were not encoded before are encoded and published."""
+    """Return the days' ids and numbers as open memory maps; encode and publish those that were not encoded before."""
     days = list(days)
     new = [day for day in days if store.manifest(encoded_path(day, recipe)) is None]
     if new:
@@ -53,6 +53,7 @@ def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> li
 
 
 def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
+    """Encode a day and publish it as an object of the store."""
     features = recipe.features
     meta = {"event_day": day.day, "inputs": day.landed, "rows": day.rows, ENCODING: encoding_digest(recipe)}
     files = labelled_files(store, day)
@@ -64,15 +65,16 @@ def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
 
 @dataclass(frozen=True)
 class _RowGroup:
-    """A row group of a landed file, as it is encoded."""
+    """A row group of a landed file, the unit that one core encodes at a time."""
 
-    file: Path
-    number: int  # in the file
-    counted: npt.NDArray[np.bool_]  # which of its rows are the label object's
+    file: Path  # the landed file
+    number: int  # in the file, from 0
+    counted: npt.NDArray[np.bool_]  # (rows,), which of them are the label object's
 
 
 def _fill(maps: Encoded, files: list[LabelledFile], features: tuple[Feature, ...]) -> None:
     """Encode the files' rows into the maps in their order, a row group at a time on each core."""
+    # Where each group's rows begin is known beforehand, so threads write side by side and the order stays.
     groups = [group for file in files for group in _row_groups(file)]
     ends = np.cumsum([0] + [np.count_nonzero(group.counted) for group in groups])
     if ends[-1] != len(maps.ids):
@@ -91,6 +93,7 @@ def _fill(maps: Encoded, files: list[LabelledFile], features: tuple[Feature, ...
 
 
 def _row_groups(file: LabelledFile) -> Iterator[_RowGroup]:
+    """Yield the row groups of a landed file, each with its share of the file's `counted`."""
     metadata, counted, first = pq.read_metadata(file.impressions), file.counted(), 0
     for number in range(metadata.num_row_groups):
         end = first + metadata.row_group(number).num_rows
@@ -99,7 +102,8 @@ def _row_groups(file: LabelledFile) -> Iterator[_RowGroup]:
 
 
 def _read(group: _RowGroup, features: tuple[Feature, ...]) -> pa.Table:
-    """The features' columns of a row group; texts come with their dictionaries, so that each is hashed once."""
+    """Read the features' columns of a row group, without the rows that count elsewhere."""
+    # Texts come with their dictionaries, so that each distinct text is hashed once.
     schema = pq.read_schema(group.file)
     wanted = list(dict.fromkeys(source for feature in features for source in feature.sources if source in schema.names))
     texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.binary())]
@@ -111,6 +115,7 @@ def _read(group: _RowGroup, features: tuple[Feature, ...]) -> pa.Table:
 
 
 def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Encoded:
+    """Open an encoded day; raise StorageError where it is gone or has other rows than its labels."""
     path = encoded_path(day, recipe)
     folder = store.open(path)
     rows = read_manifest(folder)["rows"] if folder else 0

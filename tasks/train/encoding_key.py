@@ -1,4 +1,7 @@
-"""Which object holds an event day's impressions encoded: known without encoding anything."""
+"""Name the object that holds an event day's impressions encoded, without encoding anything.
+
+Runs look for it by this name; `gc` goes by the digest in its manifest.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ ENCODING = "encoding"  # in an encoded day's manifest: digest of what the featur
 
 
 def encoded_path(day: LabelledDay, recipe: Recipe) -> str:
-    """Where a day's impressions lie, or would lie, encoded."""
+    """Return the path of the object with a day's impressions encoded, whether it exists or not."""
+    # Neither labels nor the training window go in, so that later runs find the day encoded.
     impressions = [str(day.day), day.landed, day.shards, ROWS_FORMAT]
     return encoded_object(day.day, digest_of([impressions, encoding_digest(recipe)]))
 
 
 def encoding_digest(recipe: Recipe) -> str:
-    """Digest of all in a recipe that encoded days depend on."""
+    """Return the digest of all in a recipe that encoded days depend on."""
     return digest_of(encoding_of(recipe.features))

@@ -72,11 +72,11 @@ def _fit(progress_of: ProgressOf, run: Run, factors: Factors, device: str, check
                 representation=representation_factors(run.folder) if run.recipe.training.two_stages else None,
             )
     finally:
-        shutil.rmtree(scratch)
+        shutil.rmtree(scratch)  # maps of labels and of what else belongs to each row, for this fit alone
 
 
 def _save_bundle(run: Run, fitted: Fitted) -> None:
-    """Write what serves, what a warm start goes on from, and bundle.json, which describes them."""
+    """Write the served graph, the trainable network that a warm start goes on from, and bundle.json about both."""
     bundle, recipe, plan = run.folder / CHALLENGER, run.recipe, run.plan
     served = serving_model(fitted.network, recipe, fitted.calibration, fitted.head_calibrations)
     save_serving(served, bundle / SERVING)
@@ -94,7 +94,7 @@ def _save_bundle(run: Run, fitted: Fitted) -> None:
 
 
 def _write_training(run: Run, fitted: Fitted) -> None:
-    """Write training.json: how training went, and what the champion's weights gave it."""
+    """Write training.json: how training went and, in a warm start, which of the champion's weights it took."""
     document = TrainingDocument(
         training=fitted.result,
         calibration=fitted.calibration,
@@ -106,5 +106,6 @@ def _write_training(run: Run, fitted: Fitted) -> None:
 
 def _fit_key(plan: RunPlan, device: str) -> str:
     """Return a name for all that the fit depends on: its rows, start, recipe, code and device."""
+    # So that a checkpoint never meets other rows, another recipe, other code or another device.
     rows = [[day.path for day in plan.window], [day.path for day in plan.train], str(plan.days.cut)]
     return digest_of([*rows, plan.start.version, plan.recipe_digest, plan.code, device])

@@ -1,6 +1,6 @@
 """One fit: a network trained on the training window and calibrated on rows kept out of training.
 
-A run fits its challenger so, a comparison each of its strategies.
+Both a run, for its challenger, and a comparison, for each of its strategies, fit networks here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.execution.progress import Report
     from ctr_retrain.tasks.train.training_rows import TrainingSplit
 
-CHUNK_ROWS = 200_000
+CHUNK_ROWS = 200_000  # encoded rows that are read from the disk at once, wherever all rows are gone through
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +63,9 @@ class Fitted:
     trainable: Trainable  # network and optimizer as training left them, for a warm start to go on from
     transferred: TransferReport | None  # in a warm start, what came from the champion
     state: NumericState  # what numbers are standardised by
-    calibration: Calibration
+    calibration: Calibration  # fitted on rows that training never saw
     result: TrainingResult  # how training went
-    head_calibrations: dict[str, Calibration]  # by kind
+    head_calibrations: dict[str, Calibration]  # kind of outcome → the calibration of its head
 
 
 def fit_network(
@@ -135,6 +135,7 @@ def _starting_values(
 
     A warm start learns more slowly, and keeps the champion's values so that its weights keep their meaning.
     """
+    # Of the training rows alone, so that those kept out stay unseen.
     state = fit_numeric_state(chunks(rows.train.numeric, CHUNK_ROWS), recipe.features)
     if source_model is None:
         return recipe.training, state, base_log_odds
@@ -158,6 +159,7 @@ def _build(
     of_heads = [head.factors.base_log_odds for head in heads]
     network = build_network(recipe, state, base_log_odds, recipe.training.seed, of_heads)
     check_layer_names(network, recipe.warm_start.freeze)
+    # A warm start trains on the newest days alone, and yet a value is known if the whole window has it often enough.
     known = rows.train.ids if rows.window_ids is None else rows.window_ids
     adapt_rare_values(network, chunks(known, CHUNK_ROWS))
     return network
@@ -171,7 +173,7 @@ def _started(
     rows: TrainingSplit,
     training: Training,
 ) -> tuple[TableOptimizer, TransferReport | None]:
-    """Return the optimizer and, in a warm start, what the champion's weights and optimizer slots became here."""
+    """Return the optimizer and, in a warm start, a report on the champion's weights and slots that were taken over."""
     if source_model is None:
         return optimizer_for(network, batches, training), None
     seen = None if rows.recent_ids is None else seen_rows(chunks(rows.recent_ids, CHUNK_ROWS), recipe.features)

@@ -1,8 +1,9 @@
-"""After the verdict, where the recipe ships models fresh: one pass more, through the days from the cut to D.
+"""Fresh pass: after the verdict, train once through the days since the training window, the run's own included.
 
-Their labels are immature, so a positive is seen with p·F, F being their maturity. The users of the calibration slice
-stay kept out: on it the fresh model is compared with its evaluated twin, whose calibration layer it keeps. Fitted anew,
-that layer would take back what the newest days say of the level.
+Only recipes that ship models fresh have it. The days' labels are immature, so a positive of probability p is seen with
+p·F, F being the maturity of the labels: the share of eventual positives that have landed. The users of the calibration
+slice stay kept out: on it the fresh model is compared with its evaluated twin, whose calibration layer it keeps. Fitted
+anew, that layer would take back what the newest days say of the level.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 
 def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple[Check, ...]:
-    """Write fresh/, a bundle, and its scores of the serving sample into the run's folder; returns what was checked.
+    """Write fresh/, a bundle, and its scores of the serving sample into the run's folder; return the checks made.
 
     Where a check fails the bundle is not there: the evaluated twin is to serve.
     """
@@ -66,8 +67,9 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
     calibration = Calibration.of(bundle.calibration)
     scratch = folder / "rows"
     try:
-        young = read_slices(_on(run, run.plan.fresh_pass), _made(scratch / "young"), _curves(folder)).train
-        kept_out = read_slices(_on(run, run.plan.kept_out), _made(scratch / "c")).calibrate
+        # Two readings: days after the training window to train on, and the calibration slice, which stays kept out.
+        young = read_slices(_with_plan(run, run.plan.fresh_pass), _new_folder(scratch / "young"), _curves(folder)).train
+        kept_out = read_slices(_with_plan(run, run.plan.kept_out), _new_folder(scratch / "c")).calibrate
         if kept_out is None:
             return (_failed("expected rows kept out to compare the fresh model with its twin on, received none."),)
         factors = _factors(recipe, run.plan, young)
@@ -97,9 +99,9 @@ def _one_pass(
     factors: Factors,
     progress: Report,
 ) -> tuple[npt.NDArray[np.float32], keras.Model]:
-    """Return the twin's logits of the calibration slice, and the network that it becomes by the pass.
+    """Return the evaluated twin's logits of the calibration slice, and the network that it becomes by the pass.
 
-    Learning rates begin anew, the optimizer's accumulators do not.
+    The optimizer's accumulators go on from where training left them, while learning rates begin anew.
     """
     training = recipe.training.model_copy(update={"epochs": 1})
     state = NumericState.from_json(bundle.numeric_state)
@@ -112,7 +114,8 @@ def _one_pass(
         optimizer.build(network.trainable_variables)
         restored = restore(trainable.optimizer, optimizer)
         assert restored  # both are this recipe's
-        optimizer.iterations.assign(0)
+        optimizer.iterations.assign(0)  # the rates' schedule begins anew
+    # Before training, which changes the very network that the twin's logits are of.
     before = logits_of(in_full_precision(network, recipe, state, base_log_odds), kept_out.ids, kept_out.numeric)
     train(network, batches, training, progress, strategy=strategy, optimizer=optimizer)
     return before, in_full_precision(network, recipe, state, base_log_odds)
@@ -137,20 +140,23 @@ def _curves(folder: Path) -> tuple[Maturity, ...]:
 
 
 def _score_sample(run: Run, serving: Path) -> None:
-    """Write this process's scores of the serving sample; another process must find the same."""
+    """Write this process's scores of the serving sample, which a process that has only the bundle must find too."""
     with duck.connect(run.folder) as connection:
         rows = connection.sql(serving_sample(run)).to_arrow_table()
     pq.write_table(pa.table({"challenger": Scorer(serving).score(rows)}), run.folder / FRESH_SCORES_FILE)
 
 
-def _on(run: Run, plan: RunPlan) -> Run:
+def _with_plan(run: Run, plan: RunPlan) -> Run:
+    """Return the run with another plan, that is, with other days to read."""
     return replace(run, plan=plan)
 
 
-def _made(folder: Path) -> Path:
+def _new_folder(folder: Path) -> Path:
+    """Make a folder and return it."""
     folder.mkdir(parents=True)
     return folder
 
 
 def _failed(why: str) -> Check:
+    """Return the failed check of a pass that made no model."""
     return Check(name="fresh_training", value=None, bound=None, passed=False, message=f"Fresh pass: {why}")

@@ -1,4 +1,4 @@
-"""Which labelled rows go where: training, calibration, validation. One query each, for the stages that read them."""
+"""Roles of labelled rows: to train on, to stop by, to calibrate by, to validate on. One query each, for its stage."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ if TYPE_CHECKING:
 
     Shares = tuple[float | None, ...]  # F in each of 24 hours
 
+# The gate's intervals resample users. Cells of 256 buckets of users, with campaigns and days, make that cheap.
 USER_BUCKETS = 256
-HEAD_LABEL = "_head_"  # before a head's kind
-SAMPLE_ROWS = 1000
-# Slices of T. CALIBRATE and STOP are users of its newest days, kept out of training; TRAINED is what a warm run's
-# champion has been trained on, or might have been; LEFT_OUT, after the cut, are rows too young to say anything.
+HEAD_LABEL = "_head_"  # before a head's kind, in the name of its column
+SAMPLE_ROWS = 1000  # of the validation days, for the serving check
+# Roles of the training window's rows. CALIBRATE (the calibration slice) and STOP (for early stopping) are users of its
+# newest days, kept out of training; TRAINED is what a warm run's champion has been trained on, or might have been;
+# LEFT_OUT, after the cut, which is the window's last day, are rows too young to say anything.
 TRAIN, CALIBRATE, STOP, TRAINED, LEFT_OUT = range(5)
 
 
 def training_rows(run: Run) -> str:
-    """Return the rows to train on, with `head_labels` and `day_index`, the position of their day in plan.train."""
+    """Return the query of the rows to train on, with `head_labels` and `day_index`, their day's place in plan.train."""
 
     def more(day: date) -> str:
         heads = "".join(f", {label} AS {name}" for name, label in head_labels(run.recipe, run.plan, day).items())
-        return f"{_slice(run.plan, run.recipe, day)} AS kept_out{heads}"
+        return f"{_role_of(run.plan, run.recipe, day)} AS kept_out{heads}"
 
     rows = _union(run.store, run.plan.train, more)
     return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {TRAIN}"
 
 
 def validation_rows(run: Run) -> str:
-    """Return the validation days' rows, with `head_labels`, `day_index` and `user_bucket`.
+    """Return the query of the validation days' rows, with `head_labels`, `day_index` and `user_bucket`.
 
     The latter is one of 256 buckets of users (of events where there are none).
     """
@@ -54,26 +56,30 @@ def validation_rows(run: Run) -> str:
 
 
 def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
-    """Of each row of a day of V its `label`, `channel`, `user_bucket` and `campaign`, in order."""
+    """Return the query of the columns that judging reads of a validation day, in the order of its encoded rows.
+
+    Columns are `label`, `channel`, `user_bucket` and `campaign`.
+    """
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
     columns = f"label::UTINYINT AS label, channel, {_user_bucket(recipe)}, {campaign} AS campaign"
     return f"SELECT {columns} FROM ({labelled_rows(store, day)})"
 
 
 def serving_sample(run: Run) -> str:
-    """Return the validation days' rows by which the serving check is made, in an order that is always the same."""
+    """Return the query of the rows that the serving check scores, in an order that is always the same."""
     return f"SELECT * FROM ({validation_rows(run)}) ORDER BY day_index, event_id LIMIT {SAMPLE_ROWS}"
 
 
 def labels_of(run: Run, day: LabelledDay, shares: Mapping[str, Shares] | None = None) -> str:
-    """Of each row of a day its `label`, `confidence`, `maturity`, `slice`, and `head_labels` or UNKNOWN, in order.
+    """Return the query of the columns that training reads of a day beside its encoded rows, in their order.
 
-    shares: F of each channel and hour on this day, where its labels are young; rows of which none is known are no
-    slice's. Without them all labels are final.
+    Columns are `label`, `confidence`, `maturity`, `slice` (a row's role) and `head_labels`, UNKNOWN where NULL. shares:
+    where the day's labels are young, their maturity by channel and hour; rows for which it is not known are LEFT_OUT.
+    Without shares all labels are final.
     """
     recipe, plan = run.recipe, run.plan
     confidence = "coalesce(confidence, 1.0)::FLOAT" if recipe.landing.columns.confidence else "1.0::FLOAT"
-    maturity, place = "1.0::FLOAT", _slice(plan, recipe, day.day)
+    maturity, place = "1.0::FLOAT", _role_of(plan, recipe, day.day)
     if shares is not None:
         cases = " ".join(
             f"WHEN {duck.text(name)} THEN [{', '.join(map(_number, hours))}]" for name, hours in shares.items()
@@ -88,7 +94,7 @@ def labels_of(run: Run, day: LabelledDay, shares: Mapping[str, Shares] | None = 
 
 
 def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
-    """Of each head the column of its label, and its expression on a day: NULL where it is unknown or not final."""
+    """Return for each head the column of its label and its SQL on a day: NULL where it is unknown or not final."""
     found = {}
     for head in recipe.training.heads:
         final = final_channels(head, recipe.final_ages, (plan.day - day).days)
@@ -98,12 +104,12 @@ def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
     return found
 
 
-def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
-    """Which slice of T a row belongs to; each user, by a salted hash, is in one of them.
+def _role_of(plan: RunPlan, recipe: Recipe, day: date) -> str:
+    """Return the SQL of a row's role on a day of the training window, or after it; a salted hash divides the users.
 
-    The salt is the cut. Where runs start from each other's weights it is the day itself, so that the rows kept out of
-    a day are the same in each run, and no champion has been trained on them. Users of C are kept out of the days after
-    the cut too: what is shipped fresh is checked on rows that it never saw.
+    The salt is the cut, which is the last day of the training window. Where runs start from each other's weights it is
+    the row's day instead, so that the rows kept out of a day are the same in each run, and no champion has been trained
+    on them.
     """
     young = day > plan.days.cut
     trained = day in {earlier.day for earlier in plan.start.earlier}
@@ -111,16 +117,19 @@ def _slice(plan: RunPlan, recipe: Recipe, day: date) -> str:
     if day not in {kept.day for kept in plan.calibrate} and not young:
         return f"{otherwise}::UTINYINT"
     training = recipe.training
+    # Users of the calibration slice are kept out of the days after the cut too: a model that is shipped fresh is
+    # checked on rows that it never saw.
     calibrate = round(training.calibration_share * 10_000)
     stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 and not young else 0)
     salt = day if recipe.warm_start.enabled else plan.days.cut
-    place = f"hash({_unit(recipe)} || {duck.text(f'@{salt}')}) % 10000"
+    place = f"hash({_user_or_event(recipe)} || {duck.text(f'@{salt}')}) % 10000"
     stopping = TRAINED if trained else STOP
     cases = f"WHEN {place} < {calibrate} THEN {CALIBRATE} WHEN {place} < {stop} THEN {stopping}"
     return f"(CASE {cases} ELSE {otherwise} END)::UTINYINT"
 
 
 def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], str]) -> str:
+    """Return the query of the rows of several days, with `day_index` and the columns that `extra` gives a day."""
     return " UNION ALL BY NAME ".join(
         f"SELECT *, {index}::SMALLINT AS day_index, {extra(day.day)} FROM ({labelled_rows(store, day)})"
         for index, day in enumerate(days)
@@ -128,12 +137,15 @@ def _union(store: Store, days: Iterable[LabelledDay], extra: Callable[[date], st
 
 
 def _user_bucket(recipe: Recipe) -> str:
-    return f"(hash({_unit(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
+    """Return the SQL of a row's `user_bucket`."""
+    return f"(hash({_user_or_event(recipe)}) % {USER_BUCKETS})::UTINYINT AS user_bucket"
 
 
 def _number(value: float | None) -> str:
+    """Return a number as SQL, to its last digit."""
     return "NULL::DOUBLE" if value is None else f"{value!r}::DOUBLE"
 
 
-def _unit(recipe: Recipe) -> str:
+def _user_or_event(recipe: Recipe) -> str:
+    """Return the column whose equal values stay in one role: the user's or, where a recipe has none, the event's."""
     return "user_id" if recipe.landing.columns.user_id else "event_id"

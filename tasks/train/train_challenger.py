@@ -1,4 +1,4 @@
-"""Stage 6, train: the challenger and, where the recipe wants one, its cold twin, where models are trained."""
+"""Stage 6, train: the challenger and, where the recipe wants one, its cold twin, in the process of the models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def train_challenger(run: Run, factors: Factors, models: Models) -> Check | None
 
 
 def train_cold_twin(run: Run, models: Models) -> None:
-    """Train this warm run once more from nothing, in a folder below its own, if the recipe wants to compare the two.
+    """Train a warm run's network once more from nothing, in a folder below its own, if the recipe compares the two.
 
-    That its training diverged is told with the comparison.
+    A twin whose training diverged leaves a document that says so, which the comparison shows.
     """
     if not (run.plan.start.warm and run.recipe.warm_start.wants_twin(run.plan.day.toordinal())):
         return
@@ -31,6 +31,7 @@ def train_cold_twin(run: Run, models: Models) -> None:
 
 
 def _fit_challenger(progress_of: ProgressOf, run: Run, factors: Factors, compute: Compute) -> Check | None:
+    """Fit a challenger in the process of the models, which alone imports TensorFlow."""
     from ctr_retrain.tasks.train.fit_challenger import fit_challenger  # noqa: PLC0415 - TensorFlow: not for the flow
 
     return fit_challenger(progress_of, run, factors, compute)

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.plan.run import Run
 
 
-# Maps that are written beside the encoded rows, and their types.
+# Types of the maps that are written beside the encoded rows.
 LABEL, DAY_INDEX, CONFIDENCE, MATURITY = np.uint8, np.int16, np.float32, np.float32
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSplit:
-    """The rows of the training window by what they are for."""
+    """The rows of the training window by their role."""
 
-    train: TrainingRows
+    train: TrainingRows  # to train on
     calibrate: TrainingRows | None  # of users kept out of training; None where there are none
-    stop: TrainingRows | None  # the same of other users, for early stopping, where there is more than one epoch
+    stop: TrainingRows | None  # of other users kept out, for early stopping; None for a single epoch or no rows
     # In a warm start, ids of all rows, whatever they are for; and of the newer ones, without which values expire.
     window_ids: Stacked | None = None
     recent_ids: Stacked | None = None
@@ -61,6 +61,7 @@ def read_slices(run: Run, scratch: Path, curves: Sequence[Maturity] | None = Non
 
 
 def _ids_of_window(encoded: list[Encoded], run: Run) -> tuple[Stacked | None, Stacked | None]:
+    """Return, in a warm start, the ids of all rows, and of those that are new enough for values not to expire."""
     if not run.plan.start.warm:
         return None, None
     oldest = run.plan.days.cut - timedelta(days=run.recipe.warm_start.expire_days - 1)
@@ -110,16 +111,17 @@ def _joined(
 
 @dataclass(frozen=True, eq=False)
 class _Labels:
-    """A day's rows, in the order of the encoded ones."""
+    """Labels, and all else that belongs to each row of a day, in the order of the encoded rows."""
 
-    label: npt.NDArray[np.uint8]
-    confidence: npt.NDArray[np.float32] | None  # None where the recipe has none
-    maturity: npt.NDArray[np.float32] | None  # None where labels are final
-    role: npt.NDArray[np.uint8]  # TRAIN, CALIBRATE, …
+    label: npt.NDArray[np.uint8]  # (rows,), 0 or 1
+    confidence: npt.NDArray[np.float32] | None  # (rows,); None where the recipe has none
+    maturity: npt.NDArray[np.float32] | None  # (rows,), share of positives seen; None where labels are final
+    role: npt.NDArray[np.uint8]  # (rows,), TRAIN, CALIBRATE, …
     heads: npt.NDArray[np.uint8] | None  # (rows, heads); None where the recipe has none
 
 
 def _labels(run: Run, day: LabelledDay, scratch: Path, curves: Sequence[Maturity] | None) -> _Labels:
+    """Read a day's labels; raise StorageError where they are not as many as the day's rows."""
     shares = None if curves is None else seen_shares(curves, run.recipe, (run.plan.day - day.day).days)
     with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
         found = connection.sql(labels_of(run, day, shares)).to_arrow_table()

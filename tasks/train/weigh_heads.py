@@ -1,4 +1,7 @@
-"""The heads' own weights and offsets, counted as the label's are, each over the rows of T that know its label."""
+"""Weights and offsets of the heads, each counted over the training rows that know its label.
+
+A head is an output of the network for one more kind of outcome.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: RunPlan) -> dict[str, Factors]:
-    """Count each head's rows and compute its factors, by kind. rows: the query of the training rows.
+    """Count each head's rows and compute its factors, by kind of outcome. rows: the query of the training rows.
 
     Raises DataRejectedError where nothing of a head is known, or everything is positive.
     """
@@ -50,7 +53,7 @@ def weigh_heads(connection: duck.Connection, rows: str, recipe: Recipe, plan: Ru
 
 
 def head_factors(folder: Path, heads: Sequence[Head]) -> tuple[HeadFactors, ...]:
-    """Return what `weigh_heads` found in this run, in the order of the recipe's heads."""
+    """Return the factors that `weigh_heads` found in this run, in the order of the recipe's heads."""
     if not heads:
         return ()
     stored = WeightsDocument.read(folder / WEIGHTS_FILE).heads
@@ -58,18 +61,22 @@ def head_factors(folder: Path, heads: Sequence[Head]) -> tuple[HeadFactors, ...]
 
 
 def representation_factors(folder: Path) -> Factors:
-    """Return what the first of two stages is weighed by."""
+    """Return the factors by which rows weigh in the first of two training stages."""
     stored = WeightsDocument.read(folder / WEIGHTS_FILE).representation
     assert stored is not None  # `weigh_rows` wrote it for this very recipe
     return Factors.of(stored)
 
 
 def without_classes(weights: Weights) -> Weights:
-    """The plain data: recency and confidence stay, classes weigh alike, no row is left out or repeated."""
+    """Return weights of the plain data: recency and confidence stay, classes weigh alike, nothing is sampled.
+
+    The first of two stages learns by them (Kang et al. 2020, section 4.1).
+    """
     return weights.model_copy(update={"class_weight": "none", "cap": 0.0, "negative_share": 1.0, "positive_copies": 1})
 
 
 def _weights(recipe: Recipe, head: Head) -> Weights:
-    """The recipe's, but for sampling, which goes by the main label and which each row's weight undoes."""
+    """Return the recipe's weights with the head's own class weight, if it has one, and without sampling."""
+    # Sampling goes by the main label, and each row's weight undoes it.
     own = {"class_weight": head.class_weight} if head.class_weight else {}
     return recipe.weights.model_copy(update={"negative_share": 1.0, "positive_copies": 1, **own})

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 
 def weigh_rows(run: Run) -> Factors:
-    """Write weights.json into the run's folder; weights themselves are never stored a row each."""
+    """Compute the factors of the training rows' weights and write them as weights.json into the run's folder."""
+    # A row's weight follows from its day, label and confidence, so no weight is ever stored for each row.
     recipe, plan = run.recipe, run.plan
     confidence = "confidence" if recipe.landing.columns.confidence else "1.0"
     query = (
@@ -62,11 +63,12 @@ def weigh_rows(run: Run) -> Factors:
 
 
 def constant_rates(folder: Path) -> Mapping[str, float]:
-    """Return the positive ratio of each channel in the training window: the answer of a model without features."""
+    """Return the positive ratio of each channel in the training window: the prediction of a model without features."""
     return WeightsDocument.read(folder / WEIGHTS_FILE).constant_rate
 
 
 def _rates(totals: list[dict[str, int]]) -> dict[str, float]:
+    """Return the positive ratio of each channel, from its rows by label."""
     rows: dict[str, int] = {}
     positives: dict[str, int] = {}
     for total in totals:
