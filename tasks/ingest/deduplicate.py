@@ -62,7 +62,7 @@ class Stream:
 class Deduplicated:
     """The outcome of deduplicating a stream."""
 
-    counts: Counts
+    counts: Counts  # rows received, kept, duplicates and quarantined, of this shard
     rows_in_files: int  # of all shards
     unreadable: dict[str, str]  # unreadable and torn files by `stream/name`, with what is wrong
     columns: set[str]  # all that the files have
@@ -72,7 +72,7 @@ class Deduplicated:
 class _Scan:
     """A part after the first pass: its usable rows by key and place, in order, and the places of the others."""
 
-    part: Part
+    part: Part  # the row ranges that were scanned
     hashes: NDArray[np.uint64]  # (usable rows,), of the key
     rows: NDArray[np.uint32]  # (usable rows,), the row's number in its file
     row_ranges: NDArray[np.int64]  # (row ranges of the part,), how many of the usable rows each has

@@ -48,7 +48,7 @@ class IngestedDay:
 
     @property
     def identity(self) -> str:
-        """The digest of the landed files and of how they were read."""
+        """Return the digest of the landed files and of how they were read."""
         return self.path.rsplit("/", maxsplit=1)[-1]
 
 

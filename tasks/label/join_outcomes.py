@@ -57,7 +57,7 @@ class Sources:
 class FileQuery:
     """A landed file and the query that labels its rows."""
 
-    file: ImpressionFile
+    file: ImpressionFile  # the landed file
     days_late: int  # from the event day to the landing day
     query: str  # answers each row of the file with its labels, LANDED_LATE, ELSEWHERE and ROW
 
@@ -71,7 +71,7 @@ class FileQuery:
 class WrittenLabels:
     """A file of labels that was written, and what was counted meanwhile."""
 
-    part: LabelPart
+    part: LabelPart  # its entry in the summary of the label object
     positives: int  # by the channel's positive kind
     arrivals: pa.Table | None  # see `count_arrivals`; None where labels are inline
 
