@@ -59,7 +59,9 @@ def make_run(store, version, weights_bytes=1000):
     """A run whose challenger may be deployed."""
     day = version[:10]
     description = {"run_id": version, "day": day, "data_through": day, "train_through": day, "labels_as_of": day}
-    description |= {"recipe_digest": "r", "code": "c"}
+    description |= {"recipe_digest": "r", "code": "c", "champion": None, "recipe": {}, "numeric_state": {}}
+    description |= {"days": {"train": [day], "calibrate": [day], "validate": [day]}, "labels": [], "excluded": {}}
+    description |= {"calibration": {"method": "identity", "rows": 0, "positives": 0}}
     with store.writing(layout.run_object(version), {"labels": [], "champion": None}) as folder:
         challenger = folder / layout.CHALLENGER
         challenger.mkdir()

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -85,9 +86,11 @@ def test_served_is_the_fresh_one_and_the_gate_judged_the_other(first):
     assert version == first.document["run_id"]
     scores = pq.read_table(first.root / "runs" / version / "scores.parquet")
     day = first.document["days"]["validate"][0]
-    rows = pq.read_table(next((first.root / "labels" / day).glob("*/*.parquet")))
     judged = dict(zip(scores["event_id"].to_pylist(), scores["challenger"].to_pylist(), strict=True))
+    landed = pq.read_table(next((first.root / "days" / day).glob(f"*/impressions/{day}-*.parquet")))
+    rows = landed.filter(pa.array([event_id in judged for event_id in landed["event_id"].to_pylist()]))
     ids = rows["event_id"].to_pylist()
+    assert len(ids) > 100
     twin = Scorer(bundle / "evaluated" / "serving").score(rows)
     assert twin == pytest.approx([judged[event_id] for event_id in ids], abs=1e-6)
     moved = np.abs(Scorer(bundle / "serving").score(rows) / twin - 1)

@@ -80,7 +80,7 @@ def test_a_network_learns_from_a_kind_and_serves_what_it_learnt(name, tmp_path):
         total = tf.reduce_sum(model({"ids": encoded.ids, "numeric": encoded.numeric}))
     gradients = tape.gradient(total, model.trainable_variables)
     assert any(np.abs(np.asarray(tf.convert_to_tensor(g))).max() > 0 for g in gradients if g is not None)
-    calibration = Calibration("identity", 0, 0)
+    calibration = Calibration(method="identity", rows=0, positives=0)
     save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
     expected = calibration.apply(predict_logits(model, encoded.ids, encoded.numeric))
     assert np.abs(Scorer(tmp_path / "serving").score(table) - expected).max() < 1e-6
