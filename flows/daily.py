@@ -101,7 +101,7 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
     else:
         train_cold_twin(run, models)
         evaluate_models(run, models)
-        serving = check_serving(run)
+        serving = check_serving(run, models)
         verdict = judge_challenger(run, [serving])
         ship_challenger(run, verdict, models)
     write_document(run.store, run.folder, known, run.plan, drift, factors, verdict)

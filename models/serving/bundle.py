@@ -1,6 +1,6 @@
 """The served model: raw feature columns in, a calibrated probability out.
 
-A TensorFlow SavedModel that needs none of this code to run, and the scorer that runs one on Arrow tables.
+A TensorFlow SavedModel that needs none of this code to run; `scorer.py` runs one on Arrow tables.
 """
 
 from __future__ import annotations
@@ -12,27 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.feature_kinds.arrow_columns import as_numbers, as_texts, as_times, column_of
 from ctr_retrain.models.features.encoder import FeatureEncoder
 from ctr_retrain.models.features.table_layout import raw_columns
 from ctr_retrain.models.serving.calibration import LOGIT_LIMIT, Calibration
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
-from ctr_retrain.models.training.device import prepare_device
+from ctr_retrain.models.serving.scorer import COLUMNS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import pyarrow as pa
-
     from ctr_retrain.models.recipe.recipe import Recipe
-
-SCORING_ROWS = 32_768  # in one call of the graph
-COLUMNS_FILE = Path("assets.extra", "columns.json")  # where TensorFlow leaves room for files of others
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")
@@ -110,56 +102,3 @@ def save_serving(model: keras.Model, path: Path) -> None:
     file = path / COLUMNS_FILE
     file.parent.mkdir()
     file.write_text(json.dumps({name: column for column, name in names.items()}, indent=1), encoding="utf-8")
-
-
-class Scorer:
-    """A SavedModel that scores Arrow tables."""
-
-    def __init__(self, path: Path) -> None:
-        """Load the model; raises StorageError where the folder holds none that `save_serving` wrote."""
-        prepare_device()
-        try:
-            self._model = tf.saved_model.load(str(path))  # kept: the signature holds it by a weak reference only
-            self._signature = self._model.signatures["serving_default"]
-            self._columns: dict[str, str] = json.loads((path / COLUMNS_FILE).read_text(encoding="utf-8"))
-        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-            msg = f"model {path}: expected a complete SavedModel of this software, received: {error}."
-            raise StorageError(msg) from error
-        specs = self._signature.structured_input_signature[1]
-        self._casts = {name: _CASTS[spec.dtype] for name, spec in specs.items()}
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Return the columns that the model reads."""
-        return tuple(self._columns[name] for name in self._casts)
-
-    def score(self, table: pa.Table, batch_rows: int = SCORING_ROWS) -> npt.NDArray[np.float64]:
-        """Return the label's probabilities, (n,). Absent columns and nulls count as missing; others don't matter.
-
-        Raises DataRejectedError where a column can't be read as the model's type.
-        """
-        return self.score_all(table, batch_rows)[PROBABILITY]
-
-    def score_all(self, table: pa.Table, batch_rows: int = SCORING_ROWS) -> dict[str, npt.NDArray[np.float64]]:
-        """Return every probability of the model by its name, (n,) each, the label's own first."""
-        found = {name: np.empty(len(table)) for name in self.output_names}
-        for first in range(0, len(table), batch_rows):
-            batch = table.slice(first, batch_rows)
-            outputs = self._signature(**{name: self._input(batch, name) for name in self._casts})
-            for name, probability in found.items():
-                probability[first : first + len(batch)] = outputs[name].numpy()
-        return found
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Return the names of the probabilities, the label's own first."""
-        return tuple(sorted(self._signature.structured_outputs))
-
-    def _input(self, table: pa.Table, name: str) -> Any:
-        """Return a column of the table as the signature's input of this name."""
-        column = self._columns[name]
-        return tf.constant(self._casts[name](column_of(table, column), column))
-
-
-# The signature's types are those of text, numbers and times; these read an Arrow column as each of them.
-_CASTS: dict[Any, Any] = {tf.string: as_texts, tf.float32: as_numbers, tf.int64: as_times}

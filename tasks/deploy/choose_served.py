@@ -44,7 +44,7 @@ def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
     checks = [*models.call(_run_fresh_pass, run, models.compute)]
     if all(check.passed for check in checks):
         # The check of the challenger says nothing of this bundle: its graph was saved anew.
-        checks.append(check_serving(run, FRESH, FRESH_SCORES_FILE))
+        checks.append(check_serving(run, models, FRESH, FRESH_SCORES_FILE))
     if all(check.passed for check in checks):
         _replace_by_fresh(folder)
     # Either its files have moved into the challenger's bundle, or a check failed and nobody is to serve it.

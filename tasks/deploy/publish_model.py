@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +14,11 @@ from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
+from ctr_retrain.tasks.deploy.score_file import score_sample
 from ctr_retrain.tasks.evaluate.score_heads import head_column
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.execution.fresh_interpreter import module_command, module_environment
+from ctr_retrain.tasks.execution.fresh_interpreter import run_fresh
+from ctr_retrain.tasks.execution.model_process import Models
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
@@ -34,34 +35,32 @@ MANIFEST_KEYS = (
 SERVING_TIMEOUT_SECONDS = 300
 
 
-def check_serving(run: Run, bundle: str = CHALLENGER, expected: str = SCORES_FILE) -> Check:
+def check_serving(run: Run, models: Models, bundle: str = CHALLENGER, expected: str = SCORES_FILE) -> Check:
     """Check that a new process that has only the bundle answers a sample of the validation days as expected.
 
     bundle: its folder in the run's. expected: the file with the scores expected, those of the evaluation for the
     challenger. The sample holds unseen and missing values beside real rows; those must get a probability too.
     """
     folder = run.folder
-    # In a fresh process, since only there does a custom object show that the saved graph lacks.
+    # In a fresh process, since only there does a custom object show that the saved graph lacks. That of the models has
+    # TensorFlow already; where it is the flow's own, nobody wants to wait for a second import at each run.
     sample = folder / "serving_sample.parquet"
     scores = folder / "serving_scores.parquet"
     with duck.connect(folder) as connection:
         rows = connection.sql(serving_sample(run)).to_arrow_table()
     pq.write_table(pa.concat_tables([rows, _strange_rows(rows)]), sample)
-    command = module_command("ctr_retrain.tasks.deploy.score_file", str(folder / bundle), str(sample), str(scores))
     try:
-        finished = subprocess.run(  # noqa: S603 - our own module
-            command,
-            env=module_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
+        failure = run_fresh(
+            score_sample,
+            *map(str, (folder / bundle, sample, scores)),
             timeout=SERVING_TIMEOUT_SECONDS,
+            kept=models.compute.process == "flow",
         )
-        if finished.returncode != 0:
-            message = f"Serving from a fresh process: expected probabilities, received: {_last_line(finished.stderr)}"
+        if failure is not None:
+            message = f"Serving from a fresh process: expected probabilities, received: {failure}"
             return Check(name="serving", value=None, bound=TOLERANCE, passed=False, message=message)
         answers = pq.read_table(scores)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         message = f"Serving from a fresh process: expected an answer within {SERVING_TIMEOUT_SECONDS} s, received none."
         return Check(name="serving", value=None, bound=TOLERANCE, passed=False, message=message)
     finally:
@@ -133,11 +132,6 @@ def served_model(store: Store, version: str) -> tuple[str, Path]:
         msg = f"model {what}: expected a bundle under {store.root}, received none. See `ctr-retrain models`."
         raise UsageError(msg)
     return wanted, folder
-
-
-def _last_line(text: str) -> str:
-    """Return the last line that isn't blank: of a traceback, the error itself."""
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "no word of why")
 
 
 def _strange_rows(rows: pa.Table) -> pa.Table:

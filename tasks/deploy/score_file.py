@@ -1,16 +1,15 @@
 """Score a file of raw impressions with a bundle's served graph, without anything that belongs to training.
 
-`ctr-retrain score` does so for users, and the serving check of stage 9 runs this module in a process of its own.
+`ctr-retrain score` does so for users, and the serving check of stage 9 in a process of its own.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -19,9 +18,8 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.schema import impression_columns
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
-from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
+from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.serving.bundle import Scorer
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.landing.column_rules import typed
@@ -30,8 +28,16 @@ from ctr_retrain.tasks.landing.text_to_parquet import ROW
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, SERVING
 from ctr_retrain.tasks.store.staging import atomic_write
 
+if TYPE_CHECKING:
+    from ctr_retrain.models.serving.scorer import Scorer
+
 BATCH_ROWS = 200_000  # scored and written at once, so that memory doesn't grow with the file
 TARGETS = (".parquet", ".csv")  # how the file of scores may end
+
+
+def score_sample(bundle: str, source: str, target: str) -> None:
+    """Score the serving check's sample, whose columns have our names: what stage 9 calls in a process of its own."""
+    score_file(Path(bundle), Path(source), Path(target), our_names=True)
 
 
 def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> int:
@@ -49,6 +55,8 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
             f"scores to {target}: expected a name that ends in {' or '.join(TARGETS)}, received another. Set --output."
         )
         raise UsageError(msg)
+    from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
+
     recipe, scorer = Recipe.model_validate(BundleDocument.read(bundle / BUNDLE_FILE).recipe), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
         file = _read(connection, source, recipe, Path(scratch), scorer.output_names)
@@ -155,10 +163,3 @@ def _write(columns: pa.Schema, tables: Iterator[pa.Table], scorer: Scorer, rows:
 def _open(path: Path, schema: pa.Schema) -> Any:
     """Open a writer of CSV or of Parquet, by the name of the file."""
     return pyarrow.csv.CSVWriter(path, schema) if path.suffix == ".csv" else pq.ParquetWriter(path, schema)
-
-
-if __name__ == "__main__":
-    try:
-        score_file(*(Path(argument) for argument in sys.argv[1:4]), our_names=True)  # deploy's serving check
-    except CtrRetrainError as failure:
-        sys.exit(str(failure))

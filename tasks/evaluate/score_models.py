@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.recipe.recipe import Cost
-    from ctr_retrain.models.serving.bundle import Scorer
+    from ctr_retrain.models.serving.scorer import Scorer
 
 BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory
 CURVE_POINTS = 60  # thresholds at which a cost curve is computed
@@ -58,7 +58,7 @@ def evaluate_models(run: Run, models: Models) -> None:
 
 def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     """Score the validation days with every model of this run and write both files, in the process of the models."""
-    from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
+    from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
 
     recipe, plan, folder = run.recipe, run.plan, run.folder
     scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}

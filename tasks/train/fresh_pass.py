@@ -23,9 +23,10 @@ from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import DataRejectedError, TrainingDivergedError
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
+from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.fresh_checks import check_fresh
+from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.device import choose_strategy, prepare_device
 from ctr_retrain.models.training.saved_network import load_trainable, rebuild_network

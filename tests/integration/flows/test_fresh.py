@@ -78,7 +78,7 @@ def test_the_bundle_keeps_what_serves_and_what_was_judged_and_says_what_each_has
 
 
 def test_served_is_the_fresh_one_and_the_gate_judged_the_other(first):
-    from ctr_retrain.models.serving.bundle import Scorer  # noqa: PLC0415
+    from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
 
     store = LocalStore(first.root)

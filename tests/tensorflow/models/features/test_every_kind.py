@@ -13,8 +13,9 @@ from ctr_retrain.models.features.table_layout import field_offsets, raw_columns
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
-from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
+from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.training_loop import predict_logits
 from tests.support.documented import documented_module
 from tests.support.example_features import example_of, table_of

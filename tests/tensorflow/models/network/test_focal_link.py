@@ -12,8 +12,9 @@ from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.losses.training_losses import focal_loss
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.focal_link import focal_link, inverse_focal_link
-from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model
+from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.compatibility import why_incompatible
 from ctr_retrain.models.training.training_loop import _training_model, predict_logits
 from tests.support.toy_training import recipe, toy

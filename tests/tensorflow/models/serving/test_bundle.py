@@ -18,8 +18,9 @@ from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
 from ctr_retrain.models.recipe.training_section import Training
-from ctr_retrain.models.serving.bundle import Scorer, save_serving, serving_model, signature_names
+from ctr_retrain.models.serving.bundle import save_serving, serving_model, signature_names
 from ctr_retrain.models.serving.calibration import Calibration
+from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.training_loop import predict_logits
 
 FEATURES = (
