@@ -15,6 +15,7 @@ from ctr_retrain.flows.quiet_libraries import QUIET
 from ctr_retrain.flows.settings import Settings
 from ctr_retrain.models.errors import CtrRetrainError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.operate.registry import served_recipe
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
 
@@ -46,9 +47,9 @@ def _python() -> dict[str, Any]:
 
 def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
     try:
-        name = settings.store.read_ref(layout.name_ref())
-        if name and name.value["current"] != recipe.name:
-            message = f"{settings.store.root} serves {name.value['current']!r}, not {recipe.name!r}; set another --root"
+        served = served_recipe(settings.store)
+        if served not in {None, recipe.name}:
+            message = f"{settings.store.root} serves {served!r}, not {recipe.name!r}; set another --root"
             return _check("root", passed=False, message=message)
         probe(settings.store)
     except CtrRetrainError as error:

@@ -75,6 +75,7 @@ class StoredDocument(Document):
     """
 
     FORMAT: ClassVar[int] = 1
+    REMEDY: ClassVar[str] = "Restore the file from a backup, or run again"  # where the document can't be read
 
     format: int = 1
     """Version of the document's format. Documents of before there were versions have none, which counts as 1."""
@@ -103,11 +104,16 @@ def parse_document(kind: type[Stored], text: bytes, where: str) -> Stored:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        msg = f"{where}: expected a JSON object, received {text[:80]!r}. Restore the file from a backup, or run again."
+        msg = f"{where}: expected a JSON object, received {text[:80]!r}. {kind.REMEDY}."
         raise StorageError(msg)
+    return parse_content(kind, content, where)
+
+
+def parse_content(kind: type[Stored], content: dict[str, Any], where: str) -> Stored:
+    """Read a stored document from its keys and values; raises StorageError as `parse_document` does."""
     if (version := content.get(FORMAT_KEY, 1)) != kind.FORMAT:
         newer = isinstance(version, int) and version > kind.FORMAT
-        remedy = "Upgrade ctr-retrain to the version that wrote it" if newer else "Make it again with this version"
+        remedy = "Upgrade ctr-retrain to the version that wrote it" if newer else kind.REMEDY
         msg = f"{where}: expected format {kind.FORMAT}, received format {version!r}. {remedy}."
         raise StorageError(msg)
     try:
@@ -118,6 +124,6 @@ def parse_document(kind: type[Stored], text: bytes, where: str) -> Stored:
         received = "none" if mistake["type"] == "missing" else f"{mistake['input']!r}"[:80]
         msg = (
             f"{where}: expected a document of format {kind.FORMAT} with the key {key!r}, received {received}. "
-            "It was damaged or written by other software: restore the file from a backup, or run again."
+            f"It was damaged or written by other software. {kind.REMEDY}."
         )
         raise StorageError(msg) from error

@@ -83,7 +83,7 @@ def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path)
         version = plan.champion.version
         # Of the model that serves, which may be fresh; the champion's own record tells what was judged.
         manifest = store.manifest(layout.model_object(version)) or {}
-        through = date.fromisoformat(manifest.get("data_through", plan.champion.data_through))
+        through = date.fromisoformat(seen) if (seen := manifest.get("data_through")) else plan.champion.data_through
         message = f"The champion {version} stays in service."
     else:
         return Served(version=None, data_through=None, age_days=None, message="Nothing is in service.")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
+from ctr_retrain.models.documents.ref_documents import TakeoverAction, Tenure
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
@@ -21,7 +22,7 @@ from ctr_retrain.tasks.execution.fresh_interpreter import run_fresh
 from ctr_retrain.tasks.execution.model_process import Models
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
+from ctr_retrain.tasks.store.champion import read_champions, take_over
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_THROUGH, SCORES_FILE, TRAINABLE
 from ctr_retrain.tasks.store.protocol import Store, load_document
 from ctr_retrain.tasks.train.row_roles import serving_sample
@@ -84,7 +85,7 @@ def check_serving(run: Run, models: Models, bundle: str = CHALLENGER, expected: 
     return Check(name="serving", value=difference, bound=TOLERANCE, passed=passed, message=message)
 
 
-def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: datetime) -> str | None:
+def deploy_challenger(store: Store, run_id: str, action: TakeoverAction, reason: str, now: datetime) -> str | None:
     """Publish the run's challenger as a model and make it the champion; return the reason where that is refused.
 
     action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. Doing it twice
@@ -98,7 +99,14 @@ def deploy_challenger(store: Store, run_id: str, action: str, reason: str, now: 
     _publish_bundle(store, run, bundle)
     # A champion's age is that of the judged model, so that fresh models and others may follow each other.
     judged_through = bundle.evaluated_data_through or bundle.data_through
-    tenure = Tenure(run_id, str(bundle.day), str(judged_through), action, reason, now.isoformat())
+    tenure = Tenure(
+        version=run_id,
+        run_day=bundle.day,
+        data_through=judged_through,
+        action=action,
+        reason=reason,
+        at=now.isoformat(),
+    )
     refusal = take_over(store, tenure)
     if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now
         _publish_bundle(store, run, bundle)

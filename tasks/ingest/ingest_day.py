@@ -16,6 +16,7 @@ from typing import Any
 
 from ctr_retrain.models.data.schema import impression_columns, landed_columns, outcome_columns
 from ctr_retrain.models.documents.day_documents import Counts
+from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
@@ -27,7 +28,7 @@ from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.landing.read_landing import fingerprint
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import Store, digest_of
+from ctr_retrain.tasks.store.protocol import Store, digest_of, load_ref, replace_ref
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
 DAY_FORMAT = 2  # of a day's object; another number makes all of them anew
@@ -81,7 +82,7 @@ def _ingest_once(
     store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None
 ) -> IngestedDay:
     """Read the ref, then the landing files, then swap that very ref: nobody who saw more files is overruled."""
-    ref = store.read_ref(layout.day_ref(day))
+    ref = load_ref(store, layout.day_ref(day), DayRef)
     landed = _list_landed(landing, recipe, day)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
@@ -93,9 +94,10 @@ def _ingest_once(
                 _fill(folder, recipe, landed, WHOLE)
         else:
             _fill_by_shards(store, landing, recipe, landed, path, meta, fan_out)
-    if ref is None or ref.value["current"] != identity:
-        history = [*(ref.value["history"] if ref else []), {"current": identity, "at": now.isoformat()}]
-        store.swap_ref(layout.day_ref(day), {"current": identity, "history": history}, ref)
+    if ref is None or ref.content.current != identity:
+        earlier = ref.content.history if ref else ()
+        published = PublishedDay(current=identity, at=now.isoformat())
+        replace_ref(store, layout.day_ref(day), DayRef(current=identity, history=(*earlier, published)), ref)
         # Found above, and no ref named it until now: `gc` may have taken it for unused in between.
         if not store.stays(path):
             msg = f"{path} under {store.root}: expected the object, received none: `gc` just removed it. Run again."
@@ -131,8 +133,8 @@ def load_ingested_day(store: Store, day: date) -> IngestedDay:
 
 def current_day_object(store: Store, day: date) -> str | None:
     """Return the path of a landing day's current object, None where the day was not ingested."""
-    ref = store.read_ref(layout.day_ref(day))
-    return layout.day_object(day, ref.value["current"]) if ref else None
+    ref = load_ref(store, layout.day_ref(day), DayRef)
+    return layout.day_object(day, ref.content.current) if ref else None
 
 
 def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:

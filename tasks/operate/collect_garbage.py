@@ -10,8 +10,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ctr_retrain.models.data.days import plan_days
+from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayRef
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
+from ctr_retrain.tasks.store.protocol import load_refs
 from ctr_retrain.tasks.store.shards import SHARDS
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoding_digest
 
@@ -41,8 +43,10 @@ def collect_garbage(
 def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable[str] = ()) -> set[str]:
     """Return the spared objects and all that a ref or a kept run leads to, there or not, with their shards."""
     paths = list(paths)
-    current_days = {f"{name}/{ref['current']}" for name, ref in _refs(store, "days")}
-    judged = {ref[key] for _, ref in _refs(store, "accepted") for key in ("day_object", "validation")}
+    days = load_refs(store, layout.DAY_REFS, DayRef)
+    current_days = {layout.day_object(date.fromisoformat(day), ref.current) for day, ref in days}
+    decisions = [decision for _, decision in load_refs(store, layout.ACCEPTED_REFS, AcceptedRef)]
+    judged = {path for decision in decisions for path in (decision.day_object, decision.validation)}
     versions = _kept_versions(read_champions(store), recipe.retention.champions)
     runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
     manifests = [manifest for path in runs if (manifest := store.manifest(path))]
@@ -59,13 +63,6 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_shards(store, rows)}
 
 
-def _refs(store: Store, folder: str) -> Iterable[tuple[str, dict[str, Any]]]:
-    for name in store.list_refs(folder):
-        ref = store.read_ref(name)
-        if ref:
-            yield name, ref.value
-
-
 def _kept_versions(champions: Champions, earlier: int) -> list[str]:
     """Return the champion and those before it that a rollback can reach, newest first."""
     # A version that was rolled back stays barred, so no rollback leads to it.
@@ -76,7 +73,7 @@ def _kept_versions(champions: Champions, earlier: int) -> list[str]:
 def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:
     """Return a folder's runs or comparisons from `runs_days` before the newest on, recorded or about to be."""
     days = {path: _day(path.rsplit("/", maxsplit=1)[-1][:10]) for path in paths if path.startswith(f"{folder}/")}
-    recorded = [date.fromisoformat(name.rsplit("/", maxsplit=1)[-1]) for name in store.list_refs("runs")]
+    recorded = [date.fromisoformat(name.rsplit("/", maxsplit=1)[-1]) for name in store.list_refs(layout.RUNS)]
     newest = max([*recorded, *(day for day in days.values() if day)], default=None)
     if newest is None:
         return set()
@@ -104,7 +101,7 @@ def _encoded_at_hand(store: Store, recipe: Recipe, paths: list[str], current_day
 
 def _within_window(store: Store, recipe: Recipe, folder: str, paths: list[str]) -> list[str]:
     """Return the objects of a folder that belong to an event day which the next run may read."""
-    landed = store.list_refs("days")
+    landed = store.list_refs(layout.DAY_REFS)
     if not landed:
         return []
     newest = date.fromisoformat(landed[-1].rsplit("/", maxsplit=1)[-1])

@@ -7,13 +7,14 @@ from typing import Any
 
 from ctr_retrain.models.documents.command_documents import ListedModel, ModelState, RunSummary, StatusAnswer
 from ctr_retrain.models.documents.day_documents import RejectedDay
+from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.report.run_document import load_document
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.champion import Champions, Tenure, read_champions
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.champion import Champions, read_champions
+from ctr_retrain.tasks.store.protocol import Store, load_ref, load_refs, replace_ref
 
 
 def claim_root(store: Store, recipe_name: str) -> None:
@@ -21,33 +22,39 @@ def claim_root(store: Store, recipe_name: str) -> None:
 
     Raises UsageError where it serves another.
     """
-    ref = store.read_ref(layout.name_ref())
-    if ref is None:
+    served = served_recipe(store)
+    if served is None:
         # None: absent. Of two recipes that claim a new root at once, one is refused.
-        store.swap_ref(layout.name_ref(), {"current": recipe_name}, None)
-    elif ref.value["current"] != recipe_name:
+        replace_ref(store, layout.name_ref(), RecipeNameRef(current=recipe_name), None)
+    elif served != recipe_name:
         msg = (
-            f"root {store.root}: expected recipe name {ref.value['current']!r}, whose runs it holds, "
+            f"root {store.root}: expected recipe name {served!r}, whose runs it holds, "
             f"received {recipe_name!r}. Use another --root for another recipe."
         )
         raise UsageError(msg)
     store.sweep()
 
 
+def served_recipe(store: Store) -> str | None:
+    """Return the name of the recipe that the root serves; None where no run has claimed it."""
+    ref = load_ref(store, layout.name_ref(), RecipeNameRef)
+    return ref.content.current if ref else None
+
+
 def record_run(store: Store, plan: RunPlan) -> None:
     """Make a run its day's newest."""
     name = layout.run_ref(plan.day)
-    ref = store.read_ref(name)
-    history = ref.value["history"] if ref else []
+    ref = load_ref(store, name, RunsRef)
+    history = ref.content.history if ref else ()
     # A run that is found again makes no new entry.
     if not history or history[-1] != plan.run_id:
-        store.swap_ref(name, {"current": plan.run_id, "history": [*history, plan.run_id]}, ref)
+        replace_ref(store, name, RunsRef(current=plan.run_id, history=(*history, plan.run_id)), ref)
 
 
 def recorded_run(store: Store, day: date) -> str | None:
     """Return the newest run that was made for a day, None where there is none or `gc` removed it."""
-    ref = store.read_ref(layout.run_ref(day))
-    run_id = str(ref.value["current"]) if ref else None
+    ref = load_ref(store, layout.run_ref(day), RunsRef)
+    run_id = ref.content.current if ref else None
     return run_id if run_id and store.manifest(layout.run_object(run_id)) else None
 
 
@@ -63,7 +70,9 @@ def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
     if run.verdict.decision != "promote":
         return run_id
     champions = read_champions(store)
-    candidate = Tenure(run_id, str(run.day), str(run.data_through), "promote", reason="", at="")
+    candidate = Tenure(
+        version=run_id, run_day=run.day, data_through=run.data_through, action="promote", reason="", at=""
+    )
     return run_id if champions.settles(candidate) or champions.refuses(candidate) else None
 
 
@@ -118,17 +127,16 @@ def _state(champions: Champions, version: str) -> ModelState:
 
 def describe_status(store: Store) -> dict[str, Any]:
     """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs."""
-    name = store.read_ref(layout.name_ref())
     champion = read_champions(store).current
     served = store.manifest(layout.model_object(champion.version)) if champion else None
-    rejected = []
-    for ref_name in store.list_refs("accepted"):
-        ref = store.read_ref(ref_name)
-        if ref and not ref.value["accepted"]:
-            day = date.fromisoformat(ref_name.rsplit("/", maxsplit=1)[-1])
-            rejected.append(RejectedDay(date=day, reason=ref.value["reason"]))
-    landed = store.list_refs("days")
-    days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs("runs")][-7:]
+    decisions = load_refs(store, layout.ACCEPTED_REFS, AcceptedRef)
+    rejected = [
+        RejectedDay(date=date.fromisoformat(day), reason=decision.reason)
+        for day, decision in decisions
+        if not decision.accepted
+    ]
+    landed = store.list_refs(layout.DAY_REFS)
+    days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs(layout.RUNS)][-7:]
     recorded = [recorded_run(store, date.fromisoformat(text)) for text in reversed(days)]
     runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
     newest = landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None
@@ -136,7 +144,7 @@ def describe_status(store: Store) -> dict[str, Any]:
     age = (date.fromisoformat(newest) - date.fromisoformat(through)).days if newest and through else None
     answer = StatusAnswer(
         root=store.root,
-        recipe=name.value["current"] if name else None,
+        recipe=served_recipe(store),
         champion=champion.version if champion else None,
         champion_data_through=date.fromisoformat(through) if through else None,  # of what serves
         newest_day=date.fromisoformat(newest) if newest else None,

@@ -21,9 +21,9 @@ from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, TRAINABLE, T
 from ctr_retrain.tasks.store.protocol import load_document
 
 if TYPE_CHECKING:
+    from ctr_retrain.models.documents.ref_documents import Tenure
     from ctr_retrain.models.training.warm_start import SourceModel
     from ctr_retrain.tasks.label.label_day import LabelledDay
-    from ctr_retrain.tasks.store.champion import Tenure
     from ctr_retrain.tasks.store.protocol import Store
 
 

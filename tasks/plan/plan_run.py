@@ -7,6 +7,7 @@ from datetime import date, datetime
 from functools import partial
 
 from ctr_retrain.models.data.days import DayPlan, plan_days
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.run_documents import RunInputs, UsedDays
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -14,7 +15,7 @@ from ctr_retrain.tasks.execution.code_digest import code_of
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.label.label_day import LabelledDay, is_labelled, label_day
 from ctr_retrain.tasks.plan.choose_start import COLD, Start, choose_start
-from ctr_retrain.tasks.store.champion import Tenure, read_champions
+from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.protocol import Store, digest_of
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 

@@ -16,6 +16,7 @@ from ctr_retrain.models.charts import charts
 from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.documents.day_documents import Finding
 from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
+from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef
 from ctr_retrain.models.judging.model_comparison import compare, opponent_of, send_everything_or_nothing
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
@@ -25,7 +26,7 @@ from ctr_retrain.tasks.report.render_page import render_page
 from ctr_retrain.tasks.report.run_document import load_document
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import DRIFT_FILE, EVALUATION_FILE, QUARANTINE, REPORT_FILE, RUN_FILE, TRAINING_FILE
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_ref, load_refs
 from ctr_retrain.tasks.store.shards import open_shards
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
@@ -85,10 +86,10 @@ def write_run_list(store: Store, champion: str | None) -> None:
     Raises StorageError where the disk is full or can't be written.
     """
     runs = list_runs(store)
-    name = store.read_ref(layout.name_ref())
+    name = load_ref(store, layout.name_ref(), RecipeNameRef)
     page = render_page(
         "runs.html.j2",
-        recipe_name=name.value["current"] if name else None,
+        recipe_name=name.content.current if name else None,
         runs=runs,
         champion=champion,
         rejected=_rejected_days(store),
@@ -126,9 +127,8 @@ def list_runs(store: Store) -> list[dict[str, Any]]:
     """Return the documents of all runs, newest day first; of one day's runs the newest first."""
     # The id of a run holds its day and no time: the day's history knows which run came later.
     order = {}
-    for name in store.list_refs(layout.RUNS):
-        ref = store.read_ref(name)
-        order.update({run_id: place for place, run_id in enumerate(ref.value["history"] if ref else [])})
+    for _, ref in load_refs(store, layout.RUNS, RunsRef):
+        order.update({run_id: place for place, run_id in enumerate(ref.history)})
 
     def read(path: str) -> list[dict[str, Any]]:
         run = load_document(store, path)
@@ -142,12 +142,11 @@ def list_runs(store: Store) -> list[dict[str, Any]]:
 def _rejected_days(store: Store) -> list[dict[str, str]]:
     """List the days whose data was rejected and that nobody accepted, newest first: they have no run."""
     found = []
-    for name in reversed(store.list_refs("accepted")):
-        ref = store.read_ref(name)
-        if ref and not ref.value["accepted"]:
-            docs = _link(store, ref.value["validation"], DATA_DOCS)
-            found.append({"date": name.rsplit("/", maxsplit=1)[-1], "reason": ref.value["reason"], "docs": docs})
-    return found
+    for day, decision in load_refs(store, layout.ACCEPTED_REFS, AcceptedRef):
+        if not decision.accepted:
+            docs = _link(store, decision.validation, DATA_DOCS)
+            found.append({"date": day, "reason": decision.reason, "docs": docs})
+    return found[::-1]
 
 
 def _findings(store: Store, day: date) -> tuple[tuple[Finding, ...], str | None]:

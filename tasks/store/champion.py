@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
+from ctr_retrain.models.documents.ref_documents import ChampionRef, Tenure
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.protocol import Ref, Store
-
-
-@dataclass(frozen=True)
-class Tenure:
-    """One entry of the champion's history: a version that came into service, and how."""
-
-    version: str
-    run_day: str  # ISO date
-    # ISO date of the newest day in training, of the model that was judged, also where its fresh twin serves, which has
-    # seen more. So champions that were shipped fresh and those that were not age alike, and one may follow the other.
-    data_through: str
-    action: str  # promote: by the gate; override: by hand; rollback
-    reason: str
-    at: str  # ISO time
-
-    @property
-    def age(self) -> tuple[str, str]:
-        """Return (data_through, run day), which must never go back from one champion to the next."""
-        return (self.data_through, self.run_day)
+from ctr_retrain.tasks.store.protocol import Store, TypedRef, load_ref, replace_ref
 
 
 @dataclass(frozen=True)
@@ -36,7 +17,7 @@ class Champions:
 
     tenures: tuple[Tenure, ...]  # oldest first
     barred: tuple[str, ...]  # versions that were rolled back and may not come back by the gate
-    ref: Ref | None  # None where no model was ever promoted
+    ref: TypedRef[ChampionRef] | None  # None where no model was ever promoted
 
     @property
     def current(self) -> Tenure | None:
@@ -48,7 +29,7 @@ class Champions:
 
         So a second run for the same day meets the same champion, whatever was promoted since.
         """
-        earlier = [t for t in self.tenures if t.run_day < str(day) and t.version not in self.barred]
+        earlier = [t for t in self.tenures if t.run_day < day and t.version not in self.barred]
         return earlier[-1] if earlier else None
 
     def settles(self, candidate: Tenure) -> bool:
@@ -72,10 +53,8 @@ class Champions:
 
 def read_champions(store: Store) -> Champions:
     """Read the champion's ref; without tenures where no model was ever promoted."""
-    ref = store.read_ref(layout.CHAMPION_REF)
-    if ref is None:
-        return Champions((), (), None)
-    return Champions(tuple(Tenure(**t) for t in ref.value["history"]), tuple(ref.value["barred"]), ref)
+    ref = load_ref(store, layout.CHAMPION_REF, ChampionRef)
+    return Champions(ref.content.history, ref.content.barred, ref) if ref else Champions((), (), None)
 
 
 def take_over(store: Store, candidate: Tenure) -> str | None:
@@ -110,16 +89,13 @@ def roll_back(store: Store, reason: str, now: datetime) -> tuple[Tenure, Tenure]
         )
         raise UsageError(msg)
     previous = earlier[-1]
-    again = Tenure(previous.version, previous.run_day, previous.data_through, "rollback", reason, now.isoformat())
+    back = {"action": "rollback", "reason": reason, "at": now.isoformat()}
+    again = Tenure(**{**dict(previous), **back})
     _swap(store, champions, (*champions.tenures, again), (*champions.barred, current.version))
     return current, again
 
 
 def _swap(store: Store, champions: Champions, tenures: tuple[Tenure, ...], barred: tuple[str, ...]) -> None:
     """Write the ref anew; raises BusyError where it changed since it was read."""
-    value: dict[str, Any] = {
-        "current": tenures[-1].version,
-        "history": [asdict(tenure) for tenure in tenures],
-        "barred": list(barred),
-    }
-    store.swap_ref(layout.CHAMPION_REF, value, champions.ref)
+    content = ChampionRef(current=tenures[-1].version, history=tenures, barred=barred)
+    replace_ref(store, layout.CHAMPION_REF, content, champions.ref)

@@ -6,6 +6,8 @@ from datetime import date
 from pathlib import Path
 
 CHAMPION_REF = "champion"
+DAY_REFS = "days"
+ACCEPTED_REFS = "accepted"
 RUNS = "runs"
 MODELS = "models"
 COMPARISONS = "comparisons"
@@ -65,7 +67,7 @@ def day_object(landing_day: date, identity: str) -> str:
 
 def day_ref(landing_day: date) -> str:
     """Ref that names the current object of a landing day."""
-    return f"days/{landing_day}"
+    return f"{DAY_REFS}/{landing_day}"
 
 
 def part_file(event_day: date, number: int) -> str:
@@ -105,7 +107,7 @@ def validation_object(day: date, key: str) -> str:
 
 def accepted_ref(day: date) -> str:
     """Ref that says if a day may enter training, and why."""
-    return f"accepted/{day}"
+    return f"{ACCEPTED_REFS}/{day}"
 
 
 def alerted_ref(day: date) -> str:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.documents.document import Stored, parse_document
+from ctr_retrain.models.documents.document import Stored, parse_content, parse_document
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 
 MANIFEST = "manifest.json"
@@ -35,6 +35,14 @@ class Ref:
     version: str  # changes with every write: a digest on a local disk, the ETag on S3
 
 
+@dataclass(frozen=True)
+class TypedRef(Generic[Stored]):
+    """A ref whose content was found to be of the kind that its reader expects."""
+
+    content: Stored
+    as_read: Ref  # what a swap has to name
+
+
 class Store(Protocol):
     """Objects and refs under one root."""
 
@@ -43,7 +51,7 @@ class Store(Protocol):
         """Return the place of the store, for people."""
 
     def read_ref(self, name: str) -> Ref | None:
-        """Read the ref `name`, such as `days/2026-03-01`; None where there is none."""
+        """Read the ref `name`, such as `days/2026-03-01`; None where there is none. All but stores use `load_ref`."""
 
     def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
         """Set the ref if it still is what `expected` says (None: absent), else raise BusyError."""
@@ -128,6 +136,29 @@ def load_document(store: Store, path: str, name: str, kind: type[Stored]) -> Sto
         msg = f"{where}: expected the document, received none. Restore the object from a backup."
         raise StorageError(msg)
     return parse_document(kind, file.read_bytes(), where)
+
+
+def load_ref(store: Store, name: str, kind: type[Stored]) -> TypedRef[Stored] | None:
+    """Read a ref of a kind; None where there is none.
+
+    Raises StorageError where it is of another shape, or of a format that this version doesn't know.
+    """
+    ref = store.read_ref(name)
+    if ref is None:
+        return None
+    return TypedRef(parse_content(kind, ref.value, f"refs/{name}.json under {store.root}"), ref)
+
+
+def load_refs(store: Store, folder: str, kind: type[Stored]) -> Iterator[tuple[str, Stored]]:
+    """Read all refs in a folder, sorted: the last part of each one's name, such as its day, and its content."""
+    for name in store.list_refs(folder):
+        if ref := load_ref(store, name, kind):  # another process may have removed it meanwhile
+            yield name.rsplit("/", maxsplit=1)[-1], ref.content
+
+
+def replace_ref(store: Store, name: str, content: Stored, expected: TypedRef[Stored] | None) -> None:
+    """Set the ref if it still is what `expected` says (None: absent), else raise BusyError."""
+    store.swap_ref(name, content.to_json(), expected.as_read if expected else None)
 
 
 def digest_of(value: Any) -> str:

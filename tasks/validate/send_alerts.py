@@ -13,8 +13,9 @@ from http.client import HTTPException
 from prefect.events import emit_event
 
 from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.documents.ref_documents import AlertedRef
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_ref, replace_ref
 
 EVENT = "ctr-retrain.alert"  # name of the event, to which Prefect's automations can listen
 TIMEOUT_SECONDS = 10  # of one attempt
@@ -30,9 +31,9 @@ def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: da
     Returns True if people were told now; where the webhook took nothing, the day's next run tries it again.
     """
     documents = [alert.to_json() for alert in alerts]
-    told = store.read_ref(layout.alerted_ref(day))
-    known = told is not None and told.value["alerts"] == documents
-    if not alerts or (told is not None and known and told.value["posted"]):
+    told = load_ref(store, layout.alerted_ref(day), AlertedRef)
+    known = told is not None and told.content.alerts == tuple(alerts)
+    if not alerts or (told is not None and known and told.content.posted):
         return False
     for document in [] if known else documents:
         resource = {"prefect.resource.id": f"ctr-retrain.{recipe_name}.{document['channel']}"}
@@ -40,7 +41,7 @@ def send_alerts(store: Store, alerts: Sequence[Alert], recipe_name: str, day: da
         log.warning("alert on %s, channel %s: %s", day, document["channel"], document["cause"])
     body = json.dumps({"recipe": recipe_name, "date": str(day), "alerts": documents}).encode()
     posted = not webhook_url or _post(webhook_url, body)
-    store.swap_ref(layout.alerted_ref(day), {"alerts": documents, "posted": posted}, told)
+    replace_ref(store, layout.alerted_ref(day), AlertedRef(alerts=tuple(alerts), posted=posted), told)
     return posted
 
 

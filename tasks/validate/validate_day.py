@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.profile import expected_ranges, measure_day
 from ctr_retrain.models.documents.day_documents import FailedExpectation, Finding, Validation
+from ctr_retrain.models.documents.ref_documents import AcceptedRef, DatedDayDecision, DayDecision
 from ctr_retrain.models.errors import BusyError, DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay, current_day_object, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import PROFILE_FILE, VALUES_FILE
-from ctr_retrain.tasks.store.protocol import Ref, Store, digest_of
+from ctr_retrain.tasks.store.protocol import Store, TypedRef, digest_of, load_ref, replace_ref
 from ctr_retrain.tasks.validate.expectations import run_expectations
 
 
@@ -59,7 +60,8 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     A decision made by hand about the same data stays. Raises DataRejectedError where the day was not ingested,
     BusyError where another run decided about it or published it anew meanwhile.
     """
-    ref = store.read_ref(layout.accepted_ref(day))  # before the data is looked at: nobody who saw newer is overruled
+    # Before the data is looked at: nobody who saw newer is overruled.
+    ref = load_ref(store, layout.accepted_ref(day), AcceptedRef)
     ingested = load_ingested_day(store, day)
     path = _path(recipe, ingested)
     if store.manifest(path) is None:
@@ -69,10 +71,12 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
             (folder / "findings.json").write_text(text, encoding="utf-8")
     findings = _load_findings(store, path)
     failed = [finding.name for finding in findings if not finding.passed]
-    if ref is None or ref.value["day_object"] != ingested.path or ref.value["by"] == "validation":
+    if ref is None or ref.content.day_object != ingested.path or ref.content.by == "validation":
         reason = f"failed {', '.join(failed)}" if failed else f"all {len(findings)} expectations met"
-        entry = {"accepted": not failed, "by": "validation", "reason": reason}
-        _decide(store, day, ref, {**entry, "day_object": ingested.path, "validation": path}, now)
+        decision = DayDecision(
+            accepted=not failed, by="validation", reason=reason, day_object=ingested.path, validation=path
+        )
+        _decide(store, day, ref, decision, now)
     validated = load_validated_day(store, day)
     if validated is None or not store.stays(path):
         msg = f"validation of {day}: expected its data unchanged, received a newer ingest or a `gc`. Run again."
@@ -82,12 +86,15 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
 
 def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) -> ValidatedDay:
     """Accept a day by hand; raises DataRejectedError where its current data was never validated."""
-    ref = store.read_ref(layout.accepted_ref(day))
+    ref = load_ref(store, layout.accepted_ref(day), AcceptedRef)
     if ref is None or load_validated_day(store, day) is None:
         msg = f"accept {day}: expected its data to be validated, received none that is. Run `validate --date {day}`."
         raise DataRejectedError(msg)
-    judged = {name: ref.value[name] for name in ("day_object", "validation")}
-    _decide(store, day, ref, {**judged, "accepted": True, "by": who, "reason": reason}, now)
+    judged = ref.content
+    decision = DayDecision(
+        accepted=True, by=who, reason=reason, day_object=judged.day_object, validation=judged.validation
+    )
+    _decide(store, day, ref, decision, now)
     validated = load_validated_day(store, day)
     assert validated is not None
     return validated
@@ -100,12 +107,12 @@ def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
 
 def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
     """Load the decision about the day's current data; None where there is none, or the data changed since."""
-    ref = store.read_ref(layout.accepted_ref(day))
-    if ref is None or ref.value["day_object"] != current_day_object(store, day):
+    ref = load_ref(store, layout.accepted_ref(day), AcceptedRef)
+    if ref is None or ref.content.day_object != current_day_object(store, day):
         return None
-    value = ref.value
-    findings = _load_findings(store, value["validation"])
-    return ValidatedDay(day, findings, value["accepted"], value["by"], value["reason"], value["validation"])
+    decision = ref.content
+    findings = _load_findings(store, decision.validation)
+    return ValidatedDay(day, findings, decision.accepted, decision.by, decision.reason, decision.validation)
 
 
 def rejection_error(validated: ValidatedDay, landing: LandingZone, document: dict[str, Any]) -> DataRejectedError:
@@ -126,12 +133,14 @@ def _path(recipe: Recipe, ingested: IngestedDay) -> str:
     return layout.validation_object(ingested.day, key)
 
 
-def _decide(store: Store, day: date, ref: Ref | None, entry: dict[str, Any], now: datetime) -> None:
+def _decide(store: Store, day: date, ref: TypedRef[AcceptedRef] | None, decision: DayDecision, now: datetime) -> None:
     """Swap the decision on top of the one that was read; raises BusyError where somebody decided meanwhile."""
-    if ref and {name: ref.value[name] for name in entry} == entry:
+    if ref and DayDecision.of(ref.content) == decision:
         return
-    history = [*(ref.value["history"] if ref else []), {**entry, "at": now.isoformat()}]
-    store.swap_ref(layout.accepted_ref(day), {**entry, "history": history}, ref)
+    earlier = ref.content.history if ref else ()
+    dated = DatedDayDecision(**dict(decision), at=now.isoformat())
+    content = AcceptedRef(**dict(decision), history=(*earlier, dated))
+    replace_ref(store, layout.accepted_ref(day), content, ref)
 
 
 def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:

@@ -22,6 +22,14 @@ from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationA
 from ctr_retrain.models.documents.drift_documents import DriftDocument
 from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument
 from ctr_retrain.models.documents.maturity_documents import MaturityDocument
+from ctr_retrain.models.documents.ref_documents import (
+    AcceptedRef,
+    AlertedRef,
+    ChampionRef,
+    DayRef,
+    RecipeNameRef,
+    RunsRef,
+)
 from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, VerdictDocument
@@ -60,6 +68,15 @@ FILES = {
     "verdict.json": VerdictDocument,
     "weights.json": WeightsDocument,
 }
+# By the folder or the name of the refs that hold it.
+REFS = {
+    "refs-accepted": AcceptedRef,
+    "refs-alerted": AlertedRef,
+    "refs-champion": ChampionRef,
+    "refs-days": DayRef,
+    "refs-recipe-name": RecipeNameRef,
+    "refs-runs": RunsRef,
+}
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -72,5 +89,5 @@ def schemas() -> dict[str, str]:
     """Each schema's file under docs/, and its text."""
     return {
         f"schemas/{name}.schema.json": json.dumps(schema_of(kind), indent=1, ensure_ascii=False) + "\n"
-        for name, kind in {**ANSWERS, **FILES}.items()
+        for name, kind in {**ANSWERS, **FILES, **REFS}.items()
     }

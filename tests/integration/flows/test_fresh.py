@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
 from ctr_retrain.models.recipe.recipe import Gate, load_recipe
 from ctr_retrain.models.serving.calibration import Calibration
@@ -20,7 +21,7 @@ from ctr_retrain.tasks.evaluate.score_models import fair_champion, unfairness
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.operate.registry import describe_status, list_models
 from ctr_retrain.tasks.plan.run import Run
-from ctr_retrain.tasks.store.champion import Tenure, read_champions, roll_back
+from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
@@ -132,7 +133,7 @@ def test_the_next_day_the_gate_scores_the_twin_since_the_served_model_has_seen_v
 def test_one_fresh_champion_follows_another_by_the_age_of_what_was_judged(second):
     assert second.document["verdict"]["decision"] == "promote"
     tenures = read_champions(LocalStore(second.root)).tenures
-    assert [tenure.data_through for tenure in tenures] == [str(CUT), str(CUT + timedelta(days=1))]
+    assert [tenure.data_through for tenure in tenures] == [CUT, CUT + timedelta(days=1)]
 
 
 def test_a_fresh_bundle_survives_gc_and_comes_back_by_rollback(first, second, fresh_recipe, tmp_path):
@@ -163,7 +164,14 @@ def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(fi
 
 def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):
     champions = read_champions(LocalStore(second.root))  # its served model has seen more than the later one
-    later = Tenure("later", str(NEXT_DAY + timedelta(days=1)), str(CUT + timedelta(days=2)), "promote", "", "")
+    later = Tenure(
+        version="later",
+        run_day=NEXT_DAY + timedelta(days=1),
+        data_through=CUT + timedelta(days=2),
+        action="promote",
+        reason="",
+        at="",
+    )
     assert champions.refuses(later) is None
     assert "is newer" in champions.refuses(replace(later, data_through=str(CUT)))
 

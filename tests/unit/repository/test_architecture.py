@@ -85,6 +85,17 @@ def test_stages_are_plain_functions_that_flows_wrap(name):
     assert not unwrapped, f"{name} calls a function out of a Prefect task: import the plain one."
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) != "tasks.store"])
+def test_refs_are_read_and_written_by_their_types(name):
+    calls = {
+        node.func.attr
+        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    raw = sorted(calls & {"read_ref", "swap_ref"})
+    assert not raw, f"{name} calls {raw}, which know no types: use load_ref and replace_ref of tasks.store.protocol."
+
+
 def test_the_library_for_other_peoples_models_is_used_by_nothing_of_ours():
     users = {
         name: used

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
-from ctr_retrain.tasks.store.champion import Tenure, roll_back, take_over
+from ctr_retrain.tasks.store.champion import roll_back, take_over
 from tests.support.counts import draws
 from tests.support.processes import finish, start_with
 from tests.support.stored import stored_names
@@ -42,7 +43,14 @@ def build(store, *objects):
 
 
 def tenure(version):
-    return Tenure(version, version[:10], "2026-03-01", "promote", "because", NOW.isoformat())
+    return Tenure(
+        version=version,
+        run_day=version[:10],
+        data_through="2026-03-01",
+        action="promote",
+        reason="because",
+        at=NOW.isoformat(),
+    )
 
 
 def run(version, *labels, champion=None):
@@ -69,7 +77,8 @@ def test_what_a_ref_or_a_kept_run_leads_to_stays_and_the_rest_goes(store, tiny_r
     history = [{"current": name} for name in ("before", "now")]
     store.swap_ref("days/2026-03-20", {"current": "now", "history": history}, None)
     judged = {"day_object": "days/2026-03-20/now", "validation": "validations/2026-03-20/now"}
-    store.swap_ref("accepted/2026-03-20", judged, None)
+    decision = {"accepted": True, "by": "validation", "reason": "all met", **judged}
+    store.swap_ref("accepted/2026-03-20", decision, None)
     before = names(store)
     gone = {
         *("days/2026-03-20/before", "days/2026-03-20/never", "validations/2026-03-20/before"),

@@ -10,6 +10,7 @@ import pytest
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.drift import DayRatio, detect
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.training_documents import TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
@@ -29,7 +30,6 @@ from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.report.run_document import day_document, write_document
 from ctr_retrain.tasks.report.run_page import write_report, write_run_list
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.champion import Tenure
 from ctr_retrain.tasks.store.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
@@ -39,7 +39,14 @@ from tests.support.browser import Page, in_browser
 DAY = date(2026, 3, 25)
 NOW = datetime(2026, 3, 26, 4, tzinfo=UTC)
 HOSTILE = "<script>document.body.textContent='broken into'</script>"
-CHAMPION = Tenure("2026-03-20-0123abcd", "2026-03-20", "2026-03-18", "promote", "it was better", NOW.isoformat())
+CHAMPION = Tenure(
+    version="2026-03-20-0123abcd",
+    run_day="2026-03-20",
+    data_through="2026-03-18",
+    action="promote",
+    reason="it was better",
+    at=NOW.isoformat(),
+)
 YOUNG = {"day": "2026-03-25", "channel": "push", "kind": "click", "age_days": 0, "rows": 900, "positives": 9}
 MATURITY = {
     "curves": [

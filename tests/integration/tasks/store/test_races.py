@@ -9,12 +9,13 @@ from functools import cache
 
 import pytest
 
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.errors import BusyError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.champion import Tenure, read_champions, take_over
+from ctr_retrain.tasks.store.champion import read_champions, take_over
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.conftest import TINY
 from tests.support.counts import draws
@@ -164,7 +165,15 @@ def test_of_two_bundles_deployed_at_once_the_newer_is_never_followed_by_the_olde
         for version in versions:
             make_run(place.store, version)
         take_over(
-            place.store, Tenure("2026-03-01-old", "2026-03-01", "2026-03-01", "promote", "first", NOW.isoformat())
+            place.store,
+            Tenure(
+                version="2026-03-01-old",
+                run_day="2026-03-01",
+                data_through="2026-03-01",
+                action="promote",
+                reason="first",
+                at=NOW.isoformat(),
+            ),
         )
         racers = [Forked(run_deploy, place, version) for version in versions]
         for racer in chance.sample(racers, 2):

@@ -10,7 +10,7 @@ from ctr_retrain.models.documents.document import parse_document
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import StorageError
-from tests.docs.schemas import ANSWERS, FILES, schema_of
+from tests.docs.schemas import ANSWERS, FILES, REFS, schema_of
 
 BEFORE = Path(__file__).parent / "before"  # documents of a root of before they had versions, with long lists cut
 KEPT = ["bundle.json", "drift.json", "evaluation.json", "maturity.json", "run.json", "training.json", "verdict.json"]
@@ -35,9 +35,9 @@ def test_what_is_written_is_what_the_published_schema_says(name, tmp_path):
     jsonschema.validate(json.loads((tmp_path / name).read_text(encoding="utf-8")), schema_of(FILES[name]))
 
 
-@pytest.mark.parametrize("name", [*ANSWERS, *FILES])
+@pytest.mark.parametrize("name", [*ANSWERS, *FILES, *REFS])
 def test_a_schema_explains_every_key(name):
-    schema = schema_of({**ANSWERS, **FILES}[name])
+    schema = schema_of({**ANSWERS, **FILES, **REFS}[name])
     for part in [schema, *schema.get("$defs", {}).values()]:
         assert part["description"]
         assert all(field.get("description") for field in part.get("properties", {}).values()), part["title"]
@@ -47,7 +47,7 @@ def test_a_schema_explains_every_key(name):
     ("change", "message"),
     [
         ({"format": 2}, "expected format 1, received format 2. Upgrade ctr-retrain"),
-        ({"format": 0}, "expected format 1, received format 0. Make it again with this version"),
+        ({"format": 0}, "expected format 1, received format 0. Restore the file from a backup, or run again"),
         ({"format": "new"}, "expected format 1, received format 'new'"),
         ({"verdict": {"decision": "promote"}}, "with the key 'verdict.bootstrap', received none"),
         ({"serves": None}, "with the key 'serves', received None"),
