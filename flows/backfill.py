@@ -5,7 +5,7 @@ A day whose ref names a finished run is skipped.
 
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 # isort: off
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
@@ -16,10 +16,11 @@ from prefect import flow
 from ctr_retrain.flows.daily import daily
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillDay
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
-from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days
+from ctr_retrain.tasks.validate.ingest_and_validate import ingest_and_validate_days
 
 Retrain = Literal["last", "each", "none"]  # the days that train: the last one, each, or none
 
@@ -33,7 +34,7 @@ def backfill(
     root: str | None = None,
     landing: str | None = None,
     shadow: bool = False,
-) -> dict[str, Any]:
+) -> BackfillAnswer:
     """Ingest and validate all days, then train for the last, each or none. A bad day is noted, the others go on.
 
     The champion's ref is monotonic, so a backfill never takes it back in time; in the shadow it is not touched at all.
@@ -53,18 +54,12 @@ def backfill(
     for day in wanted:
         try:
             if day in trains and (run := finished_run(store, day, shadow=shadow)):
-                days.append({"date": str(day), "outcome": "skipped", "run_id": run})
+                days.append(BackfillDay(date=day, outcome="skipped", run_id=run))
             elif day in trains:
-                document = daily(day, settings.recipe, settings.root, settings.landing, shadow=shadow)
-                outcome = document["verdict"]["decision"]
-                days.append({"date": str(day), "outcome": outcome, "run_id": document["run_id"]})
+                made = daily(day, settings.recipe, settings.root, settings.landing, shadow=shadow)
+                days.append(BackfillDay(date=day, outcome=made.verdict.decision, run_id=made.run_id))
             else:
-                days.append(_noted(taken[day]))
+                days.append(BackfillDay(date=day, outcome=taken[day].outcome, reason=taken[day].reason or None))
         except DataRejectedError as error:
-            days.append({"date": str(day), "outcome": "data rejected", "reason": str(error)})
-    return {"days": days, "champion": current_champion(store)}
-
-
-def _noted(taken: DayResult) -> dict[str, str]:
-    noted = {"date": str(taken.day), "outcome": taken.outcome}
-    return {**noted, "reason": taken.reason} if taken.reason else noted
+            days.append(BackfillDay(date=day, outcome="data rejected", reason=str(error)))
+    return BackfillAnswer(days=tuple(days), champion=current_champion(store))

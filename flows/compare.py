@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 # isort: off
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
@@ -12,6 +11,7 @@ from prefect import flow
 
 from ctr_retrain.flows.prefect_tasks import stage
 from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.compare import compare_strategies as strategies
 from ctr_retrain.tasks.compare import write_comparison
@@ -33,8 +33,8 @@ def compare(
     root: str | None = None,
     landing: str | None = None,
     force: bool = False,
-) -> dict[str, Any]:
-    """Compare ways to train and return the document; the same comparison is found, not made again, unless forced.
+) -> ComparisonAnswer:
+    """Compare ways to train and return the answer; the same comparison is found, not made again, unless forced.
 
     Raises UsageError for strategies that aren't there, DataRejectedError where the newest day has no usable window.
     """
@@ -50,4 +50,5 @@ def compare(
         with store.writing(path, plan.to_json()) as folder, models_on(settings.compute) as models:
             compare_strategies(store, rules, plan, folder, models)
             write_comparison_report(rules, folder)
-    return {**load_comparison(store, path), "recorded": recorded}
+    document, report = load_comparison(store, path), store.address(path, layout.REPORT_FILE)
+    return ComparisonAnswer(**dict(document), report=report, recorded=recorded)

@@ -3,7 +3,6 @@
 # No `from __future__ import annotations`: a scheduled run loads this file by its path, and Prefect then finds no names.
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 # isort: off
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
@@ -52,7 +51,7 @@ def daily(
     landing: str | None = None,
     force: bool = False,
     shadow: bool = False,
-) -> dict[str, Any]:
+) -> DailyAnswer:
     """Run all stages for one day and return its document; without a day, for the newest one over by then.
 
     A run that was made from the same inputs is found, not made again, unless forced. In the shadow nothing is put
@@ -71,7 +70,7 @@ def daily(
     known = day_document(ingested, validated, drift)
     if not validated.accepted:
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
-        raise rejection_error(validated, settings.landing_zone, known.to_json())
+        raise rejection_error(validated, settings.landing_zone, known)
 
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
@@ -88,7 +87,7 @@ def daily(
     champion = current_champion(store)
     write_run_list(store, champion)
     answer = {**dict(document), "champion": champion, "not_deployed": refusal, "recorded": recorded}
-    return DailyAnswer(**answer).to_json()
+    return DailyAnswer(**answer)
 
 
 def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ctr_retrain.flows.daily import daily
 from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.documents.command_documents import DemoAnswer
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, extract_sample
@@ -15,26 +16,35 @@ from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DEMO_START = date(2026, 3, 2)
 DEMO_DAYS = 24  # simulated
 DEMO_RUN_DAYS = 3  # the last of them, each with a run of its own
 DEMO_ROWS_PER_DAY = 25_000
 
 
-def run_demo(recipe: Path, folder: Path) -> list[dict[str, Any]]:
-    """Simulate some weeks below `folder` and run the daily flow for the last days; returns the runs' documents."""
+def run_demo(recipe: Path, folder: Path) -> DemoAnswer:
+    """Simulate some weeks below `folder` and run the daily flow for the last days."""
     landing = folder / "landing"
     if not landing.exists():
         simulate(World(seed=7, rows_per_day=DEMO_ROWS_PER_DAY), DEMO_START, DEMO_DAYS, folder)
     last = DEMO_START + timedelta(days=DEMO_DAYS - 1)
     days = day_range(last - timedelta(days=DEMO_RUN_DAYS - 1), last)
-    return [daily(day, recipe, str(folder / "root"), str(landing)) for day in days]
+    return _run_days(days, recipe, folder)
 
 
-def run_open_bandit(recipe: Path, folder: Path, wheel: Path) -> list[dict[str, Any]]:
+def run_open_bandit(recipe: Path, folder: Path, wheel: Path) -> DemoAnswer:
     """Land the Open Bandit sample by day below `folder` and run the daily flow for each day that has a window."""
     landing = folder / "landing"
     if not landing.exists():
         for file in extract_sample(wheel, folder / "sample"):
             land_file(file, load_recipe(recipe), LocalLandingZone(landing))
-    return [daily(day, recipe, str(folder / "root"), str(landing)) for day in BANDIT_DAYS[1:]]
+    return _run_days(BANDIT_DAYS[1:], recipe, folder)
+
+
+def _run_days(days: Sequence[date], recipe: Path, folder: Path) -> DemoAnswer:
+    """Run the daily flow for each day, in order, on what has landed below the folder."""
+    root, landing = str(folder / "root"), str(folder / "landing")
+    return DemoAnswer(runs=tuple(daily(day, recipe, root, landing) for day in days))

@@ -9,10 +9,10 @@ import urllib.request
 import uuid
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from ctr_retrain.flows.quiet_libraries import QUIET
 from ctr_retrain.flows.settings import Settings
+from ctr_retrain.models.documents.command_documents import DoctorAnswer, MachineCheck
 from ctr_retrain.models.errors import CtrRetrainError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.operate.registry import served_recipe
@@ -22,9 +22,9 @@ from ctr_retrain.tasks.store.protocol import Store
 MIN_FREE_GIB = 5  # free where objects, or the cache of a bucket, are written
 
 
-def examine(settings: Settings, recipe: Recipe) -> list[dict[str, Any]]:
+def examine(settings: Settings, recipe: Recipe) -> DoctorAnswer:
     """Return every check, passed or not, with a message for a person."""
-    return [
+    checks = (
         _python(),
         _check("recipe", passed=True, message=f"{settings.recipe}: name {recipe.name}, digest {recipe.digest}"),
         _root(settings, recipe),
@@ -33,19 +33,20 @@ def examine(settings: Settings, recipe: Recipe) -> list[dict[str, Any]]:
         _device(settings),
         _server(),
         _telemetry(),
-    ]
+    )
+    return DoctorAnswer(checks=checks)
 
 
-def _check(name: str, *, passed: bool, message: str) -> dict[str, Any]:
-    return {"name": name, "passed": passed, "words": message}
+def _check(name: str, *, passed: bool, message: str) -> MachineCheck:
+    return MachineCheck(name=name, passed=passed, message=message)
 
 
-def _python() -> dict[str, Any]:
+def _python() -> MachineCheck:
     version = sys.version.split()[0]
     return _check("python", passed=(3, 11) <= sys.version_info < (3, 14), message=f"{version}; expected 3.11 to 3.13")
 
 
-def _root(settings: Settings, recipe: Recipe) -> dict[str, Any]:
+def _root(settings: Settings, recipe: Recipe) -> MachineCheck:
     try:
         served = served_recipe(settings.store)
         if served not in {None, recipe.name}:
@@ -70,7 +71,7 @@ def probe(store: Store) -> None:
     store.check_swaps()
 
 
-def _landing(settings: Settings) -> dict[str, Any]:
+def _landing(settings: Settings) -> MachineCheck:
     try:
         days = settings.landing_zone.days("impressions")
     except CtrRetrainError as error:
@@ -82,13 +83,13 @@ def _landing(settings: Settings) -> dict[str, Any]:
     return _check("landing", passed=True, message=f"{settings.landing_zone}: {days[0]} to {days[-1]}, {len(days)} days")
 
 
-def _disk(settings: Settings) -> dict[str, Any]:
+def _disk(settings: Settings) -> MachineCheck:
     free = shutil.disk_usage(_nearest(settings.local_folder)).free / 2**30
     message = f"{free:.1f} GiB free; expected {MIN_FREE_GIB} or more"
     return _check("disk", passed=free >= MIN_FREE_GIB, message=message)
 
 
-def _device(settings: Settings) -> dict[str, Any]:
+def _device(settings: Settings) -> MachineCheck:
     from ctr_retrain.models.training.device import prepare_device  # noqa: PLC0415 - TensorFlow takes seconds to import
 
     try:
@@ -97,7 +98,7 @@ def _device(settings: Settings) -> dict[str, Any]:
         return _check("device", passed=False, message=str(error))
 
 
-def _server() -> dict[str, Any]:
+def _server() -> MachineCheck:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
         return _check("prefect", passed=True, message="no PREFECT_API_URL: a server is started when one is needed")
@@ -109,7 +110,7 @@ def _server() -> dict[str, Any]:
         return _check("prefect", passed=False, message=message)
 
 
-def _telemetry() -> dict[str, Any]:
+def _telemetry() -> MachineCheck:
     loud = [name for name, value in QUIET.items() if os.environ.get(name) != value and "ANALYTICS" in name]
     message = "telemetry is off" if not loud else f"telemetry was turned on by {', '.join(loud)}"
     return _check("telemetry", passed=True, message=message)

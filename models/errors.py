@@ -13,7 +13,14 @@ A held or rejected challenger is a result, not an error: it exits with 0.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
+
+
+class Answer(Protocol):
+    """An answer of a command, which --json prints."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values under the answer's keys."""
 
 
 class CtrRetrainError(Exception):
@@ -21,9 +28,14 @@ class CtrRetrainError(Exception):
 
     exit_code: ClassVar[int] = 1  # of the command that it ends
 
-    def __init__(self, message: str, **details: Any) -> None:
-        """Keep the message and, as `details`, the values that `--json` prints beside it: plain JSON values only."""
+    def __init__(self, message: str, *, document: Answer | None = None, **details: Any) -> None:
+        """Keep the message and what `--json` prints with it.
+
+        document: the command's own, as far as there is one; the error stands beside its keys. details: plain JSON
+        values, which stand in the error itself.
+        """
         super().__init__(message)
+        self.document = document
         self.details = details
 
 

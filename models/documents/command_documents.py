@@ -17,6 +17,15 @@ ModelState = Literal["champion", "barred", "served before", "never served"]
 BackfillOutcome = Literal["ingested", "skipped", "rejected", "data rejected", "promote", "hold", "reject"]
 
 
+class VersionAnswer(Document):
+    """The answer of `--version`."""
+
+    version: str
+    """Version of this software."""
+    code: str
+    """Version and digest of the code, as runs record it."""
+
+
 class SimulateAnswer(Document):
     """The answer of `simulate`: where the simulated days lie."""
 

@@ -22,7 +22,7 @@ from ctr_retrain.tasks.evaluate.judge_challenger import untrainable
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.plan.run import Run
-from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE, scores_file
+from ctr_retrain.tasks.store.layout import COMPARISON_FILE, scores_file
 from ctr_retrain.tasks.store.protocol import Store, load_document
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.row_roles import judged_rows_of
@@ -74,13 +74,12 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
     ComparisonDocument.from_json(document).write(folder / COMPARISON_FILE)
 
 
-def load_comparison(store: Store, path: str) -> dict[str, Any]:
-    """Return the document of a recorded comparison, with the address of its report.
+def load_comparison(store: Store, path: str) -> ComparisonDocument:
+    """Return the document of a recorded comparison.
 
     Raises StorageError where it is damaged or of a format that this version doesn't know.
     """
-    document = load_document(store, path, COMPARISON_FILE, ComparisonDocument)
-    return {**document.to_json(), "report": store.address(path, REPORT_FILE)}
+    return load_document(store, path, COMPARISON_FILE, ComparisonDocument)
 
 
 def _windows(

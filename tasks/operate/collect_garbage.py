@@ -7,9 +7,10 @@ process on another machine has just written stays by its age.
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.days import plan_days
+from ctr_retrain.models.documents.command_documents import GarbageReport
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayRef
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def collect_garbage(
     store: Store, recipe: Recipe, *, dry_run: bool = False, min_age: timedelta | None = None
-) -> dict[str, Any]:
+) -> GarbageReport:
     """Remove the objects that nobody needs, or name them. min_age: instead of the recipe's. Raises StorageError."""
     spared = timedelta(hours=recipe.retention.min_age_hours) if min_age is None else min_age
     with store.collecting() as in_use:
@@ -37,7 +38,7 @@ def collect_garbage(
         if not dry_run:
             # A ref may come to name an object meanwhile: where no lease keeps writers off, the store asks once more.
             removed = store.remove(removed, lambda: _needed(store, recipe, store.ages()))
-    return {"root": store.root, "dry_run": dry_run, "removed": removed, "kept": len(ages) - len(removed)}
+    return GarbageReport(root=store.root, dry_run=dry_run, removed=tuple(removed), kept=len(ages) - len(removed))
 
 
 def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable[str] = ()) -> set[str]:

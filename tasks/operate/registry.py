@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 from ctr_retrain.models.documents.command_documents import ListedModel, ModelState, RunSummary, StatusAnswer
 from ctr_retrain.models.documents.day_documents import RejectedDay
@@ -82,7 +81,7 @@ def current_champion(store: Store) -> str | None:
     return current.version if current else None
 
 
-def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
+def find_run(store: Store, run_or_day: str) -> RunDocument:
     """Return the document of a run by its id or its day; raises UsageError where there is none."""
     try:
         run_id = recorded_run(store, date.fromisoformat(run_or_day))
@@ -91,13 +90,13 @@ def find_run(store: Store, run_or_day: str) -> dict[str, Any]:
     if run_id is None or store.manifest(layout.run_object(run_id)) is None:
         msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
         raise UsageError(msg)
-    return load_document(store, layout.run_object(run_id)).to_json()
+    return load_document(store, layout.run_object(run_id))
 
 
-def list_models(store: Store) -> list[dict[str, Any]]:
+def list_models(store: Store) -> tuple[ListedModel, ...]:
     """List every run's challenger, newest first: its verdict, and if it serves, served before or is barred."""
     champions = read_champions(store)
-    rows = []
+    listed = []
     for path in reversed(store.list_objects(layout.RUNS)):
         document = load_document(store, path)
         challenger = document.metrics.challenger
@@ -113,8 +112,8 @@ def list_models(store: Store) -> list[dict[str, Any]]:
             state=_state(champions, document.run_id),
             cost_per_1000=challenger.cost_per_1000,
         )
-        rows.append(model.to_json())
-    return rows
+        listed.append(model)
+    return tuple(listed)
 
 
 def _state(champions: Champions, version: str) -> ModelState:
@@ -125,7 +124,7 @@ def _state(champions: Champions, version: str) -> ModelState:
     return "served before" if any(t.version == version for t in champions.tenures) else "never served"
 
 
-def describe_status(store: Store) -> dict[str, Any]:
+def describe_status(store: Store) -> StatusAnswer:
     """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs."""
     champion = read_champions(store).current
     served = store.manifest(layout.model_object(champion.version)) if champion else None
@@ -142,7 +141,7 @@ def describe_status(store: Store) -> dict[str, Any]:
     newest = landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None
     through = served["data_through"] if served else None
     age = (date.fromisoformat(newest) - date.fromisoformat(through)).days if newest and through else None
-    answer = StatusAnswer(
+    return StatusAnswer(
         root=store.root,
         recipe=served_recipe(store),
         champion=champion.version if champion else None,
@@ -152,7 +151,6 @@ def describe_status(store: Store) -> dict[str, Any]:
         rejected_days=tuple(rejected),
         runs=tuple(_summary(run) for run in runs),
     )
-    return answer.to_json()
 
 
 def _summary(run: RunDocument) -> RunSummary:

@@ -9,13 +9,13 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.profile import expected_ranges, measure_day
-from ctr_retrain.models.documents.day_documents import FailedExpectation, Finding, Validation
+from ctr_retrain.models.documents.day_documents import FailedExpectation, Finding, Validation, ValidationAnswer
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DatedDayDecision, DayDecision
+from ctr_retrain.models.documents.run_documents import DayDocument
 from ctr_retrain.models.errors import BusyError, DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay, current_day_object, load_ingested_day
@@ -115,10 +115,13 @@ def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
     return ValidatedDay(day, findings, decision.accepted, decision.by, decision.reason, decision.validation)
 
 
-def rejection_error(validated: ValidatedDay, landing: LandingZone, document: dict[str, Any]) -> DataRejectedError:
+def rejection_error(
+    validated: ValidatedDay, landing: LandingZone, document: DayDocument | ValidationAnswer
+) -> DataRejectedError:
     """Return the error of a day that may not enter training, for the person on call, with the day's document."""
     failed = [f"{f.name}: expected {f.expected}, received {f.received}" for f in validated.findings if not f.passed]
-    failed += [f"{file}: {reason}" for file, reason in document.get("ingest", {}).get("unreadable", {}).items()]
+    if isinstance(document, DayDocument):  # which knows of the files too
+        failed += [f"{file}: {reason}" for file, reason in document.ingest.unreadable.items()]
     msg = (
         f"{validated.day} was rejected by validation: {'; '.join(failed)}. Check the loggers and {landing}; "
         f"to take the day as it is, run `ctr-retrain accept --date {validated.day} --reason …`, then run again."

@@ -54,7 +54,7 @@ def compared(world: str, rows_per_day: int, seeds: int) -> list[dict[str, object
         incidents = (RegimeChange(cut - timedelta(days=6)),) if world == "changing" else ()
         simulate(World(seed=7, rows_per_day=rows_per_day, incidents=incidents), FIRST_DAY, DAYS, folder)
         asked = CompareRequest(RUN_DAY, days=2, seeds=seeds, ages=AGES, criterion="log_loss")
-        document = compare(asked, recipe, str(folder / "root"), str(folder / "landing"))
+        document = compare(asked, recipe, str(folder / "root"), str(folder / "landing")).to_json()
     print(f"{world}: {document['recommendation']['words']}")
     strategies = [_row(world, entry["name"], 0, entry["delta"], entry) for entry in document["strategies"]]
     curve = document["freshness_curve"][1:]

@@ -16,6 +16,7 @@ from ctr_retrain.models.documents.command_documents import (
     ScoreAnswer,
     SimulateAnswer,
     StatusAnswer,
+    VersionAnswer,
 )
 from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer, ComparisonDocument
 from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationAnswer
@@ -54,6 +55,7 @@ ANSWERS = {
     "simulate": SimulateAnswer,
     "status": StatusAnswer,
     "validate": ValidationAnswer,
+    "version": VersionAnswer,
 }
 # By the file in which a document lies.
 FILES = {

@@ -13,7 +13,7 @@ from tests.docs.schemas import ANSWERS
 from tests.support.repository import REPOSITORY
 
 LOGGING = "PREFECT_LOGGING_LEVEL"
-SCHEMAS = {name: name for name in ANSWERS} | {"accept": "validate", "demo-open-bandit": "demo"}
+SCHEMAS = {name: name for name in ANSWERS} | {"accept": "validate", "demo-open-bandit": "demo", "--version": "version"}
 
 
 def run(*arguments):

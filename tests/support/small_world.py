@@ -12,6 +12,7 @@ import pytest
 
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
+from tests.support.flow_answers import daily
 from tests.support.patience import PATIENT
 from tests.support.repository import REPOSITORY
 
@@ -124,8 +125,6 @@ def recipe_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def first_run(prefect_server, great_expectations, small_landing, recipe_file, tmp_path_factory):
     """The first daily run: its document, and the root that it left behind."""
-    from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
-
     root = tmp_path_factory.mktemp("first") / "root"
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
     return SimpleNamespace(document=document, root=root)

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from ctr_retrain.flows.backfill import backfill
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support.flow_answers import backfill
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, clean_environment
 

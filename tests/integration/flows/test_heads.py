@@ -8,6 +8,7 @@ import pytest
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
+from tests.support.flow_answers import daily
 from tests.support.small_world import RECIPE, RUN_DAY
 
 HEADS = """
@@ -38,8 +39,6 @@ def recipe_with(folder, heads=HEADS, *, conversion=24, dismiss=72):
 @pytest.fixture(scope="module")
 def run(prefect_server, great_expectations, small_landing, tmp_path_factory):
     """One daily run, trained in two stages, whose recipe has two heads: its document, its root and its folder."""
-    from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - TensorFlow takes seconds to import
-
     folder = tmp_path_factory.mktemp("heads")
     recipe = recipe_with(folder, f"two_stages = true\n{HEADS}")
     document = daily(RUN_DAY, recipe, str(folder / "root"), str(small_landing))

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ctr_retrain.flows.daily import daily
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.numeric import Numeric
@@ -24,6 +23,7 @@ from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.plan.choose_start import open_source_model
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support.flow_answers import daily
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
 FEATURES = (Categorical(name="user", buckets=50), Numeric(name="age"))

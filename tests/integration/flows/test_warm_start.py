@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ctr_retrain.flows import printing
-from ctr_retrain.flows.daily import daily
+from ctr_retrain.flows.commands.print_runs import print_run
+from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
 from ctr_retrain.models.judging.gate import JudgedRows
 from ctr_retrain.models.recipe.recipe import load_recipe
@@ -22,6 +22,7 @@ from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.train.row_roles import CALIBRATE, TRAIN, TRAINED, labels_of
+from tests.support.flow_answers import daily
 from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY
 
 WARM = RECIPE + "\n[warm_start]\nenabled = true\ncold_every = 1\nexpire_days = 3\n"
@@ -114,7 +115,7 @@ def test_a_cold_twin_on_all_days_stands_beside_it_and_the_report_says_how_the_tw
 
 
 def test_explain_says_where_training_started_and_how_the_twin_compares(two_days, capsys):
-    printing.run(two_days.second)
+    print_run(DailyAnswer.from_json(two_days.second))
     shown = " ".join(capsys.readouterr().out.split())
     assert "Warm start from champion" in shown
     assert "A cold twin, trained from nothing" in shown

@@ -1,36 +1,47 @@
 """Rules of what a command prints, shown by a command line of three commands."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
 import typer
 
-from ctr_retrain.flows.command_output import CommandOutput, EarlyOutput, run
+from ctr_retrain.flows.commands.command_output import CommandOutput, EarlyOutput, run
 from ctr_retrain.models.errors import DataRejectedError
 
 app = typer.Typer()
 
 
-def show(document):
-    print(f"days: {document['days']}")  # noqa: T201 - as a command does for a person
+@dataclass(frozen=True)
+class Days:
+    """The answer of each of its commands."""
+
+    days: int
+
+    def to_json(self):
+        return {"days": self.days}
+
+
+def show(answer):
+    print(f"days: {answer.days}")  # noqa: T201 - as a command does for a person
 
 
 @app.callback()
 def options(*, json: bool = False, version: bool = False):
     if version:
-        raise EarlyOutput(CommandOutput({"days": 0}, show))
+        raise EarlyOutput(CommandOutput.of(Days(0), show))
 
 
 @app.command()
 def good():
     print("a library's chatter")  # noqa: T201 - what stdout must not get beside a document
-    return CommandOutput({"days": 3}, show)
+    return CommandOutput.of(Days(3), show)
 
 
 @app.command()
 def bad():
-    document = {"days": 1}
-    return CommandOutput(document, show, DataRejectedError("expected 3 days", document=document))
+    answer = Days(1)
+    return CommandOutput.of(answer, show, DataRejectedError("expected 3 days", document=answer))
 
 
 @app.command()

@@ -101,7 +101,7 @@ def fanned_out(days_at_once, root, landing, recipe_file):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTR_RETRAIN_DAYS_AT_ONCE", str(days_at_once))
-        return flow(DAYS[0], DAYS[-1], "none", recipe_file, str(root), str(landing))
+        return flow(DAYS[0], DAYS[-1], "none", recipe_file, str(root), str(landing)).to_json()
 
 
 def test_threads_publish_the_same_days_as_one_day_after_the_other(in_sequence, landing, recipe_file, tmp_path):

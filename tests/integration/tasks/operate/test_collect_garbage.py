@@ -85,19 +85,19 @@ def test_what_a_ref_or_a_kept_run_leads_to_stays_and_the_rest_goes(store, tiny_r
         *("labels/2026-03-20/before", "labels/2026-01-01/unread", "runs/2025-03-20-b"),
         "comparisons/2025-03-20-d",
     }
-    assert set(collect_garbage(store, tiny_recipe(), dry_run=True, min_age=AT_ONCE)["removed"]) == gone
+    assert set(collect_garbage(store, tiny_recipe(), dry_run=True, min_age=AT_ONCE).removed) == gone
     assert names(store) == before
     answer = collect_garbage(store, tiny_recipe(), min_age=AT_ONCE)
-    assert set(answer["removed"]) == gone
+    assert set(answer.removed) == gone
     assert names(store) == before - gone
-    assert answer["kept"] == len(before - gone)
+    assert answer.kept == len(before - gone)
     assert not any(name.startswith(path) for name in stored_names(store) for path in gone)
     assert store.read_ref("days/2026-03-20").value["history"] == history
 
 
 def test_nothing_younger_than_the_recipe_says_is_removed(store, tiny_recipe):
     build(store, "days/2026-03-20/never")
-    assert collect_garbage(store, tiny_recipe())["removed"] == []
+    assert collect_garbage(store, tiny_recipe()).removed == ()
     assert names(store) == {"days/2026-03-20/never"}
 
 
@@ -192,5 +192,5 @@ def test_pieces_stay_with_the_day_whose_rows_they_hold(store, tiny_recipe):
     )
     store.swap_ref("days/2026-03-20", {"current": "now", "history": []}, None)
     found = collect_garbage(store, tiny_recipe(), min_age=AT_ONCE)
-    assert set(found["removed"]) == {"days/2026-03-20/old", shards["old"]}
+    assert set(found.removed) == {"days/2026-03-20/old", shards["old"]}
     assert names(store) == {"days/2026-03-20/now", shards["now"]}

@@ -90,7 +90,7 @@ def release_once(fault, reached, worker):
 
 
 def collect(place):
-    return set(collect_garbage(place.store, place.recipe, min_age=AT_ONCE)["removed"])
+    return set(collect_garbage(place.store, place.recipe, min_age=AT_ONCE).removed)
 
 
 def ingest_and_validate(place):

@@ -192,7 +192,7 @@ def test_gc_keeps_encoded_days_that_the_next_run_finds_and_removes_the_rest(any_
     encode_days(any_store, other, days)
     newest = day + timedelta(days=3)
     assert days[0].day in plan_days(newest, recipe).all_days
-    removed = set(collect_garbage(any_store, other, dry_run=True, min_age=timedelta(0))["removed"])
+    removed = set(collect_garbage(any_store, other, dry_run=True, min_age=timedelta(0)).removed)
     gone = {path for path in removed if path.startswith("encoded/")}
     in_use = {encoded_path(labelled, recipe) for labelled in (*days, young)}
     assert gone in (in_use, set())  # on a local disk this very process uses them still

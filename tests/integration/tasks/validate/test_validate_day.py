@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 
 from ctr_retrain.models.data.profile import expected_ranges
+from ctr_retrain.models.documents.day_documents import ValidationAnswer
+from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayDecision
 from ctr_retrain.models.errors import BusyError, DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import load_ref
 from ctr_retrain.tasks.validate import validate_day as validate_module
 from ctr_retrain.tasks.validate.validate_day import (
     ValidatedDay,
@@ -226,11 +229,11 @@ def test_decision_by_hand_survives_validation_of_the_same_data(store, validated,
 
 def test_two_who_decide_at_once_never_overwrite_each_other(store, validated, strict, day, now):
     validated(strict)
-    read = store.read_ref(layout.accepted_ref(day))
+    read = load_ref(store, layout.accepted_ref(day), AcceptedRef)
     accept_day(store, day, "known", "ana", now)
-    entry = {name: read.value[name] for name in ("accepted", "by", "reason", "day_object", "validation")}
+    late = DayDecision.of(read.content).model_copy(update={"reason": "decided on what was read before ana"})
     with pytest.raises(BusyError, match="another run was faster"):
-        _decide(store, day, read, {**entry, "reason": "decided on what was read before ana"}, now)
+        _decide(store, day, read, late, now)
     assert load_validated_day(store, day).by == "ana"
 
 
@@ -266,11 +269,13 @@ def test_day_that_was_never_ingested_or_validated_can_be_neither_validated_nor_a
 
 
 def test_rejection_says_what_was_expected_and_received_and_what_to_do(store, validated, strict, landing, day):
-    error = rejection_error(validated(strict, SPOILED["nulls"][0]), LocalLandingZone(landing), {"date": str(day)})
+    rejected = validated(strict, SPOILED["nulls"][0])
+    answer = ValidationAnswer(**dict(rejected.validation), date=day)
+    error = rejection_error(rejected, LocalLandingZone(landing), answer)
     assert error.exit_code == 3
     assert "null_share[device]: expected at most 10 %, received 10.4 %" in str(error)
     assert f"ctr-retrain accept --date {day} --reason" in str(error)
-    assert error.details["document"] == {"date": str(day)}
+    assert error.document == answer
 
 
 def test_findings_that_are_gone_do_not_pass(validated, strict):

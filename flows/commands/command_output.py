@@ -1,6 +1,7 @@
 """The outcome of the command line: one document for a machine or lines for a person, and an exit status.
 
 A command returns its CommandOutput; only here is it printed, so that with --json one document is all that stdout gets.
+Until here an answer is of its type; JSON is made of it where it is written.
 """
 
 from __future__ import annotations
@@ -11,24 +12,32 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TextIO
+from functools import partial
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import typer
 
-from ctr_retrain.models.errors import CtrRetrainError
+from ctr_retrain.models.errors import Answer, CtrRetrainError
 
 STOPPED = 130  # the shell's exit status of what Ctrl-C ended
 VALUED = ("--recipe", "--root", "--landing")  # global options that take a value
 VALUED_WITH_EQUALS = tuple(f"{option}=" for option in VALUED)
+
+Shown = TypeVar("Shown", bound=Answer)
 
 
 @dataclass(frozen=True)
 class CommandOutput:
     """The output of a command."""
 
-    document: dict[str, Any]  # for a machine: what --json prints
-    show: Callable[[dict[str, Any]], None]  # prints the document for a person
-    failure: CtrRetrainError | None = None  # raised once a person has seen the document that tells of it
+    answer: Answer  # for a machine: what --json prints
+    show: Callable[[], None]  # prints the same for a person
+    failure: CtrRetrainError | None = None  # raised once a person has seen the answer that tells of it
+
+    @classmethod
+    def of(cls, answer: Shown, show: Callable[[Shown], None], failure: CtrRetrainError | None = None) -> CommandOutput:
+        """Put an answer together with the function that prints its kind for a person."""
+        return cls(answer, partial(show, answer), failure)
 
 
 class EarlyOutput(Exception):  # noqa: N818 - an ending, not an error
@@ -43,6 +52,8 @@ class EarlyOutput(Exception):  # noqa: N818 - an ending, not an error
 def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
     """Run the command line and exit; with --json, one document is all that stdout gets, whatever happens."""
     given = _globals_first(arguments)
+    # Libraries print to stdout as they like. With --json that would stand amid the document, so all but the document
+    # goes to stderr.
     out = sys.stdout if "--json" in given else None
     try:
         with contextlib.redirect_stdout(sys.stderr) if out else contextlib.nullcontext():
@@ -51,8 +62,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
                 _tell(returned, out)
     except CtrRetrainError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        details = dict(error.details)
-        _fail(error, str(error), error.exit_code, out, details.pop("document", {}), details)
+        _fail(error, str(error), error.exit_code, out, error.document, error.details)
     except typer.TyperException as error:
         message = error.format_message()
         sys.stderr.write(
@@ -78,22 +88,23 @@ def _run_command(app: typer.Typer, arguments: list[str]) -> object:
 
 
 def _tell(output: CommandOutput, out: TextIO | None) -> None:
-    """Print the output for a person, or as JSON to `out`; raise its failure, whose details hold the document too."""
+    """Print the output for a person, or as JSON to `out`; raise its failure, which holds the answer too."""
     if out is None:
-        output.show(output.document)
+        output.show()
     if output.failure:
         raise output.failure
     if out:
-        _write_json(out, output.document)
+        _write_json(out, output.answer.to_json())
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with the global options before the command, wherever they stood."""
+    # Typer takes them before the command only, where few people write them.
     first: list[str] = []
     rest: list[str] = []
     remaining = iter(arguments)
     for argument in remaining:
-        if argument == "--":
+        if argument == "--":  # behind it all are values, whatever they look like
             rest += [argument, *remaining]
         elif argument == "--json" or argument.startswith(VALUED_WITH_EQUALS):
             first.append(argument)
@@ -115,12 +126,12 @@ def _fail(
     message: str,
     exit_code: int,
     out: TextIO | None,
-    document: dict[str, Any] | None = None,
+    document: Answer | None = None,
     details: dict[str, Any] | None = None,
 ) -> NoReturn:
     if out:
         failure = {"type": type(error).__name__, "message": message, "exit_code": exit_code, **(details or {})}
-        _write_json(out, {**(document or {}), "error": failure})
+        _write_json(out, {**(document.to_json() if document else {}), "error": failure})
     sys.exit(exit_code)
 
 

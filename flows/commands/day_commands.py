@@ -1,0 +1,106 @@
+"""Commands on a day's data: simulate, land, ingest, validate, accept.
+
+Heavy imports stand inside the commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctr_retrain.flows.commands.arguments import (
+    DayOption,
+    ReasonOption,
+    parse_day,
+    require_words,
+    settings_and_recipe,
+    settings_of,
+    user_name,
+)
+from ctr_retrain.flows.commands.command_output import CommandOutput
+
+
+def simulate(
+    start: Annotated[str, typer.Option(metavar="YYYY-MM-DD")],
+    days: Annotated[int, typer.Option(min=1)],
+    out: Annotated[Path, typer.Option(help="Gets landing/ and, apart from it, truth/.")],
+    rows_per_day: Annotated[int, typer.Option(min=100)] = 25_000,
+    seed: int = 7,
+) -> CommandOutput:
+    """Write simulated ad and push events."""
+    from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import SimulateAnswer  # noqa: PLC0415
+    from ctr_retrain.models.simulation.world import World  # noqa: PLC0415
+    from ctr_retrain.tasks.demo import simulate_days  # noqa: PLC0415
+
+    simulate_days.simulate(World(seed=seed, rows_per_day=rows_per_day), parse_day(start, "--start"), days, out)
+    answer = SimulateAnswer(landing=str(out / "landing"), truth=str(out / "truth"), days=days)
+    return CommandOutput.of(answer, print_fields)
+
+
+def land(
+    context: typer.Context,
+    source: Annotated[Path, typer.Option("--from", help="A file that holds many days.")],
+) -> CommandOutput:
+    """Split a file of many days into landing folders."""
+    from ctr_retrain.flows.commands.print_days import print_landed  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import LandAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.landing.split_by_day import land_file  # noqa: PLC0415
+
+    settings, recipe = settings_and_recipe(context)
+    landed = land_file(source, recipe, settings.landing_zone)
+    # The landing zone names days by texts, documents by dates.
+    rows, outcomes = (
+        {date.fromisoformat(day): count for day, count in counts.items()} for counts in (landed.rows, landed.outcomes)
+    )
+    answer = LandAnswer(landing=str(settings.landing_zone), rows=rows, outcomes=outcomes, malformed=landed.malformed)
+    return CommandOutput.of(answer, print_landed)
+
+
+def ingest(context: typer.Context, day: DayOption) -> CommandOutput:
+    """Read what landed on a day; quarantine what is broken."""
+    from ctr_retrain.flows.commands.print_days import print_ingested  # noqa: PLC0415
+    from ctr_retrain.models.documents.day_documents import IngestAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.ingest.ingest_day import ingest_day  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+
+    wanted, (settings, recipe) = parse_day(day), settings_and_recipe(context)
+    claim_root(settings.store, recipe.name)
+    ingested = ingest_day(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC))
+    found = {field.name: getattr(ingested, field.name) for field in fields(ingested)}
+    return CommandOutput.of(IngestAnswer(date=found.pop("day"), **found), print_ingested)
+
+
+def validate(context: typer.Context, day: DayOption) -> CommandOutput:
+    """Judge an ingested day by the recipe's bounds."""
+    from ctr_retrain.flows.commands.print_days import print_validated  # noqa: PLC0415
+    from ctr_retrain.models.documents.day_documents import ValidationAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.validate.validate_day import rejection_error, validate_day  # noqa: PLC0415
+
+    wanted, (settings, recipe) = parse_day(day), settings_and_recipe(context)
+    claim_root(settings.store, recipe.name)
+    validated = validate_day(settings.store, recipe, wanted, datetime.now(UTC))
+    data_docs = settings.store.address(validated.path, "data_docs/index.html")
+    answer = ValidationAnswer(**dict(validated.validation), date=wanted, data_docs=data_docs)
+    # A day that was accepted by hand stays so, whatever it fails: only what may not enter training is an error.
+    if not validated.accepted:
+        raise rejection_error(validated, settings.landing_zone, answer)
+    return CommandOutput.of(answer, print_validated)
+
+
+def accept(context: typer.Context, day: DayOption, reason: ReasonOption) -> CommandOutput:
+    """Accept a rejected day by hand."""
+    from ctr_retrain.flows.commands.print_days import print_validated  # noqa: PLC0415
+    from ctr_retrain.models.documents.day_documents import ValidationAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.validate.validate_day import accept_day  # noqa: PLC0415
+
+    # No recipe: what is accepted are findings that lie in the root, by whatever bounds they came about.
+    wanted, why = parse_day(day), require_words(reason)
+    accepted = accept_day(settings_of(context).store, wanted, why, user_name(), datetime.now(UTC))
+    answer = ValidationAnswer(**dict(accepted.validation), date=wanted, reason=accepted.reason)
+    return CommandOutput.of(answer, print_validated)

@@ -1,0 +1,69 @@
+"""Commands on trained models: models, score, promote, rollback.
+
+Heavy imports stand inside the commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctr_retrain.flows.commands.arguments import ReasonOption, require_words, settings_of, user_name
+from ctr_retrain.flows.commands.command_output import CommandOutput
+from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
+
+
+def score(
+    context: typer.Context,
+    source: Annotated[Path, typer.Option("--input", help="Raw impressions: Parquet, CSV or JSON lines.")],
+    target: Annotated[Path, typer.Option("--output", help="The same rows with `probability`: .csv or Parquet.")],
+    model: Annotated[str, typer.Option(help="A version; default: the champion.")] = "",
+) -> CommandOutput:
+    """Score a file with a model in service."""
+    import_tensorflow()
+    from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import ScoreAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.score_file import score_file  # noqa: PLC0415
+
+    version, bundle = served_model(settings_of(context).store, model)
+    rows = score_file(bundle, source, target)
+    return CommandOutput.of(ScoreAnswer(model=version, rows=rows, output=str(target)), print_fields)
+
+
+def models(context: typer.Context) -> CommandOutput:
+    """List all models with their verdicts."""
+    from ctr_retrain.flows.commands.print_root import print_models  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import ModelsAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import list_models  # noqa: PLC0415
+
+    return CommandOutput.of(ModelsAnswer(models=list_models(settings_of(context).store)), print_models)
+
+
+def promote(
+    context: typer.Context, version: Annotated[str, typer.Argument(metavar="VERSION")], reason: ReasonOption
+) -> CommandOutput:
+    """Put a model into service by hand, whatever its verdict."""
+    # The history keeps who did it too: what is done by hand is asked about later.
+    signed = f"{user_name()}: {require_words(reason)}"
+    from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import PromoteAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import deploy_challenger  # noqa: PLC0415
+
+    deploy_challenger(settings_of(context).store, version, "override", signed, datetime.now(UTC))
+    return CommandOutput.of(PromoteAnswer(champion=version, reason=reason), print_fields)
+
+
+def rollback(context: typer.Context, reason: ReasonOption) -> CommandOutput:
+    """Bring the champion's predecessor back."""
+    from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import RollbackAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.store.champion import roll_back  # noqa: PLC0415
+
+    signed = f"{user_name()}: {require_words(reason)}"
+    barred, again = roll_back(settings_of(context).store, signed, datetime.now(UTC))
+    answer = RollbackAnswer(champion=again.version, barred=barred.version, reason=reason)
+    return CommandOutput.of(answer, print_fields)

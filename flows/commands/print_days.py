@@ -1,0 +1,52 @@
+"""Print what became of a day's data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ctr_retrain.flows.commands.terminal import print_line
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.documents.command_documents import LandAnswer
+    from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationAnswer
+
+
+def print_landed(answer: LandAnswer) -> None:
+    """Print what one file became, by day."""
+    streams = {"rows": answer.rows} | ({"outcomes": answer.outcomes} if answer.outcomes else {})
+    table = Table("day", *streams, box=SIMPLE_HEAD)
+    for day in sorted(set().union(*streams.values())):
+        table.add_row(str(day), *(f"{rows.get(day, 0):,}" for rows in streams.values()))
+    Console().print(table)
+    if answer.malformed:
+        print_line(f"[yellow]malformed[/yellow] {answer.malformed:,} lines landed too, for ingest to quarantine")
+    print_line(f"landing {escape(answer.landing)}")
+
+
+def print_ingested(answer: IngestAnswer) -> None:
+    """Print what came in on a day, and what became of it."""
+    table = Table(str(answer.date), "received", "kept", "duplicates", "quarantined", box=SIMPLE_HEAD)
+    for stream, rows in (("impressions", answer.impressions), ("outcomes", answer.outcomes)):
+        counts = (rows.received, rows.kept, rows.duplicates, rows.quarantined)
+        table.add_row(stream, *(f"{count:,}" for count in counts))
+    Console().print(table)
+    for file, reason in answer.unreadable.items():
+        print_line(f"[red]unreadable[/red] {escape(file)}: {escape(reason)}")
+
+
+def print_validated(answer: ValidationAnswer) -> None:
+    """Print that a day may enter training, and the expectations that it failed all the same."""
+    who = "" if answer.accepted_by == "validation" else f" by {escape(answer.accepted_by)}"
+    why = "" if answer.reason is None else f": {escape(answer.reason)}"
+    met = answer.evaluated - len(answer.failed)
+    print_line(f"{answer.date}  [green]accepted[/green]{who}{why}; {met} of {answer.evaluated} expectations met")
+    for finding in answer.failed:
+        message = f"expected {finding.expected}, received {finding.received}"
+        print_line(f"[red]✗[/red] {finding.name}: {escape(message)}")
+    if answer.data_docs is not None:
+        print_line(f"data docs {escape(answer.data_docs)}")

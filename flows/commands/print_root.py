@@ -1,0 +1,67 @@
+"""Print what stands under a root, what went from it, and what a night's run needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ctr_retrain.flows.commands.terminal import figure_text, print_line, verdict_text
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.documents.command_documents import DoctorAnswer, GarbageAnswer, ModelsAnswer, StatusAnswer
+
+
+def print_models(answer: ModelsAnswer) -> None:
+    """Print all models, newest first."""
+    if not answer.models:
+        print_line("no models yet")
+        return
+    table = Table("version", "data through", "verdict", "state", "cost / 1,000", box=SIMPLE_HEAD)
+    for model in answer.models:
+        cost = figure_text(model.cost_per_1000, "{:+.2f}")
+        table.add_row(model.version, str(model.data_through or ""), verdict_text(model.decision), model.state, cost)
+    Console().print(table)
+
+
+def print_status(answer: StatusAnswer) -> None:
+    """Print the state of a root: its champion, rejected days and newest runs."""
+    age = answer.champion_data_age_days
+    for name, value in (
+        ("root", answer.root),
+        ("recipe", answer.recipe),
+        ("champion", answer.champion),
+        ("champion data through", answer.champion_data_through),
+        ("newest day", answer.newest_day),
+        ("champion data age", None if age is None else f"{age} day{'' if age == 1 else 's'}"),
+    ):
+        print_line(f"{name:22}{escape(_text(value))}")
+    for day in answer.rejected_days:
+        print_line(f"{day.date}  [red]data rejected[/red]  {escape(day.reason)}")
+    runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)
+    for run in answer.runs:
+        runs.add_row(str(run.date), verdict_text(run.decision), escape(run.reason))
+    if answer.runs:
+        Console().print(runs)
+
+
+def print_garbage(answer: GarbageAnswer) -> None:
+    """Print what was removed, or would be, and how much stays."""
+    done = "would remove" if answer.dry_run else "removed"
+    for path in answer.removed:
+        print_line(f"{done} {escape(path)}")
+    print_line(f"{done} {len(answer.removed)} objects; {answer.kept} stay")
+
+
+def print_checks(answer: DoctorAnswer) -> None:
+    """Print what was checked and what to mend."""
+    for check in answer.checks:
+        mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
+        print_line(f"{mark} {check.name}: {escape(check.message)}")
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value)

@@ -1,0 +1,89 @@
+"""Print runs: one with its checks, or several in a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ctr_retrain.flows.commands.terminal import figure_text, print_line, verdict_text
+from ctr_retrain.models.documents.run_documents import DailyAnswer
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.documents.command_documents import BackfillAnswer, DemoAnswer
+    from ctr_retrain.models.documents.run_documents import RunDocument
+
+
+def print_run(run: RunDocument) -> None:
+    """Print a run: verdict and reason first, then its checks, alerts and warnings, and what serves now."""
+    # Only `daily` knows what came of the verdict; a stored run is shown without it.
+    verdict, answer = run.verdict, run if isinstance(run, DailyAnswer) else None
+    console = Console()
+    again = " (recorded before)" if answer and answer.recorded else ""
+    first = ", first champion" if verdict.bootstrap else ""
+    console.print(f"{run.date}  {verdict_text(verdict.decision)}{first}{again}\n{escape(verdict.reason)}")
+    checks = Table("check", "", "in words", box=SIMPLE_HEAD)
+    for check in verdict.checks:
+        checks.add_row(check.name, "[green]✓[/green]" if check.passed else "[red]✗[/red]", escape(check.message))
+    console.print(checks)
+    for alert in run.alerts:
+        console.print(f"[red]alert[/red] {escape(alert.cause)}")
+    for warning in run.warnings:
+        console.print(f"[yellow]warning[/yellow] {escape(warning.message)}")
+    for message in _messages_of_start(run):
+        console.print(f"[yellow]to know[/yellow] {escape(message)}")
+    if answer and answer.not_deployed:
+        console.print(f"[yellow]not put into service[/yellow]: {escape(answer.not_deployed)}")
+    print_line(f"serves   {escape(run.serves.message)}")
+    # A recorded document names the champion that the challenger met; `daily` names the one in service.
+    role = "champion" if answer else "against "
+    for name, value in (("run     ", run.run_id), (role, run.champion), ("report  ", run.report)):
+        print_line(f"{name} {escape(value or 'none')}")
+
+
+def print_demo(answer: DemoAnswer) -> None:
+    """Print the days' verdicts in a short table, and the address of the last report."""
+    table = Table("day", "verdict", "pos.", "AUC", "calibr.", "cost", "against", box=SIMPLE_HEAD)
+    table.caption = "cost: per 1,000 impressions, of the challenger and of what it was compared with"
+    for run in answer.runs:
+        table.add_row(*_demo_row(run))
+    Console().print(table)
+    print_line(f"report: {escape(answer.runs[-1].report or 'none')}")
+
+
+def print_backfill(answer: BackfillAnswer) -> None:
+    """Print the outcome of each day of a backfill."""
+    table = Table("day", "outcome", "", box=SIMPLE_HEAD)
+    for done in answer.days:
+        # "rejected" and its like are outcomes of the data, which are printed as they are.
+        table.add_row(str(done.date), verdict_text(done.outcome), escape(done.run_id or done.reason or ""))
+    Console().print(table)
+
+
+def _messages_of_start(run: RunDocument) -> list[str]:
+    """Return what there is to know about the weights from which a run's training started."""
+    if run.training is None:
+        return []
+    start = run.training.start
+    return [text for text in (start.message, start.cold_twin.message if start.cold_twin else "") if text]
+
+
+def _demo_row(run: DailyAnswer) -> list[str]:
+    """Return the cells of one run of a demonstration."""
+    challenger, champion = run.metrics.challenger, run.metrics.champion
+    first = [str(run.date), verdict_text(run.verdict.decision)]
+    if challenger is None:
+        return [*first, "", "", "", "", "nothing trained"]
+    opponent = champion or run.metrics.constant
+    return [
+        *first,
+        f"{challenger.positives:,}",
+        figure_text(challenger.auc, "{:.3f}"),
+        figure_text(challenger.calibration_ratio, "{:.2f}"),
+        figure_text(challenger.cost_per_1000, "{:+.2f}"),
+        figure_text(opponent.cost_per_1000 if opponent else None, "{:+.2f}")
+        + (" champion" if champion else " constant rate"),
+    ]

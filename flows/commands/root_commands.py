@@ -1,0 +1,67 @@
+"""Commands on a root as a whole: status, gc, doctor; and the version of what works on it.
+
+Heavy imports stand inside the commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ctr_retrain.flows.commands.arguments import settings_and_recipe, settings_of
+from ctr_retrain.flows.commands.command_output import CommandOutput
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
+
+
+def status(context: typer.Context) -> CommandOutput:
+    """Show champion, newest day, rejected days, runs."""
+    from ctr_retrain.flows.commands.print_root import print_status  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import describe_status  # noqa: PLC0415
+
+    return CommandOutput.of(describe_status(settings_of(context).store), print_status)
+
+
+def gc(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> CommandOutput:
+    """Remove what no ref and no kept run needs."""
+    from ctr_retrain.flows.commands.print_root import print_garbage  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import GarbageAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415
+
+    settings, recipe = settings_and_recipe(context)
+    claim_root(settings.store, recipe.name)
+    report = collect_garbage(settings.store, recipe, dry_run=dry_run)
+    # Checkpoints lie on this machine, beside the root, where the store doesn't see them.
+    age = recipe.retention.min_age_hours * 3600
+    swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
+    answer = GarbageAnswer(**dict(report), checkpoints=tuple(path.name for path in swept))
+    return CommandOutput.of(answer, print_garbage)
+
+
+def doctor(context: typer.Context) -> CommandOutput:
+    """Check machine, settings and root; say what to mend."""
+    settings, recipe = settings_and_recipe(context)
+    import_tensorflow()
+    from ctr_retrain.flows.commands.print_root import print_checks  # noqa: PLC0415
+    from ctr_retrain.flows.doctor import examine  # noqa: PLC0415
+
+    answer = examine(settings, recipe)
+    failed = [check.name for check in answer.checks if not check.passed]
+    msg = f"doctor: expected {len(answer.checks)} checks to pass, received failures of {', '.join(failed)}."
+    return CommandOutput.of(answer, print_checks, StorageError(msg, document=answer) if failed else None)
+
+
+def describe_version() -> CommandOutput:
+    """Return the version of this software, and the code that runs record."""
+    from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
+    from ctr_retrain.models.documents.command_documents import VersionAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.execution.code_digest import code_digest  # noqa: PLC0415
+
+    code = code_digest()
+    return CommandOutput.of(VersionAnswer(version=code.partition("+")[0], code=code), print_fields)

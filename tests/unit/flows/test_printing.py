@@ -1,0 +1,180 @@
+"""Rules of what a person reads: each answer is printed from its type, whole, and by its own words."""
+
+from datetime import date
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from ctr_retrain.flows.cli import COMMANDS
+from ctr_retrain.flows.commands.print_days import print_ingested, print_landed, print_validated
+from ctr_retrain.flows.commands.print_root import print_checks, print_garbage, print_models, print_status
+from ctr_retrain.flows.commands.print_runs import print_backfill, print_demo, print_run
+from ctr_retrain.flows.commands.terminal import print_fields
+from ctr_retrain.models.documents.command_documents import (
+    BackfillAnswer,
+    BackfillDay,
+    DemoAnswer,
+    DoctorAnswer,
+    GarbageAnswer,
+    LandAnswer,
+    ListedModel,
+    MachineCheck,
+    ModelsAnswer,
+    RollbackAnswer,
+    RunSummary,
+    StatusAnswer,
+)
+from ctr_retrain.models.documents.comparison_documents import Criterion
+from ctr_retrain.models.documents.day_documents import (
+    Counts,
+    FailedExpectation,
+    IngestAnswer,
+    RejectedDay,
+    ValidationAnswer,
+)
+from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument, RunMetrics
+
+DAY = date(2026, 3, 7)
+STORED = Path(__file__).parents[1] / "models" / "documents" / "before" / "run.json"
+COUNTS = Counts(received=1_234, kept=1_000, duplicates=34, quarantined=200)
+
+
+@pytest.fixture
+def shown(capsys, monkeypatch):
+    """Print an answer; return the words that a person reads, without the lines' breaks."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def of(show, answer):
+        show(answer)
+        return " ".join(capsys.readouterr().out.split())
+
+    return of
+
+
+@pytest.fixture
+def run():
+    return RunDocument.read(STORED)
+
+
+@pytest.fixture
+def answer(run):
+    """What `daily` answers with that run."""
+
+    def make(**more):
+        return DailyAnswer(**{**dict(run), "not_deployed": None, "recorded": False, **more})
+
+    return make
+
+
+def test_a_run_opens_with_its_verdict_and_names_what_serves(shown, run):
+    words = shown(print_run, run)
+    decided = {"promote": "promoted", "hold": "held", "reject": "rejected"}[run.verdict.decision]
+    assert words.startswith(f"{run.date} {decided}")
+    for expected in (run.verdict.reason, *(check.message for check in run.verdict.checks), run.serves.message):
+        assert " ".join(expected.split())[:60] in words
+    assert f"run {run.run_id}" in words
+
+
+def test_a_stored_run_names_its_opponent_and_an_answer_the_champion(shown, run, answer):
+    assert "against " in shown(print_run, run)
+    words = shown(print_run, answer(champion="v1", recorded=True, not_deployed="the champion is newer"))
+    assert "(recorded before)" in words
+    assert "not put into service: the champion is newer" in words
+    assert "champion v1" in words
+
+
+def test_a_demonstration_says_where_nothing_was_trained(shown, answer):
+    words = shown(print_demo, DemoAnswer(runs=(answer(metrics=RunMetrics(), report="there"), answer(report="here"))))
+    assert "nothing trained" in words
+    assert words.endswith("report: here")
+
+
+def test_a_backfill_shows_verdicts_and_what_became_of_the_other_days(shown):
+    days = (
+        BackfillDay(date=DAY, outcome="promote", run_id="r1"),
+        BackfillDay(date=DAY, outcome="rejected"),
+        BackfillDay(date=DAY, outcome="data rejected", reason="nothing landed"),
+    )
+    words = shown(print_backfill, BackfillAnswer(days=days, champion=None))
+    assert "2026-03-07 promoted r1 2026-03-07 rejected 2026-03-07 data rejected nothing landed" in words
+
+
+def test_a_landed_file_is_shown_by_day_with_the_outcomes_that_it_had(shown):
+    landed = LandAnswer(landing="there", rows={DAY: 1_200}, outcomes={DAY: 7}, malformed=2)
+    assert "2026-03-07 1,200 7 malformed 2 lines landed too" in shown(print_landed, landed)
+
+
+def test_an_ingested_day_is_counted_and_its_unreadable_files_are_named(shown):
+    day = IngestAnswer(
+        date=DAY, path="p", impressions=COUNTS, outcomes=COUNTS, unreadable={"a.csv": "torn"}, unknown_columns=()
+    )
+    words = shown(print_ingested, day)
+    assert "impressions 1,234 1,000 34 200 outcomes 1,234 1,000 34 200 unreadable a.csv: torn" in words
+
+
+def test_a_day_accepted_by_hand_says_by_whom_why_and_what_it_failed(shown):
+    failed = (FailedExpectation(name="rows", expected="at least 5", received="3"),)
+    day = ValidationAnswer(
+        passed=False, failed=failed, evaluated=9, accepted=True, accepted_by="ana", date=DAY, reason="a holiday"
+    )
+    assert shown(print_validated, day) == (
+        "2026-03-07 accepted by ana: a holiday; 8 of 9 expectations met ✗ rows: expected at least 5, received 3"
+    )
+
+
+def test_a_new_root_has_none_of_what_status_shows(shown):
+    nothing = StatusAnswer(
+        root="there",
+        recipe=None,
+        champion=None,
+        champion_data_through=None,
+        newest_day=None,
+        champion_data_age_days=None,
+        rejected_days=(),
+        runs=(),
+    )
+    assert shown(print_status, nothing) == (
+        "root there recipe none champion none champion data through none newest day none champion data age none"
+    )
+    run = RunSummary(date=DAY, run_id="r", alerts=(), report=None, decision="hold", reason="few rows")
+    used = {
+        "champion_data_age_days": 1,
+        "rejected_days": (RejectedDay(date=DAY, reason="failed rows"),),
+        "runs": (run,),
+    }
+    words = shown(print_status, nothing.model_copy(update=used))
+    assert "champion data age 1 day 2026-03-07 data rejected failed rows" in words
+    assert "2026-03-07 held few rows" in words
+
+
+def test_models_are_listed_with_their_state_and_cost(shown):
+    model = ListedModel(
+        version="v", date=DAY, data_through=DAY, decision="reject", state="never served", cost_per_1000=None
+    )
+    assert "v 2026-03-07 rejected never served -" in shown(print_models, ModelsAnswer(models=(model,)))
+    assert shown(print_models, ModelsAnswer(models=())) == "no models yet"
+
+
+def test_what_gc_would_remove_is_told_from_what_it_removed(shown):
+    report = GarbageAnswer(root="r", dry_run=True, removed=("days/a",), kept=3, checkpoints=())
+    assert shown(print_garbage, report) == "would remove days/a would remove 1 objects; 3 stay"
+    done = report.model_copy(update={"dry_run": False})
+    assert shown(print_garbage, done) == "removed days/a removed 1 objects; 3 stay"
+
+
+def test_each_check_of_the_machine_is_marked(shown):
+    checks = (
+        MachineCheck(name="disk", passed=True, message="9 GiB"),
+        MachineCheck(name="x", passed=False, message="y"),
+    )
+    assert shown(print_checks, DoctorAnswer(checks=checks)) == "✓ disk: 9 GiB ✗ x: y"
+
+
+def test_plain_values_are_printed_a_line_each_and_their_brackets_are_kept(shown):
+    answer = RollbackAnswer(champion="a", barred="b", reason="[red] clicks")
+    assert shown(print_fields, answer) == "champion a barred b reason [red] clicks"
+
+
+def test_the_criteria_of_the_command_line_are_those_of_comparisons():
+    assert get_args(get_type_hints(COMMANDS["compare"])["criterion"]) == get_args(Criterion)
