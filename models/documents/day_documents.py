@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -53,8 +54,8 @@ class LandedRows(Part):
 class DaySummary(StoredDocument, LandedRows):
     """Rows and files that landed on a day, or in one shard of it: summary.json beside the rows."""
 
-    rows_in_files: int
-    """Rows of all files that landed, whichever shard they are in."""
+    rows_in_files: int | None = None
+    """Rows of all files that landed, whichever shard they are in; null where an older version didn't count them."""
 
 
 class IngestAnswer(Document):
@@ -90,6 +91,25 @@ class Finding(FailedExpectation):
 
     passed: bool
     """True if it was met."""
+
+
+class FindingsDocument(StoredDocument):
+    """The expectations that were evaluated over a day: findings.json beside their data docs.
+
+    Format 1 was the bare list of findings.
+    """
+
+    FORMAT: ClassVar[int] = 2
+
+    format: int = 2
+    """Version of the document's format."""
+    findings: tuple[Finding, ...]
+    """One finding for each expectation."""
+
+    @classmethod
+    def from_before(cls, content: object) -> object:
+        """Name the list that was all of the document."""
+        return {"format": cls.FORMAT, "findings": content} if isinstance(content, list) else content
 
 
 class Validation(Part):

@@ -85,6 +85,11 @@ class StoredDocument(Document):
         path.write_text(self.to_text(), encoding="utf-8")
 
     @classmethod
+    def from_before(cls, content: object) -> object:
+        """Bring JSON that an older version wrote into this format; all else is returned as it came."""
+        return content
+
+    @classmethod
     def read(cls, path: Path) -> Self:
         """Read the document in a file; raises StorageError where it is none that this version can read."""
         return parse_document(cls, path.read_bytes(), str(path))
@@ -100,7 +105,7 @@ def parse_document(kind: type[Stored], text: bytes, where: str) -> Stored:
     error which document it was.
     """
     try:
-        content = json.loads(text)
+        content = kind.from_before(json.loads(text))
     except ValueError:
         content = None
     if not isinstance(content, dict):

@@ -5,8 +5,8 @@ Every row that came in is kept, a duplicate, or quarantined with a reason; the t
 
 from __future__ import annotations
 
-import json
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ctr_retrain.models.data.schema import impression_columns, landed_columns, outcome_columns
-from ctr_retrain.models.documents.day_documents import Counts
+from ctr_retrain.models.documents.day_documents import Counts, DaySummary
 from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -28,7 +28,7 @@ from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.landing.read_landing import fingerprint
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import Store, digest_of, load_ref, replace_ref
+from ctr_retrain.tasks.store.protocol import Store, digest_of, load_document, load_ref, replace_ref
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
 DAY_FORMAT = 2  # of a day's object; another number makes all of them anew
@@ -44,7 +44,7 @@ class IngestedDay:
     path: str  # of its object
     impressions: Counts  # rows received, kept, duplicates and quarantined
     outcomes: Counts  # the same of outcomes
-    unreadable: dict[str, str]  # file name → what is wrong with it
+    unreadable: Mapping[str, str]  # file name → what is wrong with it
     unknown_columns: tuple[str, ...]  # that landed and that the recipe doesn't name; outcomes' as outcomes.NAME
 
     @property
@@ -122,13 +122,11 @@ def _list_landed(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
     """Return the landing day that the ref names; raises DataRejectedError where the day was not ingested."""
     path = current_day_object(store, day)
-    file = store.file(path, SUMMARY_FILE) if path else None
-    if path is None or file is None:
+    if path is None or store.file(path, SUMMARY_FILE) is None:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
-    summary = json.loads(file.read_text(encoding="utf-8"))
-    impressions, outcomes = Counts(**summary["impressions"]), Counts(**summary["outcomes"])
-    return IngestedDay(day, path, impressions, outcomes, summary["unreadable"], tuple(summary["unknown_columns"]))
+    summary = load_document(store, path, SUMMARY_FILE, DaySummary)
+    return IngestedDay(day, path, summary.impressions, summary.outcomes, summary.unreadable, summary.unknown_columns)
 
 
 def current_day_object(store: Store, day: date) -> str | None:
@@ -173,23 +171,32 @@ def _fill_by_shards(
         shards = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
     folders = [open_existing(store, shard) for shard in shards]
     with store.writing(path, {**meta, SHARDS: shards}) as folder:
-        summaries = [json.loads((shard / SUMMARY_FILE).read_text(encoding="utf-8")) for shard in folders]
-        summary = summaries[0]  # all shards read the same files, and so have the same unreadable ones and columns
-        for name in (IMPRESSIONS, OUTCOMES):
-            summary[name] = sum((Counts(**shard[name]) for shard in summaries), NOTHING).to_json()
+        summary = _add_up([DaySummary.read(shard / SUMMARY_FILE) for shard in folders])
         scratch = folder / "scratch"
         scratch.mkdir()
         with duck.connect(scratch) as connection:
-            counts = Counts(**summary[IMPRESSIONS])
+            counts = summary.impressions
             # Each shard's rows add up by themselves; this finds a row that belongs to none of them, or to two.
-            if counts.received != summary["rows_in_files"]:
-                msg = f"{landed.day}: expected {summary['rows_in_files']} impressions in pieces, received {counts!r}"
+            if counts.received != summary.rows_in_files:
+                msg = f"{landed.day}: expected {summary.rows_in_files} impressions in pieces, received {counts!r}"
                 raise StorageError(msg)
             if not counts.kept:
                 raise _nothing_usable(connection, folders, landed.day, counts)
             add_profiles_up(connection, folders, folder, recipe)
         shutil.rmtree(scratch)
-        (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+        summary.write(folder / SUMMARY_FILE)
+
+
+def _add_up(shards: list[DaySummary]) -> DaySummary:
+    """Return the summary of a day from those of its shards."""
+    # All shards read the same files, and so have the same unreadable ones and columns.
+    return DaySummary(
+        impressions=sum((shard.impressions for shard in shards), NOTHING),
+        outcomes=sum((shard.outcomes for shard in shards), NOTHING),
+        unreadable=shards[0].unreadable,
+        unknown_columns=shards[0].unknown_columns,
+        rows_in_files=shards[0].rows_in_files,
+    )
 
 
 def _publish_shard(
@@ -256,14 +263,14 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
     unknown |= {
         f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in outcome_columns(recipe)}
     }
-    summary = {
-        "impressions": impressions.counts.to_json(),
-        "outcomes": outcomes.counts.to_json(),
-        "unreadable": impressions.unreadable | outcomes.unreadable,
-        "unknown_columns": sorted(unknown),
-        "rows_in_files": impressions.rows_in_files,
-    }
-    (folder / SUMMARY_FILE).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    summary = DaySummary(
+        impressions=impressions.counts,
+        outcomes=outcomes.counts,
+        unreadable=impressions.unreadable | outcomes.unreadable,
+        unknown_columns=tuple(sorted(unknown)),
+        rows_in_files=impressions.rows_in_files,
+    )
+    summary.write(folder / SUMMARY_FILE)
 
 
 def _nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:

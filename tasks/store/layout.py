@@ -25,6 +25,9 @@ VALUES_FILE = "values.parquet"
 # Below labels.
 ARRIVALS_FILE = "arrivals.parquet"
 
+# Below a validation.
+FINDINGS_FILE = "findings.json"
+
 # Below what landed and below labels.
 SUMMARY_FILE = "summary.json"
 

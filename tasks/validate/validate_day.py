@@ -5,7 +5,6 @@ A day that fails is rejected: it enters no training window until somebody accept
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -13,7 +12,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.profile import expected_ranges, measure_day
-from ctr_retrain.models.documents.day_documents import FailedExpectation, Finding, Validation, ValidationAnswer
+from ctr_retrain.models.documents.day_documents import (
+    FailedExpectation,
+    Finding,
+    FindingsDocument,
+    Validation,
+    ValidationAnswer,
+)
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DatedDayDecision, DayDecision
 from ctr_retrain.models.documents.run_documents import DayDocument
 from ctr_retrain.models.errors import BusyError, DataRejectedError
@@ -21,8 +26,8 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay, current_day_object, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.layout import PROFILE_FILE, VALUES_FILE
-from ctr_retrain.tasks.store.protocol import Store, TypedRef, digest_of, load_ref, replace_ref
+from ctr_retrain.tasks.store.layout import FINDINGS_FILE, PROFILE_FILE, VALUES_FILE
+from ctr_retrain.tasks.store.protocol import Store, TypedRef, digest_of, load_document, load_ref, replace_ref
 from ctr_retrain.tasks.validate.expectations import run_expectations
 
 
@@ -67,8 +72,7 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     if store.manifest(path) is None:
         with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
             findings = _evaluate(store, recipe, ingested, folder)
-            text = json.dumps([finding.to_json() for finding in findings], indent=1)
-            (folder / "findings.json").write_text(text, encoding="utf-8")
+            FindingsDocument(findings=findings).write(folder / FINDINGS_FILE)
     findings = _load_findings(store, path)
     failed = [finding.name for finding in findings if not finding.passed]
     if ref is None or ref.content.day_object != ingested.path or ref.content.by == "validation":
@@ -148,10 +152,9 @@ def _decide(store: Store, day: date, ref: TypedRef[AcceptedRef] | None, decision
 
 def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
     """Read the findings of a validation; none where it is gone."""
-    file = store.file(path, "findings.json")
-    if file is None:
+    if store.file(path, FINDINGS_FILE) is None:
         return ()
-    return tuple(Finding.from_json(row) for row in json.loads(file.read_text(encoding="utf-8")))
+    return load_document(store, path, FINDINGS_FILE, FindingsDocument).findings
 
 
 def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path) -> tuple[Finding, ...]:

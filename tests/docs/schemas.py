@@ -19,7 +19,7 @@ from ctr_retrain.models.documents.command_documents import (
     VersionAnswer,
 )
 from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer, ComparisonDocument
-from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationAnswer
+from ctr_retrain.models.documents.day_documents import DaySummary, FindingsDocument, IngestAnswer, ValidationAnswer
 from ctr_retrain.models.documents.drift_documents import DriftDocument
 from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument
 from ctr_retrain.models.documents.maturity_documents import MaturityDocument
@@ -63,9 +63,11 @@ FILES = {
     "comparison.json": ComparisonDocument,
     "drift.json": DriftDocument,
     "evaluation.json": EvaluationDocument,
+    "findings.json": FindingsDocument,
     "fresh.json": FreshPassDocument,
     "maturity.json": MaturityDocument,
     "run.json": RunDocument,
+    "summary.json": DaySummary,
     "training.json": TrainingDocument,
     "verdict.json": VerdictDocument,
     "weights.json": WeightsDocument,

@@ -8,7 +8,7 @@ import pytest
 from ctr_retrain.models.data.profile import expected_ranges
 from ctr_retrain.models.documents.day_documents import ValidationAnswer
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayDecision
-from ctr_retrain.models.errors import BusyError, DataRejectedError
+from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store import layout
@@ -107,7 +107,20 @@ def test_data_docs_are_written_beside_the_findings(store, validated, strict):
     assert len(pages) == 2  # the profile's and the value set's
     assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 1_000_000  # one a day, kept
     assert any("hours_covered" in page.read_text(encoding="utf-8") for page in pages)
-    assert len(json.loads((folder / "findings.json").read_text(encoding="utf-8"))) == 10
+    written = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
+    assert written["format"] == 2
+    assert len(written["findings"]) == 10
+
+
+def test_findings_that_an_older_version_wrote_are_read_and_those_of_a_newer_one_are_refused(store, validated, strict):
+    found = validated(strict)
+    file = store.open(found.path) / "findings.json"
+    older = json.loads(file.read_text(encoding="utf-8"))["findings"]
+    file.write_text(json.dumps(older), encoding="utf-8")
+    assert load_validated_day(store, found.day) == found
+    file.write_text(json.dumps({"format": 3, "findings": older}), encoding="utf-8")
+    with pytest.raises(StorageError, match=r"findings\.json under .*: expected format 2, received format 3"):
+        load_validated_day(store, found.day)
 
 
 def every_hour_but(hour):

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from ctr_retrain.models.documents.day_documents import DaySummary, FindingsDocument
 from ctr_retrain.models.documents.document import parse_document
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.verdict_documents import Check
@@ -14,7 +15,7 @@ from tests.docs.schemas import ANSWERS, FILES, REFS, schema_of
 
 BEFORE = Path(__file__).parent / "before"  # documents of a root of before they had versions, with long lists cut
 KEPT = ["bundle.json", "drift.json", "evaluation.json", "maturity.json", "run.json", "training.json", "verdict.json"]
-KEPT += ["weights.json"]
+KEPT += ["summary.json", "weights.json"]
 
 
 def without_format(document):
@@ -29,7 +30,31 @@ def test_a_document_of_before_there_were_versions_is_read_and_keeps_every_key_an
     assert without_format(document.to_json()) == stored
 
 
-@pytest.mark.parametrize("name", KEPT)
+def test_findings_of_before_were_a_bare_list_and_are_written_with_their_version(tmp_path):
+    stored = json.loads((BEFORE / "findings.json").read_text(encoding="utf-8"))
+    FindingsDocument.read(BEFORE / "findings.json").write(tmp_path / "findings.json")
+    written = json.loads((tmp_path / "findings.json").read_text(encoding="utf-8"))
+    assert written == {"format": 2, "findings": stored}
+    assert FindingsDocument.read(tmp_path / "findings.json").to_json() == written
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        (FindingsDocument, {"format": 3, "findings": []}, "expected format 2, received format 3. Upgrade"),
+        (FindingsDocument, {"findings": []}, "expected format 2, received format 1. "),
+        (FindingsDocument, [{"name": "rows"}], "with the key 'findings.0.expected', received none"),
+        (DaySummary, {"format": 2}, "expected format 1, received format 2. Upgrade"),
+        (DaySummary, {"outcomes": {}}, "with the key 'impressions', received none"),
+    ],
+)
+def test_a_days_documents_of_another_version_are_refused_in_a_sentence(kind, content, message):
+    with pytest.raises(StorageError) as refused:
+        parse_document(kind, json.dumps(content).encode(), "days/d/k/file.json")
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [*KEPT, "findings.json"])
 def test_what_is_written_is_what_the_published_schema_says(name, tmp_path):
     FILES[name].read(BEFORE / name).write(tmp_path / name)
     jsonschema.validate(json.loads((tmp_path / name).read_text(encoding="utf-8")), schema_of(FILES[name]))

@@ -226,6 +226,23 @@ def test_disk_that_cannot_be_written_is_a_storage_error(landing, land_rows, tiny
     assert caught.value.exit_code == 4
 
 
+def test_summary_that_an_older_version_wrote_is_read_and_that_of_a_newer_one_is_refused(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    land_rows("impressions", day, [impression("a", strange="x")])
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    file = store.open(found.path) / "summary.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["format"] == 1
+    older = {key: written[key] for key in ("impressions", "outcomes", "unreadable", "unknown_columns")}
+    file.write_text(json.dumps(older), encoding="utf-8")
+    assert load_ingested_day(store, day) == found
+    assert found.unknown_columns == ("strange",)
+    file.write_text(json.dumps({**older, "format": 2}), encoding="utf-8")
+    with pytest.raises(StorageError, match=r"summary\.json under .*: expected format 1, received format 2"):
+        load_ingested_day(store, day)
+
+
 def test_day_that_was_not_ingested_says_so(store, day):
     with pytest.raises(DataRejectedError, match="was not ingested"):
         load_ingested_day(store, day)
