@@ -36,7 +36,7 @@ from ctr_retrain.tasks.operate.registry import claim_root, current_champion, rec
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.run_document import day_document, load_document
-from ctr_retrain.tasks.report.run_page import write_run_list
+from ctr_retrain.tasks.report.run_list import write_run_list
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
@@ -103,8 +103,8 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
         serving = check_serving(run, models)
         verdict = judge_challenger(run, [serving])
         ship_challenger(run, verdict, models)
-    write_document(run.store, run.folder, known, run.plan, drift, factors, verdict)
-    write_report(run.store, run.recipe, run.plan, run.folder)
+    write_document(run, known, drift, factors, verdict)
+    write_report(run)
 
 
 def scheduled_day(due: datetime) -> date:

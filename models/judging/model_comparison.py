@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ctr_retrain.models.documents.evaluation_documents import METRICS, Metric
+from ctr_retrain.models.documents.evaluation_documents import METRICS, EvaluationDocument, Figures, Metric
 from ctr_retrain.models.number_format import fixed, signed
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.recipe.recipe import Cost, Recipe
+    from ctr_retrain.models.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -35,47 +35,41 @@ class ComparedBlock:
     send_none: float | None  # and if nothing is
 
 
-def opponent_of(evaluation: dict[str, Any]) -> str | None:
-    """Name the challenger's opponent: champion, constant, or None where nothing could be scored."""
-    return next((name for name in ("champion", "constant") if name in evaluation["metrics"]), None)
-
-
-def compare(evaluation: dict[str, Any], recipe: Recipe) -> list[ComparedBlock]:
+def compare(evaluation: EvaluationDocument, recipe: Recipe) -> list[ComparedBlock]:
     """Lay out an evaluation's metrics: a block for all rows, then one a channel."""
-    challenger = evaluation["metrics"]["challenger"]
-    opponent = evaluation["metrics"].get(opponent_of(evaluation), {"by_channel": {}})
-    sends = (evaluation["send_all_per_1000"], evaluation["send_none_per_1000"])
+    challenger = evaluation.metrics["challenger"]
+    opponent = evaluation.metrics[evaluation.opponent] if evaluation.opponent else None
+    theirs = opponent.by_channel if opponent else {}
+    sends = (evaluation.send_all_per_1000, evaluation.send_none_per_1000)
     return [
         _block(None, challenger, opponent, sends),
         *(
-            _block(name, block, opponent["by_channel"].get(name, {}), send_everything_or_nothing(block, recipe, name))
-            for name, block in challenger["by_channel"].items()
+            _block(name, block, theirs.get(name), send_everything_or_nothing(block, recipe, name))
+            for name, block in challenger.by_channel.items()
         ),
     ]
 
 
-def send_everything_or_nothing(
-    block: dict[str, Any], recipe: Recipe, channel: str
-) -> tuple[float | None, float | None]:
+def send_everything_or_nothing(block: Figures, recipe: Recipe, channel: str) -> tuple[float | None, float | None]:
     """Return a channel's cost per 1,000 impressions if everything is sent, and if nothing is; None without rows."""
-    if not block["rows"]:
+    if not block.rows:
         return None, None
-    cost: Cost = recipe.channels[channel].cost
-    ratio = block["positives"] / block["rows"]
+    cost = recipe.channels[channel].cost
+    ratio = block.positives / block.rows
     send_all = ratio * cost.true_positive + (1 - ratio) * cost.false_positive
     send_none = ratio * cost.false_negative + (1 - ratio) * cost.true_negative
     return 1000 * send_all, 1000 * send_none
 
 
 def _block(
-    channel: str | None,
-    challenger: dict[str, Any],
-    opponent: dict[str, Any],
-    sends: tuple[float | None, float | None],
+    channel: str | None, challenger: Figures, opponent: Figures | None, sends: tuple[float | None, float | None]
 ) -> ComparedBlock:
     """Compare the metrics of one block; sends: what sending all and sending none costs per 1,000 impressions."""
-    figures = tuple(_figure(metric, challenger[key], opponent.get(key)) for key, metric in METRICS.items())
-    return ComparedBlock(channel, challenger["rows"], challenger["positives"], figures, *sends)
+    figures = tuple(
+        _figure(metric, getattr(challenger, key), getattr(opponent, key) if opponent else None)
+        for key, metric in METRICS.items()
+    )
+    return ComparedBlock(channel, challenger.rows, challenger.positives, figures, *sends)
 
 
 def _figure(metric: Metric, ours: float | None, theirs: float | None) -> ComparedFigure:

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ctr_retrain.models.number_format import fixed, number, percent, signed
 
+if TYPE_CHECKING:
+    from ctr_retrain.tasks.store.protocol import Store
+
 TEMPLATES = Path(__file__).parent / "templates"
+DATA_DOCS = "data_docs/index.html"  # in the object of a validation
 WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
 
 
-def render_page(template: str, **contents: Any) -> str:
+def render_page(template: str, **contents: object) -> str:
     """Fill in a template and return the page; every value that goes in is escaped."""
-    environment = Environment(
+    return environment().get_template(template).render(words=WORDS, **contents)
+
+
+def environment() -> Environment:
+    """Return the templates' environment, with the filters that they write numbers by."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # names of campaigns, files and reasons come from outside: they are text, whatever they hold
         undefined=StrictUndefined,  # a value that is missing is an error, not an empty cell
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, number=_shown, count=lambda n: f"{n:,}", signed=signed, fixed=fixed)
-    return environment.get_template(template).render(words=WORDS, **contents)
+    made.filters.update(percent=percent, number=_shown, count=lambda n: f"{n:,}", signed=signed, fixed=fixed)
+    return made
 
 
-def _shown(value: float | list[float] | None) -> str:
+def link_from_root(store: Store, path: str, name: str) -> str:
+    """Return the link to an object's file from the root's own page; relative, so that it holds in a copied root too."""
+    return store.address(path, name).removeprefix(f"{store.root}/")
+
+
+def _shown(value: float | tuple[float, float] | None) -> str:
     """Write a check's value or bound; a dash where it has none."""
     if value is None:
         return "–"
-    return " to ".join(map(number, value)) if isinstance(value, list) else number(value)
+    return " to ".join(map(number, value)) if isinstance(value, tuple) else number(value)

@@ -23,7 +23,7 @@ from ctr_retrain.models.documents.weights_documents import HeadWeights, WeightsD
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.deploy.choose_served import describe_served
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay
-from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import (
     CHALLENGER,
     COLD_TWIN,
@@ -60,40 +60,34 @@ def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftRep
 
 
 def write_document(
-    store: Store,
-    folder: Path,
-    day: DayDocument,
-    plan: RunPlan,
-    drift: DriftReport,
-    factors: Factors | None,
-    verdict: Verdict,
+    run: Run, day: DayDocument, drift: DriftReport, factors: Factors | None, verdict: Verdict
 ) -> RunDocument:
     """Complete the day's document with what the run made, write run.json and drift.json into the run's folder."""
-    evaluation = _read(folder / EVALUATION_FILE, EvaluationDocument)
-    trained = _read(folder / TRAINING_FILE, TrainingDocument)
-    weights = _read(folder / WEIGHTS_FILE, WeightsDocument)
-    maturity = _read(folder / MATURITY_FILE, MaturityDocument)
-    fresh = _read(folder / FRESH_FILE, FreshPassDocument)
+    evaluation = read_if_made(run.folder / EVALUATION_FILE, EvaluationDocument)
+    trained = read_if_made(run.folder / TRAINING_FILE, TrainingDocument)
+    weights = read_if_made(run.folder / WEIGHTS_FILE, WeightsDocument)
+    maturity = read_if_made(run.folder / MATURITY_FILE, MaturityDocument)
+    fresh = read_if_made(run.folder / FRESH_FILE, FreshPassDocument)
     document = RunDocument(
-        **dict(plan.inputs),
-        date=plan.day,
+        **dict(run.plan.inputs),
+        date=run.plan.day,
         ingest=day.ingest,
         validation=day.validation,
         alerts=day.alerts,
         maturity=_describe_maturity(maturity) if maturity else None,
         weights=_describe_weights(factors) if factors else None,
         warnings=weights.warnings if weights else (),
-        training=_describe_training(trained, _compare_with_twin(folder, evaluation)) if trained else None,
+        training=_describe_training(trained, _compare_with_twin(run.folder, evaluation)) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},
         verdict=verdict,
-        serves=describe_served(store, plan, verdict, folder),
+        serves=describe_served(run.store, run.plan, verdict, run.folder),
         fresh=FreshPass.of(fresh) if fresh else None,
         versions={name: version(name) for name in PACKAGES},
     )
-    document.write(folder / RUN_FILE)
+    document.write(run.folder / RUN_FILE)
     # The history that drift was detected in only fills charts: it has a file of its own beside the run's document.
-    _describe_drift(drift).write(folder / DRIFT_FILE)
+    _describe_drift(drift).write(run.folder / DRIFT_FILE)
     return document
 
 
@@ -183,6 +177,6 @@ def _describe_drift(drift: DriftReport) -> DriftDocument:
     return DriftDocument(results=drift.results, history=history)
 
 
-def _read(path: Path, kind: type[Stored]) -> Stored | None:
+def read_if_made(path: Path, kind: type[Stored]) -> Stored | None:
     """Read a document that an earlier stage wrote; None where that stage had nothing to write."""
     return kind.read(path) if path.exists() else None

@@ -3,50 +3,40 @@
 import json
 import re
 import shutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.drift import DayRatio, detect
-from ctr_retrain.models.documents.ref_documents import Tenure
+from ctr_retrain.models.documents.day_documents import Finding, FindingsDocument
 from ctr_retrain.models.documents.training_documents import TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.judging.gate import JudgedRows, judge
-from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger
 from ctr_retrain.tasks.evaluate.score_models import _measure
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
-from ctr_retrain.tasks.label.label_day import LabelledDay
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.operate.registry import record_run
-from ctr_retrain.tasks.plan.plan_run import RunPlan
+from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.run_document import day_document, write_document
-from ctr_retrain.tasks.report.run_page import write_report, write_run_list
+from ctr_retrain.tasks.report.run_list import write_run_list
+from ctr_retrain.tasks.report.run_page import write_report
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.layout import EVALUATION_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
+from ctr_retrain.tasks.store.layout import EVALUATION_FILE, FINDINGS_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
-from tests.support.browser import Page, in_browser
+from tests.support.browser import in_browser
+from tests.support.html_page import Page
+from tests.support.reported_run import CHAMPION, DAY, NOW, RECIPE, make_plan
 
-DAY = date(2026, 3, 25)
-NOW = datetime(2026, 3, 26, 4, tzinfo=UTC)
 HOSTILE = "<script>document.body.textContent='broken into'</script>"
-CHAMPION = Tenure(
-    version="2026-03-20-0123abcd",
-    run_day="2026-03-20",
-    data_through="2026-03-18",
-    action="promote",
-    reason="it was better",
-    at=NOW.isoformat(),
-)
 YOUNG = {"day": "2026-03-25", "channel": "push", "kind": "click", "age_days": 0, "rows": 900, "positives": 9}
 MATURITY = {
     "curves": [
@@ -69,38 +59,6 @@ MATURITY = {
 NOTHING_TRAINED = Check(
     name="training_positives", value=3.0, bound=100, passed=False, message="Too few positives.", kind="evidence"
 )
-RECIPE = Recipe.model_validate(
-    {
-        "name": "r",
-        "channels": {
-            name: {"positive_ratio": [0, 1], "cost": {"true_positive": -0.98, "false_positive": 0.02}}
-            for name in ("ad", "push")
-        },
-        "features": [{"name": "device", "kind": "categorical"}],
-        "training": {"window_days": 9, "min_positives": 1},
-        "gate": {
-            "max_cost_delta_per_1000": 50,
-            "max_channel_cost_delta_per_1000": 50,
-            "min_positives": 5,
-            "min_rows": 100,
-            "bootstrap_draws": 200,
-        },
-    }
-)
-
-
-def make_plan(store, day, champion, excluded):
-    days = plan_days(day, RECIPE)
-    labelled = [
-        LabelledDay(d, f"labels/{d}/k", 1000, 20, (), 1)
-        for d in (*days.train, *days.validate)
-        if str(d) not in excluded
-    ]
-    train = tuple(d for d in labelled if d.day in days.train)
-    validate = tuple(d for d in labelled if d.day in days.validate)
-    return RunPlan(
-        day, f"{day}-{'champion' if champion else 'first'}", days, train, validate, excluded, champion, "d1", "c1"
-    )
 
 
 def land(landing, day):
@@ -122,9 +80,9 @@ def land(landing, day):
 def accept(store, day, day_object, *, accepted=True):
     """What validation leaves behind, with one hostile finding."""
     path = layout.validation_object(day, "key")
-    finding = {"name": "rows", "expected": "at least 1", "received": HOSTILE, "passed": accepted}
+    finding = Finding(name="rows", expected="at least 1", received=HOSTILE, passed=accepted)
     with store.writing(path, {}) as folder:
-        (folder / "findings.json").write_text(json.dumps([finding]))
+        FindingsDocument(findings=(finding,)).write(folder / FINDINGS_FILE)
     decision = {"accepted": accepted, "by": "validation", "reason": "failed rows" if not accepted else "all met"}
     store.swap_ref(
         layout.accepted_ref(day), {**decision, "day_object": day_object, "validation": path, "history": []}, None
@@ -152,7 +110,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     land(landing, day)
     ingested = ingest_day(store, LocalLandingZone(landing), RECIPE, day, NOW)
     accept(store, day, ingested.path)
-    plan = make_plan(store, day, champion, excluded or {})
+    plan = make_plan(day, champion, excluded)
     history = tuple(DayRatio(day - timedelta(days=age), 20 + age % 3, 1000) for age in range(14, 0, -1))
     shown = {name: (*history, DayRatio(day, today if name == "ad" else 20, 1000)) for name in RECIPE.channels}
     drift = DriftReport(tuple(detect(n, ratios[-1], ratios[:-1], RECIPE.drift) for n, ratios in shown.items()), shown)
@@ -193,8 +151,9 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
         else:
             verdict = judge_without_challenger(folder, NOTHING_TRAINED, bootstrap=champion is None)
         validated = load_validated_day(store, day)
-        write_document(store, folder, day_document(ingested, validated, drift), plan, drift, factors, verdict)
-        write_report(store, RECIPE, plan, folder)
+        run = Run(store, RECIPE, plan, folder)
+        write_document(run, day_document(ingested, validated, drift), drift, factors, verdict)
+        write_report(run)
     record_run(store, plan)
     return root / layout.run_object(plan.run_id) / "report.html"
 
@@ -331,7 +290,7 @@ def test_the_list_shows_all_runs_newest_first_marks_the_champion_and_links_to_re
 def test_of_two_runs_for_one_day_the_later_comes_first(tmp_path):
     write_run(tmp_path / "root", tmp_path / "landing", trained=False)
     store = LocalStore(tmp_path / "root")
-    again = make_plan(store, DAY, CHAMPION, {})  # its name sorts before the first one's
+    again = make_plan(DAY, CHAMPION)  # its name sorts before the first one's
     shutil.copytree(tmp_path / "root/runs/2026-03-25-first", tmp_path / "root/runs/2026-03-25-champion")
     run = tmp_path / "root/runs/2026-03-25-champion/run.json"
     run.write_text(run.read_text().replace("2026-03-25-first", "2026-03-25-champion"))

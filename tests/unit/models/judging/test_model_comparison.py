@@ -2,8 +2,8 @@
 
 import pytest
 
-from ctr_retrain.models.documents.evaluation_documents import METRICS, Metric
-from ctr_retrain.models.judging.model_comparison import ComparedFigure, compare, opponent_of
+from ctr_retrain.models.documents.evaluation_documents import METRICS, EvaluationDocument, Metric, Metrics
+from ctr_retrain.models.judging.model_comparison import ComparedFigure, compare
 from ctr_retrain.models.recipe.recipe import Recipe
 
 COST = {"true_positive": -0.98, "false_positive": 0.02, "false_negative": 0.1}
@@ -17,13 +17,15 @@ RECIPE = Recipe.model_validate(
 )
 
 
-def metrics(rows=1000, positives=20, **figures):
-    block = dict.fromkeys(METRICS) | {"rows": rows, "positives": positives} | figures
-    return {**block, "by_channel": {"ad": dict(block)}}
+def metrics(rows=1000, positives=20, kind=Metrics, **figures):
+    block = kind(**{**dict.fromkeys(METRICS), "rows": rows, "positives": positives, "threshold": {}, **figures})
+    return block.model_copy(update={"by_channel": {"ad": block}})
 
 
 def evaluation(**models):
-    return {"metrics": models, "send_all_per_1000": 1.0, "send_none_per_1000": 2.0}
+    return EvaluationDocument(
+        metrics=models, reliability={}, send_all_per_1000=1.0, send_none_per_1000=2.0, cost_curves={}
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,9 +50,14 @@ def test_each_metric_knows_which_way_is_better_and_says_nothing_where_one_is_mis
     assert (figure.difference, figure.better) == (difference, better)
 
 
+class WithBrier(Metrics):
+    brier: float | None
+
+
 def test_a_metric_is_set_side_by_side_as_its_entry_says(monkeypatch):
     monkeypatch.setitem(METRICS, "brier", Metric("Brier score", "Brier", 3, "lower"))
-    block = compare(evaluation(challenger=metrics(brier=0.25), champion=metrics(brier=0.3)), RECIPE)[0]
+    ours, theirs = metrics(kind=WithBrier, brier=0.25), metrics(kind=WithBrier, brier=0.3)
+    block = compare(evaluation(challenger=ours, champion=theirs), RECIPE)[0]
     assert block.figures[-1] == ComparedFigure("Brier score", "0.250", "0.300", "−0.050", better=True)
 
 
@@ -67,7 +74,8 @@ def test_a_channel_without_rows_has_no_such_costs():
 
 
 def test_the_opponent_is_the_champion_else_the_constant_rate_else_nothing():
-    assert opponent_of(evaluation(challenger={}, champion={})) == "champion"
-    assert opponent_of(evaluation(challenger={}, constant={})) == "constant"
-    assert opponent_of(evaluation(challenger={})) is None
-    assert {f.opponent for f in compare(evaluation(challenger=metrics(auc=0.7)), RECIPE)[0].figures} == {"–"}
+    block = metrics(auc=0.7)
+    assert evaluation(challenger=block, champion=block).opponent == "champion"
+    assert evaluation(challenger=block, constant=block).opponent == "constant"
+    assert evaluation(challenger=block).opponent is None
+    assert {f.opponent for f in compare(evaluation(challenger=block), RECIPE)[0].figures} == {"–"}

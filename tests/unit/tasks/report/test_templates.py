@@ -1,0 +1,64 @@
+"""Rules of the templates: they read nothing but what the types of their pages have."""
+
+import re
+from dataclasses import dataclass
+from typing import get_type_hints
+
+import pytest
+from jinja2 import DictLoader, Environment
+
+from ctr_retrain.models.documents.run_documents import RunDocument
+from ctr_retrain.tasks.report.render_page import TEMPLATES, environment
+from ctr_retrain.tasks.report.run_list import RunListPage
+from ctr_retrain.tasks.report.run_page import RunPage
+from tests.support.template_types import mistakes
+
+PAGES = {"report.html.j2": RunPage, "runs.html.j2": RunListPage}
+WORDS = {"words": dict[str, str]}
+
+
+@dataclass(frozen=True)
+class Page:
+    runs: list[RunDocument]
+    newest: RunDocument | None
+
+
+def mistakes_of(text):
+    """What is wrong with a template that is given a Page."""
+    return mistakes(Environment(loader=DictLoader({"t": text}), autoescape=True), "t", get_type_hints(Page))
+
+
+@pytest.mark.parametrize(("template", "page"), PAGES.items())
+def test_a_template_reads_only_what_its_page_has(template, page):
+    assert not mistakes(environment(), template, {**WORDS, **get_type_hints(page)})
+
+
+@pytest.mark.parametrize(("template", "page"), PAGES.items())
+def test_each_part_of_a_page_is_shown(template, page):
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    assert not [name for name in get_type_hints(page) if not re.search(rf"\b{name}\b", text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ newest.verdict.words }}",
+        "{% for run in runs %}{{ run.metrics.challenger.accuracy }}{% endfor %}",
+        "{% for run in runs %}{% for kind, head in run.heads.items() %}{{ head.words }}{% endfor %}{% endfor %}",
+        "{% set start = newest.training.start %}{% if start.transferred %}{{ start.transferred.row }}{% endif %}",
+        "{{ newest.verdict.checks[0].words }}",
+        "{{ newest.ingest['impressions'] }}",
+        "{% for check in newest.verdict.checks if not check.met %}{{ check.name }}{% endfor %}",
+        "{{ runs|selectattr('verdict.decisions')|list|length }}",
+        "{{ (newest.champion or newest.version)|upper }}",
+        "{{ oldest.date }}",
+    ],
+)
+def test_a_name_that_is_gone_is_found_wherever_it_stands(text):
+    (mistake,) = mistakes_of(text)
+    assert mistake.startswith("t:1: expected what the page's types have, received ")
+
+
+def test_names_that_are_there_are_no_mistakes():
+    text = "{% for run in runs|reverse %}{{ run.date.strftime('%d') }} {{ run.heads['x'].metrics.items() }}{% endfor %}"
+    assert not mistakes_of(text)
