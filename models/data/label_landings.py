@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.maturity import final_age
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ctr_retrain.models.recipe.recipe import Recipe
 
 LABEL_FORMAT = 5  # of a label object; part of its key, so another number makes all of them anew
 # Which rows a label object has, and in which order; part of an encoded day's key, since the two are read side by side.
 ROWS_FORMAT = 4
+
+
+@dataclass(frozen=True)
+class LabelDefinition:
+    """All that a label depends on beside the data.
+
+    It is part of a label object's key, its fields' names too: with others all labels would be made anew.
+    """
+
+    layout: int
+    channels: Mapping[str, Mapping[str, float]]  # channel → kind of outcome → its attribution window in hours
+    positive: Mapping[str, str]  # channel → the kind that its label is of
+    inline: str  # the column that holds the label; empty where labels come from the outcomes
+    late_days: int
+    grace_days: int
 
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
@@ -48,13 +66,13 @@ def _outcome_days(recipe: Recipe) -> int:
     return max(final_age(recipe, name, kind) for name, c in recipe.channels.items() for kind in c.windows_hours)
 
 
-def label_definition(recipe: Recipe) -> dict[str, Any]:
-    """Return all that a label depends on beside the data; it is part of a label object's key."""
-    return {
-        "layout": LABEL_FORMAT,  # these names go into the key too: with others all labels would be made anew
-        "channels": {name: c.windows_hours for name, c in recipe.channels.items()},
-        "positive": {name: c.positive_kind for name, c in recipe.channels.items()},
-        "inline": recipe.landing.columns.label,
-        "late_days": recipe.landing.late_days,
-        "grace_days": recipe.landing.grace_days,
-    }
+def label_definition(recipe: Recipe) -> LabelDefinition:
+    """Return all that a label depends on beside the data."""
+    return LabelDefinition(
+        layout=LABEL_FORMAT,
+        channels={name: c.windows_hours for name, c in recipe.channels.items()},
+        positive={name: c.positive_kind for name, c in recipe.channels.items()},
+        inline=recipe.landing.columns.label,
+        late_days=recipe.landing.late_days,
+        grace_days=recipe.landing.grace_days,
+    )

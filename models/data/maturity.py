@@ -6,8 +6,9 @@ of people and of files alike. The hour matters: an evening's impression has had 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,16 @@ PRIOR_POSITIVES = 30.0  # of the channel's own curve in each hour's, so that an 
 FLOOR = 0.02  # of F where it divides: a share below is not known well enough to be worth more than fifty-fold
 
 
+@dataclass(frozen=True)
+class _Arrivals:
+    """Impressions of one hour that landed alike, with outcomes that did."""
+
+    hour: int  # of the impression's time
+    days_late: int  # from the event day to the impressions' landing day
+    age_days: int | None  # from the event day to the outcomes' landing day; None: no outcome
+    rows: int
+
+
 def final_age(recipe: Recipe, channel: str, kind: str) -> int:
     """Return the age in days from which on the label of a channel and kind of outcome doesn't change."""
     return recipe.final_ages[channel][kind]
@@ -43,10 +54,10 @@ def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str
     for table in arrivals:
         days += 1
         for row in _rows_of_kind(table, channel, kind):
-            if row["age_days"] is not None and row["days_late"] < ages:
+            if row.age_days is not None and row.days_late < ages:
                 # From each age on, cumulatively: an outcome that has landed by one age has landed by all later ones.
-                eventual[row["hour"], row["days_late"] :] += row["rows"]
-                landed[row["hour"], max(row["days_late"], row["age_days"]) :] += row["rows"]
+                eventual[row.hour, row.days_late :] += row.rows
+                landed[row.hour, max(row.days_late, row.age_days) :] += row.rows
     total = eventual.sum(axis=0)
     if not total.all():
         return None
@@ -71,8 +82,8 @@ def correct_ratio(
     """
     seen, rows = np.zeros(HOURS), 0
     for row in _rows_of_kind(arrivals, channel, kind):
-        rows += row["rows"]
-        seen[row["hour"]] += row["rows"] if row["age_days"] is not None else 0
+        rows += row.rows
+        seen[row.hour] += row.rows if row.age_days is not None else 0
     positives = int(seen.sum())
     corrected = error = None
     if maturity is not None and rows:
@@ -117,6 +128,8 @@ def _shares_at(maturity: Maturity, age_days: int) -> NDArray[np.float64]:
     return np.asarray(np.maximum(shares[:, age_days], FLOOR) if age_days < shares.shape[1] else np.ones(HOURS))
 
 
-def _rows_of_kind(table: pa.Table, channel: str, kind: str) -> list[dict[str, Any]]:
+def _rows_of_kind(table: pa.Table, channel: str, kind: str) -> list[_Arrivals]:
     """Return the rows of an arrivals table that are of a channel and a kind of outcome."""
-    return [row for row in table.to_pylist() if row["channel"] == channel and row["kind"] == kind]
+    names = ("hour", "days_late", "age_days", "rows")
+    rows = [row for row in table.to_pylist() if row["channel"] == channel and row["kind"] == kind]
+    return [_Arrivals(*(row[name] for name in names)) for row in rows]

@@ -58,6 +58,28 @@ class DaySummary(StoredDocument, LandedRows):
     """Rows of all files that landed, whichever shard they are in; null where an older version didn't count them."""
 
 
+class LandedDayInputs(Part):
+    """The inputs of a landed day, which its manifest holds."""
+
+    day: Day
+    """The landing day."""
+    landed: Mapping[str, tuple[tuple[str, str], ...]]
+    """Name and digest of each landed file, by stream."""
+    recipe_digest: str
+    """Digest of the recipe."""
+    definition: str
+    """Digest of all that the day depends on beside its files: of what the recipe says of reading them."""
+
+
+class LabelInputs(Part):
+    """The inputs of a label object, which its manifest holds."""
+
+    event_day: Day
+    """The event day."""
+    inputs: tuple[str, ...]
+    """Paths of the landed days that went in."""
+
+
 class IngestAnswer(Document):
     """The answer of `ingest`: a published landing day."""
 

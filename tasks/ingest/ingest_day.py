@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ctr_retrain.models.data.schema import impression_columns, landed_columns, outcome_columns
-from ctr_retrain.models.documents.day_documents import Counts, DaySummary
+from ctr_retrain.models.documents.day_documents import Counts, DaySummary, LandedDayInputs
 from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -60,7 +59,9 @@ class _Landed:
     day: date  # the landing day
     impressions: list[Path]
     outcomes: list[Path]  # none where labels are inline
-    fingerprint: dict[str, list[tuple[str, str]]]  # by stream, each file's name and digest; equal ones landed alike
+    fingerprint: dict[
+        str, tuple[tuple[str, str], ...]
+    ]  # by stream, each file's name and digest; equal ones landed alike
 
 
 def ingest_day(
@@ -87,13 +88,14 @@ def _ingest_once(
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
     if store.manifest(path) is None:
-        meta = {"day": day, "landed": landed.fingerprint, "recipe_digest": recipe.digest}
-        meta |= {"definition": _definition(recipe)}
+        inputs = LandedDayInputs(
+            day=day, landed=landed.fingerprint, recipe_digest=recipe.digest, definition=_definition(recipe)
+        )
         if recipe.landing.buckets == 1:
-            with store.writing(path, meta) as folder:
+            with store.writing(path, inputs.to_json()) as folder:
                 _fill(folder, recipe, landed, WHOLE)
         else:
-            _fill_by_shards(store, landing, recipe, landed, path, meta, fan_out)
+            _fill_by_shards(store, landing, recipe, landed, path, inputs, fan_out)
     if ref is None or ref.content.current != identity:
         earlier = ref.content.history if ref else ()
         published = PublishedDay(current=identity, at=now.isoformat())
@@ -115,7 +117,7 @@ def _list_landed(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
             "Check the export job, then run again."
         )
         raise DataRejectedError(msg)
-    found = {IMPRESSIONS: fingerprint(impressions), OUTCOMES: fingerprint(outcomes)}
+    found = {IMPRESSIONS: tuple(fingerprint(impressions)), OUTCOMES: tuple(fingerprint(outcomes))}
     return _Landed(day, impressions, outcomes, found)
 
 
@@ -139,7 +141,7 @@ def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
     """Return whether the day was ingested as this recipe reads it: the same columns, times and labels."""
     path = current_day_object(store, day)
     manifest = store.manifest(path) if path else None
-    return manifest is not None and manifest["definition"] == _definition(recipe)
+    return manifest is not None and manifest.get("definition") == _definition(recipe)
 
 
 def _definition(recipe: Recipe) -> str:
@@ -156,7 +158,7 @@ def _fill_by_shards(
     recipe: Recipe,
     landed: _Landed,
     path: str,
-    meta: dict[str, Any],
+    inputs: LandedDayInputs,
     fan_out: FanOut | None,
 ) -> None:
     """Publish the day's shards, then the day: what was counted of them, added up, and their paths.
@@ -170,7 +172,7 @@ def _fill_by_shards(
     else:
         shards = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
     folders = [open_existing(store, shard) for shard in shards]
-    with store.writing(path, {**meta, SHARDS: shards}) as folder:
+    with store.writing(path, {**inputs.to_json(), SHARDS: shards}) as folder:
         summary = _add_up([DaySummary.read(shard / SUMMARY_FILE) for shard in folders])
         scratch = folder / "scratch"
         scratch.mkdir()
@@ -204,7 +206,7 @@ def _publish_shard(
     landing: LandingZone,
     recipe: Recipe,
     day: date,
-    fingerprint: dict[str, list[tuple[str, str]]],
+    fingerprint: dict[str, tuple[tuple[str, str], ...]],
     path: str,
     number: int,
 ) -> str:

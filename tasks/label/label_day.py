@@ -8,10 +8,10 @@ days, and `labelled_rows` reads both side by side.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ from ctr_retrain.models.data.label_landings import (
     label_definition,
     outcome_landings,
 )
+from ctr_retrain.models.documents.day_documents import LabelInputs
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
@@ -84,10 +85,8 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
         raise DataRejectedError(msg)
     manifest = store.manifest(path)
     if manifest is None:
-        inputs = sorted({*landed.impressions.values(), *landed.outcomes.values()})
-        meta: dict[str, Any] = {"event_day": event_day, "inputs": inputs}
-        _publish(store, recipe, event_day, landed, path, meta)
-        manifest = store.manifest(path) or meta
+        _publish(store, recipe, event_day, landed, path)
+        manifest = store.manifest(path) or {}
     file = store.file(path, SUMMARY_FILE)
     assert file is not None
     summary = read_summary(file)
@@ -121,7 +120,7 @@ def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple
     landings = (*earlier_landings(event_day, recipe), *impression_landings(event_day, as_of, recipe))
     impressions = _day_objects(store, landings)
     outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
-    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), label_definition(recipe)])
+    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), asdict(label_definition(recipe))])
     return _LandedDays(impressions, outcomes), layout.label_object(event_day, key)
 
 
@@ -147,22 +146,22 @@ def _sources(store: Store, landed: _LandedDays, shard: Shard = WHOLE) -> Sources
     return Sources(impressions, outcomes, shard)
 
 
-def _publish(
-    store: Store, recipe: Recipe, event_day: date, landed: _LandedDays, path: str, meta: dict[str, Any]
-) -> None:
+def _publish(store: Store, recipe: Recipe, event_day: date, landed: _LandedDays, path: str) -> None:
     """Publish a label object; where the recipe cuts days, its shards first and then what was counted of them.
 
     All shards are made of the same landed days. Were the days' refs read anew for each, an ingest between two of them
     would leave half of each.
     """
+    days = sorted({*landed.impressions.values(), *landed.outcomes.values()})
+    inputs = LabelInputs(event_day=event_day, inputs=tuple(days)).to_json()
     if recipe.landing.buckets == 1:
-        with store.writing(path, meta) as folder:
+        with store.writing(path, inputs) as folder:
             _fill(folder, _sources(store, landed), recipe, event_day)
         return
     numbers = range(recipe.landing.buckets)
     shards = [_publish_shard(store, recipe, event_day, landed, path, number) for number in numbers]
     folders = [open_existing(store, shard) for shard in shards]
-    with store.writing(path, {**meta, SHARDS: shards}) as folder:
+    with store.writing(path, {**inputs, SHARDS: shards}) as folder:
         write_summary(folder, add_up_summaries(read_summary(shard / SUMMARY_FILE) for shard in folders))
         if counted := read_arrivals(folders):
             write_arrivals(folder, add_up_arrivals(counted))

@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ctr_retrain.models.documents.document import Part
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.training.training_state import TrainingState
 from ctr_retrain.tasks.store.staging import is_held, sync
@@ -34,6 +35,16 @@ KEPT_DAYS = 3.0
 STATE_FILE = "state.json"  # a folder without it was not written to its end
 
 log = logging.getLogger(__name__)
+
+
+class _SavedState(Part):
+    """The content of STATE_FILE: a state but for its arrays, and their checksums by the name of their file."""
+
+    epoch: int
+    batch: int
+    history: tuple[tuple[int, float], ...]
+    stopping_losses: tuple[float, ...]
+    checksums: Mapping[str, int]
 
 
 class FolderCheckpoints:
@@ -134,32 +145,32 @@ def _write(folder: Path, state: TrainingState) -> None:
             np.save(path, array)
             sync(path)
             checksums[path.name] = _checksum(array)
-    values = {
-        "epoch": state.epoch,
-        "batch": state.batch,
-        "history": state.history,
-        "stopping_losses": state.stopping_losses,
-        "checksums": checksums,
-    }
-    (folder / STATE_FILE).write_text(json.dumps(values), encoding="utf-8")
+    saved = _SavedState(
+        epoch=state.epoch,
+        batch=state.batch,
+        history=state.history,
+        stopping_losses=state.stopping_losses,
+        checksums=checksums,
+    )
+    (folder / STATE_FILE).write_text(json.dumps(saved.to_json()), encoding="utf-8")
     sync(folder / STATE_FILE)
 
 
 def _read(folder: Path) -> TrainingState:
     """Read the state in a folder; raise ValueError, KeyError or OSError where it isn't whole."""
-    values: dict[str, Any] = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    saved = _SavedState.from_json(json.loads((folder / STATE_FILE).read_text(encoding="utf-8")))
     arrays: dict[str, list[npt.NDArray[Any]]] = {"variables": [], "best": []}
-    for name, checksum in values["checksums"].items():
+    for name, checksum in saved.checksums.items():
         array = np.load(folder / name)
         if _checksum(array) != checksum:
             msg = f"other bytes than were written in {name}"
             raise ValueError(msg)
         arrays[name.split("-")[0]].append(array)
     return TrainingState(
-        epoch=values["epoch"],
-        batch=values["batch"],
-        history=tuple((rows, loss) for rows, loss in values["history"]),
-        stopping_losses=tuple(values["stopping_losses"]),
+        epoch=saved.epoch,
+        batch=saved.batch,
+        history=saved.history,
+        stopping_losses=saved.stopping_losses,
         variables=tuple(arrays["variables"]),
         best=tuple(arrays["best"]),
     )

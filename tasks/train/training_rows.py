@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.data.maturity import seen_shares
-from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.models.training.batches import TrainingRows
 from ctr_retrain.models.training.stacked_arrays import Stacked
 from ctr_retrain.tasks.execution import duck
@@ -56,8 +56,10 @@ def read_slices(run: Run, scratch: Path, curves: Sequence[Maturity] | None = Non
     labels = [_labels(run, day, scratch, curves) for day in run.plan.window]
     earlier = len(run.plan.start.earlier)
     train, calibrate, stop = (_rows_of(role, encoded, labels, scratch, earlier) for role in (TRAIN, CALIBRATE, STOP))
-    kept_out = [TrainingRows(**rows) if len(rows["label"]) else None for rows in (calibrate, stop)]
-    return TrainingSplit(TrainingRows(**train), kept_out[0], kept_out[1], *_ids_of_window(encoded, run))
+    if train is None:
+        msg = f"training rows of {run.plan.run_id}: expected at least one, received none. Widen the window."
+        raise DataRejectedError(msg)
+    return TrainingSplit(train, calibrate, stop, *_ids_of_window(encoded, run))
 
 
 def _ids_of_window(encoded: list[Encoded], run: Run) -> tuple[Stacked | None, Stacked | None]:
@@ -70,27 +72,36 @@ def _ids_of_window(encoded: list[Encoded], run: Run) -> tuple[Stacked | None, St
     return Stacked(ids), Stacked(recent or ids[-1:])
 
 
-def _rows_of(role: int, encoded: list[Encoded], labels: list[_Labels], scratch: Path, earlier: int) -> dict[str, Any]:
-    """Return the arguments of TrainingRows for the rows of one role.
+def _rows_of(
+    role: int, encoded: list[Encoded], labels: list[_Labels], scratch: Path, earlier: int
+) -> TrainingRows | None:
+    """Return the rows of one role; None where there are none.
 
     earlier: how many days come before those that are trained on, from which days are counted.
     """
+    if not any((day.role == role).any() for day in labels):
+        return None
     chosen = [None if (day.role == role).all() else np.flatnonzero(day.role == role) for day in labels]
     days = [np.broadcast_to(DAY_INDEX(max(0, index - earlier)), len(day.label)) for index, day in enumerate(labels)]
 
-    def joined(name: str, dtype: type[np.generic], parts: Sequence[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
-        known = [part for part in parts if part is not None]
-        return _joined(scratch / f"{name}{role}.npy", dtype, known, chosen) if known else None
+    def joined(name: str, dtype: type[np.generic], parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return _joined(scratch / f"{name}{role}.npy", dtype, parts, chosen)
 
-    return {
-        "ids": Stacked([day.ids for day in encoded], chosen),
-        "numeric": Stacked([day.numeric for day in encoded], chosen),
-        "label": joined("label", LABEL, [day.label for day in labels]),
-        "day_index": joined("day_index", DAY_INDEX, days),
-        "confidence": joined("confidence", CONFIDENCE, [day.confidence for day in labels]),
-        "maturity": joined("maturity", MATURITY, [day.maturity for day in labels]),
-        "heads": joined("heads", LABEL, [day.heads for day in labels]),
-    }
+    def joined_if_known(
+        name: str, dtype: type[np.generic], parts: Sequence[npt.NDArray[Any] | None]
+    ) -> npt.NDArray[Any] | None:
+        known = [part for part in parts if part is not None]  # of all days or of none
+        return joined(name, dtype, known) if known else None
+
+    return TrainingRows(
+        ids=Stacked([day.ids for day in encoded], chosen),
+        numeric=Stacked([day.numeric for day in encoded], chosen),
+        label=joined("label", LABEL, [day.label for day in labels]),
+        day_index=joined("day_index", DAY_INDEX, days),
+        confidence=joined_if_known("confidence", CONFIDENCE, [day.confidence for day in labels]),
+        maturity=joined_if_known("maturity", MATURITY, [day.maturity for day in labels]),
+        heads=joined_if_known("heads", LABEL, [day.heads for day in labels]),
+    )
 
 
 def _joined(

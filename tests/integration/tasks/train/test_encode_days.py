@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.data.days import plan_days
-from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
@@ -18,6 +18,7 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.layout import IDS_FILE
 from ctr_retrain.tasks.store.s3_store import S3Store
+from ctr_retrain.tasks.train import training_rows
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.encoding_key import encoded_path
 from ctr_retrain.tasks.train.training_rows import read_slices
@@ -156,6 +157,20 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     assert rows.day_index.tolist() == [0] * 45 + [1] * (len(rows) - 45)
     assert rows.label[:45].tolist() == tables[0]["label"].to_pylist()
     assert int(rows.label[45:].sum() + held_out.label.sum()) == sum(tables[1]["label"].to_pylist())
+
+
+def test_a_window_without_a_row_to_train_on_is_an_error_and_a_role_without_rows_is_none(
+    store, land, tiny_recipe, day, tmp_path, monkeypatch
+):
+    recipe = tiny_recipe(features=FEATURES)
+    land(store, recipe)
+    plan = plan_on((label(store, recipe, day),))
+    plan.calibrate = ()
+    assert read_slices(Run(store, recipe, plan, tmp_path), tmp_path).stop is None
+    monkeypatch.setattr(training_rows, "TRAIN", 99)  # a role that no row has
+    plan.run_id = "2026-03-09-0123abcd"
+    with pytest.raises(DataRejectedError, match="training rows of 2026-03-09-0123abcd: expected at least one"):
+        read_slices(Run(store, recipe, plan, tmp_path), tmp_path)
 
 
 def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store, land, tiny_recipe, day, tmp_path):

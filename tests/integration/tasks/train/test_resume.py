@@ -130,6 +130,15 @@ def test_a_kill_between_two_checkpoints_leaves_both_and_the_newer_counts(tmp_pat
     assert FolderCheckpoints(tmp_path / "1").load().epoch == 2
 
 
+@pytest.mark.parametrize("content", ['{"epoch": 2', '{"epoch": 2, "batch": 0}', "[]"])
+def test_a_state_that_lacks_a_part_is_passed_over_for_the_one_before(tmp_path, caplog, content):
+    FolderCheckpoints(tmp_path).save(state(1))
+    shutil.copytree(tmp_path / "000001", tmp_path / "000002")
+    (tmp_path / "000002" / "state.json").write_text(content)
+    assert FolderCheckpoints(tmp_path).load().epoch == 1
+    assert "It is passed over." in caplog.text
+
+
 def test_a_disk_without_room_stops_no_training(tmp_path, caplog):
     (tmp_path / "aside").write_text("in the way")
     FolderCheckpoints(tmp_path).save(state(1))

@@ -11,7 +11,7 @@ import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
-from ctr_retrain.tasks.ingest.ingest_day import ingest_day, load_ingested_day
+from ctr_retrain.tasks.ingest.ingest_day import ingest_day, ingested_by, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
@@ -241,6 +241,16 @@ def test_summary_that_an_older_version_wrote_is_read_and_that_of_a_newer_one_is_
     file.write_text(json.dumps({**older, "format": 2}), encoding="utf-8")
     with pytest.raises(StorageError, match=r"summary\.json under .*: expected format 1, received format 2"):
         load_ingested_day(store, day)
+
+
+def test_day_that_does_not_say_how_it_was_read_is_ingested_anew(store, landing, land_rows, tiny_recipe, day, now):
+    land_rows("impressions", day, [impression("a")])
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert ingested_by(store, day, tiny_recipe())
+    file = store.open(found.path) / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({key: manifest[key] for key in manifest if key != "definition"}), encoding="utf-8")
+    assert not ingested_by(store, day, tiny_recipe())
 
 
 def test_day_that_was_not_ingested_says_so(store, day):

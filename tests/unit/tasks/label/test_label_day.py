@@ -1,12 +1,13 @@
 """Rules of labels: an outcome within the window that had landed makes a positive, and an old day can be replayed."""
 
 import json
+from dataclasses import asdict
 from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.label_landings import impression_landings, label_definition, outcome_landings
+from ctr_retrain.models.data.label_landings import LABEL_FORMAT, impression_landings, label_definition, outcome_landings
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
@@ -266,6 +267,17 @@ def test_label_definition_is_part_of_the_objects_name(store, ingest, tiny_recipe
     assert labels(store, recipe, day, day)[1] == {"a": 1}
     assert labels(store, shorter, day, day)[1] == {"a": 0}
     assert label_definition(recipe) != label_definition(shorter)
+
+
+def test_label_definition_keeps_the_names_that_keys_of_before_were_made_of(tiny_recipe):
+    assert asdict(label_definition(tiny_recipe())) == {
+        "layout": LABEL_FORMAT,
+        "channels": {"ad": {"click": 24.0}, "push": {"click": 72.0}},
+        "positive": {"ad": "click", "push": "click"},
+        "inline": "",
+        "late_days": 1,
+        "grace_days": 0,
+    }
 
 
 def test_manifest_names_the_landed_days_that_went_in(store, ingest, tiny_recipe, day):
