@@ -43,12 +43,12 @@ def final_age(recipe: Recipe, channel: str, kind: str) -> int:
     return recipe.final_ages[channel][kind]
 
 
-def estimate_maturity(arrivals: Iterable[pa.Table], recipe: Recipe, channel: str, kind: str) -> Maturity | None:
+def estimate_maturity(arrivals: Iterable[pa.Table], channel: str, kind: str, final_age_days: int) -> Maturity | None:
     """Estimate F from the arrivals of days that are final for this channel and kind; None without any positive.
 
     An age counts impressions that had landed by then, since a late one is in no day that is too young for it.
     """
-    ages = final_age(recipe, channel, kind) + 1
+    ages = final_age_days + 1
     eventual, landed = np.zeros((HOURS, ages)), np.zeros((HOURS, ages))
     days = 0
     for table in arrivals:

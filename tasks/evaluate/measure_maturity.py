@@ -53,7 +53,7 @@ def _estimate(run: Run, channel: str, kind: str) -> Maturity | None:
     days = (*run.plan.train, *run.plan.validate)
     paths = [day.path for day in days if (run.plan.day - day.day).days >= final]
     files = [file for path in paths if (file := run.store.file(path, ARRIVALS_FILE)) is not None]
-    return estimate_maturity([pq.read_table(file) for file in files], run.recipe, channel, kind)
+    return estimate_maturity([pq.read_table(file) for file in files], channel, kind, final)
 
 
 def _immature_ratios(run: Run, curves: dict[tuple[str, str], Maturity | None]) -> Iterator[ImmatureRatio]:

@@ -84,7 +84,7 @@ def _ingest_once(
 ) -> IngestedDay:
     """Read the ref, then the landing files, then swap that very ref: nobody who saw more files is overruled."""
     ref = load_ref(store, layout.day_ref(day), DayRef)
-    landed = _list_landed(landing, recipe, day)
+    landed = _list_landed(landing, day, inline_label=recipe.inline_label)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
     if store.manifest(path) is None:
@@ -107,10 +107,10 @@ def _ingest_once(
     return load_ingested_day(store, day)
 
 
-def _list_landed(landing: LandingZone, recipe: Recipe, day: date) -> _Landed:
+def _list_landed(landing: LandingZone, day: date, *, inline_label: bool) -> _Landed:
     """List what lies in the landing zone; raises DataRejectedError where no impressions do."""
     impressions = landing.files(IMPRESSIONS, day)
-    outcomes = [] if recipe.inline_label else landing.files(OUTCOMES, day)
+    outcomes = [] if inline_label else landing.files(OUTCOMES, day)
     if not impressions:
         msg = (
             f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received none. "
@@ -217,7 +217,7 @@ def _publish_shard(
     shard = Shard(number, recipe.landing.buckets)
     target = shard_of(path, shard)
     if store.manifest(target) is None:
-        landed = _list_landed(landing, recipe, day)
+        landed = _list_landed(landing, day, inline_label=recipe.inline_label)
         if landed.fingerprint != fingerprint:
             msg = f"ingest of {day}: expected the files that it began with, received others meanwhile. Run again."
             raise BusyError(msg)

@@ -125,7 +125,14 @@ def write_labels(connection: duck.Connection, asked: FileQuery, target: Path, re
         connection.register("rows_with_labels", counted)
         arrivals = count_arrivals(connection, "rows_with_labels", recipe)
         connection.unregister("rows_with_labels")
-    part = LabelPart(target.name, asked.file.object, asked.file.name, asked.days_late, len(rows), len(counted))
+    part = LabelPart(
+        labels=target.name,
+        object=asked.file.object,
+        impressions=asked.file.name,
+        days_late=asked.days_late,
+        landed_rows=len(rows),
+        rows=len(counted),
+    )
     return WrittenLabels(part, pc.sum(counted["label"]).as_py() or 0, arrivals)
 
 

@@ -42,10 +42,10 @@ from ctr_retrain.tasks.label.join_outcomes import (
     file_queries,
     write_labels,
 )
-from ctr_retrain.tasks.label.label_summary import LabelSummary, add_up_summaries, read_summary, write_summary
+from ctr_retrain.tasks.label.label_summary import LabelSummary, add_up_summaries
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import Store, digest_of
+from ctr_retrain.tasks.store.protocol import Store, digest_of, load_document
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of, shard_paths
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     if manifest is None:
         _publish(store, recipe, event_day, landed, path)
         manifest = store.manifest(path) or {}
-    file = store.file(path, SUMMARY_FILE)
-    assert file is not None
-    summary = read_summary(file)
+    summary = load_document(store, path, SUMMARY_FILE, LabelSummary)
     impressions = tuple(sorted(landed.impressions.values()))
     shards = len(manifest.get(SHARDS, [path]))
     return LabelledDay(event_day, path, summary.rows, summary.positives, impressions, shards)
@@ -162,7 +160,7 @@ def _publish(store: Store, recipe: Recipe, event_day: date, landed: _LandedDays,
     shards = [_publish_shard(store, recipe, event_day, landed, path, number) for number in numbers]
     folders = [open_existing(store, shard) for shard in shards]
     with store.writing(path, {**inputs, SHARDS: shards}) as folder:
-        write_summary(folder, add_up_summaries(read_summary(shard / SUMMARY_FILE) for shard in folders))
+        add_up_summaries(LabelSummary.read(shard / SUMMARY_FILE) for shard in folders).write(folder / SUMMARY_FILE)
         if counted := read_arrivals(folders):
             write_arrivals(folder, add_up_arrivals(counted))
 
@@ -202,4 +200,5 @@ def _fill(folder: Path, sources: Sources, recipe: Recipe, event_day: date) -> No
         kinds = count_positives(arrivals, recipe)
     parts = tuple(labels.part for labels in written)
     positives = sum(labels.positives for labels in written)
-    write_summary(folder, LabelSummary(sum(part.rows for part in parts), positives, kinds, parts))
+    summary = LabelSummary(rows=sum(part.rows for part in parts), positives=positives, kinds=kinds, parts=parts)
+    summary.write(folder / SUMMARY_FILE)

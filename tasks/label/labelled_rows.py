@@ -17,7 +17,7 @@ from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.attribution import LANDED_LATE
 from ctr_retrain.tasks.label.join_outcomes import ELSEWHERE
-from ctr_retrain.tasks.label.label_summary import LabelPart, read_summary
+from ctr_retrain.tasks.label.label_summary import LabelPart, LabelSummary
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
 from ctr_retrain.tasks.store.shards import open_existing, open_shards
 
@@ -77,7 +77,7 @@ def labelled_files(store: Store, day: LabelledDay) -> list[LabelledFile]:
 def _recorded(store: Store, day: LabelledDay) -> Iterator[tuple[Path, LabelPart]]:
     """Yield each part that a label object's summaries describe, with the folder that holds its labels."""
     for folder in open_shards(store, day.path):
-        for part in read_summary(folder / SUMMARY_FILE).parts:
+        for part in LabelSummary.read(folder / SUMMARY_FILE).parts:
             yield folder, part
 
 

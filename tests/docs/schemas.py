@@ -35,6 +35,7 @@ from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, VerdictDocument
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
+from ctr_retrain.tasks.label.label_summary import LabelSummary
 
 # By the command that prints a document with --json. Another one may print the same.
 ANSWERS = {
@@ -65,6 +66,7 @@ FILES = {
     "evaluation.json": EvaluationDocument,
     "findings.json": FindingsDocument,
     "fresh.json": FreshPassDocument,
+    "label_summary.json": LabelSummary,  # summary.json too, beside labels
     "maturity.json": MaturityDocument,
     "run.json": RunDocument,
     "summary.json": DaySummary,

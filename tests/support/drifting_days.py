@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_retrain.models.data.days import plan_days
-from ctr_retrain.models.data.maturity import estimate_maturity, seen_shares
+from ctr_retrain.models.data.maturity import estimate_maturity, final_age, seen_shares
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour, Weekday
 from ctr_retrain.models.feature_kinds.crossed import Crossed
@@ -131,7 +131,7 @@ def answers(seed, rows_per_day, tastes, window_days=10):
     days = {day: simulated(world, day, rules) for day in (*plan.all_days, tomorrow)}
 
     mature = [days[day].arrivals() for day in (*plan.train, *plan.validate)]
-    curves = [estimate_maturity(mature, rules, channel, KIND) for channel in rules.channels]
+    curves = [estimate_maturity(mature, channel, KIND, final_age(rules, channel, KIND)) for channel in rules.channels]
     window = [days[day] for day in plan.train]
     factors = factors_of(plan.train, [day.label for day in window], rules)
     state = fit_numeric_state([np.concatenate([day.numeric for day in window])], rules.features)

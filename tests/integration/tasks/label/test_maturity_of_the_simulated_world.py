@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 from ctr_retrain.models.data.maturity import (
     correct_ratio,
     estimate_maturity,
+    final_age,
 )
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
@@ -28,7 +29,7 @@ def test_newest_day_of_the_simulated_world_is_corrected_to_its_eventual_ratio(st
     tables = [pq.read_table(store.open(day.path) / "arrivals.parquet") for day in mature]
     corrected_where_young = 0
     for channel in ("ad", "push"):
-        curve = estimate_maturity(tables, recipe, channel, "click")
+        curve = estimate_maturity(tables, channel, "click", final_age(recipe, channel, "click"))
         counts = [count_young_day(store, recipe, newest, newest + timedelta(days=age), tmp_path) for age in (0, 3)]
         young = correct_ratio(counts[0], curve, channel, "click", str(newest), 0)
         eventual = correct_ratio(counts[1], curve, channel, "click", str(newest), 3)

@@ -24,7 +24,7 @@ def arrivals(*rows):
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
 
 
-def test_share_is_what_had_landed_by_an_age_of_what_landed_in_the_end(tiny_recipe):
+def test_share_is_what_had_landed_by_an_age_of_what_landed_in_the_end():
     day = arrivals(
         ("ad", "click", 10, 0, 0, 600),
         ("ad", "click", 10, 0, 1, 300),
@@ -32,7 +32,7 @@ def test_share_is_what_had_landed_by_an_age_of_what_landed_in_the_end(tiny_recip
         ("ad", "click", 20, 0, None, 5000),
         ("push", "click", 20, 0, 3, 70),
     )
-    found = estimate_maturity([day, day], tiny_recipe(), "ad", "click")
+    found = estimate_maturity([day, day], "ad", "click", 1)
     assert (found.days, found.positives) == (2, 2000)
     assert found.overall == (0.6, 1.0)
     assert found.shares[10][0] == pytest.approx((1200 + PRIOR_POSITIVES * 0.6) / (1800 + PRIOR_POSITIVES))
@@ -40,24 +40,23 @@ def test_share_is_what_had_landed_by_an_age_of_what_landed_in_the_end(tiny_recip
     assert found.shares[3] == (0.6, 1.0)  # an hour without outcomes is like all of them
 
 
-def test_impression_that_landed_late_counts_from_the_age_at_which_it_was_there(tiny_recipe):
+def test_impression_that_landed_late_counts_from_the_age_at_which_it_was_there():
     day = arrivals(("ad", "click", 1, 0, 0, 100), ("ad", "click", 1, 1, 0, 50), ("ad", "click", 1, 1, 1, 50))
-    assert estimate_maturity([day], tiny_recipe(), "ad", "click").overall == (1.0, 1.0)
+    assert estimate_maturity([day], "ad", "click", 1).overall == (1.0, 1.0)
 
 
-def test_nothing_is_known_of_a_channel_without_positives_or_without_mature_days(tiny_recipe):
-    recipe = tiny_recipe()
-    assert estimate_maturity([], recipe, "ad", "click") is None
-    assert estimate_maturity([arrivals(("ad", "click", 1, 0, None, 9))], recipe, "ad", "click") is None
+def test_nothing_is_known_of_a_channel_without_positives_or_without_mature_days():
+    assert estimate_maturity([], "ad", "click", 1) is None
+    assert estimate_maturity([arrivals(("ad", "click", 1, 0, None, 9))], "ad", "click", 1) is None
     young = correct_ratio(
         arrivals(("ad", "click", 1, 0, 0, 1), ("ad", "click", 1, 0, None, 99)), None, "ad", "click", date(2026, 3, 2), 0
     )
     assert (young.rows, young.seen, young.corrected, young.standard_error) == (100, 0.01, None, None)
 
 
-def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed(tiny_recipe):
+def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed():
     mature = arrivals(*(("ad", "click", hour, 0, age, 10**6) for hour in range(HOURS) for age in (0, 1)))
-    curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
+    curve = estimate_maturity([mature], "ad", "click", 1)
     day = arrivals(("ad", "click", 5, 0, 0, 100), ("ad", "click", 5, 0, None, 9900))
     young = correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0)
     assert young.seen == 0.01
@@ -69,7 +68,7 @@ def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed
 def test_shares_that_training_reads_are_each_hours_own_all_one_once_final_and_none_where_nothing_is_known(tiny_recipe):
     late = [("ad", "click", 7, 0, 1, 10**6)]  # of this hour's impressions nothing lands on the day itself
     mature = arrivals(*(("ad", "click", hour, 0, 0, 10**6) for hour in range(HOURS) if hour != 7), *late)
-    curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
+    curve = estimate_maturity([mature], "ad", "click", 1)
     again = Maturity.from_json(json.loads(json.dumps(curve.to_json())))
     assert again == curve
     shares = seen_shares([again], tiny_recipe(), 0)
@@ -80,9 +79,9 @@ def test_shares_that_training_reads_are_each_hours_own_all_one_once_final_and_no
     assert seen_shares([], tiny_recipe(), 3)["push"] == (1.0,) * HOURS
 
 
-def test_a_share_too_small_to_divide_by_is_raised_to_the_floor(tiny_recipe):
+def test_a_share_too_small_to_divide_by_is_raised_to_the_floor():
     mature = arrivals(*(("ad", "click", hour, 0, 1, 10**6) for hour in range(HOURS)))
-    curve = estimate_maturity([mature], tiny_recipe(), "ad", "click")
+    curve = estimate_maturity([mature], "ad", "click", 1)
     day = arrivals(("ad", "click", 5, 0, 0, 1), ("ad", "click", 5, 0, None, 999))
     assert correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0).corrected == pytest.approx(1 / FLOOR / 1000)
 

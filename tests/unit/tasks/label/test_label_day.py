@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.data.label_landings import LABEL_FORMAT, impression_landings, label_definition, outcome_landings
-from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -286,6 +286,20 @@ def test_manifest_names_the_landed_days_that_went_in(store, ingest, tiny_recipe,
     manifest = read_manifest(store.open(labels(store, recipe, day, day)[0].path))
     assert manifest["inputs"] == [landed.path]
     assert json.dumps(manifest["event_day"]) == f'"{day}"'
+
+
+def test_summary_without_a_version_is_read_and_one_of_a_newer_version_is_refused(store, ingest, tiny_recipe, day):
+    recipe = tiny_recipe()
+    ingest(recipe, day, [("a", "ad", "2026-03-02T10:00:00Z")])
+    found = label_day(store, recipe, day, day)
+    file = store.open(found.path) / "summary.json"
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    assert summary["format"] == 1
+    file.write_text(json.dumps({key: summary[key] for key in summary if key != "format"}), encoding="utf-8")
+    assert label_day(store, recipe, day, day) == found
+    file.write_text(json.dumps({**summary, "format": 2}), encoding="utf-8")
+    with pytest.raises(StorageError, match=r"summary\.json under .*: expected format 1, received format 2"):
+        label_day(store, recipe, day, day)
 
 
 def test_day_that_was_not_ingested_has_no_labels(store, tiny_recipe, day):
