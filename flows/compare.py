@@ -47,7 +47,7 @@ def compare(
     path = layout.comparison_object(plan.comparison_id)
     recorded = store.manifest(path) is not None
     if not recorded:
-        with store.writing(path, plan.to_json()) as folder, models_on(settings.compute) as models:
+        with store.writing(path, plan.inputs.to_json()) as folder, models_on(settings.compute) as models:
             compare_strategies(store, rules, plan, folder, models)
             write_comparison_report(rules, folder)
     document, report = load_comparison(store, path), store.address(path, layout.REPORT_FILE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.charts.plot import Axis, Plot
 from ctr_retrain.models.number_format import compact, number, percent
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from ctr_retrain.models.documents.comparison_documents import FreshnessPoint
     from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
 
 
@@ -174,13 +175,15 @@ def trend_chart(days: Sequence[date], costs: Mapping[str, Sequence[float | None]
     return plot.svg()
 
 
-def freshness_chart(curve: Sequence[Mapping[str, Any]]) -> str:
+def freshness_chart(curve: Sequence[FreshnessPoint]) -> str:
     """Draw how much log loss older training data costs, against the newest, with paired intervals.
 
-    curve: the points as `compare` writes them, the newest data first.
+    curve: its points, the newest data first.
     """
-    base = curve[0]["log_loss"]
-    points = [(p["age_days"], p["log_loss"] - base, p["low"] - base, p["high"] - base) for p in curve]
+    points = [
+        (point.age_days, *((point.delta.value, *point.delta.limits) if point.delta else (0.0, 0.0, 0.0)))
+        for point in curve
+    ]
     ends = [bound for _, *bounds in points for bound in bounds if isfinite(bound)]
     oldest = max(age for age, *_ in points)
     plot = Plot(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from math import inf
+from typing import Literal
 
 from pydantic import Field
 
-from ctr_retrain.models.documents.document import Day, Number, Part, StoredDocument
+from ctr_retrain.models.documents.document import Bound, Day, Part, StoredDocument
 from ctr_retrain.models.documents.evaluation_documents import METRICS, Figures
 
+RecipeValue = bool | int | float | str  # of the keys that strategies set
 Criterion = Literal["cost_per_1000", "log_loss"]
 CRITERIA: tuple[Criterion, ...] = ("cost_per_1000", "log_loss")
 # Metrics in the order of a comparison's columns: what strategies are compared by comes first.
@@ -74,12 +76,17 @@ class DifferencePart(Part):
 
     value: float
     """The difference; below 0 is better."""
-    low: float | None
+    low: Bound
     """Lower end of its interval, of this comparison alone; null where it has none."""
-    high: float | None
+    high: Bound
     """Upper end of it."""
     p: float
     """Two-sided p-value that there is no difference."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Both ends of the interval; infinite where it has none."""
+        return (-inf if self.low is None else self.low, inf if self.high is None else self.high)
 
 
 class CorrectedDifference(DifferencePart):
@@ -100,8 +107,8 @@ class ComparedStrategy(Part):
     """Name of the strategy."""
     message: str = Field(alias="words")
     """A description of what it does."""
-    changes: Mapping[str, Any]
-    """Keys of the recipe that it sets otherwise, and to what; any value that a recipe may have."""
+    changes: Mapping[str, RecipeValue]
+    """Keys of the recipe that it sets otherwise, and to what."""
     own: bool
     """True for the recipe as it stands."""
     failure: str | None
@@ -132,9 +139,9 @@ class FreshnessPoint(Part):
     """Days between the ends of the two windows."""
     log_loss: float
     """Log loss on the judged rows."""
-    low: Number | None
+    low: Bound
     """The youngest window's log loss plus the lower end of the paired difference; null where it has none."""
-    high: Number | None
+    high: Bound
     """The youngest window's log loss plus the upper end of the paired difference; null where it has none."""
     delta: DifferencePart | None
     """The paired difference from the youngest window; null for that one itself."""

@@ -12,14 +12,15 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
+ClassWeight = Literal["balanced", "none", "auto", "effective_number"] | dict[Literal["0", "1"], Positive]
+
+
 class Weights(Section):
     """Weights of rows in training. Evaluation is always unweighted."""
 
     half_life_days: Positive = 7.0
     """A row this much older weighs half."""
-    class_weight: Literal["balanced", "none", "auto", "effective_number"] | dict[Literal["0", "1"], Positive] = (
-        "balanced"
-    )
+    class_weight: ClassWeight = "balanced"
     """`balanced` (`auto` means the same), `effective_number`, `none`, or a mapping such as `{ 0 = 1, 1 = 100 }`."""
     class_beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999
     """effective_number: (N - 1) / N, where N rows of a class say about all that more of them could."""

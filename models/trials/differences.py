@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from ctr_retrain.models.documents.comparison_documents import DifferencePart
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,10 +38,9 @@ class Difference:
     high: float
     p: float  # two-sided, of the hypothesis that there is no difference
 
-    def to_json(self) -> dict[str, float | None]:
-        """Return the fields as plain JSON values; a bound that isn't finite is None."""
-        low, high = (bound if np.isfinite(bound) else None for bound in (self.low, self.high))
-        return {"value": self.value, "low": low, "high": high, "p": self.p}
+    def to_part(self) -> DifferencePart:
+        """Return what a document says of it, where a bound that isn't finite is none."""
+        return DifferencePart(value=self.value, low=self.low, high=self.high, p=self.p)
 
 
 def paired_difference(

@@ -8,9 +8,9 @@ surely better. So each step up in complexity is paid for by evidence, at each st
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ctr_retrain.models.documents.comparison_documents import CRITERIA, Recommendation
+from ctr_retrain.models.documents.comparison_documents import CRITERIA, Criterion, RecipeValue, Recommendation
 from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.number_format import number, signed
 from ctr_retrain.models.trials.differences import holm
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from ctr_retrain.models.trials.differences import Difference
     from ctr_retrain.models.trials.strategies import Strategy
 
-CRITERION_NAMES: dict[str, str] = {name: METRICS[name].criterion for name in CRITERIA}
+CRITERION_NAMES: dict[Criterion, str] = {name: METRICS[name].criterion for name in CRITERIA}
 
 
 def recommend(
     order: Sequence[Strategy],
     difference: Callable[[str, str], Difference],
-    criterion: str,
+    criterion: Criterion,
     alpha: float,
 ) -> Recommendation:
     """Climb through strategies, the simplest first, and recommend the one where the climb ends.
@@ -63,7 +63,10 @@ def _simplest_better(
 
 
 def _climb_message(
-    path: Sequence[str], by_name: dict[str, Strategy], difference: Callable[[str, str], Difference], criterion: str
+    path: Sequence[str],
+    by_name: dict[str, Strategy],
+    difference: Callable[[str, str], Difference],
+    criterion: Criterion,
 ) -> str:
     """Tell each step of the climb with its difference, and the keys to set."""
     steps = [
@@ -76,7 +79,7 @@ def _climb_message(
 
 
 def _unseparated_message(
-    names: Sequence[str], compared: Sequence[Difference], corrected: Sequence[float], criterion: str, alpha: float
+    names: Sequence[str], compared: Sequence[Difference], corrected: Sequence[float], criterion: Criterion, alpha: float
 ) -> str:
     """Tell that the evidence doesn't separate the strategies, how near it came, and what would tell more."""
     if not compared:
@@ -98,14 +101,14 @@ def _keys_to_set(strategy: Strategy) -> str:
     return "In the recipe: " + ", ".join(f"{key} = {_toml(value)}" for key, value in strategy.changes.items()) + "."
 
 
-def _toml(value: Any) -> str:
+def _toml(value: RecipeValue) -> str:
     """Write a value as TOML has it."""
     if isinstance(value, bool):
         return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 
-def interval_text(difference: Difference, criterion: str) -> str:
+def interval_text(difference: Difference, criterion: Criterion) -> str:
     """Write a difference with its interval, as in −0.12 (−0.40 to +0.16)."""
     numbers = (difference.value, difference.low, difference.high)
     value, low, high = (signed(each, METRICS[criterion].digits) for each in numbers)

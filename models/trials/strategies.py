@@ -9,16 +9,17 @@ weights and sampling exactly, save the recipe's own where it doesn't, so that pr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.number_format import number, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ctr_retrain.models.documents.comparison_documents import RecipeValue
     from ctr_retrain.models.recipe.recipe import Recipe
-    from ctr_retrain.models.recipe.weights_section import Weights
+    from ctr_retrain.models.recipe.weights_section import ClassWeight, Weights
 
 UNWEIGHTED, OWN = "unweighted", "own"
 # Families in the order in which equally simple ones are preferred.
@@ -57,12 +58,8 @@ class Strategy:
     name: str
     message: str  # a phrase that describes it
     recipe: Recipe  # that trains by it
-    changes: dict[str, Any]  # key of the recipe → its value, where that differs from the user's recipe
+    changes: Mapping[str, RecipeValue]  # key of the recipe → its value, where that differs from the user's recipe
     own: bool = False  # it is the user's recipe as it stands
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, without the recipe."""
-        return {"name": self.name, "words": self.message, "changes": self.changes, "own": self.own}
 
     @property
     def mechanisms(self) -> int:
@@ -78,6 +75,26 @@ class Strategy:
                 training.loss != "cross_entropy",
             )
         )
+
+
+class _Weighing(TypedDict, total=False):
+    """Keys of the recipe's [weights] that a variant sets; all others are those of unweighted training."""
+
+    half_life_days: float
+    class_weight: Literal["balanced"]
+    class_power: float
+    negative_share: float
+    positive_copies: int
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One of a family's variants."""
+
+    suffix: str  # of its name, behind the family's
+    message: str  # a phrase that describes it
+    weighing: _Weighing
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
 
 
 def refuse_unknown(wanted: Sequence[str]) -> None:
@@ -96,10 +113,10 @@ def strategies(recipe: Recipe, grid: Grid, positive_ratio: float, wanted: Sequen
     refuse_unknown(wanted)
     varied = _catalogue(recipe, grid, positive_ratio)
     listed = [
-        _variant(family + suffix, description, recipe, **keys)
+        _strategy(family + variant.suffix, variant, recipe)
         for family in FAMILIES
         if family in varied and (family == UNWEIGHTED or not wanted or family in wanted)
-        for suffix, description, keys in varied[family]
+        for variant in varied[family]
     ]
     if not wanted or OWN in wanted:
         own = Strategy(OWN, "the recipe as it stands", recipe, {}, own=True)
@@ -109,49 +126,54 @@ def strategies(recipe: Recipe, grid: Grid, positive_ratio: float, wanted: Sequen
     return sorted(listed, key=lambda strategy: strategy.mechanisms)  # a stable sort
 
 
-def _catalogue(recipe: Recipe, grid: Grid, positive_ratio: float) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    """Return each family's variants: the suffix of a name, a description, and the recipe's keys."""
+def _catalogue(recipe: Recipe, grid: Grid, positive_ratio: float) -> dict[str, list[_Variant]]:
+    """Return each family's variants."""
     half_lives = [(f"_{days:g}d", days) for days in grid.half_lives] or [("", _default_half_life(recipe))]
     # A power of 0 is no class weight at all, and so no strategy beside unweighted training.
     powers = [(f"_{power:g}", power) for power in grid.class_powers if power] or [("", 1.0)]
-    recency = [(suffix, f"half-life {number(days)} days", {"half_life_days": days}) for suffix, days in half_lives]
+    recency = [
+        _Variant(suffix, f"half-life {number(days)} days", {"half_life_days": days}) for suffix, days in half_lives
+    ]
     classes = [
-        (suffix, _power_text(power), {"class_weight": "balanced", "class_power": power}) for suffix, power in powers
+        _Variant(suffix, _power_text(power), {"class_weight": "balanced", "class_power": power})
+        for suffix, power in powers
     ]
     sampling = _sampling_factor(positive_ratio)
     share, copies = float(f"{1 / sampling:.2g}"), round(sampling)  # numbers that one would write into a recipe
     return {
-        UNWEIGHTED: [("", "every row alike", {})],
+        UNWEIGHTED: [_Variant("", "every row alike", {})],
         "recency": recency,
         "class_weights": classes,
-        "downsampling": [("", f"{percent(share)} of the negatives", {"negative_share": share})],
-        "oversampling": [("", f"each positive {copies} times", {"positive_copies": copies})],
-        "focal": [("", f"focal loss, γ = {FOCAL_GAMMA:g}", {"loss": "focal"})],
-        "recency_class": [
-            (suffix + class_suffix, f"{description}, {class_description}", {**keys, **class_keys})
-            for suffix, description, keys in recency
-            for class_suffix, class_description, class_keys in classes
-        ],
+        "downsampling": [_Variant("", f"{percent(share)} of the negatives", {"negative_share": share})],
+        "oversampling": [_Variant("", f"each positive {copies} times", {"positive_copies": copies})],
+        "focal": [_Variant("", f"focal loss, γ = {FOCAL_GAMMA:g}", {}, loss="focal")],
+        "recency_class": [_both(old, rare) for old in recency for rare in classes],
     }
 
 
-def _variant(name: str, description: str, recipe: Recipe, loss: str = "cross_entropy", **weights: Any) -> Strategy:
-    """Make a strategy of the recipe without any weights, sampling or loss but these."""
+def _both(one: _Variant, other: _Variant) -> _Variant:
+    """Join two variants, one of recency and one of class weights."""
+    weighing: _Weighing = {**one.weighing, **other.weighing}
+    return _Variant(one.suffix + other.suffix, f"{one.message}, {other.message}", weighing)
+
+
+def _strategy(name: str, variant: _Variant, recipe: Recipe) -> Strategy:
+    """Make a strategy of the recipe without any weights, sampling or loss but the variant's."""
     plain = {"half_life_days": NO_RECENCY_DAYS, "class_weight": "none", "cap": 0.0, "offset": True}
     plain |= {"negative_share": 1.0, "positive_copies": 1, "normalise": True}
-    gamma = FOCAL_GAMMA if loss == "focal" else recipe.training.focal_gamma
+    gamma = FOCAL_GAMMA if variant.loss == "focal" else recipe.training.focal_gamma
     sections = {
-        "weights": recipe.weights.model_copy(update={**plain, **weights}),
-        "training": recipe.training.model_copy(update={"loss": loss, "focal_gamma": gamma}),
+        "weights": recipe.weights.model_copy(update={**plain, **variant.weighing}),
+        "training": recipe.training.model_copy(update={"loss": variant.loss, "focal_gamma": gamma}),
     }
-    variant = recipe.model_copy(update=sections)
+    changed = recipe.model_copy(update=sections)
     changes = {
         f"{section}.{key}": value
         for section in sections
-        for key, value in variant.model_dump(mode="json")[section].items()
+        for key, value in changed.model_dump(mode="json")[section].items()
         if value != recipe.model_dump(mode="json")[section][key]
     }
-    return Strategy(name, description, variant, changes)
+    return Strategy(name, variant.message, changed, changes)
 
 
 def _has_recency(recipe: Recipe) -> bool:
@@ -175,7 +197,7 @@ def _power_text(power: float) -> str:
     return "classes balanced" if power == 1 else f"classes balanced to the power of {power:g}"
 
 
-def _class_weighing(weights: Weights) -> Any:
+def _class_weighing(weights: Weights) -> tuple[ClassWeight, float, float | None] | None:
     """Return all that class weights depend on, to compare two recipes by; None where classes weigh alike."""
     if weights.class_weight == "none" or weights.class_power == 0:
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctr_retrain.models.documents.comparison_documents import CRITERIA
+from ctr_retrain.models.documents.comparison_documents import CRITERIA, Criterion, TrialMetrics
 from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.judging.bootstrap import Cells, gather, resample
 from ctr_retrain.models.judging.changed_decisions import exact_limits, find_changed_decisions
@@ -62,16 +62,16 @@ class Trial:
         """Return True if there are scores of that name."""
         return name in self._scores
 
-    def metrics(self, name: str) -> dict[str, float | int | None]:
+    def metrics(self, name: str) -> TrialMetrics:
         """Return a strategy's metrics, each as its mean over the seeds; None where one of them has none."""
         seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]
-        figures: dict[str, float | int | None] = {"rows": seeds[0].rows, "positives": seeds[0].positives}
+        figures: dict[str, float | None] = {}
         for figure in METRICS:
             values = [getattr(block, figure) for block in seeds]
             figures[figure] = None if None in values else float(np.mean(values))
-        return figures
+        return TrialMetrics(rows=seeds[0].rows, positives=seeds[0].positives, **figures)
 
-    def difference(self, criterion: str, one: str, other: str) -> Difference:
+    def difference(self, criterion: Criterion, one: str, other: str) -> Difference:
         """Return the loss of `one` less that of `other`, with its interval at the gate's confidence; below 0 is better.
 
         The error of a cost is never taken for less than exact counts of the changed decisions allow: see
@@ -82,7 +82,7 @@ class Trial:
         least = self._exact_error(one, other) if criterion == "cost_per_1000" else 0.0
         return paired_difference(by_seed, draws, self._recipe.gate.confidence, least)
 
-    def by_day(self, criterion: str, one: str, other: str) -> dict[int, float]:
+    def by_day(self, criterion: Criterion, one: str, other: str) -> dict[int, float]:
         """Return the difference of two strategies' losses on each day alone, by the day's code."""
         delta = self._mean_row_losses(criterion, one) - self._mean_row_losses(criterion, other)
         return {int(day): float(delta[self.rows.day == day].mean()) for day in np.unique(self.rows.day)}
@@ -91,13 +91,13 @@ class Trial:
         """Return each seed's probabilities of the judged rows, (rows,)."""
         return [np.asarray(p[self._keep], np.float64) for p in self._scores[name]]
 
-    def _row_losses(self, criterion: str, probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _row_losses(self, criterion: Criterion, probability: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the loss of each row by a criterion: (rows,), nats or currency units per 1,000 impressions."""
         if criterion == "log_loss":
             return log_losses(self.rows.label, probability)
         return 1000 * decision_costs(self.rows.label, probability, self.rows.channel, self._costs)
 
-    def _mean_row_losses(self, criterion: str, name: str) -> NDArray[np.float64]:
+    def _mean_row_losses(self, criterion: Criterion, name: str) -> NDArray[np.float64]:
         """Return the loss of each row as a mean over the seeds: (rows,)."""
         probabilities = self._probabilities(name)
         total = np.zeros(len(self.rows.label))
@@ -106,7 +106,7 @@ class Trial:
         return total / len(probabilities)
 
     @cached_property
-    def _means(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+    def _means(self) -> dict[Criterion, dict[str, NDArray[np.float64]]]:
         """Mean loss of each seed, (seeds,), by criterion and name."""
         return {
             criterion: {
@@ -117,7 +117,7 @@ class Trial:
         }
 
     @cached_property
-    def _draws(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+    def _draws(self) -> dict[Criterion, dict[str, NDArray[np.float64]]]:
         """Draws of the mean loss, (draws,), by criterion and name; draws of all of them are joint."""
         names = [(criterion, name) for criterion in CRITERIA for name in self._scores]
         # Gathered one by one and then joined, so that the row losses of all strategies never stand side by side.
@@ -129,7 +129,7 @@ class Trial:
         joined = Cells(columns, first.user_bucket, first.campaign, first.day, sums)
         drawn = resample(joined, self._recipe.gate.bootstrap_draws, self._recipe.training.seed)
         drawn = drawn[drawn[:, 0] > 0]  # only where there are hardly any rows can a draw have none
-        found: dict[str, dict[str, NDArray[np.float64]]] = {criterion: {} for criterion in CRITERIA}
+        found: dict[Criterion, dict[str, NDArray[np.float64]]] = {criterion: {} for criterion in CRITERIA}
         for column, (criterion, name) in enumerate(names, start=1):
             found[criterion][name] = drawn[:, column] / drawn[:, 0]
         return found

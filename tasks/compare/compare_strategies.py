@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.documents.comparison_documents import CRITERIA, ComparisonDocument, Recommendation
+from ctr_retrain.models.documents.comparison_documents import (
+    CRITERIA,
+    ComparedDay,
+    ComparedStrategy,
+    ComparisonDocument,
+    CorrectedDifference,
+    Criterion,
+    FreshnessPoint,
+    Recommendation,
+)
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.differences import holm
@@ -58,20 +69,20 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
     scores = {name: [_joined(scratch, name, seed, runs) for seed in seeds] for name in names}
     older = {_age(days) for days in plan.aged}
     trial = Trial(_judged(store, recipe, plan.runs, scratch), scores, recipe)
-    document = {
-        **plan.to_json(),
-        "left_out": plan.left_out | {name.replace("_", " "): why for name, why in failures.items() if name in older},
-        "date": str(plan.request.day),
-        "criterion": plan.request.criterion,
-        "confidence": recipe.gate.confidence,
-        "seeds": seeds,
-        "days": _days(plan.runs),
-        "strategies": _strategies(trial, chosen, results, failures, plan.runs),
-        "recommendation": _recommended(trial, chosen, failures, plan.request.criterion, recipe).to_json(),
-        "freshness_curve": _freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else [],
-    }
+    failed_ages = {name.replace("_", " "): why for name, why in failures.items() if name in older}
+    document = ComparisonDocument(
+        **dict(replace(plan, left_out=plan.left_out | failed_ages).inputs),
+        date=plan.request.day,
+        criterion=plan.request.criterion,
+        confidence=recipe.gate.confidence,
+        seeds=tuple(seeds),
+        days=_days(plan.runs),
+        strategies=_strategies(trial, chosen, results, failures, plan.runs),
+        recommendation=_recommended(trial, chosen, failures, plan.request.criterion, recipe),
+        freshness_curve=_freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else (),
+    )
     shutil.rmtree(scratch)  # all that lies in the folder is published with it
-    ComparisonDocument.from_json(document).write(folder / COMPARISON_FILE)
+    document.write(folder / COMPARISON_FILE)
 
 
 def load_comparison(store: Store, path: str) -> ComparisonDocument:
@@ -137,7 +148,9 @@ def _youngest(chosen: Sequence[Strategy]) -> str:
 
 def _judged(store: Store, recipe: Recipe, runs: Sequence[RunPlan], scratch: Path) -> TrialRows:
     """Return the rows of all validation days, in the order in which models scored them."""
-    found: dict[str, list[Any]] = {name: [] for name in ("label", "channel", "user_bucket", "campaign", "day")}
+    found: dict[str, list[NDArray[np.generic]]] = {
+        name: [] for name in ("label", "channel", "user_bucket", "campaign", "day")
+    }
     for number, run in enumerate(runs):
         for day in run.validate:
             with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
@@ -150,51 +163,71 @@ def _judged(store: Store, recipe: Recipe, runs: Sequence[RunPlan], scratch: Path
     return TrialRows(**columns)
 
 
-def _days(runs: Sequence[RunPlan]) -> list[dict[str, Any]]:
-    return [
-        {
-            "date": str(run.day),
-            **{name: days for name, days in run.used_days.to_json().items() if name != "calibrate"},
-            "rows": sum(day.rows for day in run.validate),
-            "positives": sum(day.positives for day in run.validate),
-        }
+def _days(runs: Sequence[RunPlan]) -> tuple[ComparedDay, ...]:
+    """Describe the run days: which days each trained on and was judged by."""
+    return tuple(
+        ComparedDay(
+            date=run.day,
+            train=run.used_days.train,
+            validation=run.used_days.validation,
+            rows=sum(day.rows for day in run.validate),
+            positives=sum(day.positives for day in run.validate),
+        )
         for run in runs
-    ]
+    )
 
 
 def _strategies(
     trial: Trial,
     chosen: Sequence[Strategy],
     results: Sequence[FitResult],
-    failures: dict[str, str],
+    failures: Mapping[str, str],
     runs: Sequence[RunPlan],
-) -> list[dict[str, Any]]:
-    """Describe each strategy: its figures, its differences from unweighted training; p_holm is over all strategies."""
+) -> tuple[ComparedStrategy, ...]:
+    """Describe each strategy: its figures, and its differences from unweighted training."""
     baseline, *others = (strategy.name for strategy in chosen if strategy.name not in failures)
-    deltas: dict[str, dict[str, Any]] = {name: {} for name in others}
+    deltas = _differences(trial, others, baseline)
+    seconds = {name: mean(result.seconds for result in results if result.name == name) for name in (baseline, *others)}
+    return tuple(
+        ComparedStrategy(
+            name=strategy.name,
+            message=strategy.message,
+            changes=strategy.changes,
+            own=strategy.own,
+            failure=failures.get(strategy.name),
+            metrics=None if strategy.name in failures else trial.metrics(strategy.name),
+            seconds=seconds.get(strategy.name),
+            delta=deltas.get(strategy.name),
+            delta_by_day=_by_day(trial, strategy.name, baseline, runs) if strategy.name in deltas else None,
+        )
+        for strategy in chosen
+    )
+
+
+def _differences(trial: Trial, names: Sequence[str], baseline: str) -> dict[str, dict[Criterion, CorrectedDifference]]:
+    """Return each strategy's differences from the baseline; p_holm is corrected for the number of strategies."""
+    deltas: dict[str, dict[Criterion, CorrectedDifference]] = {name: {} for name in names}
     for criterion in CRITERIA:
-        found = [trial.difference(criterion, name, baseline) for name in others]
-        for name, delta, p in zip(others, found, holm([delta.p for delta in found]), strict=True):
-            deltas[name][criterion] = {**delta.to_json(), "p_holm": p}
-    listed = []
-    for strategy in chosen:
-        name = strategy.name
-        entry = {**strategy.to_json(), "failure": failures.get(name), "metrics": None, "seconds": None}
-        entry |= {"delta": deltas.get(name), "delta_by_day": None}
-        if name not in failures:
-            entry["metrics"] = trial.metrics(name)
-            entry["seconds"] = mean(result.seconds for result in results if result.name == name)
-        if name in deltas and len(runs) > 1:
-            entry["delta_by_day"] = {
-                criterion: {str(runs[day].day): v for day, v in trial.by_day(criterion, name, baseline).items()}
-                for criterion in CRITERIA
-            }
-        listed.append(entry)
-    return listed
+        found = [trial.difference(criterion, name, baseline) for name in names]
+        for name, delta, p in zip(names, found, holm([delta.p for delta in found]), strict=True):
+            deltas[name][criterion] = CorrectedDifference(**dict(delta.to_part()), p_holm=p)
+    return deltas
+
+
+def _by_day(
+    trial: Trial, name: str, baseline: str, runs: Sequence[RunPlan]
+) -> dict[Criterion, dict[date, float]] | None:
+    """Return a strategy's differences from the baseline on each run day alone; None where there is one day."""
+    if len(runs) == 1:
+        return None
+    return {
+        criterion: {runs[day].day: value for day, value in trial.by_day(criterion, name, baseline).items()}
+        for criterion in CRITERIA
+    }
 
 
 def _recommended(
-    trial: Trial, chosen: Sequence[Strategy], failures: dict[str, str], criterion: str, recipe: Recipe
+    trial: Trial, chosen: Sequence[Strategy], failures: Mapping[str, str], criterion: Criterion, recipe: Recipe
 ) -> Recommendation:
     """Recommend a strategy by the gate's floor of positives and its confidence, or say why none can be."""
     positives, floor = int(trial.rows.label.sum()), recipe.gate.min_positives
@@ -213,13 +246,19 @@ def _recommended(
     )
 
 
-def _freshness(trial: Trial, youngest: str, ages: Iterable[int]) -> list[dict[str, Any]]:
+def _freshness(trial: Trial, youngest: str, ages: Iterable[int]) -> tuple[FreshnessPoint, ...]:
     """Return log loss by age of the data; low and high: the youngest's log loss plus the paired difference's bounds."""
-    base = trial.metrics(youngest)["log_loss"]
+    base = trial.metrics(youngest).log_loss
     assert base is not None
-    curve: list[dict[str, Any]] = [{"age_days": 0, "log_loss": base, "low": base, "high": base, "delta": None}]
+    curve = [FreshnessPoint(age_days=0, log_loss=base, low=base, high=base, delta=None)]
     for age in (age for age in ages if _age(age) in trial):
         delta = trial.difference("log_loss", _age(age), youngest)
-        bounds = {"log_loss": base + delta.value, "low": base + delta.low, "high": base + delta.high}
-        curve.append({"age_days": age, **bounds, "delta": delta.to_json()})
-    return curve if len(curve) > 1 else []
+        point = FreshnessPoint(
+            age_days=age,
+            log_loss=base + delta.value,
+            low=base + delta.low,
+            high=base + delta.high,
+            delta=delta.to_part(),
+        )
+        curve.append(point)
+    return tuple(curve) if len(curve) > 1 else ()

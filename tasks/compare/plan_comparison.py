@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ctr_retrain.models.documents.comparison_documents import ComparisonInputs, Criterion, RequestedComparison
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.trials.strategies import Grid
 from ctr_retrain.tasks.plan.plan_run import RunPlan, plan_run
@@ -33,7 +34,12 @@ class CompareRequest:
     half_lives: tuple[float, ...] = ()  # to try, in days
     class_powers: tuple[float, ...] = ()  # powers of the class weight to try
     ages: tuple[int, ...] = (1, 2, 4, 7)  # of the freshness curve's training windows, in days
-    criterion: str = "cost_per_1000"  # the figure that a recommendation goes by, chosen before looking
+    criterion: Criterion = "cost_per_1000"  # the figure that a recommendation goes by, chosen before looking
+
+    @property
+    def document(self) -> RequestedComparison:
+        """Return the request as the comparison's document has it."""
+        return RequestedComparison(**asdict(self))
 
     @property
     def grid(self) -> Grid:
@@ -70,16 +76,17 @@ class ComparePlan:
         days = [day for run in self.runs for day in run.train]
         return sum(day.positives for day in days) / sum(day.rows for day in days)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the inputs that the comparison's manifest keeps."""
-        return {
-            "comparison_id": self.comparison_id,
-            "day": str(self.request.day),
-            "asked": {**asdict(self.request), "day": str(self.request.day)},
-            "left_out": self.left_out,
-            "recipe_digest": self.recipe_digest,
-            "code": self.code,
-        }
+    @property
+    def inputs(self) -> ComparisonInputs:
+        """Return what the comparison's manifest and document say of its inputs."""
+        return ComparisonInputs(
+            comparison_id=self.comparison_id,
+            day=self.request.day,
+            request=self.request.document,
+            left_out=self.left_out,
+            recipe_digest=self.recipe_digest,
+            code=self.code,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +170,7 @@ def _named(
         [[day.path for day in plan.train], [day.path for day in plan.validate]]
         for plan in (*runs, *(plan for plans in aged.values() for plan in plans))
     ]
-    code, wanted = runs[0].code, {**asdict(request), "day": str(request.day)}
+    code, wanted = runs[0].code, request.document.to_json()
     forced = forced_at.isoformat() if forced_at else None
     name = f"{request.day}-{digest_of([labels, recipe.digest, code, wanted, forced])[:8]}"
     older = {age: tuple(plans) for age, plans in aged.items()}

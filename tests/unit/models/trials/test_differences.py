@@ -43,4 +43,5 @@ def test_nothing_that_differs_has_p_of_one_and_a_difference_without_an_error_pro
     assert paired_difference(np.zeros(3), np.zeros(2), 0.95) == Difference(0.0, 0.0, 0.0, 1.0)
     unknown = paired_difference(np.ones(3), np.zeros(2), 0.95)
     assert (unknown.low, unknown.high, unknown.p) == (-inf, inf, 1.0)
-    assert unknown.to_json() == {"value": 1.0, "low": None, "high": None, "p": 1.0}
+    assert unknown.to_part().limits == (-inf, inf)
+    assert unknown.to_part().to_json() == {"value": 1.0, "low": None, "high": None, "p": 1.0}

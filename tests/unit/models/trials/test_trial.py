@@ -45,18 +45,18 @@ def test_a_difference_is_the_mean_of_the_paired_losses_over_seeds(recipe):
 def test_metrics_are_means_over_seeds_and_days_add_up_to_the_whole(recipe):
     rows, p, _ = world(2)
     trial = Trial(rows, {"plain": [off(p, 0.3), off(p, 0.1)], "other": [off(p, 0), off(p, 0)]}, recipe)
-    assert trial.metrics("plain")["auc"] == pytest.approx(roc_auc(rows.label, p), abs=1e-6)
-    assert trial.metrics("plain")["rows"] == 2000
+    assert trial.metrics("plain").auc == pytest.approx(roc_auc(rows.label, p), abs=1e-6)
+    assert trial.metrics("plain").rows == 2000
     by_day = trial.by_day("cost_per_1000", "other", "plain")
     assert np.mean(list(by_day.values())) == pytest.approx(trial.difference("cost_per_1000", "other", "plain").value)
-    total = trial.metrics("other")["cost_per_1000"] - trial.metrics("plain")["cost_per_1000"]
+    total = trial.metrics("other").cost_per_1000 - trial.metrics("plain").cost_per_1000
     assert trial.difference("cost_per_1000", "other", "plain").value == pytest.approx(total)
 
 
 def test_channels_that_are_not_gated_judge_nothing(tiny_recipe):
     rows, p, _ = world(3)
     recipe = tiny_recipe(channels={"push": {"gated": False}}, gate={"bootstrap_draws": 200})
-    assert Trial(rows, {"plain": [off(p, 0)]}, recipe).metrics("plain")["rows"] == int((rows.channel == "ad").sum())
+    assert Trial(rows, {"plain": [off(p, 0)]}, recipe).metrics("plain").rows == int((rows.channel == "ad").sum())
 
 
 def test_few_changed_decisions_without_a_positive_are_no_sure_gain(recipe):
