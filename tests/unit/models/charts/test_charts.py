@@ -1,5 +1,6 @@
 """Rules of the report's charts: they hold what they were given, and nothing that isn't finite."""
 
+import json
 import re
 from datetime import date, timedelta
 from math import inf, nan
@@ -11,6 +12,7 @@ from ctr_retrain.models.charts.charts import (
     CostCurve,
     RatioDay,
     cost_chart,
+    freshness_chart,
     loss_chart,
     ratio_chart,
     reliability_chart,
@@ -18,6 +20,7 @@ from ctr_retrain.models.charts.charts import (
     weight_chart,
 )
 from ctr_retrain.models.charts.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Plot
+from ctr_retrain.models.documents.comparison_documents import DifferencePart, FreshnessPoint
 from ctr_retrain.models.documents.evaluation_documents import ReliabilityBin
 from ctr_retrain.models.number_format import compact, fixed, number, percent, signed
 
@@ -151,6 +154,23 @@ def test_trend_leaves_out_days_without_a_figure():
     svg = trend_chart([FIRST, FIRST + timedelta(days=1)], {"challenger": [-8.5, -9], "champion": [None, -8]})
     assert marks(svg, "g")[:3] == ["point challenger", "point challenger", "point champion"]
     trend_chart([FIRST], {"challenger": [None], "champion": [None]})
+
+
+def freshness_point(age, value, half_width):
+    delta = DifferencePart(value=value, low=value - half_width, high=value + half_width, p=0.5)
+    ends = {"low": 0.3 + delta.limits[0], "high": 0.3 + delta.limits[1]}
+    return FreshnessPoint(age_days=age, log_loss=0.3 + value, **ends, delta=delta if age else None)
+
+
+def test_a_difference_of_the_freshness_curve_without_an_interval_is_drawn_to_the_edges():
+    endless = freshness_point(2, 0.02, inf)
+    assert (endless.low, endless.high) == (None, None)  # JSON has no infinity
+    assert json.loads(json.dumps(endless.to_json(), allow_nan=False))["delta"]["low"] is None
+    svg = freshness_chart([freshness_point(0, 0.0, 0.0), freshness_point(1, 0.01, 0.004), endless])
+    assert [title.text for title in ET.fromstring(svg).iter("title")][-2:] == [
+        "1 days old: 0.01 (0.006 to 0.014)",
+        "2 days old: 0.02 (−inf to inf)",
+    ]
 
 
 def test_texts_are_escaped():

@@ -1,17 +1,21 @@
 """Rules of stored documents: old ones are read, and what can't be read is refused in a sentence."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 
+from ctr_retrain.models.documents.command_documents import FailedAnswer, Failure
 from ctr_retrain.models.documents.day_documents import DaySummary, FindingsDocument
-from ctr_retrain.models.documents.document import parse_document
+from ctr_retrain.models.documents.document import Part, parse_document
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import StorageError
 from tests.docs.schemas import ANSWERS, FILES, REFS, schema_of
+from tests.support.repository import REPOSITORY
 
 BEFORE = Path(__file__).parent / "before"  # documents of a root of before they had versions, with long lists cut
 KEPT = ["bundle.json", "drift.json", "evaluation.json", "maturity.json", "run.json", "training.json", "verdict.json"]
@@ -95,6 +99,27 @@ def test_a_torn_document_is_refused_in_a_sentence(text):
 def test_a_key_that_this_version_does_not_know_is_no_reason_to_refuse():
     stored = json.loads((BEFORE / "run.json").read_text(encoding="utf-8"))
     assert parse_document(RunDocument, json.dumps({**stored, "later": 1}).encode(), "run.json").date.year == 2026
+
+
+def kinds_of(part):
+    """Every kind of part and document that is declared."""
+    return {part, *(kind for below in part.__subclasses__() for kind in kinds_of(below))}
+
+
+CLOSED = kinds_of(Part) - {Failure, FailedAnswer}  # an error tells more, each kind of it something else
+
+
+@pytest.mark.parametrize("kind", sorted(CLOSED, key=lambda kind: kind.__name__))
+def test_nothing_is_built_from_a_key_that_it_does_not_declare(kind):
+    with pytest.raises(ValidationError) as refused:
+        kind(undeclared=1)
+    assert ("undeclared",) in [error["loc"] for error in refused.value.errors() if error["type"] == "extra_forbidden"]
+
+
+def test_the_type_checker_refuses_an_undeclared_key_and_a_value_of_another_type_too():
+    checks = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert checks["mypy"]["plugins"] == ["pydantic.mypy"]
+    assert checks["pydantic-mypy"] == {"init_forbid_extra": True, "init_typed": True}
 
 
 def test_a_sentence_is_a_message_in_python_and_words_in_json_and_a_whole_number_stays_one():
