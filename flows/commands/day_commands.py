@@ -6,7 +6,7 @@ Heavy imports stand inside the commands, so that --help answers at once.
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -33,12 +33,11 @@ def simulate(
 ) -> CommandOutput:
     """Write simulated ad and push events."""
     from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
-    from ctr_retrain.models.documents.command_documents import SimulateAnswer  # noqa: PLC0415
     from ctr_retrain.models.simulation.world import World  # noqa: PLC0415
     from ctr_retrain.tasks.demo import simulate_days  # noqa: PLC0415
 
-    simulate_days.simulate(World(seed=seed, rows_per_day=rows_per_day), parse_day(start, "--start"), days, out)
-    answer = SimulateAnswer(landing=str(out / "landing"), truth=str(out / "truth"), days=days)
+    world = World(seed=seed, rows_per_day=rows_per_day)
+    answer = simulate_days.simulate(world, parse_day(start, "--start"), days, out)
     return CommandOutput.of(answer, print_fields)
 
 
@@ -48,17 +47,10 @@ def land(
 ) -> CommandOutput:
     """Split a file of many days into landing folders."""
     from ctr_retrain.flows.commands.print_days import print_landed  # noqa: PLC0415
-    from ctr_retrain.models.documents.command_documents import LandAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.landing.split_by_day import land_file  # noqa: PLC0415
 
     settings, recipe = settings_and_recipe(context)
-    landed = land_file(source, recipe, settings.landing_zone)
-    # The landing zone names days by texts, documents by dates.
-    rows, outcomes = (
-        {date.fromisoformat(day): count for day, count in counts.items()} for counts in (landed.rows, landed.outcomes)
-    )
-    answer = LandAnswer(landing=str(settings.landing_zone), rows=rows, outcomes=outcomes, malformed=landed.malformed)
-    return CommandOutput.of(answer, print_landed)
+    return CommandOutput.of(land_file(source, recipe, settings.landing_zone), print_landed)
 
 
 def ingest(context: typer.Context, day: DayOption) -> CommandOutput:

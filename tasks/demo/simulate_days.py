@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.documents.command_documents import SimulateAnswer
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.simulation.traffic import Stream, random_stream
 from ctr_retrain.models.simulation.world import World, simulate_day
@@ -28,7 +29,7 @@ DUPLICATE_SHARE = 0.003  # of impressions and of outcomes: land twice
 BROKEN_SHARE = 0.001  # besides them, rows that can't be used
 
 
-def simulate(world: World, first_day: date, days: int, folder: Path) -> None:
+def simulate(world: World, first_day: date, days: int, folder: Path) -> SimulateAnswer:
     """Write FOLDER/landing (the contract's layout) and FOLDER/truth/dt=E.parquet for so many days from `first_day`.
 
     What would land after the last day is not written: it hasn't happened yet. Each file appears whole or not at all.
@@ -45,6 +46,7 @@ def simulate(world: World, first_day: date, days: int, folder: Path) -> None:
     except OSError as error:
         msg = f"simulation under {folder}: expected a writable disk with room, received: {error.strerror or error}."
         raise StorageError(msg) from error
+    return SimulateAnswer(landing=str(folder / "landing"), truth=str(folder / "truth"), days=days)
 
 
 class _LandingDay:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ctr_retrain.models.data.schema import landed_columns, outcome_columns
+from ctr_retrain.models.documents.command_documents import LandAnswer
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.column_rules import as_time, event_id
@@ -33,16 +34,7 @@ DAMAGE = (duckdb.DataError, duckdb.InternalError)  # raised by rows that can't b
 ENDINGS = (".parquet", ".malformed.jsonl")  # of the files that a file is split into, behind its own name
 
 
-@dataclass(frozen=True)
-class LandedDays:
-    """The rows of a file by the day below which they landed."""
-
-    rows: dict[str, int]  # landing day → impressions
-    malformed: int  # lines that held no row; they are landed too, to be quarantined by ingest
-    outcomes: dict[str, int] = field(default_factory=dict)  # landing day → inline outcomes
-
-
-def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
+def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandAnswer:
     """Write LANDING/impressions/dt=L/NAME.parquet for each day of the file, columns as they are, in the file's order.
 
     Rows without a readable time, and lines that hold no row, land on the first day, where ingest quarantines them.
@@ -70,7 +62,12 @@ def land_file(source: Path, recipe: Recipe, landing: LandingZone) -> LandedDays:
     except OSError as error:
         msg = f"land {source}: expected a writable {landing} with room, received: {error}. Mend the disk, land again."
         raise StorageError(msg) from error
-    return LandedDays({str(day.day): day.rows for day in days}, len(file.malformed), outcomes)
+    return LandAnswer(
+        landing=str(landing),
+        rows={day.day: day.rows for day in days},
+        outcomes=outcomes,
+        malformed=len(file.malformed),
+    )
 
 
 class _ZoneOfFile:
@@ -178,7 +175,7 @@ def _lands_on(file: LandedFile, day: _Day, recipe: Recipe) -> str:
 
 def _land_outcomes(
     connection: duck.Connection, file: LandedFile, days: list[_Day], recipe: Recipe, zone: _ZoneOfFile, scratch: Path
-) -> dict[str, int]:
+) -> dict[date, int]:
     """Write the inline outcomes below their landing days, by way of a scratch file for each day of impressions."""
     if not recipe.landing.outcomes:
         return {}
@@ -194,7 +191,7 @@ def _land_outcomes(
         query = f"SELECT {columns} FROM {table} WHERE landing_day = DATE '{landing_day}'"
         with zone.writing("outcomes", landing_day) as aside:
             connection.execute(duck.copy_to(aside, query))
-    return {str(landing_day): rows for landing_day, rows in counted}
+    return dict(counted)
 
 
 def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:

@@ -61,7 +61,10 @@ def test_campaigns_with_different_columns_go_through_landing_ingest_and_labels(w
     recipe = load_recipe(RECIPE)
     landing = tmp_path / "landing"
     for path in extract_sample(wheel, tmp_path / "out"):
-        assert land_file(path, recipe, LocalLandingZone(landing)).rows == {"2019-11-24": 1, "2019-11-25": 1}
+        assert land_file(path, recipe, LocalLandingZone(landing)).to_json()["rows"] == {
+            "2019-11-24": 1,
+            "2019-11-25": 1,
+        }
     first, second = BANDIT_DAYS[:2]
     for day, clicks in ((first, 6), (second, 0)):
         found = ingest_day(store, LocalLandingZone(landing), recipe, day, datetime(2026, 1, 1, tzinfo=UTC))

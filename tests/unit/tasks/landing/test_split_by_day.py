@@ -11,7 +11,7 @@ from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from ctr_retrain.tasks.landing.split_by_day import LandedDays, land_file
+from ctr_retrain.tasks.landing.split_by_day import land_file
 
 
 def row(event_id, ts):
@@ -51,7 +51,12 @@ THREE_DAYS = [
 @pytest.mark.parametrize("name", ["events.csv", "events.csv.gz", "events.jsonl", "events.jsonl.zst", "events.parquet"])
 def test_file_is_split_by_day_in_its_own_order(source, landing, tiny_recipe, name):
     answer = land_file(source(THREE_DAYS, name), tiny_recipe(), LocalLandingZone(landing))
-    assert answer == LandedDays({"2026-03-02": 3, "2026-03-03": 1, "2026-03-04": 1}, malformed=0)
+    assert answer.to_json() == {
+        "landing": str(landing),
+        "rows": {"2026-03-02": 3, "2026-03-03": 1, "2026-03-04": 1},
+        "outcomes": {},
+        "malformed": 0,
+    }
     stem = name.removesuffix(".parquet")
     assert landed(landing) == {
         f"dt=2026-03-02/{stem}.parquet": ["c", "a", "b"],
@@ -72,7 +77,7 @@ def test_time_is_read_as_the_recipe_says(source, landing, tiny_recipe, time, fir
     answer = land_file(
         source([row("a", first), row("b", second)]), tiny_recipe(landing={"time": time}), LocalLandingZone(landing)
     )
-    assert answer.rows == {"2026-03-02": 1, "2026-03-03": 1}
+    assert answer.to_json()["rows"] == {"2026-03-02": 1, "2026-03-03": 1}
 
 
 def test_columns_stay_as_they_are(source, landing, tiny_recipe):
@@ -106,9 +111,8 @@ def test_rows_that_cannot_be_placed_land_on_the_first_day_and_ingest_quarantines
 ):
     path = source([row("a", "2026-03-02T10:00:00Z"), row("b", "once"), row("c", "")], "events.jsonl")
     path.write_text(path.read_text() + '{"event_id": "half\n' + json.dumps(row("d", "2026-03-03T00:00:00Z")) + "\n")
-    assert land_file(path, tiny_recipe(), LocalLandingZone(landing)) == LandedDays(
-        {"2026-03-02": 3, "2026-03-03": 1}, malformed=1
-    )
+    answer = land_file(path, tiny_recipe(), LocalLandingZone(landing))
+    assert (answer.to_json()["rows"], answer.malformed) == ({"2026-03-02": 3, "2026-03-03": 1}, 1)
     assert ingest_day(store, LocalLandingZone(landing), tiny_recipe(), day, now).impressions == Counts(
         received=4, kept=1, duplicates=0, quarantined=3
     )
@@ -140,7 +144,7 @@ def test_inline_outcomes_land_on_the_day_of_their_own_time_or_with_the_impressio
         click("far", "2026-03-03T10:00:00Z", "1", "33658-09-27T00:00:00Z"),
     ]
     answer = land_file(source(rows), tiny_recipe(landing=INLINE), LocalLandingZone(landing))
-    assert answer.outcomes == {"2026-03-03": 5, "2026-03-05": 1}
+    assert answer.to_json()["outcomes"] == {"2026-03-03": 5, "2026-03-05": 1}
     assert landed_outcomes(landing) == {
         "dt=2026-03-03": [
             ("before", "2026-03-01T00:00:00Z", "click"),
@@ -175,7 +179,9 @@ def test_typed_flags_and_times_make_outcomes_too_unless_their_types_cannot_share
     table = pa.table({"event_id": ["a", "b"], "ts": [shown] * 2, "clicked": [True, False], "clicked_at": [later] * 2})
     pq.write_table(table, tmp_path / "typed.parquet")
     recipe = tiny_recipe(landing={**INLINE, "time": "epoch_s"})
-    assert land_file(tmp_path / "typed.parquet", recipe, LocalLandingZone(landing)).outcomes == {"2026-03-04": 1}
+    assert land_file(tmp_path / "typed.parquet", recipe, LocalLandingZone(landing)).to_json()["outcomes"] == {
+        "2026-03-04": 1
+    }
     assert landed_outcomes(landing) == {"dt=2026-03-04": [("a", later, "click")]}
     both = [*INLINE["outcomes"], {"kind": "view", "column": "clicked"}]
     pq.write_table(table.set_column(3, "clicked_at", [["1772600000"] * 2]), tmp_path / "typed.parquet")
@@ -203,13 +209,13 @@ def test_outcomes_that_others_landed_stay_where_the_recipe_has_no_inline_ones(so
 def test_time_beyond_the_calendar_is_none(source, landing, tiny_recipe):
     path = source([row("a", "1772409600"), row("b", "1772409600000")])  # the second in milliseconds: year 58134
     answer = land_file(path, tiny_recipe(landing={"time": "epoch_s"}), LocalLandingZone(landing))
-    assert answer.rows == {"2026-03-02": 2}
+    assert answer.to_json()["rows"] == {"2026-03-02": 2}
 
 
 def test_numbers_count_from_the_recipes_origin(source, landing, tiny_recipe):
     path = source([row("a", "0"), row("b", "86399.5"), row("c", "86400"), row("before", "-1")])
     recipe = tiny_recipe(landing={"time": "epoch_s", "origin": date(2026, 3, 2)})
-    assert land_file(path, recipe, LocalLandingZone(landing)).rows == {"2026-03-02": 3, "2026-03-03": 1}
+    assert land_file(path, recipe, LocalLandingZone(landing)).to_json()["rows"] == {"2026-03-02": 3, "2026-03-03": 1}
 
 
 def test_file_that_cannot_be_read_or_has_no_time_lands_nothing(source, landing, tiny_recipe):
