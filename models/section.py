@@ -1,13 +1,26 @@
-"""The base of each part of the recipe, immutable and strict about its keys; and the form of a name in it."""
+"""The base of each part of the recipe, immutable and strict about its keys; and the names and numbers in it."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Raise ValueError unless the lower bound comes first."""
+    if bounds[0] >= bounds[1]:
+        msg = "expected the lower bound first"
+        raise ValueError(msg)
+    return bounds
+
 
 # Names become parts of paths, of SQL and of Keras layers, so they are of letters that none of these reads otherwise.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 
 
 class Section(BaseModel):

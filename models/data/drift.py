@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from ctr_retrain.models.recipe.recipe import Drift
+    from ctr_retrain.models.recipe.validation_section import Drift
 
 MIN_SAME_WEEKDAYS = 3  # of history; with fewer, the level comes from all days
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.recipe.recipe import Cost
+    from ctr_retrain.models.recipe.channel_section import Cost
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.judging.gate import JudgedRows
-    from ctr_retrain.models.recipe.recipe import Gate
+    from ctr_retrain.models.recipe.gate_section import Gate
 
 
 def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: int) -> TwinComparison:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.recipe.recipe import Cost
+    from ctr_retrain.models.recipe.channel_section import Cost
 
 
 def threshold(cost: Cost) -> float:

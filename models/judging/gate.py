@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from ctr_retrain.models.documents.verdict_documents import Decision, FailureKind
     from ctr_retrain.models.judging.bootstrap import Cells, Interval
     from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
-    from ctr_retrain.models.recipe.recipe import Cost, Gate, Recipe
+    from ctr_retrain.models.recipe.channel_section import Cost
+    from ctr_retrain.models.recipe.gate_section import Gate
+    from ctr_retrain.models.recipe.recipe import Recipe
 
 # The decision that a failed check of each kind leads to, in order of precedence.
 FAILED: dict[FailureKind, Decision] = {"integrity": "reject", "evidence": "hold", "harm": "reject", "unproven": "hold"}

@@ -20,7 +20,7 @@ from ctr_retrain.models.judging.costs import cost_per_1000, decision_costs, thre
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.recipe.recipe import Cost
+    from ctr_retrain.models.recipe.channel_section import Cost
 
 # Probabilities of exactly 0 and 1 (isotonic calibration gives them) are moved by this much before a logarithm is
 # taken: Keras' own epsilon, about the precision of the float32 that the served graph computes in.

@@ -6,11 +6,9 @@ that doesn't have the kind, or not final yet, since kinds mature at different ag
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
-from ctr_retrain.models.section import Name, Section
+from ctr_retrain.models.section import Name, Positive, Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     FinalAges = Mapping[str, Mapping[str, int]]
 
 UNKNOWN = 255  # a head's label where nobody knows it, or not yet
-Positive = Annotated[float, Field(gt=0)]
 
 
 class Head(Section):

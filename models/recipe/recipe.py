@@ -10,19 +10,23 @@ import json
 import tomllib
 from collections import Counter
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.hashed import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
+from ctr_retrain.models.recipe.channel_section import Channel
 from ctr_retrain.models.recipe.column_names import name_mistakes
+from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.head_section import head_mistakes
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
 from ctr_retrain.models.recipe.network_file import read_network_source
+from ctr_retrain.models.recipe.retention_section import Retention
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe, shipped_recipes
 from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.recipe.validation_section import Drift, Validation
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.section import Name, Section
@@ -32,146 +36,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
-
-
-def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
-    """Raise ValueError unless the lower bound comes first."""
-    if bounds[0] >= bounds[1]:
-        msg = "expected the lower bound first"
-        raise ValueError(msg)
-    return bounds
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
-WindowHours = Annotated[float, Field(ge=0, le=24 * 60)]
-ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
-
-
-class Cost(Section):
-    """Costs of one decision, by its outcome; a gain is a negative cost. Currency units per impression."""
-
-    true_positive: float
-    """Of a positive that is sent; negative where it earns."""
-    false_positive: float
-    """Of a negative that is sent."""
-    true_negative: float = 0.0
-    """Of a negative that is not sent."""
-    false_negative: float = 0.0
-    """Of a positive that is not sent."""
-
-    @model_validator(mode="after")
-    def _sending_must_be_a_choice(self) -> Self:
-        """Raise ValueError for costs by which everything is sent, or nothing, whatever the probability."""
-        if self.false_positive <= self.true_negative or self.false_negative <= self.true_positive:
-            msg = (
-                "expected false_positive > true_negative and false_negative > true_positive, "
-                "otherwise no probability is worth a threshold"
-            )
-            raise ValueError(msg)
-        return self
-
-
-class Channel(Section):
-    """One channel: its label, its costs, its absolute bounds."""
-
-    positive_kind: str = "click"
-    """The kind of outcome that makes an impression a positive."""
-    attribution_window_hours: WindowHours = 24
-    """How long after the impression such an outcome counts."""
-    more_kinds: dict[Name, WindowHours] = Field(default_factory=dict)
-    """Further kinds of outcomes with their windows in hours, each a label column of its own: `{ conversion = 168 }`."""
-    gated: bool = True
-    """Whether the gate waits for this channel's labels and judges it."""
-    positive_ratio: ShareBounds
-    """Absolute bounds of the positive ratio, as seen by the end of the same day; outside, the day is rejected."""
-    cost: Cost
-    """What one decision costs."""
-
-    @property
-    def windows_hours(self) -> dict[str, float]:
-        """Return the attribution window of each kind that is labelled, in hours, the positive one first."""
-        return {self.positive_kind: self.attribution_window_hours} | self.more_kinds
-
-    @model_validator(mode="after")
-    def _kinds_differ(self) -> Self:
-        """Raise ValueError if the positive kind is also given as a further one."""
-        if self.positive_kind in self.more_kinds:
-            msg = f"more_kinds: expected others than positive_kind, received {self.positive_kind!r}"
-            raise ValueError(msg)
-        return self
-
-
-class Validation(Section):
-    """Hygiene of a day; a day that fails one of these is rejected until somebody accepts it."""
-
-    min_rows: Annotated[int, Field(ge=1)] = 1000
-    """Fewest impressions of the day itself."""
-    min_hours: Annotated[int, Field(ge=1, le=24)] = 24
-    """Fewest hours of the day with impressions."""
-    max_hours_since_last_event: Positive = 2.0
-    """Longest time from the last impression to the day's end."""
-    max_quarantined_share: Share = 0.02
-    """Largest share of quarantined rows among those that came in, impressions and outcomes together."""
-    max_duplicate_share: Share = 0.05
-    """Largest share of duplicates, of the same rows."""
-    max_unreadable_files: Annotated[int, Field(ge=0)] = 0
-    """Most files that are torn, of another format, or without a required column."""
-    max_null_share: dict[str, Share] = Field(default_factory=dict)
-    """Column = largest share of nulls: `{ device = 0.05 }`."""
-    value_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Column = the only values that it may have: `{ device = ["android", "ios", "web"] }`."""
-
-
-class Drift(Section):
-    """Conditions of an alert on a day's positive ratio: effect and evidence are both needed."""
-
-    history_days: Annotated[int, Field(ge=7)] = 28
-    """Days before that the expected level rests on."""
-    min_history_days: Annotated[int, Field(ge=3)] = 7
-    """With fewer accepted days nothing is expected and nothing alerts."""
-    min_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2  # no fall reaches 1
-    """Smallest relative change of the odds against the expected level."""
-    min_z: Positive = 4.0
-    """Smallest change in standard errors, overdispersion included."""
-    holds_training: bool = False
-    """A day with an alert trains nothing."""
-
-
-class Gate(Section):
-    """Bounds that a challenger has to keep to."""
-
-    max_cost_delta_per_1000: Annotated[float, Field(ge=0)]
-    """Non-inferiority margin of a refresh, in currency units per 1,000 impressions."""
-    max_channel_cost_delta_per_1000: Annotated[float, Field(ge=0)]
-    """The same bound for each channel alone; a veto."""
-    max_log_loss_delta: Annotated[float, Field(ge=0)] = 0.001
-    """By how much the log loss may be worse; a veto."""
-    calibration_ratio: Bounds = (0.8, 1.25)
-    """Bounds of predicted to seen positives; a veto."""
-    max_churn: Positive = 0.5
-    """`ship = "fresh"`: largest mean move of the log-odds on the calibration slice; above it the evaluated model
-    serves."""
-    min_rows: Annotated[int, Field(ge=1)] = 5000
-    """Fewer rows on the validation days: hold."""
-    min_positives: Annotated[int, Field(ge=1)] = 200
-    """Fewer positives on the validation days: hold."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Confidence of the intervals."""
-    bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
-    """Draws that make an interval."""
-
-
-class Retention(Section):
-    """The time for which `gc` keeps what no ref names any more."""
-
-    runs_days: Annotated[int, Field(ge=1)] = 90
-    """Runs of days up to so many before the newest run's day, with their labels and landed days."""
-    champions: Annotated[int, Field(ge=1)] = 5
-    """Earlier champions that a rollback can reach, with their runs."""
-    min_age_hours: Annotated[float, Field(ge=1)] = 24.0
-    """Nothing younger is removed: a run at work may need it."""
 
 
 class Recipe(Section):

@@ -11,11 +11,10 @@ from pydantic.json_schema import SkipJsonSchema
 from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.recipe.network_file import is_network_file
-from ctr_retrain.models.section import Section
+from ctr_retrain.models.section import Positive, Section
 
 MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from
 FUNCTION_OF_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
-Positive = Annotated[float, Field(gt=0)]
 
 
 def _known_network(name: str) -> str:

@@ -6,11 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ctr_retrain.models.section import Section
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
+from ctr_retrain.models.section import Positive, Section, Share
 
 ClassWeight = Literal["balanced", "none", "auto", "effective_number"] | dict[Literal["0", "1"], Positive]
 

@@ -16,7 +16,7 @@ from ctr_retrain.models.serving.calibration import LOGIT_LIMIT
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ctr_retrain.models.recipe.recipe import Gate
+    from ctr_retrain.models.recipe.gate_section import Gate
     from ctr_retrain.models.serving.calibration import Calibration, Floats
 
 

@@ -44,7 +44,7 @@ from ctr_retrain.tasks.train.weigh_rows import constant_rates
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.recipe.recipe import Cost
+    from ctr_retrain.models.recipe.channel_section import Cost
     from ctr_retrain.models.serving.scorer import Scorer
 
 BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory

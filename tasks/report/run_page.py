@@ -19,7 +19,8 @@ from ctr_retrain.models.documents.maturity_documents import MaturityCurve
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.training_documents import TrainingDocument
 from ctr_retrain.models.judging.model_comparison import ComparedBlock, compare, send_everything_or_nothing
-from ctr_retrain.models.recipe.recipe import Drift, Recipe
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.recipe.validation_section import Drift
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.plan.plan_run import RunPlan

@@ -159,8 +159,11 @@ def loss_after(train, test, seed):
     from ctr_retrain.models.feature_kinds.numeric import Numeric
     from ctr_retrain.models.features.standardize import NumericState
     from ctr_retrain.models.network.build_network import build_network
-    from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+    from ctr_retrain.models.recipe.channel_section import Channel, Cost
+    from ctr_retrain.models.recipe.gate_section import Gate
+    from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.models.recipe.training_section import Training
+    from ctr_retrain.models.recipe.weights_section import Weights
     from ctr_retrain.models.training.batches import make_batches
     from ctr_retrain.models.training.training_loop import predict_logits
     from ctr_retrain.models.training.training_loop import train as fit

@@ -69,8 +69,11 @@ def deepfm(sizes, label, seed):
     from ctr_retrain.models.feature_kinds.numeric import Numeric
     from ctr_retrain.models.features.standardize import NumericState
     from ctr_retrain.models.network.build_network import build_network
-    from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+    from ctr_retrain.models.recipe.channel_section import Channel, Cost
+    from ctr_retrain.models.recipe.gate_section import Gate
+    from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.models.recipe.training_section import Training
+    from ctr_retrain.models.recipe.weights_section import Weights
     from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
     features = [Categorical(name=f"c{k}", buckets=size) for k, size in enumerate(sizes)]

@@ -22,8 +22,11 @@ from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.judging.metrics import log_losses
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, Weights
+from ctr_retrain.models.recipe.channel_section import Channel, Cost
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.training_section import Training
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train

@@ -13,7 +13,8 @@ import pytest
 
 from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
-from ctr_retrain.models.recipe.recipe import Gate, load_recipe
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.fresh_checks import check_fresh
 from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challenger

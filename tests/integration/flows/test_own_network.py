@@ -14,7 +14,9 @@ from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe, load_recipe
+from ctr_retrain.models.recipe.channel_section import Channel, Cost
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.training.saved_network import rebuild_network
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger

@@ -27,7 +27,9 @@ from ctr_retrain.models.features.rare_values import RareValues, adapt_rare_value
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.features.table_layout import field_offsets, raw_columns, slots
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.channel_section import Channel, Cost
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration

@@ -15,7 +15,7 @@ from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.imbalance.class_counts import ClassCounts, count_classes
 from ctr_retrain.models.imbalance.class_weights import class_weights
 from ctr_retrain.models.imbalance.losses import WeightedCrossEntropy
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.weights.class_balance import class_weights_of
 
 COUNTS = {0: 60, 1: 30, 2: 9, 3: 1}

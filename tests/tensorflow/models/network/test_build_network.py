@@ -13,7 +13,9 @@ from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
 from ctr_retrain.models.features.standardize import NumericState, StandardizedNumbers
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.channel_section import Channel, Cost
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from tests.support.documented import documented_module
 

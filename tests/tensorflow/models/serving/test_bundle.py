@@ -16,7 +16,9 @@ from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.channel_section import Channel, Cost
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import save_serving, serving_model, signature_names
 from ctr_retrain.models.serving.calibration import Calibration

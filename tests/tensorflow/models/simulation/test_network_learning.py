@@ -13,7 +13,8 @@ import pytest
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.recipe.recipe import Weights, load_recipe
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.optimizers import RowWiseAdagrad

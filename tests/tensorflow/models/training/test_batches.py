@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.errors import DataRejectedError
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import RUN_ROWS, BatchOrder, TrainingRows, make_batches
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from ctr_retrain.models.losses.training_losses import focal_loss, observed_logit
 from ctr_retrain.models.network.focal_link import inverse_focal_link
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 CUT = date(2026, 3, 8)

@@ -10,7 +10,7 @@ from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output, output_layers
 from ctr_retrain.models.recipe.head_section import UNKNOWN, Head
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import make_batches
 from ctr_retrain.models.training.replicas import equal_parts
 from ctr_retrain.models.training.training_loop import predict_logits, train

@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 import pytest
 
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import RUN_ROWS, TrainingRows, make_batches
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.models.weights.sampling import choose_rows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.errors import TrainingDivergedError
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import BatchOrder, TrainingRows
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.training_loop import predict_logits

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.data.drift import DayRatio, Level, detect, expected_level, standard_errors, to_alert
-from ctr_retrain.models.recipe.recipe import Drift
+from ctr_retrain.models.recipe.validation_section import Drift
 from tests.support.counts import draws
 
 TODAY = date(2026, 3, 2)  # a Monday

@@ -10,7 +10,7 @@ from ctr_retrain.models.judging.changed_decisions import (
     poisson_limits,
     widen,
 )
-from ctr_retrain.models.recipe.recipe import Cost
+from ctr_retrain.models.recipe.channel_section import Cost
 from tests.support.counts import draws
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02

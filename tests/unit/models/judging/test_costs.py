@@ -11,7 +11,7 @@ from ctr_retrain.models.judging.costs import (
     send_none_costs,
     threshold,
 )
-from ctr_retrain.models.recipe.recipe import Cost
+from ctr_retrain.models.recipe.channel_section import Cost
 
 AD = Cost(true_positive=-0.98, false_positive=0.02)  # an impression costs 0.02, a click earns 1: t* = 0.02
 PUSH = Cost(true_positive=-1, false_positive=1, true_negative=-0.5, false_negative=0.5)  # t* = 1.5 / (1.5 + 1.5)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.judging.gate import JudgedRows, judge
-from ctr_retrain.models.recipe.recipe import Channel, Cost, Gate, Recipe
+from ctr_retrain.models.recipe.channel_section import Channel, Cost
+from ctr_retrain.models.recipe.gate_section import Gate
+from ctr_retrain.models.recipe.recipe import Recipe
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
 SEND, SKIP = 0.03, 0.01  # probabilities on either side of it

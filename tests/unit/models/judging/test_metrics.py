@@ -21,7 +21,7 @@ from ctr_retrain.models.judging.metrics import (
     roc_auc,
     wilson_interval,
 )
-from ctr_retrain.models.recipe.recipe import Cost
+from ctr_retrain.models.recipe.channel_section import Cost
 
 COSTS = {
     "ad": Cost(true_positive=-0.98, false_positive=0.02),

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from ctr_retrain.models.errors import DataRejectedError, UsageError
-from ctr_retrain.models.recipe.recipe import Weights
+from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.weights.class_balance import kish_sample_size
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 
