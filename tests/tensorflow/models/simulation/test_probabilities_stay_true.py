@@ -4,7 +4,7 @@ The simulated world, 40,000 impressions a day of which 7 to 8 % are clicked, ten
 about 22,000 positives to train on, 6,000 to calibrate on, 9,500 to judge by, so that sampling errors of a calibrated
 ratio are about 1.7 %. The demo recipe's network, smaller, so that each strategy takes seconds. Tried with the seeds 1
 to 3: 0.92 to 1.01 without the layer, the lowest oversampling; 0.97 to 1.02 with it, but for 0.946 under downsampling
-with seed 3, where 50,000 rows are left to train on.
+with seed 3, where 50,000 rows are left to train on. Balanced weights with no offset: 6.0 to 6.1.
 
 Positives come three times, not as often as would balance the classes: thirteen times, they are learned by heart, and
 the ratio without the layer ends at 0.88 to 0.93. That is overfitting, of which no offset knows.
@@ -77,10 +77,11 @@ def test_without_the_offset_balanced_weights_multiply_them(row_ranges):
     weights = RECIPE.weights.model_copy(update=BALANCED | {"offset": False})
     changed = {"weights": weights, "training": RECIPE.training.model_copy(update=draws(SMALL, {}))}
     without = trained(row_ranges[0], RECIPE.model_copy(update=changed))
-    assert calibration_ratio(without, row_ranges[2]) > 3
+    assert calibration_ratio(without, row_ranges[2]) > 5
 
 
 def test_with_the_calibration_layer_they_are_closer_still(row_ranges, network):
     _, kept_out, unseen = row_ranges
     calibration = fit_calibration(logits(network, kept_out), kept_out.label)
+    assert calibration.method == "isotonic"
     assert 0.95 < calibration_ratio(network, unseen, calibration) < 1.05

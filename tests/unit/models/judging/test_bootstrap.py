@@ -95,7 +95,7 @@ def null_trial(rng, campaigns, campaign_sd, *, cluster_by_campaign):
 
 def test_users_times_campaigns_exclude_a_true_zero_about_as_often_as_promised():
     rng = np.random.default_rng(11)
-    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=True) for _ in range(draws(200, 2000))])
+    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=True) for _ in range(draws(400, 2000))])
     assert 0.03 <= excluded <= 0.08
 
 
@@ -107,5 +107,5 @@ def test_users_alone_exclude_a_true_zero_far_too_often():
 
 def test_without_differences_between_campaigns_the_interval_is_too_wide_rather_than_too_narrow():
     rng = np.random.default_rng(13)
-    excluded = np.mean([null_trial(rng, 25, 0.0, cluster_by_campaign=True) for _ in range(draws(50, 500))])
+    excluded = np.mean([null_trial(rng, 25, 0.0, cluster_by_campaign=True) for _ in range(draws(100, 500))])
     assert excluded <= 0.05

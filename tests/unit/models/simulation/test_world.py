@@ -250,13 +250,13 @@ def test_a_broken_click_logger_loses_its_share_of_one_channels_clicks_on_its_day
 
 def test_bots_come_on_top_of_the_same_people_and_never_click():
     flood = BotFlood(SUNDAY + timedelta(days=1), SUNDAY + timedelta(days=1), 0.2)
-    kwargs = {"seed": 14, "rows_per_day": 3_000}
+    kwargs = {"seed": 14, "rows_per_day": 10_000}
     before, during, after = days_after(SUNDAY, 3)
     for day in (before, after):
         assert simulate_day(World(**kwargs, incidents=(flood,)), day) == simulate_day(World(**kwargs), day)
     plain, flooded = simulate_day(World(**kwargs), during), simulate_day(World(**kwargs, incidents=(flood,)), during)
     bot = np.isin(values(flooded.impressions, "event_id"), values(plain.impressions, "event_id"), invert=True)
-    assert bot.mean() == pytest.approx(0.2, abs=3e-4)
+    assert bot.mean() == pytest.approx(0.2, abs=1e-4)
     assert flooded.impressions.filter(pa.array(~bot)) == plain.impressions
     assert flooded.outcomes == plain.outcomes
     assert not values(flooded.truth, "probability")[bot].any()
