@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.repository import RECIPES, REPOSITORY
+from tests.support.repository import RECIPES, REPOSITORY, nodes_of, tree_of
 
 PACKAGE = "ctr_retrain"
 FLOORS = ("models", "tasks", "flows")
@@ -41,7 +41,7 @@ MODULES = {name: path for name, path in FILES.items() if path.stem != "__init__"
 
 def imported_modules(path):
     """Every module that a file names in an import, in functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -97,7 +97,7 @@ def test_stages_are_plain_functions_that_flows_wrap(name):
 def test_refs_are_read_and_written_by_their_types(name):
     calls = {
         node.func.attr
-        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8")))
+        for node in nodes_of(MODULES[name])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     raw = sorted(calls & {"read_ref", "swap_ref"})
@@ -106,7 +106,7 @@ def test_refs_are_read_and_written_by_their_types(name):
 
 def untyped_signatures(path):
     """The functions of a file that take or return dictionaries of anything."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             given = [argument.annotation for argument in (*node.args.args, *node.args.kwonlyargs)]
             if any(annotation and "dict[str, Any]" in ast.unparse(annotation) for annotation in [*given, node.returns]):
@@ -169,7 +169,7 @@ def test_every_package_has_its_place_in_the_order_and_says_what_it_is():
     for room in rooms:
         init = FILES.get(f"{room}.__init__")
         assert init is not None, f"{room}: add an __init__.py with a docstring"
-        assert ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))), f"{init}: say what the package is"
+        assert ast.get_docstring(tree_of(init)), f"{init}: say what the package is"
 
 
 def test_no_two_modules_bear_the_same_name():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repository import REPOSITORY
+from tests.support.repository import REPOSITORY, tree_of
 
 TESTS = REPOSITORY / "tests"
 KINDS = ("unit", "tensorflow", "integration")
@@ -17,7 +17,7 @@ UNIT = sorted((TESTS / "unit").rglob("test_*.py"))
 
 def imports_at_the_top(path):
     """Modules that a file imports as soon as it is imported itself."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

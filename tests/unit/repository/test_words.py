@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.repository import REPOSITORY
+from tests.support.repository import REPOSITORY, tree_of
 
 FILES = [path for floor in ("models", "tasks", "flows") for path in sorted((REPOSITORY / floor).rglob("*.py"))]
 
@@ -76,7 +76,7 @@ def private_words(text):
 
 def riddles(path):
     """The docstrings of a file that open in the middle of a sentence."""
-    for name, line, text in docstrings(ast.parse(path.read_text(encoding="utf-8"))):
+    for name, line, text in docstrings(tree_of(path)):
         if RIDDLE.match(text):
             yield f"{path.relative_to(REPOSITORY)}:{line} {name}: {text.splitlines()[0]}"
 
@@ -98,7 +98,7 @@ def comment_share(paths):
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         lines += sum(1 for line in text.splitlines() if line.strip())
         commented += sum(token.type == tokenize.COMMENT and not NO_REASON.match(token.string) for token in tokens)
-        commented += sum(below.end_lineno - below.lineno + 1 for below in field_docstrings(ast.parse(text)))
+        commented += sum(below.end_lineno - below.lineno + 1 for below in field_docstrings(tree_of(path)))
     return 100 * commented / lines
 
 
@@ -122,7 +122,7 @@ def test_comments_give_the_reasons_that_the_code_cannot(package):
 def test_names_and_docstrings_use_the_words_of_the_field(package):
     wrong = []
     for path in PACKAGES[package]:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         places = [*identifiers(tree), *((line, text) for _, line, text in docstrings(tree)), (1, path.stem)]
         wrong += [
             f"{path.relative_to(REPOSITORY)}:{line}: {word}, write {PRIVATE[word]}"

@@ -9,7 +9,7 @@ from ctr_retrain.models.architectures.shipped_networks import NETWORKS, Network
 from ctr_retrain.models.recipe.training_section import Training
 from tests.docs.recipe_reference import write_reference
 from tests.support.documented import documented_module
-from tests.support.repository import REPOSITORY
+from tests.support.repository import REPOSITORY, nodes_of
 
 FILE = REPOSITORY / "models" / "architectures" / "shipped_networks.py"
 
@@ -29,7 +29,7 @@ def test_nothing_outside_the_registry_names_a_network(name):
         for floor in ("models", "tasks", "flows")
         for path in sorted((REPOSITORY / floor).rglob("*.py"))
         if path != FILE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and node.value == name
     ]
     assert not places, f"{places} name the network {name!r}: ask its entry in NETWORKS instead"

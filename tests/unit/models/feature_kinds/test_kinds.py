@@ -14,7 +14,7 @@ from ctr_retrain.models.features.table_layout import field_offsets, raw_columns,
 from tests.docs.recipe_reference import write_reference
 from tests.support.documented import documented_module
 from tests.support.example_features import example_of
-from tests.support.repository import REPOSITORY
+from tests.support.repository import REPOSITORY, nodes_of, tree_of
 
 PACKAGE = REPOSITORY / "models" / "feature_kinds"
 
@@ -74,7 +74,7 @@ def test_each_kind_in_the_folder_is_registered():
     classes = {
         node.name: path.name
         for path in PACKAGE.glob("*.py")
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in tree_of(path).body
         if isinstance(node, ast.ClassDef)
         and any(
             isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == "kind" and line.value for line in node.body
@@ -92,7 +92,7 @@ def test_nothing_outside_its_file_names_a_kind(name):
         for floor in ("models", "tasks", "flows")
         for path in sorted((REPOSITORY / floor).rglob("*.py"))
         if path != REPOSITORY / own
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and node.value == name
     ]
     assert not places, f"{places} name the kind {name!r}: ask the feature instead (see {own} and Feature)"
