@@ -95,7 +95,7 @@ def null_trial(rng, campaigns, campaign_sd, *, cluster_by_campaign):
 
 def test_users_times_campaigns_exclude_a_true_zero_about_as_often_as_promised():
     rng = np.random.default_rng(11)
-    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=True) for _ in range(draws(400, 2000))])
+    excluded = np.mean([null_trial(rng, 25, 0.1, cluster_by_campaign=True) for _ in range(draws(200, 2000))])
     assert 0.03 <= excluded <= 0.08
 
 
