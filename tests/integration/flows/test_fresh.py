@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
@@ -169,7 +168,7 @@ def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):
         at="",
     )
     assert champions.refuses(later) is None
-    assert "is newer" in champions.refuses(replace(later, data_through=str(CUT)))
+    assert "is newer" in champions.refuses(later.model_copy(update={"data_through": CUT}))
 
 
 def champion_with(tmp_path, **through):
