@@ -91,11 +91,26 @@ class NetworkParts:
         layer = self._dense(1, bias=self.bias)
         return layer(inputs[0] if len(inputs) == 1 else ops.concatenate(list(inputs), axis=1))
 
-    def _dense(self, units: int, *, bias: float = 0.0, activation: str | None = None, dtype: str = "float32") -> Any:
+    def linear_output(self, numeric: Any) -> Any:
+        """Return a logit, (batch, 1), of the numbers themselves, which say nothing before they have learnt."""
+        # Nothing below has to be told apart, so weights start at 0: random ones would rank rows by chance until enough
+        # steps have undone them. The output of a hidden layer can't: its layer would learn nothing in the first step.
+        next(self.seeds)  # later layers start where they did
+        return self._dense(1, bias=self.bias, kernel=keras.initializers.Zeros())(numeric)
+
+    def _dense(
+        self,
+        units: int,
+        *,
+        bias: float = 0.0,
+        activation: str | None = None,
+        dtype: str = "float32",
+        kernel: Any = None,
+    ) -> Any:
         return keras.layers.Dense(
             units,
             dtype=dtype,
             activation=activation,
-            kernel_initializer=keras.initializers.GlorotUniform(seed=next(self.seeds)),
+            kernel_initializer=kernel or keras.initializers.GlorotUniform(seed=next(self.seeds)),
             bias_initializer=keras.initializers.Constant(bias),
         )

@@ -33,7 +33,7 @@ class Network:
 
 def logistic_regression(embedded: Any, numeric: Any, parts: NetworkParts) -> Any:
     """Add a weight for each value, a weight for each number, and the bias."""
-    return parts.linear_terms(embedded) + parts.output(numeric)
+    return parts.linear_terms(embedded) + parts.linear_output(numeric)
 
 
 def deepfm(embedded: Any, numeric: Any, parts: NetworkParts) -> Any:
