@@ -114,7 +114,7 @@ def unfairness(store: Store, plan: RunPlan) -> str | None:
     if any(through < first for through in seen.values()):
         return None
     received = " and ".join(f"{through} ({_ROLES[name]})" for name, through in seen.items())
-    return f"expected data through a day before {first}, received {received}: it has seen V"
+    return f"expected data through a day before {first}, received {received}: it has seen the validation days"
 
 
 # How messages call the models of a bundle.

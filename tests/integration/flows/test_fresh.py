@@ -193,7 +193,7 @@ def test_where_both_have_seen_v_none_is_scored_and_the_words_say_why(tmp_path):
     assert fair_champion(store, plan) is None
     expected = (
         "expected data through a day before 2026-03-07, received 2026-03-09 (what serves) and 2026-03-07 "
-        "(its evaluated twin): it has seen V"
+        "(its evaluated twin): it has seen the validation days"
     )
     assert unfairness(store, plan) == expected
 
