@@ -15,6 +15,7 @@ from ctr_retrain.flows.prefect_tasks import (
     deploy_challenger,
     detect_drift,
     evaluate_models,
+    find_leaks,
     ingest_day,
     judge_challenger,
     measure_maturity,
@@ -94,6 +95,7 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
     """Make stages 5 to 8 and 10: all of a run's object is written before anything is put into service."""
     measure_maturity(run)
     factors = weigh_rows(run)
+    leaks = find_leaks(run)
     failure = untrainable(run.recipe, factors, drift.alerts) or train_challenger(run, factors, models)
     if failure:
         verdict = judge_without_challenger(run.folder, failure, bootstrap=run.plan.champion is None)
@@ -101,7 +103,7 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
         train_cold_twin(run, models)
         evaluate_models(run, models)
         serving = check_serving(run, models)
-        verdict = judge_challenger(run, [serving])
+        verdict = judge_challenger(run, [serving, leaks])
         ship_challenger(run, verdict, models)
     write_document(run, known, drift, factors, verdict)
     write_report(run)

@@ -11,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from ctr_retrain.tasks.deploy import choose_served, publish_model
+from ctr_retrain.tasks.evaluate import find_leaks as leaks
 from ctr_retrain.tasks.evaluate import judge_challenger as judging
 from ctr_retrain.tasks.evaluate import measure_maturity as maturity
 from ctr_retrain.tasks.evaluate import score_models
@@ -32,6 +33,7 @@ detect_drift = stage(drift.detect_drift)
 send_alerts = stage(alerts.send_alerts)
 measure_maturity = stage(maturity.measure_maturity)
 weigh_rows = stage(weights.weigh_rows)
+find_leaks = stage(leaks.find_run_leaks)
 train_challenger = stage(training.train_challenger)
 train_cold_twin = stage(training.train_cold_twin)
 evaluate_models = stage(score_models.evaluate_models)

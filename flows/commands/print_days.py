@@ -37,6 +37,8 @@ def print_ingested(answer: IngestAnswer) -> None:
     Console().print(table)
     for file, reason in answer.unreadable.items():
         print_line(f"[red]unreadable[/red] {escape(file)}: {escape(reason)}")
+    for warning in answer.known_afterwards.values():
+        print_line(f"[yellow]warning[/yellow] {escape(warning)}")
 
 
 def print_validated(answer: ValidationAnswer) -> None:

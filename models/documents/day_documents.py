@@ -95,6 +95,8 @@ class IngestAnswer(Document):
     """Files that could not be read, and what is wrong with each."""
     unknown_columns: tuple[str, ...]
     """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
+    known_afterwards: Mapping[str, str] = Field({})
+    """Features that may be known only after the decision, by what their names say, and what to do about each."""
 
 
 class FailedExpectation(Part):

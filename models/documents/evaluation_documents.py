@@ -1,4 +1,4 @@
-"""Figures of models on the validation days: metrics, reliability, cost curves, further heads."""
+"""Figures of models on the validation days: metrics, reliability, cost curves, further heads; of features alone."""
 
 from __future__ import annotations
 
@@ -196,3 +196,63 @@ class EvaluationDocument(StoredDocument):
         """The model that the challenger was compared with; None where nothing could be scored."""
         opponents: tuple[ModelName, ...] = ("champion", "constant")
         return next((name for name in opponents if name in self.metrics), None)
+
+
+LeakSign = Literal["figures", "filled", "difference", "name"]
+
+
+class OwnFigures(Part):
+    """Figures of a feature by itself: what it tells of one label of one channel.
+
+    It is judged on days between those on which its values' ratios were counted. Bounds are three standard errors away.
+    """
+
+    channel: str
+    """The channel whose rows were looked at."""
+    label: str
+    """label: the channel's own; else the kind of outcome of a further head."""
+    rows: int
+    """Rows that were looked at."""
+    positives: int
+    """Positives among them."""
+    auc: float
+    """Area under the ROC curve of the feature alone; 1 tells the label, 0.5 tells nothing."""
+    auc_low: float
+    """The least that it is."""
+    explained: float
+    """Share of the label's entropy that the feature alone explains; below 0 where its values' ratios don't last."""
+    explained_low: float
+    """The least that it is."""
+    filled_positives: float
+    """Share of the positives on which the feature has a value."""
+    filled_negatives: float
+    """Share of the negatives on which it has one."""
+    filled_odds_low: float
+    """By how much a positive changes the odds that there is a value, either way, at the least; 1 for not at all."""
+
+
+class FeatureByItself(Part):
+    """A feature, what it tells by itself, and signs that it is known only after the decision."""
+
+    name: str
+    """The feature's name."""
+    figures: OwnFigures | None
+    """Figures of the channel and label that it tells most of; null for clocks and where positives are too few."""
+    signs: tuple[LeakSign, ...] = ()
+    """figures: its own AUC is far above all others'; filled: it is filled only, or hardly ever, on positives;
+    difference: its distance to another column tells the label; name: its name sounds so, which alone holds nothing."""
+    confirmed: bool = False
+    """True if the recipe says that it is known before the decision."""
+    held: bool = False
+    """True if the run is held until the recipe drops or confirms it."""
+    message: str = Field("", alias="words")
+    """A sentence on the signs; empty without any."""
+
+
+class FeaturesDocument(StoredDocument):
+    """Figures of each feature by itself: features.json in the run."""
+
+    rows: int
+    """Rows of the training window that were looked at."""
+    features: tuple[FeatureByItself, ...]
+    """The recipe's features, in its order."""

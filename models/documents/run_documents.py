@@ -9,7 +9,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.day_documents import LandedRows, Validation
 from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert
-from ctr_retrain.models.documents.evaluation_documents import HeadEvaluation, Metrics
+from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, TrainingPart
 from ctr_retrain.models.documents.verdict_documents import FreshPass, Verdict
@@ -108,6 +108,8 @@ class DayDocument(Document):
     """Weights of the training rows; null where none were weighed."""
     warnings: tuple[TrainingWarning, ...] = ()
     """Warnings about comparing figures and changing the recipe."""
+    features: tuple[FeatureByItself, ...] = Field((), exclude_if=lambda features: not features)
+    """The features, and what each tells by itself; absent where the day was rejected."""
     training: TrainingPart | None = None
     """Training; null where nothing was trained."""
     metrics: RunMetrics = RunMetrics()

@@ -9,7 +9,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.document import Day, Number, Part, StoredDocument
 
 Decision = Literal["promote", "hold", "reject"]
-FailureKind = Literal["integrity", "evidence", "harm", "unproven"]
+FailureKind = Literal["integrity", "leak", "evidence", "harm", "unproven"]
 
 
 class Check(Part):

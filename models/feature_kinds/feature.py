@@ -29,6 +29,7 @@ Holds = Literal["text", "number", "time"]
 
 ENCODING = 2  # version of the encoding; another number makes all encoded days anew
 NAMING_KEYS = frozenset({"name", "column", "columns"})  # keys that only say which columns are read: see `sources`
+JUDGING_KEYS = frozenset({"known_before"})  # keys that only the gate reads: no encoded day, network or digest has them
 
 # Keys that each feature's document has, whatever its kind, with these values where the kind doesn't have the key.
 # Recipes were stored in this form before each kind had a class of its own, and runs, encoded days and models are named
@@ -47,6 +48,8 @@ class Feature(Section):
     """How the columns become inputs of the network."""
     name: Name
     """Name of the feature; unique in the recipe."""
+    known_before: bool = False
+    """true confirms that the value is known before the decision, where the gate holds runs because it seems a leak."""
 
     holds: ClassVar[Holds]  # what its columns hold
     meaning: ClassVar[str]  # what the network gets of a value, for the documentation
@@ -85,13 +88,13 @@ class Feature(Section):
 
     def has_rows_of(self, other: Feature) -> bool:
         """Tell whether a value has the same row, or number, in both, so that weights learnt for one fit the other."""
-        keys = type(self).model_fields.keys() - NAMING_KEYS - self.free_keys
+        keys = type(self).model_fields.keys() - NAMING_KEYS - JUDGING_KEYS - self.free_keys
         alike = type(other) is type(self) and self.sources == other.sources
         return alike and all(getattr(self, key) == getattr(other, key) for key in keys)
 
     def encoded_keys(self) -> dict[str, Any]:
         """The keys that an encoded day depends on, as JSON values, apart from columns and shared rows."""
-        own = type(self).model_fields.keys() - NAMING_KEYS - {"shares"} - self.network_keys
+        own = type(self).model_fields.keys() - NAMING_KEYS - JUDGING_KEYS - {"shares"} - self.network_keys
         read = own | FORMER_ENCODED_KEYS.keys()
         return {key: value for key, value in self.model_dump(mode="json").items() if key in read}
 
@@ -110,7 +113,9 @@ class Feature(Section):
 
     @model_serializer(mode="plain")
     def _document(self) -> dict[str, Any]:
-        own = {key: getattr(self, key) for key in type(self).model_fields}
+        # What wasn't confirmed is left out, so that recipes of before there was anything to confirm are stored as ever.
+        left_out = frozenset() if self.known_before else JUDGING_KEYS
+        own = {key: getattr(self, key) for key in type(self).model_fields if key not in left_out}
         return own | {key: default for key, default in FORMER_KEYS.items() if key not in own}
 
 

@@ -3,6 +3,8 @@
 The first failure in this order decides:
 
 integrity   a broken artifact, or anything NaN or absent              → reject
+leak        a feature that seems known only after the outcome,         → hold
+            and that the recipe doesn't confirm
 evidence    too few rows or positives, a champion without a fair score → hold
 harm        calibration, log loss or cost surely too bad: the whole    → reject
             interval is beyond the bound
@@ -38,8 +40,15 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
 # The decision that a failed check of each kind leads to, in order of precedence.
-FAILED: dict[FailureKind, Decision] = {"integrity": "reject", "evidence": "hold", "harm": "reject", "unproven": "hold"}
+FAILED: dict[FailureKind, Decision] = {
+    "integrity": "reject",
+    "leak": "hold",
+    "evidence": "hold",
+    "harm": "reject",
+    "unproven": "hold",
+}
 _OPENING = {"promote": "Promoted: every check passed.", "hold": "Held, not enough evidence.", "reject": "Rejected."}
+_LEAK_OPENING = "Held, a feature may be known only afterwards."
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +108,8 @@ def judge(rows: JudgedRows, recipe: Recipe, *, same_recipe: bool, known: Sequenc
     """Judge a challenger by recipe.gate; fails closed.
 
     same_recipe: whether champion and challenger come from recipes of equal digest, so that not being worse is enough.
-    known: checks that were made elsewhere, of kind "integrity" (serving check) or "evidence" (champion's data_through).
+    known: checks that were made elsewhere, of kind "integrity" (serving check), "leak" (features by themselves) or
+    "evidence" (champion's data_through).
     Channels with gated = false are only looked at for broken predictions. Draws are seeded by recipe.training.seed.
     """
     gated = [name for name, channel in recipe.channels.items() if channel.gated]
@@ -120,7 +130,8 @@ def _decide(checks: Sequence[Check], *, bootstrap: bool) -> Verdict:
     failed = sorted((check for check in checks if not check.passed), key=lambda check: list(FAILED).index(check.kind))
     decision = FAILED[failed[0].kind] if failed else "promote"
     telling = failed[0] if failed else checks[-1]
-    reason = f"{_OPENING[decision]} {telling.message}"
+    opening = _LEAK_OPENING if failed and telling.kind == "leak" else _OPENING[decision]
+    reason = f"{opening} {telling.message}"
     return Verdict(decision=decision, bootstrap=bootstrap, checks=tuple(checks), reason=reason)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, ValidationError, model_validator
 
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.feature_kinds.feature import JUDGING_KEYS
 from ctr_retrain.models.feature_kinds.hashed import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
 from ctr_retrain.models.recipe.channel_section import Channel
@@ -153,6 +154,11 @@ class Recipe(Section):
         }
 
     @property
+    def confirmed(self) -> tuple[str, ...]:
+        """Return the names of the features that are said to be known before the decision."""
+        return tuple(feature.name for feature in self.features if feature.known_before)
+
+    @property
     def inline_label(self) -> bool:
         """Return True if the label stands in the impression itself."""
         return bool(self.landing.columns.label)
@@ -174,8 +180,15 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the recipe's content, 16 hex digits; comments, key order and retention don't count."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"retention"}), sort_keys=True)  # gc trains nothing
+        """Return the SHA-256 of the recipe's content, 16 hex digits.
+
+        Comments, key order, retention and confirmed features don't count: none of them trains another model.
+        """
+        content = self.model_dump(mode="json", exclude={"retention"})
+        for feature in content["features"]:
+            for key in JUDGING_KEYS:
+                feature.pop(key, None)
+        canonical = json.dumps(content, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.day_documents import LandedRows
 from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument
-from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument, TwinComparison
+from ctr_retrain.models.documents.evaluation_documents import (
+    EvaluationDocument,
+    FeatureByItself,
+    FeaturesDocument,
+    TwinComparison,
+)
 from ctr_retrain.models.documents.maturity_documents import MaturityCurve, MaturityDocument, MaturityPart
 from ctr_retrain.models.documents.run_documents import DayDocument, HeadPart, RunDocument, RunMetrics
 from ctr_retrain.models.documents.training_documents import (
@@ -19,7 +24,13 @@ from ctr_retrain.models.documents.training_documents import (
     TrainingPart,
 )
 from ctr_retrain.models.documents.verdict_documents import FreshPass, FreshPassDocument, Verdict
-from ctr_retrain.models.documents.weights_documents import HeadWeights, WeightsDocument, WeightsPart
+from ctr_retrain.models.documents.weights_documents import (
+    HeadWeights,
+    TrainingWarning,
+    WeightsDocument,
+    WeightsPart,
+)
+from ctr_retrain.models.leaks.leak_signs import name_warning
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.deploy.choose_served import describe_served
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay
@@ -29,6 +40,7 @@ from ctr_retrain.tasks.store.layout import (
     COLD_TWIN,
     DRIFT_FILE,
     EVALUATION_FILE,
+    FEATURES_FILE,
     FRESH_FILE,
     MATURITY_FILE,
     REPORT_FILE,
@@ -42,6 +54,8 @@ from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.validate_day import ValidatedDay
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ctr_retrain.models.documents.document import Stored
 
 # Their versions are kept with each run: figures may change with any of them.
@@ -68,6 +82,8 @@ def write_document(
     weights = read_if_made(run.folder / WEIGHTS_FILE, WeightsDocument)
     maturity = read_if_made(run.folder / MATURITY_FILE, MaturityDocument)
     fresh = read_if_made(run.folder / FRESH_FILE, FreshPassDocument)
+    by_themselves = read_if_made(run.folder / FEATURES_FILE, FeaturesDocument)
+    features = by_themselves.features if by_themselves else ()
     document = RunDocument(
         **dict(run.plan.inputs),
         date=run.plan.day,
@@ -76,7 +92,8 @@ def write_document(
         alerts=day.alerts,
         maturity=_describe_maturity(maturity) if maturity else None,
         weights=_describe_weights(factors) if factors else None,
-        warnings=weights.warnings if weights else (),
+        warnings=(*(weights.warnings if weights else ()), *_warn_of_names(features)),
+        features=features,
         training=_describe_training(trained, _compare_with_twin(run.folder, evaluation)) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},
@@ -98,6 +115,12 @@ def load_document(store: Store, path: str) -> RunDocument:
     """
     document = load_stored(store, path, RUN_FILE, RunDocument)
     return document.model_copy(update={"report": store.address(path, REPORT_FILE)})
+
+
+def _warn_of_names(features: Iterable[FeatureByItself]) -> tuple[TrainingWarning, ...]:
+    """Warn of features whose names alone sound as if they were known only afterwards; figures hold a run."""
+    named = [feature for feature in features if feature.signs == ("name",) and not feature.confirmed]
+    return tuple(TrainingWarning(name="known_before", message=name_warning(one.name, one.message)) for one in named)
 
 
 def _describe_maturity(maturity: MaturityDocument) -> MaturityPart:

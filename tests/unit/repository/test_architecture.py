@@ -23,8 +23,8 @@ ENTRY = "flows.cli"
 ORDER = (
     "models",  # errors, number_format and section, which all may use
     *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
-    *(f"models.{room}" for room in ("judging", "losses", "network", "weights", "training", "serving", "trials")),
-    *(f"models.{room}" for room in ("charts", "simulation", "imbalance")),
+    *(f"models.{room}" for room in ("judging", "leaks", "losses", "network", "weights", "training", "serving")),
+    *(f"models.{room}" for room in ("trials", "charts", "simulation", "imbalance")),
     *(f"tasks.{room}" for room in ("execution", "store", "landing", "ingest", "label", "validate", "plan", "train")),
     *(f"tasks.{room}" for room in ("evaluate", "deploy", "report", "operate", "compare", "demo")),
     "flows",

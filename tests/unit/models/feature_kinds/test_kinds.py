@@ -180,7 +180,9 @@ def test_a_registered_kind_is_found_by_recipe_columns_encoding_and_reference(pre
 def test_the_errors_of_other_kinds_know_a_registered_one():
     with pytest.raises(ValidationError, match="'hour', 'weekday' or 'prefix'"):
         feature_of({"name": "f", "kind": "suffix"})
-    with pytest.raises(ValidationError, match="expected of kind numeric only column, transform, received length"):
+    with pytest.raises(
+        ValidationError, match="expected of kind numeric only column, known_before, transform, received length"
+    ):
         feature_of({"name": "f", "kind": "numeric", "length": 2})
 
 
@@ -192,3 +194,13 @@ def test_a_recipe_that_names_no_new_kind_is_stored_and_digested_as_before():
         {"encoding": 2},
         {"buckets": 50, "delimiter": "|", "kind": "categorical", "max_values": 8, "sources": ("user",)},
     ]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_confirmed_feature_is_encoded_digested_and_learnt_as_before_it_was(name):
+    feature = example_of(name)
+    confirmed = feature.model_copy(update={"known_before": True})
+    assert "known_before" not in feature.model_dump()
+    assert feature_of(confirmed.model_dump()) == confirmed
+    assert encoding_of((confirmed,)) == encoding_of((feature,))
+    assert confirmed.has_rows_of(feature)

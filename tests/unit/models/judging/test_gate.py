@@ -238,6 +238,16 @@ def test_a_champion_that_cannot_be_scored_fairly_holds_and_says_why():
     assert verdict.reason == "Held, not enough evidence. It was trained on V."
 
 
+def test_a_feature_that_may_be_a_leak_holds_whatever_its_model_saves_and_says_so_first():
+    leak = Check(name="known_before", value=1, bound=0, passed=False, message="'watch' tells it.", kind="leak")
+    unfair = Check(name="unfair", value=None, bound=None, passed=False, message="It has seen V.", kind="evidence")
+    verdict = judge(rows(challenger=oracle()), recipe(), same_recipe=True, known=[unfair, leak])
+    assert verdict.decision == "hold"
+    assert verdict.reason == "Held, a feature may be known only afterwards. 'watch' tells it."
+    broken = Check(name="serving", value=0.3, bound=1e-6, passed=False, message="They differ.", kind="integrity")
+    assert judge(rows(challenger=oracle()), recipe(), same_recipe=True, known=[leak, broken]).decision == "reject"
+
+
 def test_a_failed_serving_check_rejects_before_anything_can_hold():
     known = [
         Check(

@@ -213,6 +213,15 @@ def test_digest_tells_content_and_nothing_else(load):
     assert load(changes={"half_life_days = 7": "half_life_days = 8"}).digest != demo
 
 
+def test_a_confirmed_feature_makes_no_other_recipe_and_is_named():
+    demo = load_recipe(DEMO)
+    first, *others = demo.features
+    confirmed = demo.model_copy(update={"features": (first.model_copy(update={"known_before": True}), *others)})
+    assert confirmed.digest == demo.digest  # a refresh of the champion stays one
+    assert (demo.confirmed, confirmed.confirmed) == ((), (first.name,))
+    assert Recipe.model_validate_json(confirmed.model_dump_json()) == confirmed
+
+
 def test_recipe_cannot_be_changed_after_it_was_checked():
     with pytest.raises(ValueError, match="frozen"):
         load_recipe(DEMO).name = "other"

@@ -1,0 +1,29 @@
+"""Names of columns that sound as if they were filled in after the decision. A hint: no figure stands behind it."""
+
+from __future__ import annotations
+
+import re
+
+# Words of what happens to an impression, or of when.
+AFTERWARDS = frozenset(
+    """
+    actual after afterwards arrived assigned bounce bounced cancel canceled cancelled changes churned click
+    clicked closed completed completion conversion converted delay delayed delivered dismissed duration dwell
+    engagement final finished label landed liked next opened outcome outcomes played purchase purchased read refunded
+    response result returned revenue scroll scrolled shared skipped status target unsubscribed viewed waiting watch
+    watched watchtime
+    """.split()  # noqa: SIM905 - forty quoted words are no easier to read
+)
+# Beside one of these, such a word tells of earlier impressions, or of what was planned.
+BEFOREHAND = frozenset(
+    """
+    avg average before count ctr earlier estimated expected historical history last mean median past planned predicted
+    prev previous prior rate recent sched scheduled since total video
+    """.split()  # noqa: SIM905
+)
+
+
+def telling_words(name: str) -> list[str]:
+    """Return the words of a name that sound like what is known only afterwards; none where others say the contrary."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+    return [] if BEFOREHAND & set(words) else [word for word in words if word in AFTERWARDS]
