@@ -57,7 +57,7 @@ def ingest(context: typer.Context, day: DayOption) -> CommandOutput:
     """Read what landed on a day; quarantine what is broken."""
     from ctr_retrain.flows.commands.print_days import print_ingested  # noqa: PLC0415
     from ctr_retrain.models.documents.day_documents import IngestAnswer  # noqa: PLC0415
-    from ctr_retrain.models.leaks.leak_signs import names_to_confirm  # noqa: PLC0415
+    from ctr_retrain.tasks.evaluate.find_leaks import landed_day_leaks  # noqa: PLC0415
     from ctr_retrain.tasks.ingest.ingest_day import ingest_day  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
 
@@ -65,7 +65,7 @@ def ingest(context: typer.Context, day: DayOption) -> CommandOutput:
     claim_root(settings.store, recipe.name)
     ingested = ingest_day(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC))
     found = {field.name: getattr(ingested, field.name) for field in fields(ingested)}
-    known_afterwards = names_to_confirm(recipe.features)
+    known_afterwards = landed_day_leaks(settings.store, recipe, ingested)
     answer = IngestAnswer(date=found.pop("day"), **found, known_afterwards=known_afterwards)
     return CommandOutput.of(answer, print_ingested)
 

@@ -24,14 +24,15 @@ def score(
 ) -> CommandOutput:
     """Score a file with a model in service."""
     import_tensorflow()
-    from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
+    from ctr_retrain.flows.commands.print_root import print_scored  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import ScoreAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.score_file import score_file  # noqa: PLC0415
 
     version, bundle = served_model(settings_of(context).store, model)
-    rows = score_file(bundle, source, target)
-    return CommandOutput.of(ScoreAnswer(model=version, rows=rows, output=str(target)), print_fields)
+    scored = score_file(bundle, source, target)
+    answer = ScoreAnswer(model=version, rows=scored.rows, output=str(target), absent_columns=scored.absent_columns)
+    return CommandOutput.of(answer, print_scored)
 
 
 def models(context: typer.Context) -> CommandOutput:

@@ -12,7 +12,13 @@ from rich.table import Table
 from ctr_retrain.flows.commands.terminal import figure_text, print_line, verdict_text
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.documents.command_documents import DoctorAnswer, GarbageAnswer, ModelsAnswer, StatusAnswer
+    from ctr_retrain.models.documents.command_documents import (
+        DoctorAnswer,
+        GarbageAnswer,
+        ModelsAnswer,
+        ScoreAnswer,
+        StatusAnswer,
+    )
 
 
 def print_models(answer: ModelsAnswer) -> None:
@@ -25,6 +31,18 @@ def print_models(answer: ModelsAnswer) -> None:
         cost = figure_text(model.cost_per_1000, "{:+.2f}")
         table.add_row(model.version, str(model.data_through or ""), verdict_text(model.decision), model.state, cost)
     Console().print(table)
+
+
+def print_scored(answer: ScoreAnswer) -> None:
+    """Print what was scored, and the columns that the model would have read and the file lacks."""
+    for name, value in (("model", answer.model), ("rows", f"{answer.rows:,}"), ("output", answer.output)):
+        print_line(f"{name:8}{escape(value)}")
+    if answer.absent_columns:
+        absent = escape(", ".join(answer.absent_columns))
+        print_line(
+            f"[yellow]warning[/yellow] the file lacks {absent}, which the model reads: "
+            "each row counts as missing there. If only an outcome fills such a column, the model learnt from a leak"
+        )
 
 
 def print_status(answer: StatusAnswer) -> None:

@@ -59,6 +59,8 @@ class ScoreAnswer(Document):
     """Rows that were scored."""
     output: str
     """The file that they were written to."""
+    absent_columns: tuple[str, ...]
+    """Columns that the model reads and the file lacks; where an outcome fills them, the model learnt from a leak."""
 
 
 class ListedModel(Part):

@@ -96,7 +96,8 @@ class IngestAnswer(Document):
     unknown_columns: tuple[str, ...]
     """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
     known_afterwards: Mapping[str, str] = Field({})
-    """Features that may be known only after the decision, by what their names say, and what to do about each."""
+    """Features that may be known only after the decision, by the day's own outcomes or by what their names say, and
+    what to do about each."""
 
 
 class FailedExpectation(Part):

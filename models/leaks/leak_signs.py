@@ -181,6 +181,14 @@ def name_warning(name: str, words: str) -> str:
     )
 
 
+def leak_warning(feature: FeatureByItself) -> str:
+    """Say why a feature would hold a run, and what to do."""
+    return (
+        f"Feature {feature.name!r} seems to be known only after the decision: {feature.message}. A run would be held. "
+        "If it is, remove it from the recipe; if not, say so there: known_before = true."
+    )
+
+
 def names_to_confirm(features: Iterable[Feature]) -> dict[str, str]:
     """Return a warning for each unconfirmed feature whose name sounds as if it were known only afterwards."""
     named = {feature.name: _name_words(feature) for feature in features if not feature.known_before}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +35,21 @@ BATCH_ROWS = 200_000  # scored and written at once, so that memory doesn't grow 
 TARGETS = (".parquet", ".csv")  # how the file of scores may end
 
 
+@dataclass(frozen=True)
+class ScoredFile:
+    """A file that was scored."""
+
+    rows: int  # that were scored
+    absent_columns: tuple[str, ...]  # that the model reads and the file lacks: it was told that their values miss
+
+
 def score_sample(bundle: str, source: str, target: str) -> None:
     """Score the serving check's sample, whose columns have our names: what stage 9 calls in a process of its own."""
     score_file(Path(bundle), Path(source), Path(target), our_names=True)
 
 
-def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> int:
-    """Write the source's rows with a column `probability` as Parquet or CSV, in their order; returns how many.
+def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> ScoredFile:
+    """Write the source's rows with a column `probability` as Parquet or CSV, in their order.
 
     Models with heads add a column `probability_KIND` for each.
     Columns are found under the landed names of the bundle's recipe, or else under ours (with our_names: under ours
@@ -71,7 +79,7 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
         query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         _write(batches.schema, _checked(batches, source), scorer, file.rows, target)
-    return file.rows
+    return ScoredFile(file.rows, tuple(column for column in scorer.columns if column not in inputs))
 
 
 def _read(

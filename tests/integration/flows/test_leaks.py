@@ -11,6 +11,7 @@ import pytest
 
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support.command_line import run as command_line
 from tests.support.flow_answers import daily
 from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY
 
@@ -45,6 +46,22 @@ def run(prefect_server, great_expectations, landing, tmp_path_factory):
 
     make.root = folder / "root"
     return make
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_ingest_names_a_leak_by_the_outcomes_of_the_day_itself(landing, confirmed, tmp_path):
+    recipe = tmp_path / "small.toml"
+    named = '\n[[features]]\nname = "dwell"\nkind = "numeric"\n'
+    more = f"{CONFIRMED if confirmed else WATCH}{named}"
+    recipe.write_text(RECIPE.replace("\n[training]\n", f"{more}\n[training]\n"), encoding="utf-8")
+    where = ["--recipe", recipe, "--root", tmp_path / "root", "--landing", landing]
+    answer = command_line("--json", *where, "ingest", "--date", RUN_DAY)
+    warnings = answer.document["known_afterwards"]
+    assert sorted(warnings) == (["dwell"] if confirmed else ["dwell", "watch_seconds"])
+    assert "its name has 'dwell' in it" in warnings["dwell"]
+    if not confirmed:
+        assert "by itself it has an AUC of 0.9" in warnings["watch_seconds"]
+        assert "known_before = true" in warnings["watch_seconds"]
 
 
 def test_a_leak_is_held_until_it_is_confirmed_and_costs_its_champion_nothing_less_than_its_column(run):

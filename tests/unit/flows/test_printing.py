@@ -111,6 +111,7 @@ def test_an_ingested_day_is_counted_and_its_unreadable_files_are_named(shown):
     )
     words = shown(print_ingested, day)
     assert "impressions 1,234 1,000 34 200 outcomes 1,234 1,000 34 200 unreadable a.csv: torn" in words
+    assert "warning a leak" in shown(print_ingested, day.model_copy(update={"known_afterwards": {"x": "a leak"}}))
 
 
 def test_a_day_accepted_by_hand_says_by_whom_why_and_what_it_failed(shown):

@@ -156,6 +156,14 @@ def test_unseen_values_nulls_and_missing_columns_are_answered(score, rows, expec
     assert 0 < alone < 1
 
 
+def test_columns_that_the_model_reads_and_the_file_lacks_are_named(score, rows, first_run, tmp_path):
+    whole, part = write(rows, tmp_path / "a.parquet"), write(rows.drop_columns(["category"]), tmp_path / "b.parquet")
+    assert score(whole, tmp_path / "scores.csv").document["absent_columns"] == []
+    assert score(part, tmp_path / "scores.csv").document["absent_columns"] == ["category"]
+    spoken = run("--root", first_run.root, "score", "--input", part, "--output", tmp_path / "scores.csv")
+    assert "the file lacks category" in " ".join(spoken.stdout.split())
+
+
 def test_a_file_with_none_of_the_models_columns_is_taken_for_the_wrong_file(score, tmp_path):
     source = write(pa.table({"something else": ["x"]}), tmp_path / "a.parquet")
     answer = score(source, tmp_path / "out.csv")
