@@ -65,11 +65,12 @@ def main() -> None:
             continue
         found.append(judged(ready, arguments.systems, arguments.seeds))
         print_table(name, summaries(found[-1]))
-    if arguments.json:
-        write_rows(arguments.json, [row for one in found for row in rows_of(one)])
+        if arguments.json:  # after each set: the next one may take long
+            write_rows(arguments.json, [row for one in found for row in rows_of(one)])
     if not found:
         sys.exit("No set was to be had.")
-    print_table("Real logs: means over the seeds", [row for one in found for row in summaries(one)])
+    if len(found) > 1:
+        print_table("Real logs: means over the seeds", [row for one in found for row in summaries(one)])
     for line in targets(found):
         print(line)
 

@@ -20,6 +20,8 @@ OURS, LINEAR, TREES, CONSTANT = "ctr-retrain", "logistic-regression", "lightgbm"
 SYSTEMS = (OURS, LINEAR, TREES, CONSTANT)
 PEERS = (LINEAR, TREES)
 LEVEL = (0.95, 1.05)  # Σp/Σy that counts as right
+_SHORT = {"log_loss_minus_best_peer": "- best peer", "standard_error": "±"}  # what the terminal's table has room for
+_SHORT |= {"calibration_ratio": "Σp/Σy", "calibration_low": "low", "calibration_high": "high"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def row_of(found: Judged, system: str, seed: int | None) -> dict[str, object]:
 def summaries(found: Judged) -> list[dict[str, object]]:
     """A line a system, its seeds together, without what is the same on each line."""
     rows = [row_of(found, system, None) for system in found.predicted]
-    return [{name: value for name, value in row.items() if name not in {"features", "seed"}} for row in rows]
+    left_out = {"features", "seed"}
+    return [{_SHORT.get(name, name): value for name, value in row.items() if name not in left_out} for row in rows]
 
 
 def targets(found: list[Judged]) -> list[str]:
