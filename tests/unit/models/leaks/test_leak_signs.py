@@ -10,6 +10,8 @@ from ctr_retrain.models.feature_kinds.kinds import feature_of
 from ctr_retrain.models.leaks.leak_signs import LABEL, LabelledSample, find_leaks, names_to_confirm
 from ctr_retrain.models.leaks.telling_names import telling_words
 from ctr_retrain.models.recipe.head_section import UNKNOWN
+from ctr_retrain.models.recipe.recipe import load_recipe
+from tests.support.repository import RECIPES
 
 ROWS, DAYS = 20_000, 8
 rng = np.random.default_rng
@@ -168,6 +170,11 @@ def test_a_name_alone_is_a_hint_and_with_figures_that_go_with_it_a_reason():
     warning = names_to_confirm([feature_of(entry) for entry in numeric])
     assert list(warning) == ["status"]
     assert "known_before = true" in warning["status"]
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_shipped_recipe_has_a_name_to_confirm(path):
+    assert not names_to_confirm(load_recipe(path).features)
 
 
 def test_the_line_lies_between_what_only_an_outcome_tells_and_the_best_honest_feature():
