@@ -66,6 +66,26 @@ class TrainingResult(Part):
     """Rows that an earlier process had seen, where this one went on from its checkpoint."""
 
 
+class FieldValues(Part):
+    """The values of a feature of texts in the training rows, and how many of them have an embedding row of their own.
+
+    Values of features that share its rows are counted with it.
+    """
+
+    name: str
+    """The feature."""
+    values: int
+    """Different values in the training rows."""
+    own_rows: int
+    """Values with an embedding row of their own."""
+    shared_share: float
+    """Share of the training rows, where the value isn't missing, whose value has none and shares one."""
+    cut_values: int
+    """Values that would have a row of their own but for the recipe's `buckets`."""
+    cut_share: float
+    """Share of the training rows that hold those values."""
+
+
 class TransferReport(Part):
     """Weights that a warm start took over from the champion's network."""
 
@@ -74,7 +94,7 @@ class TransferReport(Part):
     expired_rows: int
     """Rows that were there and begin anew, because no recent row names them."""
     fresh_rows: int
-    """Rows that begin anew, because the champion has none for them."""
+    """Rows that begin anew, because the champion has none for them: values as its row of unseen ones, which it has."""
     layers: tuple[str, ...]
     """Other layers that came along, by name."""
     fresh_layers: tuple[str, ...]
@@ -105,6 +125,8 @@ class TrainingDocument(StoredDocument):
     """The calibration of each further head, by its kind of outcome."""
     start: StartReport = StartReport(message="")
     """The start of the training."""
+    values: tuple[FieldValues, ...] = ()
+    """The values of each feature of texts; empty where an older version hashed them into a fixed number of rows."""
 
 
 class FailedTrainingDocument(StoredDocument):
@@ -136,3 +158,5 @@ class TrainingPart(Part):
     """The calibration of the label's probability."""
     start: RunStart = RunStart(message="")
     """The weights from which training started."""
+    values: tuple[FieldValues, ...] = ()
+    """The values of each feature of texts."""

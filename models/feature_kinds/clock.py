@@ -61,15 +61,21 @@ class ClockFeature(IdFeature, OneColumn):
         In both, // rounds down, so that times before 1970 have the right step too.
         """
 
-    def encode(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.int64]:
-        """Return 1 + the step."""
+    def encode(self, columns: Sequence[pa.Array]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return all steps of the cycle, and 1 + each time's step."""
         times = as_times(columns[0], self.sources[0])
-        return np.where(times == MISSING_TIME, 0, 1 + self.step(times))
+        places = np.where(times == MISSING_TIME, 0, 1 + self.step(times))
+        return np.arange(self.period), places.astype(np.int32)[:, None]
 
-    def encode_in_graph(self, columns: Sequence[Any]) -> Any:
+    def rows_of(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return 1 + the step."""
+        return 1 + values
+
+    def encode_in_graph(self, columns: Sequence[Any], known: Any) -> Any:
         """Return 1 + the step."""
         import tensorflow as tf
 
+        del known
         time = columns[0]
         return tf.where(tf.equal(time, MISSING_TIME), tf.zeros_like(time), 1 + self.step(time))[:, None]
 

@@ -1,4 +1,4 @@
-"""The pair of two texts, such as user and campaign, with an embedding row for each hashed pair."""
+"""The pair of two texts, such as user and campaign, with an embedding row for each pair."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from ctr_retrain.models.feature_kinds.arrow_columns import distinct_texts
-from ctr_retrain.models.feature_kinds.hashed import Hashed, hashed_rows
+from ctr_retrain.models.feature_kinds.fingerprints import TextFeature, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 BETWEEN = "\x1f"  # joins the texts; hardly any text holds this separator, so ("ab", "c") isn't ("a", "bc")
 
 
-class Crossed(Hashed):
+class Crossed(TextFeature):
     """The embedding row of two texts together."""
 
     kind: Literal["crossed"] = "crossed"
     columns: tuple[str, ...] = ()
-    """The two columns whose pair is hashed."""
+    """The two columns whose pair is the value."""
 
-    meaning: ClassVar[str] = "the pair of two texts, hashed"
+    meaning: ClassVar[str] = "the pair of two texts, with an embedding row"
     missing: ClassVar[str] = "a row of its own where either is missing"
 
     @property
@@ -38,23 +38,19 @@ class Crossed(Hashed):
         if len(self.columns) != 2 or len(set(self.columns)) != 2:
             yield f"expected columns to name two different ones, received {list(self.columns)}"
 
-    def encode(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.int64]:
-        """Hash each different pair once."""
+    def encode(self, columns: Sequence[pa.Array]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Take the fingerprint of each different pair once."""
         texts, codes = zip(*map(distinct_texts, columns, self.sources), strict=True)
         # A pair's two codes make one integer, so that one sort of integers finds the different pairs.
         pairs, code = np.unique(codes[0] * len(texts[1]) + codes[1], return_inverse=True)
-        first, second = texts[0][pairs // len(texts[1])], texts[1][pairs % len(texts[1])]
-        return np.asarray(self._rows_of(first, second).numpy()[code])
+        values, places = places_of(self.texts_of([texts[0][pairs // len(texts[1])], texts[1][pairs % len(texts[1])]]))
+        return values, places[code]
 
-    def encode_in_graph(self, columns: Sequence[Any]) -> Any:
-        """Hash each pair."""
-        first, second = columns
-        return self._rows_of(first, second)[:, None]
-
-    def _rows_of(self, first: Any, second: Any) -> Any:
-        """Return the row of each pair of texts, (n,): missing where either is."""
+    def texts_of(self, columns: Sequence[Any]) -> Any:
+        """Join each pair; it is missing where either text is."""
         import tensorflow as tf
 
+        first, second = columns
         pairs = tf.strings.join([first, second], BETWEEN)
         missing = tf.logical_or(tf.equal(first, ""), tf.equal(second, ""))
-        return hashed_rows(tf.where(missing, tf.zeros_like(pairs), pairs), self.buckets)
+        return tf.where(missing, tf.zeros_like(pairs), pairs)[:, None]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import ValidationInfo, model_serializer, model_validator
 
 from ctr_retrain.models.section import Name, Section
@@ -21,23 +22,21 @@ from ctr_retrain.models.section import Name, Section
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
 Holds = Literal["text", "number", "time"]
 
-ENCODING = 2  # version of the encoding; another number makes all encoded days anew
+ENCODING = 3  # version of the encoding; another number makes all encoded days anew
 NAMING_KEYS = frozenset({"name", "column", "columns"})  # keys that only say which columns are read: see `sources`
 JUDGING_KEYS = frozenset({"known_before"})  # keys that only the gate reads: no encoded day, network or digest has them
 
 # Keys that each feature's document has, whatever its kind, with these values where the kind doesn't have the key.
 # Recipes were stored in this form before each kind had a class of its own, and runs, encoded days and models are named
 # by digests of such documents. Keys of later kinds don't belong here.
-FORMER_ENCODED_KEYS: dict[str, Any] = {"buckets": 2**14, "delimiter": "|", "max_values": 8}
-FORMER_KEYS: dict[str, Any] = FORMER_ENCODED_KEYS | {
-    "column": "", "columns": (), "edges": (), "harmonics": 0, "min_rows": 1, "pooling": "mean", "quantiles": 16,
-    "shares": "", "transform": "none",
+FORMER_KEYS: dict[str, Any] = {
+    "buckets": 2**14, "column": "", "columns": (), "delimiter": "|", "edges": (), "harmonics": 0, "max_values": 8,
+    "min_rows": 1, "pooling": "mean", "quantiles": 16, "shares": "", "transform": "none",
 }  # fmt: skip
 
 
@@ -73,11 +72,6 @@ class Feature(Section):
         return self.name
 
     @property
-    def rare_below(self) -> int:
-        """Values on fewer rows of the training window share one embedding row."""
-        return 1
-
-    @property
     def list_delimiter(self) -> str:
         """Separator between the values of a text that holds several; it also joins those of a landed list."""
         return ""
@@ -93,9 +87,8 @@ class Feature(Section):
         return alike and all(getattr(self, key) == getattr(other, key) for key in keys)
 
     def encoded_keys(self) -> dict[str, Any]:
-        """The keys that an encoded day depends on, as JSON values, apart from columns and shared rows."""
-        own = type(self).model_fields.keys() - NAMING_KEYS - JUDGING_KEYS - {"shares"} - self.network_keys
-        read = own | FORMER_ENCODED_KEYS.keys()
+        """The keys that an encoded day depends on, as JSON values, apart from columns."""
+        read = type(self).model_fields.keys() - NAMING_KEYS - JUDGING_KEYS - {"shares"} - self.network_keys
         return {key: value for key, value in self.model_dump(mode="json").items() if key in read}
 
     @model_validator(mode="after")
@@ -139,13 +132,29 @@ class IdFeature(Feature):
         """Columns of the encoded ids: as many as a row has values at most."""
         return 1
 
-    @abstractmethod
-    def encode(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.int64]:
-        """Return the rows of the values in the columns of `sources`, (n, slots) or (n · slots,), offline."""
+    @property
+    def known(self) -> npt.NDArray[np.int64]:
+        """The values with rows that were fitted on the training window; none where rows follow from the recipe."""
+        return np.empty(0, np.int64)
 
     @abstractmethod
-    def encode_in_graph(self, columns: Sequence[Any]) -> Any:
-        """Return the same rows in the served graph, (n, slots) int64, of tensors (n,): texts, or times in µs."""
+    def encode(self, columns: Sequence[pa.Array]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return the different values in the columns of `sources`, (values,) rising, and where they are, (n, slots).
+
+        A value is an integer, such as a text's fingerprint. In a slot stands 0 where nothing is, else 1 + its value's
+        place. This is all that an encoded day holds, so it depends on no training window.
+        """
+
+    @abstractmethod
+    def rows_of(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the rows of values, of the same shape, none of them 0."""
+
+    @abstractmethod
+    def encode_in_graph(self, columns: Sequence[Any], known: Any) -> Any:
+        """Return the rows in the served graph, (n, slots) int64, of tensors (n,): texts, or times in µs.
+
+        known: `known` as a tensor, which the served graph holds as a variable.
+        """
 
     def pool(self, embedded: Any, there: Any) -> Any:
         """Return one embedding, (batch, width), of those of the slots.
@@ -190,9 +199,7 @@ class NumberFeature(OneColumn):
 
 def encoding_of(features: tuple[Feature, ...]) -> list[dict[str, Any]]:
     """Return all that encoded days depend on, as JSON values: two recipes with equal ones encode alike."""
-    names = [feature.name for feature in features]
-    spec: list[dict[str, Any]] = [{"encoding": ENCODING}]
-    for feature in features:
-        shared = {"shares": names.index(feature.owner)} if feature.owner != feature.name else {}
-        spec.append({**feature.encoded_keys(), "sources": feature.sources, **shared})
-    return spec
+    return [
+        {"encoding": ENCODING},
+        *({**feature.encoded_keys(), "sources": feature.sources} for feature in features),
+    ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ctr_retrain.models.feature_kinds.hashed import HashedColumn, hashed_rows
+from ctr_retrain.models.feature_kinds.fingerprints import TextColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-class MultiValued(HashedColumn):
+class MultiValued(TextColumn):
     """Several texts' embeddings, pooled."""
 
     kind: Literal["multi_valued"] = "multi_valued"
@@ -24,8 +27,8 @@ class MultiValued(HashedColumn):
         "several texts' embeddings, pooled; landed as text with a delimiter, as a list, or as a JSON array"
     )
     missing: ClassVar[str] = "a row of its own where no value is there"
-    network_keys: ClassVar[frozenset[str]] = frozenset({"min_rows", "pooling"})
-    free_keys: ClassVar[frozenset[str]] = frozenset({"min_rows", "pooling", "max_values"})
+    network_keys: ClassVar[frozenset[str]] = TextColumn.network_keys | {"pooling"}
+    free_keys: ClassVar[frozenset[str]] = TextColumn.free_keys | {"pooling", "max_values"}
 
     @property
     def slots(self) -> int:
@@ -37,16 +40,17 @@ class MultiValued(HashedColumn):
         """The recipe's `delimiter`."""
         return self.delimiter
 
-    def rows_of(self, texts: Any) -> Any:
-        """Return the rows of the first values, then row 0; nothing between two delimiters is no value."""
+    def texts_of(self, columns: Sequence[Any]) -> Any:
+        """Return the first values, then empty texts; nothing between two delimiters is no value."""
         import tensorflow as tf
 
+        texts = columns[0]
         values = tf.strings.split(texts, self.delimiter)
         values = tf.ragged.boolean_mask(values, tf.not_equal(values, ""))
         nothing = tf.fill([tf.shape(texts)[0], self.max_values], "")  # behind the values, so that all rows are as long
         first = tf.concat([values, nothing], axis=1)[:, : self.max_values]
         # All rows are as long now, so the flat values are a dense tensor whose width is known before the graph runs.
-        return hashed_rows(tf.reshape(first.flat_values, [-1, self.max_values]), self.buckets)
+        return tf.reshape(first.flat_values, [-1, self.max_values])
 
     def pool(self, embedded: Any, there: Any) -> Any:
         """Pool the values that are there; where none is, the first slot's missing row stands for the feature."""

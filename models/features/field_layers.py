@@ -5,28 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ctr_retrain.models.feature_kinds.feature import Feature
 from ctr_retrain.models.feature_kinds.kinds import feature_of
 from ctr_retrain.models.features.table_layout import encoded_fields, field_offsets, fields, numbers_with_rows, slots
+from ctr_retrain.models.features.vocabulary import known_values, with_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
-# None of them has variables, so that neither their names nor their number are part of what is stored of a network.
+# None in a network has variables, so that neither their names nor their number are part of what is stored of one.
 class FieldLayer(keras.layers.Layer):  # type: ignore[misc]
     """A layer that is made from the recipe's features."""
 
-    def __init__(self, features: Iterable[Feature | dict[str, Any]], **options: Any) -> None:
-        """Take the recipe's features, as they are or as Keras saves them."""
+    def __init__(
+        self,
+        features: Iterable[Feature | dict[str, Any]],
+        known: Mapping[str, Iterable[int]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take the recipe's features as fitted on the training window; or, as Keras saves them, with `known` values."""
         super().__init__(**options)
         self.features = tuple(f if isinstance(f, Feature) else feature_of(f) for f in features)
+        if known:
+            arrays = {name: np.fromiter(values, np.int64) for name, values in known.items()}
+            self.features = with_values(self.features, arrays)
 
     def get_config(self) -> dict[str, Any]:
         """Return all that the constructor takes."""
-        return {**super().get_config(), "features": [feature.model_dump() for feature in self.features]}
+        known = {name: values.tolist() for name, values in known_values(self.features).items()}
+        features = [feature.model_dump() for feature in self.features]
+        return {**super().get_config(), "features": features, "known": known}
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")

@@ -10,7 +10,6 @@ from keras import ops
 
 from ctr_retrain.models.features.embedding import FusedEmbedding
 from ctr_retrain.models.features.field_layers import ExtraNumbers, NumberRows, PooledFields
-from ctr_retrain.models.features.rare_values import RARE_VALUES, RareValues, capped_fields
 from ctr_retrain.models.features.standardize import StandardizedNumbers
 from ctr_retrain.models.features.table_layout import (
     field_offsets,
@@ -42,10 +41,7 @@ def network_inputs(
         values = numeric[:, :first]
         found = NumberRows(features, state.edges, name="number_rows")(numeric[:, first:])
         rows = ops.concatenate([ids, found], axis=1)
-    capped = capped_fields(features)
-    if capped:
-        rows = RareValues(capped, table_rows, name=RARE_VALUES)(rows)
-    embedded = FusedEmbedding(max(1, table_rows + len(capped)), width, seed, name="embedding")(rows)
+    embedded = FusedEmbedding(max(1, table_rows), width, seed, name="embedding")(rows)
     # Where each field has one slot, pooling would be a copy of all embeddings.
     if any(feature.slots > 1 for feature in id_features(features)):
         embedded = PooledFields(features, name="pooled")([embedded, rows])

@@ -25,6 +25,7 @@ class TableField:
 
     feature: Feature
     offset: int  # its first row, which a missing value has
+    end: int  # its last row + 1
     values_offset: int  # row 1 + k of the feature is this + 1 + k; another field's offset where rows are shared
 
 
@@ -68,15 +69,17 @@ def field_offsets(features: tuple[Feature, ...]) -> tuple[int, ...]:
     for feature in fields(features):
         offsets.append(offsets[-1] + (1 if feature.owner != feature.name else feature.table_rows))
     if offsets[-1] > ROWS_LIMIT:
-        msg = f"features: expected at most {ROWS_LIMIT} buckets in all, received {offsets[-1]}. Lower buckets."
+        msg = f"features: expected at most {ROWS_LIMIT} embedding rows in all, received {offsets[-1]}. Set buckets."
         raise UsageError(msg)
     return tuple(offsets)
 
 
 def table_fields(features: tuple[Feature, ...]) -> tuple[TableField, ...]:
     """Return each field's part of the table, in the order of `fields`."""
-    offsets = dict(zip([feature.name for feature in fields(features)], field_offsets(features), strict=False))
-    return tuple(TableField(f, offsets[f.name], offsets[f.owner]) for f in fields(features))
+    rows = field_offsets(features)
+    offsets = dict(zip([feature.name for feature in fields(features)], rows, strict=False))
+    ends = zip(fields(features), rows[1:], strict=True)
+    return tuple(TableField(f, offsets[f.name], end, offsets[f.owner]) for f, end in ends)
 
 
 def encoded_fields(features: tuple[Feature, ...]) -> Iterator[tuple[IdFeature, TableField, slice]]:

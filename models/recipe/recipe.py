@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.feature import JUDGING_KEYS
-from ctr_retrain.models.feature_kinds.hashed import sharing_mistakes
+from ctr_retrain.models.feature_kinds.fingerprints import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
 from ctr_retrain.models.recipe.channel_section import Channel
 from ctr_retrain.models.recipe.column_names import name_mistakes

@@ -61,8 +61,7 @@ def serving_model(
     dtypes = raw_columns(recipe.features)
     names = signature_names(dtypes)
     inputs = {names[column]: keras.Input((), dtype=dtype, name=names[column]) for column, dtype in dtypes.items()}
-    features = [feature.model_dump() for feature in recipe.features]
-    encoded = FeatureEncoder(features, name="features")({column: inputs[names[column]] for column in dtypes})
+    encoded = FeatureEncoder(recipe.features, name="features")({column: inputs[names[column]] for column in dtypes})
     logit = network(encoded)
     if not heads:
         probability = CalibrationLayer(calibration.to_json(), name="calibration")(logit)

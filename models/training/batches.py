@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.features.vocabulary import UNSEEN_SHARE
 from ctr_retrain.models.weights.head_weights import streaming_chance, with_heads
 from ctr_retrain.models.weights.sampling import choose_rows
 
@@ -43,6 +44,8 @@ class TrainingRows:
     maturity: npt.NDArray[np.float32] | None = None
     # (n, heads), labels of the recipe's heads, UNKNOWN where nobody knows them; None: no heads, or no label known
     heads: npt.NDArray[np.uint8] | None = None
+    # (table rows,), the row that stands for each where its value is trained on as if it were unseen; None: none is
+    unseen: npt.NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         """Raise DataRejectedError for no rows, or for arrays of different lengths."""
@@ -131,7 +134,8 @@ def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int,
             labels, offset, weight = with_heads(main, more)
         else:
             labels, offset, weight = main[0][:, None], main[1][:, None], main[2]
-        return rows.ids[index], rows.numeric[index], offset, labels, weight, *maturity
+        ids = rows.ids[index] if rows.unseen is None else _some_unseen(rows.ids[index], rows.unseen, order.seed, number)
+        return ids, rows.numeric[index], offset, labels, weight, *maturity
 
     def as_tensors(number: Any) -> tuple[dict[str, Any], Any, Any]:
         types = (tf.int32, *[tf.float32] * (4 if rows.maturity is None else 5))
@@ -149,6 +153,17 @@ def _stream(rows: TrainingRows, factors: Factors, order: BatchOrder, first: int,
 
     numbers = tf.data.Dataset.range(first, order.batches)
     return numbers.map(as_tensors, num_parallel_calls=READERS, deterministic=True).prefetch(READERS)
+
+
+def _some_unseen(
+    ids: npt.NDArray[np.int32], unseen: npt.NDArray[np.int32], seed: int, batch: int
+) -> npt.NDArray[np.int32]:
+    """Let a share of the ids of a batch, (batch, slots), at random places, be those of unseen values; in place."""
+    random = np.random.default_rng((seed, batch, 1))
+    places = random.integers(0, max(1, ids.size), random.binomial(ids.size, UNSEEN_SHARE))
+    flat = ids.reshape(-1)
+    flat[places] = unseen[flat[places]]
+    return ids
 
 
 @dataclass(frozen=True, eq=False)

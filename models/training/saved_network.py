@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
+from ctr_retrain.models.features.vocabulary import known_values, with_values
 from ctr_retrain.models.network.build_network import BASE_LOG_ODDS, build_network
 from ctr_retrain.models.training.training_state import capture, restore
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 
     import keras
 
+    from ctr_retrain.models.feature_kinds.feature import Feature
     from ctr_retrain.models.features.standardize import NumericState
     from ctr_retrain.models.recipe.recipe import Recipe
 
 LIST_FILE = "variables.json"  # names the .npy file of each variable
+KNOWN = "known"  # its key for the known values; `choose_start` looks for it, since older models have none
 Arrays = tuple[npt.NDArray[Any], ...]
 
 
@@ -42,6 +45,8 @@ class Trainable:
     network_names: tuple[str, ...] = ()  # `layer/number name` each
     optimizer_names: tuple[str, ...] = ()  # `weight: slot` each; a variable of no weight has its own name
     base_log_odds: float = 0.0  # the constant that is added to the logit of a network of one's own, else 0
+    # The values that have rows in the embedding table, rising, by the feature that owns the rows.
+    known: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def weights(self) -> dict[str, npt.NDArray[Any]]:
@@ -54,11 +59,11 @@ class Trainable:
         return dict(zip(self.optimizer_names, self.optimizer, strict=True))
 
 
-def trainable_of(network: keras.Model, optimizer: Any) -> Trainable:
-    """Copy the values of the variables of network and optimizer."""
+def trainable_of(network: keras.Model, optimizer: Any, features: tuple[Feature, ...]) -> Trainable:
+    """Copy the values of the variables of network and optimizer. features: those that the network was built for."""
     added = next((layer.offset for layer in network.layers if layer.name == BASE_LOG_ODDS), 0.0)
     names = (tuple(named_weights(network)), tuple(named_slots(optimizer, network)))
-    return Trainable(capture(network), capture(optimizer), *names, float(added))
+    return Trainable(capture(network), capture(optimizer), *names, float(added), known_values(features))
 
 
 def named_layers(network: keras.Model) -> dict[str, Any]:
@@ -105,7 +110,7 @@ def save_trainable(trainable: Trainable, folder: Path) -> None:
     """Write the variables into a new folder."""
     folder.mkdir(parents=True)
     content: dict[str, Any] = {"base_log_odds": trainable.base_log_odds}
-    found = {"network": trainable.weights, "optimizer": trainable.slots}
+    found = {"network": trainable.weights, "optimizer": trainable.slots, KNOWN: trainable.known}
     for owner, values in found.items():
         content[owner] = {name: f"{owner}-{number:04d}.npy" for number, name in enumerate(values)}
         for name, file in content[owner].items():
@@ -117,23 +122,23 @@ def load_trainable(folder: Path) -> Trainable:
     """Open the variables that `save_trainable` wrote, as memory maps; raises StorageError where there are none."""
     try:
         content = json.loads((folder / LIST_FILE).read_text(encoding="utf-8"))
-        network, optimizer = (
+        network, optimizer, known = (
             {name: np.load(folder / file, mmap_mode="r") for name, file in content[owner].items()}
-            for owner in ("network", "optimizer")
+            for owner in ("network", "optimizer", KNOWN)
         )
         arrays = tuple(network.values()), tuple(optimizer.values())
-        return Trainable(*arrays, tuple(network), tuple(optimizer), content["base_log_odds"])
+        return Trainable(*arrays, tuple(network), tuple(optimizer), content["base_log_odds"], known)
     except (OSError, KeyError, ValueError, AttributeError) as error:
         msg = f"{folder}: expected a network's variables as training left them, received: {error}. Train a model anew."
         raise StorageError(msg) from error
 
 
 def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -> keras.Model:
-    """Rebuild the network as it was trained, in the recipe's precision.
+    """Rebuild the network as it was trained, in the recipe's precision; its features needn't be fitted.
 
     Raises StorageError where the variables don't fit the network that the recipe describes.
     """
-    network = build_network(recipe, state, trainable.base_log_odds, recipe.training.seed)
+    network = build_network(fitted_recipe(recipe, trainable), state, trainable.base_log_odds, recipe.training.seed)
     if not restore(trainable.network, network):
         msg = (
             f"trained variables: expected those of network {recipe.training.network!r} as the recipe describes it, "
@@ -141,6 +146,11 @@ def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -
         )
         raise StorageError(msg)
     return network
+
+
+def fitted_recipe(recipe: Recipe, trainable: Trainable) -> Recipe:
+    """Return the recipe whose features know the values that the network has rows for."""
+    return recipe.model_copy(update={"features": with_values(recipe.features, trainable.known)})
 
 
 def _snake_case(name: str) -> str:

@@ -13,16 +13,26 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.integer[Any]]
 
 
+CHUNK_ROWS = 200_000  # rows that are read from the disk at once, wherever all rows are gone through
+
+
 class Stacked:
     """Rows of several arrays, one array after the other; read by row numbers like an array.
 
     arrays: alike but for their lengths, often memory maps. chosen: for each array the numbers of its rows that are
-    taken, rising; None takes all.
+    taken, rising; None takes all. meanings: for each array, whose values are codes then, what stands for each code;
+    None reads values as they are.
     """
 
-    def __init__(self, arrays: Sequence[npt.NDArray[Any]], chosen: Sequence[Rows | None] | None = None) -> None:
+    def __init__(
+        self,
+        arrays: Sequence[npt.NDArray[Any]],
+        chosen: Sequence[Rows | None] | None = None,
+        meanings: Sequence[npt.NDArray[Any]] | None = None,
+    ) -> None:
         """Take the arrays; nothing is read yet."""
         self._arrays = tuple(arrays)
+        self._meanings = None if meanings is None else tuple(meanings)
         self._chosen = tuple(chosen) if chosen is not None else (None,) * len(self._arrays)
         pairs = zip(self._arrays, self._chosen, strict=True)
         lengths = [len(array) if rows is None else len(rows) for array, rows in pairs]
@@ -41,7 +51,8 @@ class Stacked:
         for number in np.unique(array):
             here = array == number
             local, chosen = rows[here] - self._ends[number], self._chosen[number]
-            found[here] = self._arrays[number][local if chosen is None else chosen[local]]
+            part = self._arrays[number][local if chosen is None else chosen[local]]
+            found[here] = part if self._meanings is None else self._meanings[number][part]
         return found
 
 

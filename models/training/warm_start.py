@@ -1,8 +1,8 @@
-"""Warm start: weights of a source model set in a new network, embedding rows by field and id, other layers by name.
+"""Warm start: weights of a source model set in a new network, embedding rows by field and value, other layers by name.
 
-Fields may come, go, change their buckets or their order: each field's rows move as a block, and a field whose values
-have other rows now begins anew. Layers above the embeddings mean something only where their inputs stand in the same
-order; else they begin anew as well.
+Fields may come, go or change their order, and values too: each value's row comes from the row that the source model has
+for it. A field that reads something else now begins anew. Layers above the embeddings mean something only where their
+inputs stand in the same order; else they begin anew as well.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from ctr_retrain.models.documents.training_documents import TransferReport
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARED_ROW, TextFeature
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
-from ctr_retrain.models.features.rare_values import RARE_VALUES
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.features.table_layout import (
     field_offsets,
@@ -25,8 +25,9 @@ from ctr_retrain.models.features.table_layout import (
     id_features,
     numbers_with_rows,
     standardized_numbers,
+    table_fields,
 )
-from ctr_retrain.models.training.saved_network import named_layers, named_slots, named_weights
+from ctr_retrain.models.training.saved_network import fitted_recipe, named_layers, named_slots, named_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import keras
 
     from ctr_retrain.models.feature_kinds.feature import Feature
+    from ctr_retrain.models.features.table_layout import TableField
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.models.training.saved_network import Trainable
     from ctr_retrain.models.training.table_optimizer import TableOptimizer
@@ -47,7 +49,7 @@ class SourceModel:
 
     recipe: Recipe
     state: NumericState  # means, scales and edges in which its weights were learnt
-    trainable: Trainable  # weights and optimizer slots
+    trainable: Trainable  # weights and optimizer slots, and the values that its embedding rows stand for
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ class RowSources:
     """The source of each row of the new embedding table."""
 
     source: npt.NDArray[np.int64]  # (rows,): the source model's row whose values it takes, or FRESH
-    own: npt.NDArray[np.bool_]  # (rows,): that row stood for the same value; else it is the field's rare row
+    own: npt.NDArray[np.bool_]  # (rows,): that row stood for the same value; else it is the row of unseen values
     expired: int  # rows that begin anew since recent data doesn't name them
 
 
@@ -82,40 +84,39 @@ def transferred_state(fitted: NumericState, features: tuple[Feature, ...], sourc
 
 
 def row_sources(
-    features: tuple[Feature, ...],
-    source_model: tuple[Feature, ...],
-    target: npt.NDArray[np.int32] | None,
-    seen: npt.NDArray[np.bool_] | None,
+    features: tuple[Feature, ...], source_model: tuple[Feature, ...], seen: npt.NDArray[np.bool_] | None
 ) -> RowSources:
     """Find the source of each row of the new table.
 
-    source_model: its features. target: (table rows,) the row that the source model read in place of each: the field's
-    rare row for a rare value, else the row itself; None where it knows no rare values. seen: (table rows,) True for
-    rows that recent data names; hashed values that it doesn't name begin anew. None: nothing expires.
+    features, source_model: both as fitted. A value that the source model doesn't know starts from the row by which it
+    would answer it: that of unseen values. seen: (table rows,) True for rows that recent data names; known values that
+    it doesn't name begin anew. None: nothing expires.
     """
-    offsets, old_offsets = _row_blocks(features), _row_blocks(source_model)
-    source = np.full(max(last for _, last in offsets.values()) if offsets else 1, FRESH, np.int64)
-    theirs, hashed = {feature.name: feature for feature in source_model}, np.zeros(len(source), bool)
-    for feature in fields(features):
-        (first, last), old = offsets[feature.name], theirs.get(feature.name)
-        if old is not None and feature.has_rows_of(old):
-            source[first:last] = np.arange(*old_offsets[feature.name])
-        hashed[first + 1 : last] = feature.holds == "text"  # a field's first row stands for a missing value: it stays
-    for name in offsets.keys() & old_offsets.keys():
-        if name.startswith(RARE_VALUES):
-            source[offsets[name][0]] = old_offsets[name][0]
-    expired = np.zeros(len(source), bool)
-    if seen is not None:
-        expired = hashed & (source != FRESH)
-        expired[: len(seen)] &= ~seen
-        source[expired] = FRESH
-    own = source != FRESH
-    if target is not None:
-        in_target = own & (source < len(target))
-        row_read = target[source[in_target]]
-        own[in_target] = row_read == source[in_target]
-        source[in_target] = row_read
+    theirs = {field.feature.name: field for field in table_fields(source_model)}
+    fields = table_fields(features)
+    source = np.full(max((field.end for field in fields), default=1), FRESH, np.int64)
+    own, expired = np.zeros(len(source), bool), np.zeros(len(source), bool)
+    for field in fields:
+        old = theirs.get(field.feature.name)
+        if old is None or not field.feature.has_rows_of(old.feature):
+            continue
+        source[field.offset : field.end], own[field.offset : field.end] = _rows_of_field(field, old)
+        if seen is not None and isinstance(field.feature, TextFeature):
+            values = slice(field.offset + FIRST_KNOWN_ROW, field.end)  # rows of missing and unseen values stay
+            expired[values] = own[values] & ~seen[values]
+    source[expired], own[expired] = FRESH, False
     return RowSources(source, own, int(expired.sum()))
+
+
+def _rows_of_field(field: TableField, old: TableField) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the source of each row of a field that the source model has too, and whether it is of the same value."""
+    if not isinstance(field.feature, TextFeature) or field.feature.owner != field.feature.name:
+        rows = np.arange(field.end - field.offset)
+        return old.offset + rows, np.ones(len(rows), bool)
+    assert isinstance(old.feature, TextFeature)  # features of another kind don't have its rows
+    of_values = old.feature.rows_of(field.feature.known)
+    rows = np.concatenate([np.arange(FIRST_KNOWN_ROW), of_values])
+    return old.offset + rows, np.concatenate([np.ones(FIRST_KNOWN_ROW, bool), of_values != SHARED_ROW])
 
 
 def seen_rows(chunks: Iterable[npt.NDArray[np.int32]], features: tuple[Feature, ...]) -> npt.NDArray[np.bool_]:
@@ -129,15 +130,14 @@ def seen_rows(chunks: Iterable[npt.NDArray[np.int32]], features: tuple[Feature, 
 def transfer_weights(
     network: keras.Model, recipe: Recipe, source_model: SourceModel, seen: npt.NDArray[np.bool_] | None
 ) -> tuple[TransferReport, RowSources]:
-    """Set those weights of the network that the source model has; the network's rare values were adapted before."""
+    """Set those weights of the network that the source model has; the recipe's features are fitted."""
     theirs = source_model.trainable.weights
-    target = next((value for name, value in theirs.items() if name.startswith(f"{RARE_VALUES}/")), None)
-    sources = row_sources(recipe.features, source_model.recipe.features, target, seen)
+    sources = row_sources(recipe.features, fitted_recipe(source_model.recipe, source_model.trainable).features, seen)
     same_order = _input_order(recipe.features) == _input_order(source_model.recipe.features)
     taken_layers = set()
     for name, weight in named_weights(network).items():
         layer, value = name.rsplit("/", maxsplit=1)[0], theirs.get(name)
-        if value is None or layer == RARE_VALUES:
+        if value is None:
             continue
         if weight.name == EMBEDDING_TABLE:
             weight.assign(_with_source_rows(weight, value, sources, sources.source != FRESH))
@@ -146,8 +146,8 @@ def transfer_weights(
         else:
             continue
         taken_layers.add(layer)
-    layers = [name for name in named_layers(network) if name != RARE_VALUES]
-    taken_rows = int((sources.source != FRESH).sum())
+    layers = named_layers(network)
+    taken_rows = int(sources.own.sum())
     transferred = TransferReport(
         rows=taken_rows,
         expired_rows=sources.expired,
@@ -186,7 +186,7 @@ def transfer_slots(
 ) -> TransferReport:
     """Set the built optimizer's slots of all weights that came from the source model, and its count of steps.
 
-    Rows that took another row's values, a rare one's, keep the slots that they begin with.
+    Rows that took the values of the row of unseen values keep the slots that they begin with.
     """
     theirs, taken = source_model.trainable.slots, 0
     for name, slot in named_slots(optimizer, network).items():
@@ -214,17 +214,6 @@ def _with_source_rows(
     rows = np.array(tf.convert_to_tensor(variable.value))
     rows[: len(taken)][taken] = value[sources.source[taken]]
     return rows
-
-
-def _row_blocks(features: tuple[Feature, ...]) -> dict[str, tuple[int, int]]:
-    """Return first and last + 1 row of each field by name, and of its rare row, if any, by `rare_values NAME`."""
-    names, offsets = [feature.name for feature in fields(features)], field_offsets(features)
-    blocks = {name: (offsets[index], offsets[index + 1]) for index, name in enumerate(names)}
-    # Rare rows follow behind all fields' rows, one for each field that owns its rows and has a floor on them.
-    with_rare = [f.name for f in fields(features) if f.rare_below > 1 and f.owner == f.name]
-    return blocks | {
-        f"{RARE_VALUES} {name}": (offsets[-1] + index, offsets[-1] + index + 1) for index, name in enumerate(with_rare)
-    }
 
 
 def _input_order(features: tuple[Feature, ...]) -> list[Any]:

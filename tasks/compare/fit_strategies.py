@@ -42,7 +42,9 @@ def fit_windows(
             # Strategies differ in weights, sampling and loss, so the rows of the first fit are those of all.
             rows = read_slices(Run(store, window.fits[0].recipe, window.plan, folder), scratch)
             encoded = encode_days(store, window.fits[0].recipe, window.plan.validate)
-            judged = Stacked([day.ids for day in encoded]), Stacked([day.numeric for day in encoded])
+            table_rows = [day.dictionary.table_rows(rows.features) for day in encoded]
+            ids = Stacked([day.codes for day in encoded], meanings=table_rows)
+            judged = ids, Stacked([day.numeric for day in encoded])
             for fit in window.fits:
                 for seed in seeds:
                     results.append(_fit(fit, seed, window.run, rows, judged, folder))

@@ -124,8 +124,16 @@ def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[Bun
     own, other = (used.partition(" ")[2] for used in (code, bundle.code))
     if own != other:
         return f"has weights that don't fit: the source of its network was {other}, and is {own} now"
+    if not _knows_values(store, version):
+        return "has embedding rows by hashes of values, as older versions of this software had"
     why = why_incompatible(recipe, theirs)
     return f"has weights that don't fit: {why}" if why else (bundle, theirs)
+
+
+def _knows_values(store: Store, version: str) -> bool:
+    """Say whether the champion's trainable state names the values that its embedding rows stand for."""
+    file = store.file(layout.run_object(version), f"{CHALLENGER}/{TRAINABLE}/{TRAINABLE_LIST}")
+    return file is not None and "known" in json.loads(file.read_text(encoding="utf-8"))
 
 
 def _bundle(store: Store, version: str) -> BundleDocument:

@@ -155,6 +155,7 @@ def _describe_training(trained: TrainingDocument, twin: TwinComparison | None) -
         device=result.device,
         calibration=trained.calibration,
         start=RunStart(message=trained.start.message, transferred=trained.start.transferred, cold_twin=twin),
+        values=trained.values,
     )
 
 

@@ -32,7 +32,8 @@ FINDINGS_FILE = "findings.json"
 SUMMARY_FILE = "summary.json"
 
 # Below encoded days.
-IDS_FILE = "ids.npy"
+CODES_FILE = "codes.npy"
+VALUES_FILE = "values.npy"
 NUMERIC_FILE = "numeric.npy"
 
 # Below a run.

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.features.encoder import Encoded, encode
+from ctr_retrain.models.features.dictionary import Dictionary
+from ctr_retrain.models.features.encoder import Coded, encode_values
 from ctr_retrain.models.features.table_layout import numbers, slots
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.label.labelled_rows import labelled_files
-from ctr_retrain.tasks.store.layout import IDS_FILE, NUMERIC_FILE
+from ctr_retrain.tasks.store.layout import CODES_FILE, NUMERIC_FILE, VALUES_FILE
 from ctr_retrain.tasks.store.protocol import read_manifest
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoded_path, encoding_digest
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.store.protocol import Store
 
 
-def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> list[Encoded]:
-    """Return the days' ids and numbers as open memory maps; encode and publish those that were not encoded before."""
+def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> list[Coded]:
+    """Return the days' codes and numbers as open memory maps; encode and publish those that were not encoded before."""
     days = list(days)
     new = [day for day in days if store.manifest(encoded_path(day, recipe)) is None]
     if new:
@@ -58,9 +59,9 @@ def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
     meta = {"event_day": day.day, "inputs": day.landed, "rows": day.rows, ENCODING: encoding_digest(recipe)}
     files = labelled_files(store, day)
     with store.writing(encoded_path(day, recipe), meta) as folder:
-        ids = make_map(folder / IDS_FILE, np.int32, (day.rows, slots(features)))
+        codes = make_map(folder / CODES_FILE, np.int32, (day.rows, slots(features)))
         numeric = make_map(folder / NUMERIC_FILE, np.float32, (day.rows, len(numbers(features))))
-        _fill(Encoded(ids, numeric), files, features)
+        _fill(codes, numeric, files, features).save(folder / VALUES_FILE)
 
 
 @dataclass(frozen=True)
@@ -72,24 +73,36 @@ class _RowGroup:
     counted: npt.NDArray[np.bool_]  # (rows,), which of them are the label object's
 
 
-def _fill(maps: Encoded, files: list[LabelledFile], features: tuple[Feature, ...]) -> None:
-    """Encode the files' rows into the maps in their order, a row group at a time on each core."""
+def _fill(
+    codes: npt.NDArray[np.int32],
+    numeric: npt.NDArray[np.float32],
+    files: list[LabelledFile],
+    features: tuple[Feature, ...],
+) -> Dictionary:
+    """Encode the files' rows into the maps in their order, a row group at a time on each core; return their values."""
     # Where each group's rows begin is known beforehand, so threads write side by side and the order stays.
     groups = [group for file in files for group in _row_groups(file)]
     ends = np.cumsum([0] + [np.count_nonzero(group.counted) for group in groups])
-    if ends[-1] != len(maps.ids):
-        msg = (
-            f"labels of {files[0].labels.parent}: expected {len(maps.ids):,} rows, received {ends[-1]:,}. Remove them."
-        )
+    if ends[-1] != len(codes):
+        msg = f"labels of {files[0].labels.parent}: expected {len(codes):,} rows, received {ends[-1]:,}. Remove them."
         raise StorageError(msg)
 
-    def write(group: _RowGroup, first: int, end: int) -> None:
-        encoded = encode(_read(group, features), features)
-        maps.ids[first:end], maps.numeric[first:end] = encoded.ids, encoded.numeric
+    def write(group: _RowGroup, first: int, end: int) -> Dictionary:
+        coded = encode_values(_read(group, features), features)
+        codes[first:end], numeric[first:end] = coded.codes, coded.numeric
+        return coded.dictionary
 
+    def recode(dictionary: Dictionary, first: int, end: int) -> None:
+        codes[first:end] = dictionary.codes_in(whole)[codes[first:end]]
+
+    # Which values a day has is known when all of its groups are encoded, each by its own dictionary.
+    starts = ends[:-1].tolist(), ends[1:].tolist()
     with ThreadPoolExecutor(duck.cores()) as pool:
-        for _ in pool.map(write, groups, ends[:-1].tolist(), ends[1:].tolist()):
+        dictionaries = list(pool.map(write, groups, *starts))
+        whole = Dictionary.merged(dictionaries, features)
+        for _ in pool.map(recode, dictionaries, *starts):
             pass
+    return whole
 
 
 def _row_groups(file: LabelledFile) -> Iterator[_RowGroup]:
@@ -103,7 +116,7 @@ def _row_groups(file: LabelledFile) -> Iterator[_RowGroup]:
 
 def _read(group: _RowGroup, features: tuple[Feature, ...]) -> pa.Table:
     """Read the features' columns of a row group, without the rows that count elsewhere."""
-    # Texts come with their dictionaries, so that each distinct text is hashed once.
+    # Texts come with their dictionaries, so that each distinct text is looked at once.
     schema = pq.read_schema(group.file)
     wanted = list(dict.fromkeys(source for feature in features for source in feature.sources if source in schema.names))
     texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.binary())]
@@ -114,7 +127,7 @@ def _read(group: _RowGroup, features: tuple[Feature, ...]) -> pa.Table:
     return rows if group.counted.all() else rows.filter(pa.array(group.counted))
 
 
-def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Encoded:
+def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Coded:
     """Open an encoded day; raise StorageError where it is gone or has other rows than its labels."""
     path = encoded_path(day, recipe)
     folder = store.open(path)
@@ -122,4 +135,5 @@ def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Encoded:
     if folder is None or rows != day.rows:
         msg = f"{path} under {store.root}: expected {day.rows:,} encoded rows, received {rows:,}. Remove it, run again."
         raise StorageError(msg)
-    return Encoded(np.load(folder / IDS_FILE, mmap_mode="r"), np.load(folder / NUMERIC_FILE, mmap_mode="r"))
+    codes, numeric = (np.load(folder / file, mmap_mode="r") for file in (CODES_FILE, NUMERIC_FILE))
+    return Coded(codes, numeric, Dictionary.load(folder / VALUES_FILE))

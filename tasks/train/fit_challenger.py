@@ -78,7 +78,7 @@ def _fit(progress_of: ProgressOf, run: Run, factors: Factors, device: str, check
 def _save_bundle(run: Run, fitted: Fitted) -> None:
     """Write the served graph, the trainable network that a warm start goes on from, and bundle.json about both."""
     bundle, recipe, plan = run.folder / CHALLENGER, run.recipe, run.plan
-    served = serving_model(fitted.network, recipe, fitted.calibration, fitted.head_calibrations)
+    served = serving_model(fitted.network, fitted.recipe, fitted.calibration, fitted.head_calibrations)
     save_serving(served, bundle / SERVING)
     save_trainable(fitted.trainable, bundle / TRAINABLE)
     description = BundleDocument(
@@ -100,6 +100,7 @@ def _write_training(run: Run, fitted: Fitted) -> None:
         calibration=fitted.calibration,
         head_calibrations=fitted.head_calibrations,
         start=StartReport(message=run.plan.start.message, transferred=fitted.transferred),
+        values=fitted.values,
     )
     document.write(run.folder / TRAINING_FILE)
 

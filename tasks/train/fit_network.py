@@ -13,9 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ctr_retrain.models.documents.training_documents import TrainingResult, TransferReport
+from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult, TransferReport
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
-from ctr_retrain.models.features.rare_values import adapt_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output
@@ -24,7 +23,7 @@ from ctr_retrain.models.serving.calibration import Calibration, fit_calibration
 from ctr_retrain.models.training.batches import Batches, TrainingRows, make_batches
 from ctr_retrain.models.training.device import choose_strategy
 from ctr_retrain.models.training.saved_network import Trainable, trainable_of
-from ctr_retrain.models.training.stacked_arrays import chunks
+from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, chunks
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
 from ctr_retrain.models.training.warm_start import (
     SourceModel,
@@ -52,20 +51,20 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.execution.progress import Report
     from ctr_retrain.tasks.train.training_rows import TrainingSplit
 
-CHUNK_ROWS = 200_000  # encoded rows that are read from the disk at once, wherever all rows are gone through
-
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A trained and calibrated network, and how it came to be."""
 
     network: keras.Model  # in full precision, as it is served
+    recipe: Recipe  # whose features know their values with rows of the embedding table
     trainable: Trainable  # network and optimizer as training left them, for a warm start to go on from
     transferred: TransferReport | None  # in a warm start, what came from the champion
     state: NumericState  # what numbers are standardised by
     calibration: Calibration  # fitted on rows that training never saw
     result: TrainingResult  # how training went
     head_calibrations: dict[str, Calibration]  # kind of outcome → the calibration of its head
+    values: tuple[FieldValues, ...]  # of each feature of texts
 
 
 def fit_network(
@@ -88,12 +87,13 @@ def fit_network(
     UsageError where the recipe freezes a layer that isn't there.
     """
     strategy = choose_strategy()
+    recipe = recipe.model_copy(update={"features": rows.features})
     keras.utils.set_random_seed(recipe.training.seed)
     with _room_in_memory():
         training, state, base_log_odds = _starting_values(rows, recipe, factors.base_log_odds, source_model)
         batches, stopping = _weighed_batches(rows, representation or factors, recipe.training, heads)
         with strategy.scope():
-            network = _build(rows, recipe, state, base_log_odds, heads)
+            network = _build(recipe, state, base_log_odds, heads)
             optimizer, transferred = _started(network, batches, recipe, source_model, rows, training)
         result = train(
             network,
@@ -109,10 +109,10 @@ def fit_network(
             batches, stopping = _weighed_batches(rows, factors, recipe.training, heads)
             with frozen_below_output(network):
                 result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
-        trainable = trainable_of(network, optimizer)
+        trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
-        return Fitted(network, trainable, transferred, state, calibration, result, of_heads)
+        return Fitted(network, recipe, trainable, transferred, state, calibration, result, of_heads, rows.values)
 
 
 @contextlib.contextmanager
@@ -123,7 +123,7 @@ def _room_in_memory() -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         msg = (
             f"training: expected room for the model and a batch, received: {error.message.splitlines()[0]} "
-            "Lower training.batch_rows, training.embedding_dim or the features' buckets."
+            "Lower training.batch_rows or training.embedding_dim, or set the buckets of features with many values."
         )
         raise ProcessDiedError(msg) from error
 
@@ -152,16 +152,11 @@ def _weighed_batches(
     return batches, _stopping_batches(rows.stop, factors, training, heads)
 
 
-def _build(
-    rows: TrainingSplit, recipe: Recipe, state: NumericState, base_log_odds: float, heads: Sequence[HeadFactors]
-) -> keras.Model:
-    """Build the network, and tell it which values the window holds often enough to be learnt."""
+def _build(recipe: Recipe, state: NumericState, base_log_odds: float, heads: Sequence[HeadFactors]) -> keras.Model:
+    """Build the network, and check that it has the layers that the recipe freezes."""
     of_heads = [head.factors.base_log_odds for head in heads]
     network = build_network(recipe, state, base_log_odds, recipe.training.seed, of_heads)
     check_layer_names(network, recipe.warm_start.freeze)
-    # A warm start trains on the newest days alone, and yet a value is known if the whole window has it often enough.
-    known = rows.train.ids if rows.window_ids is None else rows.window_ids
-    adapt_rare_values(network, chunks(known, CHUNK_ROWS))
     return network
 
 

@@ -29,7 +29,7 @@ from ctr_retrain.models.serving.fresh_checks import check_fresh
 from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.device import choose_strategy, prepare_device
-from ctr_retrain.models.training.saved_network import load_trainable, rebuild_network
+from ctr_retrain.models.training.saved_network import Trainable, fitted_recipe, load_trainable, rebuild_network
 from ctr_retrain.models.training.training_loop import optimizer_for, train
 from ctr_retrain.models.training.training_state import restore
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
@@ -62,20 +62,24 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
 
     Where a check fails the bundle is not there: the evaluated twin is to serve.
     """
-    recipe, folder = run.recipe, run.folder
+    folder = run.folder
     device = prepare_device(compute.device)
     bundle = BundleDocument.read(folder / CHALLENGER / BUNDLE_FILE)
     calibration = Calibration.of(bundle.calibration)
+    trainable = load_trainable(folder / CHALLENGER / TRAINABLE)
+    recipe = fitted_recipe(run.recipe, trainable)
     scratch = folder / "rows"
     try:
         # Two readings: days after the training window to train on, and the calibration slice, which stays kept out.
-        young = read_slices(_with_plan(run, run.plan.fresh_pass), _new_folder(scratch / "young"), _curves(folder)).train
-        kept_out = read_slices(_with_plan(run, run.plan.kept_out), _new_folder(scratch / "c")).calibrate
+        features, curves = recipe.features, _curves(folder)
+        young_run, kept_out_run = (replace(run, plan=plan) for plan in (run.plan.fresh_pass, run.plan.kept_out))
+        young = read_slices(young_run, _new_folder(scratch / "young"), curves, features).train
+        kept_out = read_slices(kept_out_run, _new_folder(scratch / "c"), features=features).calibrate
         if kept_out is None:
             return (_failed("expected rows kept out to compare the fresh model with its twin on, received none."),)
         factors = _factors(recipe, run.plan, young)
         with progress_of(f"fresh pass on {device}", "rows") as progress:
-            before, fresh = _one_pass(recipe, folder, bundle, young, kept_out, factors, progress)
+            before, fresh = _one_pass(recipe, trainable, bundle, young, kept_out, factors, progress)
             after = logits_of(fresh, kept_out.ids, kept_out.numeric)
         checks = check_fresh(before, after, kept_out.label, calibration, recipe.gate)
     except (DataRejectedError, TrainingDivergedError) as error:
@@ -93,7 +97,7 @@ def run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple
 
 def _one_pass(
     recipe: Recipe,
-    folder: Path,
+    trainable: Trainable,
     bundle: BundleDocument,
     young: TrainingRows,
     kept_out: TrainingRows,
@@ -106,8 +110,7 @@ def _one_pass(
     """
     training = recipe.training.model_copy(update={"epochs": 1})
     state = NumericState.from_json(bundle.numeric_state)
-    trainable, strategy = load_trainable(folder / CHALLENGER / TRAINABLE), choose_strategy()
-    base_log_odds = trainable.base_log_odds
+    strategy, base_log_odds = choose_strategy(), trainable.base_log_odds
     batches = make_batches(young, factors, training.batch_rows, training.seed)
     with strategy.scope():
         network = rebuild_network(trainable, recipe, state)
@@ -145,11 +148,6 @@ def _score_sample(run: Run, serving: Path) -> None:
     with duck.connect(run.folder) as connection:
         rows = connection.sql(serving_sample(run)).to_arrow_table()
     pq.write_table(pa.table({"challenger": Scorer(serving).score(rows)}), run.folder / FRESH_SCORES_FILE)
-
-
-def _with_plan(run: Run, plan: RunPlan) -> Run:
-    """Return the run with another plan, that is, with other days to read."""
-    return replace(run, plan=plan)
 
 
 def _new_folder(folder: Path) -> Path:

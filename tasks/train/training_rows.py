@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from ctr_retrain.models.data.maturity import seen_shares
 from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.models.features.vocabulary import count_codes, fit_values, unseen_rows
 from ctr_retrain.models.training.batches import TrainingRows
-from ctr_retrain.models.training.stacked_arrays import Stacked
+from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, Stacked, chunks
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.encode_days import encode_days
-from ctr_retrain.tasks.train.row_roles import CALIBRATE, STOP, TRAIN, labels_of
+from ctr_retrain.tasks.train.row_roles import CALIBRATE, STOP, TRAIN, TRAINED, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ctr_retrain.models.documents.maturity_documents import Maturity
-    from ctr_retrain.models.features.encoder import Encoded
+    from ctr_retrain.models.documents.training_documents import FieldValues
+    from ctr_retrain.models.feature_kinds.feature import Feature
+    from ctr_retrain.models.features.dictionary import Dictionary
+    from ctr_retrain.models.features.encoder import Coded
     from ctr_retrain.tasks.label.label_day import LabelledDay
     from ctr_retrain.tasks.plan.run import Run
 
@@ -40,41 +44,76 @@ class TrainingSplit:
     train: TrainingRows  # to train on
     calibrate: TrainingRows | None  # of users kept out of training; None where there are none
     stop: TrainingRows | None  # of other users kept out, for early stopping; None for a single epoch or no rows
-    # In a warm start, ids of all rows, whatever they are for; and of the newer ones, without which values expire.
-    window_ids: Stacked | None = None
-    recent_ids: Stacked | None = None
+    features: tuple[Feature, ...]  # the recipe's, which know their values with rows of the embedding table
+    values: tuple[FieldValues, ...] = ()  # what was counted where the values were fitted on these rows
+    recent_ids: Stacked | None = None  # in a warm start, ids of the newer rows, without which values expire
 
 
-def read_slices(run: Run, scratch: Path, curves: Sequence[Maturity] | None = None) -> TrainingSplit:
+def read_slices(
+    run: Run,
+    scratch: Path,
+    curves: Sequence[Maturity] | None = None,
+    features: tuple[Feature, ...] | None = None,
+) -> TrainingSplit:
     """Stack the encoded days, without a copy; labels and what else belongs to each row lie in maps in `scratch`.
 
     curves: where labels are immature, what is known of their maturity; rows of which nothing is known are left out.
+    features: those of a model that was fitted before, which know their values; None fits them on the rows to train on.
     Raises StorageError where a day's labels are not those of its encoded rows, DataRejectedError where no row is left
     to train on.
     """
-    encoded = encode_days(run.store, run.recipe, run.plan.window)
+    days = encode_days(run.store, run.recipe, run.plan.window)
     labels = [_labels(run, day, scratch, curves) for day in run.plan.window]
+    values: tuple[FieldValues, ...] = ()
+    if features is None:
+        features, values = fit_values(run.recipe.features, _counted(days, labels))
+    encoded = _Encoded(days, [day.dictionary.table_rows(features) for day in days])
     earlier = len(run.plan.start.earlier)
     train, calibrate, stop = (_rows_of(role, encoded, labels, scratch, earlier) for role in (TRAIN, CALIBRATE, STOP))
     if train is None:
         msg = f"training rows of {run.plan.run_id}: expected at least one, received none. Widen the window."
         raise DataRejectedError(msg)
-    return TrainingSplit(train, calibrate, stop, *_ids_of_window(encoded, run))
+    train = replace(train, unseen=unseen_rows(features, values))
+    return TrainingSplit(train, calibrate, stop, features, values, _recent_ids(encoded, run))
 
 
-def _ids_of_window(encoded: list[Encoded], run: Run) -> tuple[Stacked | None, Stacked | None]:
-    """Return, in a warm start, the ids of all rows, and of those that are new enough for values not to expire."""
+@dataclass(frozen=True, eq=False)
+class _Encoded:
+    """The encoded days of a window."""
+
+    days: list[Coded]
+    table_rows: list[npt.NDArray[np.int32]]  # of each day, by its codes
+
+    def ids(self, chosen: Sequence[npt.NDArray[np.int64] | None] | None = None) -> Stacked:
+        """Return the rows of the embedding table of the chosen rows of each day, or of all."""
+        return Stacked([day.codes for day in self.days], chosen, self.table_rows)
+
+    def since(self, first: int) -> _Encoded:
+        """Return the days from that one on."""
+        return _Encoded(self.days[first:], self.table_rows[first:])
+
+
+def _counted(days: list[Coded], labels: list[_Labels]) -> list[tuple[Dictionary, npt.NDArray[np.int64]]]:
+    """Count the values of each day's rows that are trained on; in a warm start, also of those that were."""
+    # Not of whole days: a user who is kept out would get a row that no training reaches, and so be no stranger.
+    found = []
+    for day, of_day in zip(days, labels, strict=True):
+        rows = np.flatnonzero(np.isin(of_day.role, (TRAIN, TRAINED)))
+        codes = chunks(Stacked([day.codes], [rows]), CHUNK_ROWS)
+        found.append((day.dictionary, count_codes(codes, day.dictionary)))
+    return found
+
+
+def _recent_ids(encoded: _Encoded, run: Run) -> Stacked | None:
+    """Return, in a warm start, the ids of all rows that are new enough for values not to expire."""
     if not run.plan.start.warm:
-        return None, None
+        return None
     oldest = run.plan.days.cut - timedelta(days=run.recipe.warm_start.expire_days - 1)
-    ids = [day.ids for day in encoded]
-    recent = [of_day for of_day, day in zip(ids, run.plan.window, strict=True) if day.day >= oldest]
-    return Stacked(ids), Stacked(recent or ids[-1:])
+    older = sum(day.day < oldest for day in run.plan.window)
+    return encoded.since(min(older, len(encoded.days) - 1)).ids()
 
 
-def _rows_of(
-    role: int, encoded: list[Encoded], labels: list[_Labels], scratch: Path, earlier: int
-) -> TrainingRows | None:
+def _rows_of(role: int, encoded: _Encoded, labels: list[_Labels], scratch: Path, earlier: int) -> TrainingRows | None:
     """Return the rows of one role; None where there are none.
 
     earlier: how many days come before those that are trained on, from which days are counted.
@@ -94,8 +133,8 @@ def _rows_of(
         return joined(name, dtype, known) if known else None
 
     return TrainingRows(
-        ids=Stacked([day.ids for day in encoded], chosen),
-        numeric=Stacked([day.numeric for day in encoded], chosen),
+        ids=encoded.ids(chosen),
+        numeric=Stacked([day.numeric for day in encoded.days], chosen),
         label=joined("label", LABEL, [day.label for day in labels]),
         day_index=joined("day_index", DAY_INDEX, days),
         confidence=joined_if_known("confidence", CONFIDENCE, [day.confidence for day in labels]),

@@ -168,13 +168,14 @@ def loss_after(train, test, seed):
     from ctr_retrain.models.training.training_loop import predict_logits
     from ctr_retrain.models.training.training_loop import train as fit
     from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+    from tests.support.known_values import of_rows
 
     recipe = Recipe(
         name="shuffle",
         channels={"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))},
         features=(
-            Categorical(name="user", buckets=USERS + 1),
-            Categorical(name="campaign", buckets=CAMPAIGNS + 1),
+            of_rows(Categorical(name="user"), USERS + 2),
+            of_rows(Categorical(name="campaign"), CAMPAIGNS + 2),
             Numeric(name="number"),
         ),
         training=Training(embedding_dim=8, hidden_units=(64, 32), batch_rows=SHUFFLE_BATCH, seed=seed),
@@ -194,7 +195,7 @@ def encoded(rows):
     """Rows as training reads them."""
     from ctr_retrain.models.training.batches import TrainingRows
 
-    ids = np.stack([1 + rows["user"], 1 + USERS + 1 + rows["campaign"]], axis=1).astype(np.int32)
+    ids = np.stack([2 + rows["user"], USERS + 2 + 2 + rows["campaign"]], axis=1).astype(np.int32)
     numeric = rows["number"].astype(np.float32)[:, None]
     return TrainingRows(ids, numeric, rows["label"].astype(np.uint8), np.zeros(len(ids), np.int16))
 

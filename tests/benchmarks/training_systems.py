@@ -75,8 +75,9 @@ def deepfm(sizes, label, seed):
     from ctr_retrain.models.recipe.training_section import Training
     from ctr_retrain.models.recipe.weights_section import Weights
     from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+    from tests.support.known_values import of_rows
 
-    features = [Categorical(name=f"c{k}", buckets=size) for k, size in enumerate(sizes)]
+    features = [of_rows(Categorical(name=f"c{k}"), size) for k, size in enumerate(sizes)]
     features += [Numeric(name=f"n{k}") for k in range(NUMBERS)]
     cost = Cost(true_positive=-1, false_positive=0.02)
     recipe = Recipe(

@@ -5,7 +5,7 @@ sees young labels through p·F, `final` takes them as final, and `hindsight` has
 which is the best that the first could do. All are asked about the day after D.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -18,8 +18,10 @@ from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour, Weekday
 from ctr_retrain.models.feature_kinds.crossed import Crossed
 from ctr_retrain.models.feature_kinds.numeric import Numeric
-from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.dictionary import Dictionary
+from ctr_retrain.models.features.encoder import encode_values
 from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.features.vocabulary import fit_values
 from ctr_retrain.models.judging.metrics import log_losses
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
@@ -32,6 +34,7 @@ from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
 from ctr_retrain.models.training.training_state import capture, restore
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from tests.support.known_values import counted
 
 FIRST_DAY = date(2026, 3, 2)
 KIND = "click"
@@ -49,8 +52,8 @@ def recipe(window_days=10):
             for name, hours in ATTRIBUTION_WINDOW_HOURS.items()
         },
         features=(
-            *(Categorical(name=name, buckets=64) for name in names),
-            Crossed(name="pair", columns=("segment", "category"), buckets=4096),
+            *(Categorical(name=name) for name in names),
+            Crossed(name="pair", columns=("segment", "category")),
             Hour(name="hour"),
             Weekday(name="weekday"),
             Numeric(name="campaign_age_days", transform="log"),
@@ -69,7 +72,8 @@ def recipe(window_days=10):
 class Day:
     """An event day's rows. label: final. age: days until the click had landed, of positives alone."""
 
-    ids: np.ndarray
+    ids: np.ndarray  # rows of the table; before features are fitted, codes into the dictionary
+    dictionary: Dictionary
     numeric: np.ndarray
     label: np.ndarray
     age: np.ndarray
@@ -100,7 +104,7 @@ class Day:
 def simulated(world, day, rules):
     """One day of the world, encoded, with its labels."""
     made = simulate_day(world, day)
-    impressions, encoded = made.impressions, encode(made.impressions, rules.features)
+    impressions, coded = made.impressions, encode_values(made.impressions, rules.features)
     clicks = made.outcomes.filter(pc.equal(made.outcomes["kind"], KIND))
     row = pc.index_in(clicks["event_id"], impressions["event_id"].combine_chunks()).to_numpy()
     shown = impressions["ts"].to_numpy()
@@ -111,7 +115,7 @@ def simulated(world, day, rules):
     label[row[counts]] = 1
     age[row[counts]] = (clicks["ts"].to_numpy()[counts].astype("datetime64[D]") - np.datetime64(day)).astype(int)
     hour = (shown - np.datetime64(day)).astype("timedelta64[h]").astype(int)
-    return Day(encoded.ids, encoded.numeric, label, age, push, hour)
+    return Day(coded.codes, coded.dictionary, coded.numeric, label, age, push, hour)
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,9 @@ def answers(seed, rows_per_day, tastes, window_days=10):
     assert plan.train[0] == FIRST_DAY
     tomorrow = plan.day + timedelta(days=1)
     days = {day: simulated(world, day, rules) for day in (*plan.all_days, tomorrow)}
+    features, _ = fit_values(rules.features, [counted(days[day].dictionary, days[day].ids) for day in plan.train])
+    rules = rules.model_copy(update={"features": features})
+    days = {name: replace(day, ids=day.dictionary.table_rows(features)[day.ids]) for name, day in days.items()}
 
     mature = [days[day].arrivals() for day in (*plan.train, *plan.validate)]
     curves = [estimate_maturity(mature, channel, KIND, final_age(rules, channel, KIND)) for channel in rules.channels]

@@ -32,15 +32,12 @@ cost = { true_positive = -0.96, false_positive = 0.04 }
 [[features]]
 name = "segment"
 kind = "categorical"
-buckets = 64
 [[features]]
 name = "category"
 kind = "categorical"
-buckets = 64
 [[features]]
 name = "position"
 kind = "categorical"
-buckets = 16
 [[features]]
 name = "hour"
 kind = "hour"

@@ -17,10 +17,11 @@ from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.training_loop import train
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from tests.support.known_values import of_rows
 
 DAY = date(2026, 3, 8)
 ROWS = 20_000
-FEATURES = (Categorical(name="user", buckets=50), Numeric(name="age"))
+FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age"))
 
 
 def toy(n=ROWS, seed=1, days=1):

@@ -5,10 +5,13 @@ more day. In the end a cold one is trained on the window up to the same day, and
 against the true probabilities: log loss in expectation, free of the labels' noise.
 """
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 
+from ctr_retrain.models.features.vocabulary import fit_values, unseen_rows
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.simulation.scenarios import DriftingTastes
@@ -18,8 +21,9 @@ from ctr_retrain.models.training.warm_start import SourceModel
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
 from ctr_retrain.tasks.train.training_rows import TrainingSplit
+from tests.support.known_values import counted
 from tests.support.repository import RECIPES
-from tests.support.simulated_rows import FIRST_DAY, Rows, rows_of_day
+from tests.support.simulated_rows import FIRST_DAY, joined, rows_of_day
 
 RECIPE = load_recipe(RECIPES / "demo.toml")
 JUDGED_DAYS = 2
@@ -39,29 +43,39 @@ def days_of(world, count):
 def fitted(days, window, source_model=None, **warm_start):
     """Network and donor for the next, trained on the days; window: days up to the same one, for what expires."""
     recipe = RECIPE.model_copy(update={"warm_start": WarmStart(enabled=True, **warm_start)})
-    rows = _joined(days)
+    features, values = fit_values(RECIPE.features, [counted(dictionary, rows.ids) for rows, dictionary in window])
+    rows = joined(days, features)
     first = int(rows.day_index.min())
     cell, count = np.unique(2 * (rows.day_index.astype(int) - first) + rows.label, return_counts=True)
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     of = tuple(FIRST_DAY + timedelta(days=first + number) for number in range(len(days)))
     factors = compute_factors(of, of[-1], mass, recipe.weights)
     train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
-    ids = np.concatenate([day.ids for day in window])
-    row_ranges = TrainingSplit(train, None, None, ids if source_model else None, ids if source_model else None)
+    train = replace(train, unseen=unseen_rows(features, values))
+    recent = joined(window, features).ids if source_model else None
+    row_ranges = TrainingSplit(train, None, None, features, values, recent)
     fit = fit_network(row_ranges, recipe, factors, lambda _done, _total: None, source_model=source_model)
-    return fit.network, SourceModel(recipe, fit.state, fit.trainable), len(rows.label)
+    return Model(fit.network, features), SourceModel(recipe, fit.state, fit.trainable), len(rows.label)
 
 
-def log_loss(network, days):
+@dataclass(frozen=True)
+class Model:
+    """A network, and the features that know the values that it has rows for."""
+
+    network: Any
+    features: tuple
+
+
+def log_loss(model, days):
     """In expectation over the labels, nats per impression, of the network's own probabilities."""
-    rows = _joined(days)
-    logit = np.float64(logits_of(network, rows.ids, rows.numeric))
+    rows = joined(days, model.features)
+    logit = np.float64(logits_of(model.network, rows.ids, rows.numeric))
     return float((np.logaddexp(0, logit) - rows.best_probability * logit).mean())
 
 
 def best_log_loss(days):
     """What the true probabilities have."""
-    p = _joined(days).best_probability
+    p = np.concatenate([rows.best_probability for rows, _ in days])
     return float(-(p * np.log(p) + (1 - p) * np.log1p(-p)).mean())
 
 
@@ -71,7 +85,3 @@ def chain(days, window_days, steps, source_model, **warm_start):
         last = window_days + step
         network, source_model, rows = fitted(days[last - 1 : last], days[step:last], source_model, **warm_start)
     return network, rows
-
-
-def _joined(days):
-    return Rows(*(np.concatenate([getattr(day, name) for day in days]) for name in Rows.__dataclass_fields__))

@@ -26,9 +26,10 @@ from ctr_retrain.tasks.plan.choose_start import open_source_model
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.flow_answers import daily
+from tests.support.known_values import of_rows
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
-FEATURES = (Categorical(name="user", buckets=50), Numeric(name="age"))
+FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age"))
 STATE = NumericState((False,), (3.0,), (2.0,))
 TWO_TOWERS = """
 import keras

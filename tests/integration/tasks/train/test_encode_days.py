@@ -8,7 +8,8 @@ import pytest
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.errors import DataRejectedError, StorageError
-from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARED_ROW
+from ctr_retrain.models.features.encoder import encode, encode_values
 from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label.label_day import LabelledDay, label_day
@@ -16,18 +17,19 @@ from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.plan.choose_start import COLD
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.cache import Cache
-from ctr_retrain.tasks.store.layout import IDS_FILE
+from ctr_retrain.tasks.store.layout import CODES_FILE
 from ctr_retrain.tasks.store.s3_store import S3Store
 from ctr_retrain.tasks.train import training_rows
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.encoding_key import encoded_path
 from ctr_retrain.tasks.train.training_rows import read_slices
+from tests.support.known_values import fitted
 from tests.support.labelled_day import label_table
 from tests.support.landed_day import impression, ingest
 
 FEATURES = [
-    {"name": "user_id", "kind": "categorical", "buckets": 64},
-    {"name": "device", "kind": "categorical", "buckets": 16},
+    {"name": "user_id", "kind": "categorical"},
+    {"name": "device", "kind": "categorical"},
     {"name": "hour", "kind": "hour"},
     {"name": "bid", "kind": "numeric"},
 ]
@@ -71,12 +73,17 @@ def test_an_encoded_day_holds_the_rows_of_its_labels_in_their_order(any_store, l
     recipe = tiny_recipe(features=FEATURES, landing={"buckets": shards})
     land(any_store, recipe)
     labelled = label(any_store, recipe, day)
-    (encoded,) = encode_days(any_store, recipe, [labelled])
-    expected = encode(label_table(any_store, labelled), recipe.features)
-    assert labelled.rows == len(encoded.ids) == 45
-    assert np.array_equal(encoded.ids, expected.ids)
-    assert np.array_equal(encoded.numeric, expected.numeric, equal_nan=True)
-    assert isinstance(encoded.ids, np.memmap)
+    (coded,) = encode_days(any_store, recipe, [labelled])
+    table = label_table(any_store, labelled)
+    expected = encode_values(table, recipe.features)
+    assert labelled.rows == len(coded.codes) == 45
+    assert np.array_equal(coded.codes, expected.codes)
+    for values, same in zip(coded.dictionary.values, expected.dictionary.values, strict=True):
+        assert np.array_equal(values, same)
+    features = fitted(table.slice(0, 30), recipe.features)
+    assert np.array_equal(coded.dictionary.table_rows(features)[coded.codes], encode(table, features).ids)
+    assert np.array_equal(coded.numeric, expected.numeric, equal_nan=True)
+    assert isinstance(coded.codes, np.memmap)
 
 
 def test_labels_of_a_later_day_find_the_day_encoded_and_new_impressions_do_not(store, land, recipe, day):
@@ -91,10 +98,10 @@ def test_labels_of_a_later_day_find_the_day_encoded_and_new_impressions_do_not(s
     assert store.ages().keys() == before
 
 
-def test_days_that_were_encoded_when_labels_held_impressions_too_are_still_found(recipe, day):
-    """An encoded day depends on impressions alone; this path is what the code before wrote."""
+def test_the_path_of_an_encoded_day_stays(recipe, day):
+    """An encoded day depends on impressions alone, and is looked for by another version of this code too."""
     labelled = LabelledDay(day, "labels/2026-03-02/x", 10, 1, ("days/2026-03-02/a", "days/2026-03-03/b"), 1)
-    assert encoded_path(labelled, recipe) == "encoded/2026-03-02/8435c64d12c72a1a"
+    assert encoded_path(labelled, recipe) == "encoded/2026-03-02/775372245be07741"
 
 
 def test_labelled_rows_are_the_same_on_a_machine_that_has_nothing_in_its_cache(
@@ -118,9 +125,11 @@ def test_only_what_the_features_read_makes_another_encoding(land, tiny_recipe, s
     land(store, recipe)
     labelled = label(store, recipe, day)
     log = [*FEATURES[:3], {**FEATURES[3], "transform": "log"}]
-    wider = [{**FEATURES[0], "buckets": 65}, *FEATURES[1:]]
+    bounded = [{**FEATURES[0], "buckets": 65, "min_rows": 2}, *FEATURES[1:]]
+    other_column = [{**FEATURES[0], "column": "device"}, *FEATURES[1:]]
     assert encoded_path(labelled, tiny_recipe(features=log)) == encoded_path(labelled, recipe)
-    assert encoded_path(labelled, tiny_recipe(features=wider)) != encoded_path(labelled, recipe)
+    assert encoded_path(labelled, tiny_recipe(features=bounded)) == encoded_path(labelled, recipe)
+    assert encoded_path(labelled, tiny_recipe(features=other_column)) != encoded_path(labelled, recipe)
     other_window = tiny_recipe(features=FEATURES, training={"window_days": 3})
     assert encoded_path(labelled, other_window) == encoded_path(labelled, recipe)
 
@@ -144,7 +153,7 @@ def test_rows_of_many_days_come_with_their_own_labels_and_those_kept_out_apart(s
     tables = [label_table(store, labelled) for labelled in days]
     truth = {}
     for table in tables:
-        encoded = encode(table, recipe.features)
+        encoded = encode(table, row_ranges.features)
         truth |= {
             tuple(i): (n[0], y)
             for i, n, y in zip(encoded.ids.tolist(), encoded.numeric.tolist(), table["label"].to_pylist(), strict=True)
@@ -175,8 +184,7 @@ def test_a_window_without_a_row_to_train_on_is_an_error_and_a_role_without_rows_
 
 def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store, land, tiny_recipe, day, tmp_path):
     shares = {"calibration_share": 0.3, "stopping_share": 0.3, "calibration_days": 1, "epochs": 2}
-    users = {**FEATURES[0], "buckets": 2**20}  # none shares a row with another
-    recipe = tiny_recipe(features=[users, *FEATURES[1:]], training=shares)
+    recipe = tiny_recipe(features=FEATURES, training=shares)
     land(store, recipe)
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     plan = plan_on(days)
@@ -185,8 +193,23 @@ def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store
     assert sum(map(len, parts)) == 85
     assert all(0 < len(part) < 85 for part in parts)
     newest = [set(part.ids[np.flatnonzero(part.day_index == 1)][:, 0].tolist()) for part in parts]
+    # The first day has the very users of the second, who have rows of their own therefore.
     assert not (newest[1] & newest[2])
     assert not (newest[0] & (newest[1] | newest[2]))
+
+
+def test_a_user_who_is_kept_out_of_all_days_has_no_row_of_her_own(store, land, tiny_recipe, day, tmp_path):
+    recipe = tiny_recipe(features=FEATURES, training={"calibration_share": 0.3, "calibration_days": 1})
+    land(store, recipe)
+    plan = plan_on((label(store, recipe, day),))
+    rows = read_slices(Run(store, recipe, plan, tmp_path), tmp_path)
+    train, kept_out = (part.ids[np.arange(len(part))][:, 0] for part in (rows.train, rows.calibrate))
+    assert set(kept_out.tolist()) == {SHARED_ROW}
+    assert sorted(train.tolist()) == [*range(FIRST_KNOWN_ROW, FIRST_KNOWN_ROW + len(train))]  # 45 users, one row each
+    (users, _) = rows.values
+    assert (users.values, users.own_rows, users.shared_share) == (len(train), len(train), 0)
+    assert rows.train.unseen[train].tolist() == [SHARED_ROW] * len(train)
+    assert rows.train.unseen[0] == 0
 
 
 def test_labels_and_encoded_rows_that_differ_in_number_are_an_error(store, land, recipe, day):
@@ -225,8 +248,13 @@ def test_stacked_arrays_read_like_one_array():
         assert np.array_equal(np.concatenate(list(chunks(stacked, size))), whole)
 
 
+def test_stacked_codes_read_as_what_they_mean_on_their_own_day():
+    codes, meanings = [np.array([[0, 2], [1, 2]]), np.array([[1, 0]])], [np.array([7, 8, 9]), np.array([90, 80])]
+    assert Stacked(codes, meanings=meanings)[np.array([2, 0, 1])].tolist() == [[80, 90], [7, 9], [8, 9]]
+
+
 def test_encoded_days_are_plain_files_below_the_root(store, land, recipe, day):
     land(store, recipe)
     labelled = label(store, recipe, day)
     encode_days(store, recipe, [labelled])
-    assert np.load(store.open(encoded_path(labelled, recipe)) / IDS_FILE).dtype == np.int32
+    assert np.load(store.open(encoded_path(labelled, recipe)) / CODES_FILE).dtype == np.int32

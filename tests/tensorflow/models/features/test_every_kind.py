@@ -21,6 +21,7 @@ from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.training_loop import predict_logits
 from tests.support.documented import documented_module
 from tests.support.example_features import example_of, table_of
+from tests.support.known_values import fitted
 
 DOCUMENTED = "prefix"  # the worked example of docs/extending.md
 CASTS = {"string": as_texts, "float32": as_numbers, "int64": as_times}
@@ -38,23 +39,29 @@ def recipe_of(feature):
     return Recipe(name="one", channels=channels, features=(feature,), gate=gate, training=training)
 
 
+def fitted_example(name):
+    """A feature of the kind that knows most values of a table, and the table."""
+    table = table_of(example_of(name))
+    (feature,) = fitted(table.slice(0, len(table) - 2), (example_of(name),))
+    return feature, table
+
+
 @pytest.mark.parametrize("name", [*KINDS, DOCUMENTED])
 def test_a_kind_encodes_alike_offline_and_in_the_served_graph(name):
-    feature = example_of(name)
-    table = table_of(feature)
+    feature, table = fitted_example(name)
     columns = {
         column: tf.constant(CASTS[dtype](table[column].combine_chunks(), column))
         for column, dtype in raw_columns((feature,)).items()
     }
-    offline, graph = encode(table, (feature,)), FeatureEncoder([feature.model_dump()])(columns)
+    offline, graph = encode(table, (feature,)), FeatureEncoder([feature])(columns)
     assert np.array_equal(offline.ids, graph["ids"].numpy()), f"{name}: encode and encode_in_graph differ"
     assert offline.numeric.tobytes() == graph["numeric"].numpy().tobytes()
 
 
 @pytest.mark.parametrize("name", [*KINDS, DOCUMENTED])
 def test_a_missing_value_has_the_first_row_and_no_value_a_row_of_another_feature(name):
-    feature = example_of(name)
-    encoded = encode(table_of(feature), (feature,))
+    feature, table = fitted_example(name)
+    encoded = encode(table, (feature,))
     if isinstance(feature, IdFeature):
         rows = encoded.ids
         assert (rows[0] == 0).all(), f"{name}: a missing value must be encoded as row 0"
@@ -75,8 +82,8 @@ def test_a_missing_value_has_the_first_row_and_no_value_a_row_of_another_feature
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras reads TensorFlow's variables
 @pytest.mark.parametrize("name", [*KINDS, DOCUMENTED])
 def test_a_network_learns_from_a_kind_and_serves_what_it_learnt(name, tmp_path):
-    feature = example_of(name)
-    recipe, table = recipe_of(feature), table_of(feature)
+    feature, table = fitted_example(name)
+    recipe = recipe_of(feature)
     encoded = encode(table, recipe.features)
     model = build_network(recipe, fit_numeric_state([encoded.numeric], recipe.features), -3.0, 7)
     with tf.GradientTape() as tape:

@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ctr_retrain.models.documents.training_documents import FieldValues
 from ctr_retrain.models.feature_kinds.arrow_columns import as_numbers, as_texts, as_times
 from ctr_retrain.models.feature_kinds.bucketed import Bucketed, quantile_edges
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import HOUR_MICROSECONDS, Hour, Weekday
 from ctr_retrain.models.feature_kinds.crossed import Crossed
 from ctr_retrain.models.feature_kinds.feature import encoding_of
-from ctr_retrain.models.feature_kinds.hashed import sharing_mistakes
+from ctr_retrain.models.feature_kinds.fingerprints import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import feature_of
 from ctr_retrain.models.feature_kinds.multi_valued import MultiValued
 from ctr_retrain.models.feature_kinds.numeric import Numeric
 from ctr_retrain.models.features.encoder import FeatureEncoder, encode
 from ctr_retrain.models.features.field_layers import ExtraNumbers, NumberRows, PooledFields
-from ctr_retrain.models.features.rare_values import RareValues, adapt_rare_values, capped_fields
 from ctr_retrain.models.features.standardize import fit_numeric_state
 from ctr_retrain.models.features.table_layout import field_offsets, raw_columns, slots
 from ctr_retrain.models.network.build_network import build_network
@@ -35,11 +35,12 @@ from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.training_loop import predict_logits
+from tests.support.known_values import fitted, of_rows, told
 
-USER = Categorical(name="user", buckets=50)
-TAGS = MultiValued(name="tags", buckets=40, max_values=3)
-ONE_TAG = MultiValued(name="first_tag", column="tags", buckets=40, max_values=1, pooling="sum")
-PAIR = Crossed(name="user_x_tags", columns=("user", "tags"), buckets=1000)
+USER = of_rows(Categorical(name="user"), 50)
+TAGS = of_rows(MultiValued(name="tags", max_values=3), 40)
+ONE_TAG = of_rows(MultiValued(name="first_tag", column="tags", max_values=1, pooling="sum"), 40)
+PAIR = of_rows(Crossed(name="user_x_tags", columns=("user", "tags")), 1000)
 PRICE = Bucketed(name="price", quantiles=4)
 AGE = Bucketed(name="age", edges=(18, 65))
 BID = Numeric(name="bid", column="price", transform="log")
@@ -67,23 +68,24 @@ def in_graph(table, features):
         name: tf.constant(casts[dtype](table[name].combine_chunks(), name))
         for name, dtype in raw_columns(features).items()
     }
-    return FeatureEncoder([feature.model_dump() for feature in features])(columns)
+    return FeatureEncoder(features)(columns)
 
 
 @settings(max_examples=30)
-@given(st.lists(rows, min_size=1, max_size=12), st.booleans())
-def test_offline_and_graph_agree_bit_for_bit_on_any_table(drawn, dictionaries):
+@given(st.lists(rows, min_size=1, max_size=12), st.lists(rows, max_size=12), st.booleans())
+def test_offline_and_graph_agree_bit_for_bit_on_any_table(drawn, seen, dictionaries):
     table = pa.Table.from_pylist(drawn, SCHEMA)
-    offline, graph = encode(table, ALL), in_graph(table, ALL)
+    features = fitted(pa.Table.from_pylist(seen + drawn[::2], SCHEMA), ALL)
+    offline, graph = encode(table, features), in_graph(table, features)
     if dictionaries:
         columns = [table["user"].dictionary_encode(), table["tags"].dictionary_encode(), *table.columns[2:]]
-        again = encode(pa.table(columns, SCHEMA.names), ALL)
+        again = encode(pa.table(columns, SCHEMA.names), features)
         assert np.array_equal(again.ids, offline.ids)
     assert offline.ids.dtype == graph["ids"].numpy().dtype == np.int32
     assert np.array_equal(offline.ids, graph["ids"].numpy())
     assert offline.numeric.tobytes() == graph["numeric"].numpy().tobytes()
     assert offline.ids.min() >= 0
-    assert offline.ids.max() < field_offsets(ALL)[-1]
+    assert offline.ids.max() < field_offsets(features)[-1]
 
 
 def test_the_table_has_the_rows_of_all_fields_bucketed_ones_last():
@@ -93,7 +95,7 @@ def test_the_table_has_the_rows_of_all_fields_bucketed_ones_last():
 
 def test_values_of_a_text_take_the_first_slots_and_nothing_between_delimiters_is_no_value():
     table = pa.table({"tags": ["a|b", "b||a|", "", None, "a|b|c|d", "|"]})
-    ids = encode(table, (TAGS,)).ids
+    ids = encode(table, fitted(table, (TAGS,))).ids
     a, b = ids[0, :2]
     assert ids[:4].tolist() == [[a, b, 0], [b, a, 0], [0, 0, 0], [0, 0, 0]]
     assert ids[4, :2].tolist() == [a, b]
@@ -103,7 +105,7 @@ def test_values_of_a_text_take_the_first_slots_and_nothing_between_delimiters_is
 
 def test_a_pair_is_missing_where_either_is_and_differs_from_the_pair_turned_round():
     table = pa.table({"user": ["a", "b", "a", "", None], "tags": ["b", "a", None, "b", "b"]})
-    ids = encode(table, (PAIR,)).ids[:, 0]
+    ids = encode(table, fitted(table, (PAIR,))).ids[:, 0]
     assert ids[2:].tolist() == [0, 0, 0]
     assert 0 < ids[0] != ids[1] > 0
 
@@ -148,7 +150,7 @@ def test_hours_stand_on_a_circle_and_missing_ones_at_its_centre():
 
 @pytest.mark.parametrize(("pooling", "both"), [("mean", 2.0), ("sum", 4.0)])
 def test_pooling_counts_values_that_are_there_and_the_missing_row_where_none_is(pooling, both):
-    user, tags = Categorical(name="user", buckets=10), TAGS.model_copy(update={"pooling": pooling})
+    user, tags = of_rows(USER, 10), TAGS.model_copy(update={"pooling": pooling})
     layer = PooledFields((user, tags))
     ids = tf.constant([[5, 11, 12, 10], [6, 10, 10, 10]])
     embedded = tf.constant([[[9.0], [1.0], [3.0], [7.0]], [[8.0], [7.0], [7.0], [7.0]]])
@@ -201,14 +203,16 @@ VISITED = MultiValued(name="visited", buckets=30, max_values=2, shares="city")
 
 
 def test_features_that_share_name_the_same_row_for_equal_values_and_rows_of_their_own_for_missing_ones():
-    features = (BIRTHPLACE, CITY, VISITED)
     table = pa.table(
-        {"city": ["Oslo", "Rome", None], "birthplace": ["Rome", None, None], "visited": ["Oslo|Rome", "", None]}
+        {"city": ["Oslo", "Rome", None], "birthplace": ["Rome", None, None], "visited": ["Oslo|Riga", "", None]}
     )
+    features = fitted(table, (BIRTHPLACE, CITY, VISITED))
     encoded = encode(table, features)
-    assert field_offsets(features) == (0, 1, 31, 32)
+    assert field_offsets(features) == (0, 1, 1 + 2 + 3, 7)  # Oslo, Rome and Riga
     oslo, rome = encoded.ids[:2, 1]
-    assert encoded.ids.tolist() == [[rome, oslo, oslo, rome], [0, rome, 31, 31], [0, 1, 31, 31]]
+    riga = encoded.ids[0, 3]
+    assert {oslo, rome, riga} == {3, 4, 5}
+    assert encoded.ids.tolist() == [[rome, oslo, oslo, riga], [0, rome, 6, 6], [0, 1, 6, 6]]
     assert np.array_equal(in_graph(table, features)["ids"].numpy(), encoded.ids)
 
 
@@ -226,39 +230,34 @@ def test_features_that_cannot_share_are_refused(change, words):
     assert re.search(words, mistake)
 
 
-def test_a_shared_feature_changes_the_encoding_and_the_name_of_what_it_shares_with_does_not():
-    renamed = CITY.model_copy(update={"name": "town", "column": "city"})
-    shared, apart = encoding_of((CITY, BIRTHPLACE)), encoding_of((CITY, BIRTHPLACE.model_copy(update={"shares": ""})))
-    assert shared != apart
-    assert encoding_of((renamed, BIRTHPLACE.model_copy(update={"shares": "town"}))) == shared
+def test_neither_shared_rows_nor_bounds_nor_names_change_what_an_encoded_day_holds():
+    plain = encoding_of((CITY, BIRTHPLACE))
+    alone = Categorical(name="birthplace", min_rows=7)
+    assert encoding_of((CITY.model_copy(update={"name": "town", "column": "city", "buckets": 0}), alone)) == plain
 
 
-def test_values_on_too_few_rows_and_unseen_ones_share_a_row_behind_all_others():
-    capped = CITY.model_copy(update={"min_rows": 3})
-    features = (USER, capped, AGE, BIRTHPLACE.model_copy(update={"min_rows": 3}))
+def test_values_on_too_few_rows_and_unseen_ones_share_a_row():
+    three = {"min_rows": 3, "buckets": 0}
+    features = (USER, CITY.model_copy(update=three), AGE, BIRTHPLACE.model_copy(update=three))
     cities, born = ["Oslo"] * 2 + ["Rome"] * 2 + [None], ["Oslo", None, None, None, None]
     table = pa.table({"user": ["a"] * 5, "city": cities, "birthplace": born, "age": [1.0] * 5})
-    ids = encode(table, features).ids
-    layer = RareValues(capped_fields(features), field_offsets(features)[-1])
-    assert layer(ids).numpy().tolist() == ids.tolist()
-    layer.adapt(iter([ids[:3], ids[3:]]))
-    rare = field_offsets(features)[-1]
-    expected = ids.copy()
-    expected[2:4, 1] = rare  # Rome; Oslo stands on three rows, once as a birthplace
-    assert layer(ids).numpy().tolist() == expected.tolist()
-    unseen = encode(pa.table({"city": ["Bergen"]}), features).ids
-    assert layer(unseen).numpy().tolist() == [[0, rare, field_offsets(features)[2]]]
+    features, (users, found) = told(table, features)
+    asked = pa.table({"city": ["Oslo", "Rome", "Bergen", None], "birthplace": ["Bergen", "Oslo", None, "Rome"]})
+    # The user's rows are 0, 1 and 2; the city's 3 of a missing one, 4 of rare ones and 5 of Oslo, which stands on three
+    # rows, once as a birthplace.
+    assert encode(asked, features).ids[:, 1:].tolist() == [[5, 4], [4, 5], [4, 6], [3, 4]]
+    assert users == FieldValues(name="user", values=1, own_rows=1, shared_share=0, cut_values=0, cut_share=0)
+    assert found == FieldValues(
+        name="city", values=2, own_rows=1, shared_share=pytest.approx(2 / 5), cut_values=0, cut_share=0
+    )
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras reads TensorFlow's variables
 def test_rare_values_are_served_as_they_were_trained(tmp_path):
-    capped = CITY.model_copy(update={"min_rows": 2})
-    recipe = recipe_of((capped, USER))
     table = pa.table({"city": ["Oslo", "Oslo", "Rome", None], "user": ["a", "b", "a", "b"]})
-    encoded = encode(table, recipe.features)
-    model = build_network(recipe, fit_numeric_state([encoded.numeric], recipe.features), -3.0, 7)
-    adapt_rare_values(model, [encoded.ids])
-    model.get_layer("embedding").table.assign(np.arange(4 * 81).reshape(81, 4) / 1000)  # 30 + 50 rows and the rare one
+    recipe = recipe_of(fitted(table, (CITY.model_copy(update={"min_rows": 2}), USER)))
+    model = build_network(recipe, fit_numeric_state([], recipe.features), -3.0, 7)
+    model.get_layer("embedding").table.assign(np.arange(4 * 7).reshape(7, 4) / 1000)  # 3 rows of cities, 4 of users
     calibration = Calibration(method="identity", rows=0, positives=0)
     save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
     asked = pa.table({"city": ["Oslo", "Rome", "Bergen", None], "user": ["a"] * 4})

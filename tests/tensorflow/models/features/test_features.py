@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
-import keras
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,13 +11,16 @@ from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.feature_kinds.arrow_columns import MISSING_TIME, as_numbers, as_texts, as_times
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour, Weekday
+from ctr_retrain.models.feature_kinds.fingerprints import fingerprints
 from ctr_retrain.models.feature_kinds.numeric import Numeric
+from ctr_retrain.models.features import table_layout
 from ctr_retrain.models.features.encoder import FeatureEncoder, encode
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
 from ctr_retrain.models.features.table_layout import field_offsets, raw_columns
+from tests.support.known_values import fitted, of_rows
 
-USER = Categorical(name="user", buckets=1000)
-CITY = Categorical(name="city", column="town", buckets=10)
+USER = of_rows(Categorical(name="user"), 1000)
+CITY = of_rows(Categorical(name="city", column="town"), 10)
 HOUR = Hour(name="hour")
 WEEKDAY = Weekday(name="weekday")
 AGE = Numeric(name="age")
@@ -45,23 +47,18 @@ def in_graph(table, features):
     for name, dtype in raw_columns(features).items():
         column = table[name].combine_chunks() if name in table.column_names else pa.nulls(len(table))
         columns[name] = tf.constant(casts[dtype](column, name))
-    return FeatureEncoder([feature.model_dump() for feature in features])(columns)
+    return FeatureEncoder(features)(columns)
 
 
-def test_a_text_hashes_to_its_golden_row_offline_and_in_the_graph():
+def test_a_text_has_its_golden_fingerprint_and_row_offline_and_in_the_graph():
+    found = fingerprints(tf.constant(list(GOLDEN))).numpy()
+    assert (found.astype(np.uint64) % (2**30 - 1)).tolist() == list(GOLDEN.values())
+    assert fingerprints(tf.constant([b""])).numpy().astype(np.uint64) == 0x9AE16A3B2F90404F
     table = pa.table({"user": pa.array(list(GOLDEN), pa.binary())})
-    wide = (USER.model_copy(update={"buckets": 2**30}),)
-    rows = [1 + bucket for bucket in GOLDEN.values()]
-    assert tf.strings.to_hash_bucket_fast(list(GOLDEN), 2**30 - 1).numpy().tolist() == list(GOLDEN.values())
-    assert tf.strings.to_hash_bucket_fast([b""], 2**30 - 1).numpy() == 0x9AE16A3B2F90404F % (2**30 - 1)
-    assert encode(table, wide).ids[:, 0].tolist() == rows
-    assert in_graph(table, wide)["ids"].numpy()[:, 0].tolist() == rows
-
-
-def test_hashing_is_keras_hashing_with_the_empty_text_masked():
-    texts = [b"", *GOLDEN]
-    keras_rows = keras.layers.Hashing(num_bins=1000, mask_value="")(tf.constant(texts)).numpy().tolist()
-    assert encode(pa.table({"user": pa.array(texts, pa.binary())}), (USER,)).ids[:, 0].tolist() == keras_rows
+    features = (USER.knowing(found[:-1]),)
+    rows = [2 + sorted(found[:-1]).index(value) for value in found[:-1]] + [1]
+    assert encode(table, features).ids[:, 0].tolist() == rows
+    assert in_graph(table, features)["ids"].numpy()[:, 0].tolist() == rows
 
 
 def test_missing_empty_and_absent_values_all_take_the_fields_first_row():
@@ -74,13 +71,15 @@ def test_missing_empty_and_absent_values_all_take_the_fields_first_row():
     assert np.array_equal(in_graph(table, ALL)["ids"].numpy(), ids)
 
 
-def test_text_types_and_dictionaries_hash_alike():
+def test_text_types_and_dictionaries_are_encoded_alike():
     texts = ["x", None, "日本", "", "x"]
-    plain = encode(pa.table({"user": pa.array(texts)}), (USER,)).ids
+    features = fitted(pa.table({"user": texts}), (USER,))
+    plain = encode(pa.table({"user": pa.array(texts)}), features).ids
+    assert set(plain[:, 0].tolist()) == {0, 2, 3}
     for dtype in (pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())):
-        assert np.array_equal(encode(pa.table({"user": pa.array(texts, dtype)}), (USER,)).ids, plain)
+        assert np.array_equal(encode(pa.table({"user": pa.array(texts, dtype)}), features).ids, plain)
     chunks = [pa.chunked_array([pa.array(part).dictionary_encode() for part in (texts[:3], texts[3:])])]
-    assert np.array_equal(encode(pa.table(chunks, ["user"]), (USER,)).ids, plain)
+    assert np.array_equal(encode(pa.table(chunks, ["user"]), features).ids, plain)
 
 
 def test_numbers_as_texts_are_what_ingest_writes():
@@ -160,7 +159,8 @@ def test_offline_and_graph_agree_on_awkward_rows():
             "unknown": [1, 2, 3, 4, 5, 6],
         }
     )
-    offline, graph = encode(table, ALL), in_graph(table, ALL)
+    features = fitted(table.slice(0, 4), ALL)
+    offline, graph = encode(table, features), in_graph(table, features)
     assert offline.ids.dtype == graph["ids"].numpy().dtype == np.int32
     assert np.array_equal(offline.ids, graph["ids"].numpy())
     assert np.array_equal(offline.numeric, graph["numeric"].numpy(), equal_nan=True)
@@ -181,10 +181,10 @@ def test_a_column_can_serve_two_features_of_one_type_only():
         raw_columns((HOUR, Categorical(name="t", column="ts")))
 
 
-def test_a_table_longer_than_an_int32_can_name_is_refused():
-    huge = tuple(Categorical(name=f"f{i}", buckets=2**30) for i in range(2))
-    with pytest.raises(UsageError, match="expected at most 2147483647 buckets in all, received 2147483648"):
-        field_offsets(huge)
+def test_a_table_longer_than_an_int32_can_name_is_refused(monkeypatch):
+    monkeypatch.setattr(table_layout, "ROWS_LIMIT", 1009)
+    with pytest.raises(UsageError, match=r"expected at most 1009 embedding rows in all, received 1010\. Set buckets"):
+        field_offsets((USER, CITY))
 
 
 def test_numeric_state_is_mean_and_deviation_after_the_transform():
@@ -213,5 +213,5 @@ def test_constants_and_absent_numbers_get_scale_1_and_small_units_do_not():
 
 
 def test_encoder_comes_back_from_its_configuration():
-    encoder = FeatureEncoder([feature.model_dump() for feature in ALL])
+    encoder = FeatureEncoder(ALL)
     assert FeatureEncoder.from_config(encoder.get_config()).features == ALL

@@ -18,11 +18,12 @@ from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.training_section import Training
 from tests.support.documented import documented_module
+from tests.support.known_values import of_rows
 
 DOCUMENTED = "wide_and_deep"  # the worked example of docs/extending.md
 EVERY = [*NETWORKS, DOCUMENTED]
 FEATURES = (
-    Categorical(name="user", buckets=5000),
+    of_rows(Categorical(name="user"), 5000),
     Hour(name="hour"),
     Numeric(name="age"),
     Numeric(name="bid", transform="log"),
@@ -99,7 +100,7 @@ def test_the_table_is_never_read_as_a_whole(network):
     assert readers == {"ResourceGather"}  # a ReadVariableOp would make TensorFlow copy it at each update
 
 
-def test_the_table_has_a_row_for_each_bucket_and_a_linear_column():
+def test_the_table_has_a_row_for_each_value_and_a_linear_column():
     assert table_of(build("deepfm")).shape == (5000 + 25, 3 + 1)
     assert table_of(build("logistic_regression")).shape == (5000 + 25, 1)
 

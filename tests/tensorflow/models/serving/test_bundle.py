@@ -24,11 +24,12 @@ from ctr_retrain.models.serving.bundle import save_serving, serving_model, signa
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.training_loop import predict_logits
+from tests.support.known_values import fitted
 
 FEATURES = (
-    Categorical(name="user_id", buckets=500),
-    Categorical(name="device", buckets=8),
-    Categorical(name="affinity", column="user-item affinity.0", buckets=8),
+    Categorical(name="user_id"),
+    Categorical(name="device"),
+    Categorical(name="affinity", column="user-item affinity.0"),
     Hour(name="hour"),
     Numeric(name="age"),
     Numeric(name="bid", transform="log"),
@@ -69,7 +70,7 @@ def recipe():
     return Recipe(
         name="small",
         channels={"ad": Channel(positive_ratio=(0, 1), cost=Cost(true_positive=-1, false_positive=0.02))},
-        features=FEATURES,
+        features=fitted(impressions(), FEATURES),
         training=Training(embedding_dim=4, hidden_units=(16,)),
         gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
     )

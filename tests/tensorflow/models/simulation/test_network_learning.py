@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ctr_retrain.models.features.encoder import encode
@@ -20,6 +21,7 @@ from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.optimizers import RowWiseAdagrad
 from ctr_retrain.models.training.training_loop import predict_logits, train
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
+from tests.support.known_values import fitted
 from tests.support.repository import RECIPES
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
@@ -42,17 +44,18 @@ def days():
     """Encoded rows, labels drawn from the truth, and the best possible probabilities, of training days and the next."""
     rng = np.random.default_rng(SEED)
     simulated = [simulate_day(WORLD, FIRST_DAY + timedelta(days=number)) for number in range(TRAINING_DAYS + 1)]
-    encoded = [encode(day.impressions, recipe("deepfm").features) for day in simulated]
+    features = fitted(pa.concat_tables([day.impressions for day in simulated[:-1]]), recipe("deepfm").features)
+    encoded = [encode(day.impressions, features) for day in simulated]
     truth = [day.truth["probability"].to_numpy() for day in simulated]
     best = [day.truth["best_probability"].to_numpy() for day in simulated]
     labels = [(rng.random(len(day)) < day).astype(np.uint8) for day in truth]
-    return encoded, labels, best
+    return encoded, labels, best, features
 
 
 @pytest.fixture(scope="module")
 def losses(days):
     """Expected log loss of each row of the day after training, by network: nothing but the prediction is random."""
-    encoded, labels, best = days
+    encoded, labels, best, features = days
     ids = np.concatenate([day.ids for day in encoded[:-1]])
     numeric = np.concatenate([day.numeric for day in encoded[:-1]])
     label = np.concatenate(labels[:-1])
@@ -61,7 +64,7 @@ def losses(days):
     factors = compute_factors((FIRST_DAY,), FIRST_DAY, mass, Weights(class_weight="none"))
     answer = {}
     for network in NETWORKS:
-        rules = recipe(network)
+        rules = recipe(network).model_copy(update={"features": features})
         state = fit_numeric_state([numeric], rules.features)
         model = build_network(rules, state, factors.base_log_odds, rules.training.seed)
         train(model, make_batches(rows, factors, rules.training.batch_rows, SEED), rules.training)
@@ -80,12 +83,12 @@ def test_networks_with_interactions_beat_logistic_regression_on_taste(losses, ne
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_learns_a_tiny_set_by_heart(network, days):
-    encoded, _, _ = days
+    encoded, _, _, features = days
     ids, numeric = encoded[0].ids[:64], encoded[0].numeric[:64]
     ids = ids.copy()
     ids[:, 0] = np.arange(64)  # a value of its own for each row, so that linear terms can tell them apart
     label = np.random.default_rng(1).integers(0, 2, (64, 1)).astype(np.float32)
-    rules = recipe(network)
+    rules = recipe(network).model_copy(update={"features": features})
     model = build_network(rules, fit_numeric_state([numeric], rules.features), 0.0, 7)
     optimizer = RowWiseAdagrad(keras.optimizers.Adam(0.01), 30.0, ids.shape[1])
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)

@@ -50,7 +50,7 @@ STRATEGIES = {
 
 @pytest.fixture(scope="module")
 def row_ranges():
-    """Rows for training, for calibration, and of the unseen days."""
+    """Rows for training, for calibration, and of the unseen days, and the features that know their values."""
     world, days = draws((WORLD, 10), (LARGE_WORLD, 14))
     return slices_of(world, RECIPE.features, training_days=days, unseen_days=3, calibration_share=0.3)
 
@@ -59,6 +59,7 @@ def row_ranges():
 def network(request, row_ranges):
     weights, training = STRATEGIES[request.param]
     changed = {
+        "features": row_ranges[3],
         "weights": RECIPE.weights.model_copy(update=weights),
         "training": RECIPE.training.model_copy(update=draws(SMALL, {}) | training),
     }
@@ -66,7 +67,7 @@ def network(request, row_ranges):
 
 
 def test_slices_hold_the_positives_that_the_bounds_need(row_ranges):
-    assert min(rows.label.sum() for rows in row_ranges) >= ISOTONIC_POSITIVES
+    assert min(rows.label.sum() for rows in row_ranges[:3]) >= ISOTONIC_POSITIVES
 
 
 def test_without_the_calibration_layer_predicted_positives_are_nearly_those_seen(row_ranges, network):
@@ -75,13 +76,17 @@ def test_without_the_calibration_layer_predicted_positives_are_nearly_those_seen
 
 def test_without_the_offset_balanced_weights_multiply_them(row_ranges):
     weights = RECIPE.weights.model_copy(update=BALANCED | {"offset": False})
-    changed = {"weights": weights, "training": RECIPE.training.model_copy(update=draws(SMALL, {}))}
+    changed = {
+        "features": row_ranges[3],
+        "weights": weights,
+        "training": RECIPE.training.model_copy(update=draws(SMALL, {})),
+    }
     without = trained(row_ranges[0], RECIPE.model_copy(update=changed))
     assert calibration_ratio(without, row_ranges[2]) > 5
 
 
 def test_with_the_calibration_layer_they_are_closer_still(row_ranges, network):
-    _, kept_out, unseen = row_ranges
+    _, kept_out, unseen, _ = row_ranges
     calibration = fit_calibration(logits(network, kept_out), kept_out.label)
     assert calibration.method == "isotonic"
     assert 0.95 < calibration_ratio(network, unseen, calibration) < 1.05

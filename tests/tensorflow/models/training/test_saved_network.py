@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.feature_kinds.kinds import feature_of
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.training.saved_network import (
@@ -17,7 +18,7 @@ from ctr_retrain.models.training.saved_network import (
 )
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
 from ctr_retrain.models.training.training_state import capture, restore
-from tests.support.toy_training import batches_of, factors_of, recipe, toy, trained
+from tests.support.toy_training import FEATURES, batches_of, factors_of, recipe, toy, trained
 
 STATE = NumericState((False,), (0.0,), (1.0,))
 
@@ -35,9 +36,10 @@ def test_a_network_comes_back_with_its_optimizer_and_goes_on_as_if_it_had_stayed
     batches = batches_of(rows, factors, rules)
     optimizer = optimizer_for(network, batches, rules.training)
     train(network, batches, rules.training, optimizer=optimizer)
-    save_trainable(trainable_of(network, optimizer), tmp_path / "trainable")
+    save_trainable(trainable_of(network, optimizer, rules.features), tmp_path / "trainable")
     kept = load_trainable(tmp_path / "trainable")
-    again = rebuild_network(kept, rules, STATE)
+    unfitted = tuple(feature_of(feature.model_dump()) for feature in rules.features)
+    again = rebuild_network(kept, rules.model_copy(update={"features": unfitted}), STATE)
     assert np.array_equal(
         predict_logits(again, rows.ids, rows.numeric), predict_logits(network, rows.ids, rows.numeric)
     )
@@ -56,7 +58,7 @@ def test_a_folder_without_variables_and_a_recipe_of_another_network_are_refused(
     with pytest.raises(StorageError, match="expected a network's variables as training left them"):
         load_trainable(tmp_path)
     network, _ = trained(toy(n=500)[0])
-    save_trainable(trainable_of(network, keras.optimizers.SGD()), tmp_path / "trainable")
+    save_trainable(trainable_of(network, keras.optimizers.SGD(), FEATURES), tmp_path / "trainable")
     with pytest.raises(StorageError, match="expected those of network 'deepfm' as the recipe describes it"):
         rebuild_network(load_trainable(tmp_path / "trainable"), recipe(embedding_dim=5), STATE)
 

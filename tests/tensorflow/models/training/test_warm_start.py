@@ -25,45 +25,44 @@ from ctr_retrain.models.training.warm_start import (
     transfer_weights,
     transferred_state,
 )
+from tests.support.known_values import of_rows
 from tests.support.toy_training import FEATURES, batches_of, factors_of, recipe, toy
 
 USER, AGE = FEATURES
-CITY = Categorical(name="city", buckets=4)
+CITY = of_rows(Categorical(name="city"), 4)
 HOUR = Hour(name="hour")
 STATE = NumericState((False,), (0.0,), (1.0,))
 
 
-def sources(features, source_model, target=None, seen=None):
-    return row_sources(tuple(features), tuple(source_model), target, seen)
+def sources(features, source_model, seen=None):
+    return row_sources(tuple(features), tuple(source_model), seen)
 
 
-def test_a_fields_rows_move_as_a_block_when_fields_come_go_or_change_places():
+def test_a_fields_rows_stay_its_own_when_fields_come_go_or_change_places():
     found = sources([CITY, USER], [USER, HOUR, CITY]).source
     assert found.tolist() == [*range(75, 79), *range(50)]
     assert sources([HOUR, USER], [USER]).source.tolist() == [FRESH] * 25 + [*range(50)]
 
 
-@pytest.mark.parametrize("changed", [{"buckets": 60}, {"column": "visitor"}])
-def test_a_field_whose_values_have_other_rows_now_begins_anew(changed):
-    found = sources([Categorical(**{"name": "user", "buckets": 50} | changed), CITY], [USER, CITY])
+def test_a_field_that_reads_another_column_begins_anew():
+    found = sources([of_rows(Categorical(name="user", column="visitor"), 50), CITY], [USER, CITY])
     assert (found.source[:-4] == FRESH).all()
     assert found.source[-4:].tolist() == [*range(50, 54)]
 
 
-def test_values_that_recent_days_do_not_name_expire_but_missing_values_and_hours_stay():
+def test_values_keep_their_rows_and_new_ones_start_as_unseen_ones_with_slots_of_their_own():
+    old, new = CITY.knowing([7, 11, 13]), CITY.knowing([5, 7, 13]).model_copy(update={"buckets": 3, "min_rows": 2})
+    found = sources([HOUR, new], [old, HOUR])
+    assert found.source[25:].tolist() == [0, 1, 1, 2, 4]  # missing, unseen, 5, 7, 13
+    assert found.own[25:].tolist() == [True, True, False, True, True]
+
+
+def test_values_that_recent_days_do_not_name_expire_but_missing_and_unseen_values_and_hours_stay():
     seen = seen_rows([np.array([[3, 50]], np.int32), np.array([[7, 51]], np.int32)], (USER, HOUR))
     found = sources([USER, HOUR], [USER, HOUR], seen=seen)
-    assert np.flatnonzero(found.source[:50] != FRESH).tolist() == [0, 3, 7]
+    assert np.flatnonzero(found.source[:50] != FRESH).tolist() == [0, 1, 3, 7]
     assert found.source[50:].tolist() == [*range(50, 75)]
-    assert found.expired == 47
-
-
-def test_a_value_that_was_rare_starts_from_the_rare_values_row_with_slots_of_its_own():
-    capped = Categorical(name="user", buckets=4, min_rows=5)
-    target = np.array([0, 1, 4, 4], np.int32)  # rows 2 and 3 were rare; row 4 is the rare values' own
-    found = sources([CITY, capped], [capped], target)
-    assert found.source.tolist() == [FRESH] * 4 + [0, 1, 4, 4, 4]
-    assert found.own.tolist() == [False] * 4 + [True, True, False, False, True]
+    assert found.expired == 46
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def source_model():
     batches = batches_of(rows, factors, rules)
     optimizer = optimizer_for(network, batches, rules.training)
     train(network, batches, rules.training, optimizer=optimizer)
-    return SourceModel(rules, STATE, trainable_of(network, optimizer))
+    return SourceModel(rules, STATE, trainable_of(network, optimizer, FEATURES))
 
 
 def started(source_model, features=FEATURES, **training):

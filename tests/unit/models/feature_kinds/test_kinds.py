@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ctr_retrain.models.data.schema import impression_columns
 from ctr_retrain.models.feature_kinds.feature import FORMER_KEYS, Feature, IdFeature, NumberFeature, encoding_of
-from ctr_retrain.models.feature_kinds.hashed import HashedColumn
+from ctr_retrain.models.feature_kinds.fingerprints import TextColumn
 from ctr_retrain.models.feature_kinds.kinds import KINDS, feature_of
 from ctr_retrain.models.features.table_layout import field_offsets, raw_columns, slots
 from tests.docs.recipe_reference import write_reference
@@ -98,7 +98,7 @@ def test_nothing_outside_its_file_names_a_kind(name):
     assert not places, f"{places} name the kind {name!r}: ask the feature instead (see {own} and Feature)"
 
 
-class Unfinished(HashedColumn):
+class Unfinished(TextColumn):
     """A kind that lacks some parts."""
 
     kind: Literal["unfinished"] = "unfinished"
@@ -127,7 +127,7 @@ class Rowless(NumberFeature):
                 "`meaning` is not set: docs/recipe.md shows it",
                 "`silent` says nothing: write a docstring below it; docs/recipe.md shows it",
                 "`network_keys` names 'gone', which is no key of it",
-                "['rows_of'] must be written",
+                "['texts_of'] must be written",
             ],
         ),
         (
@@ -165,14 +165,15 @@ def test_a_registered_kind_is_found_by_recipe_columns_encoding_and_reference(pre
     assert type(recipe).model_validate(recipe.model_dump(mode="json")) == recipe
     assert "postcode" in [column.name for column in impression_columns(recipe)]
     assert raw_columns(recipe.features) == {"postcode": "string"}
-    assert (slots(recipe.features), field_offsets(recipe.features)) == (1, (0, 50))
+    assert (slots(recipe.features), field_offsets((feature.knowing([4, 2, 4]),))) == (1, (0, 2 + 2))
     assert "| [`prefix`](#prefix) | the embedding row of a text's first bytes |" in write_reference()
     assert "| `length` | whole number from 1 | `3` | So many bytes count, from the first. |" in write_reference()
     longer = feature.model_copy(update={"length": 4})
     assert encoding_of((longer,)) != encoding_of((feature,))
-    assert encoding_of((feature.model_copy(update={"min_rows": 9}),)) == encoding_of((feature,))
+    bounded = feature.model_copy(update={"min_rows": 9, "buckets": 0})
+    assert encoding_of((bounded,)) == encoding_of((feature,))
     assert not longer.has_rows_of(feature)
-    assert feature.model_copy(update={"min_rows": 9}).has_rows_of(feature)
+    assert bounded.has_rows_of(feature)
     assert tiny_recipe().digest == other.digest
 
 
@@ -191,8 +192,8 @@ def test_a_recipe_that_names_no_new_kind_is_stored_and_digested_as_before():
     own = {"name": "user", "kind": "categorical", "buckets": 50}
     assert document == {**FORMER_KEYS, **own, "columns": [], "edges": []}
     assert encoding_of((feature_of({**document}),)) == [
-        {"encoding": 2},
-        {"buckets": 50, "delimiter": "|", "kind": "categorical", "max_values": 8, "sources": ("user",)},
+        {"encoding": 3},
+        {"kind": "categorical", "sources": ("user",)},
     ]
 
 
