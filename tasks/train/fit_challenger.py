@@ -46,6 +46,12 @@ def fit_challenger(progress_of: ProgressOf, run: Run, factors: Factors, compute:
         "CTR_RETRAIN_DEVICE=%s took %s: trained on %d rows, %d epochs, at %.0f rows/s",
         *(compute.device, device, result.rows, result.epochs, result.rows_per_second),
     )
+    for field in fitted.values:
+        if field.cut_values:
+            log.warning(
+                "feature %r: its buckets leave %d values, on %.1f %% of the training rows, without a row of their own",
+                *(field.name, field.cut_values, 100 * field.cut_share),
+            )
     _save_bundle(run, fitted)
     _write_training(run, fitted)
     return None

@@ -10,7 +10,7 @@ import pytest
 
 from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.documents.day_documents import Finding, FindingsDocument
-from ctr_retrain.models.documents.training_documents import TrainingResult
+from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.errors import StorageError
@@ -142,6 +142,11 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
                 ).to_json(),
                 "calibration": Calibration(method="platt", rows=900, positives=250).to_json(),
                 "start": {"words": "", "carried": None},
+                "values": [
+                    FieldValues(
+                        name="user", values=9000, own_rows=5000, shared_share=0.31, cut_values=4000, cut_share=0.3
+                    ).to_json(),
+                ],
             }
             (folder / TRAINING_FILE).write_text(json.dumps(training))
             rows = judged_rows(champion)
@@ -285,6 +290,12 @@ def test_the_list_shows_all_runs_newest_first_marks_the_champion_and_links_to_re
     assert page.texts.index("2026-03-24") < champion < page.texts.index("2026-03-23")
     assert page.texts.count("★ champion") == 1
     assert "Held, nothing was trained. Too few positives." in page.texts
+
+
+def test_a_bound_that_leaves_values_without_a_row_of_their_own_is_said_with_its_share(tmp_path):
+    page = write_run(tmp_path / "root", tmp_path / "landing").read_text(encoding="utf-8")
+    row = re.search(r'<table id="values">.*?<td>user</td>(.*?)</tr>', page, re.DOTALL)[1]
+    assert re.findall(r">([^<]+)</td>", row) == ["9,000", "5,000", "31 %", "4,000 values on 30 % of the rows"]
 
 
 def test_of_two_runs_for_one_day_the_later_comes_first(tmp_path):
