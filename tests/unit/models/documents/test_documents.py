@@ -22,8 +22,11 @@ KEPT = ["bundle.json", "drift.json", "evaluation.json", "maturity.json", "run.js
 KEPT += ["summary.json", "weights.json"]
 
 
-def without_format(document):
-    return {key: value for key, value in document.items() if key != "format"}
+def as_far_as(stored, found):
+    """What was found, without keys that the stored document lacks: those of later versions, which have defaults."""
+    if isinstance(stored, dict) and isinstance(found, dict):
+        return {key: as_far_as(stored[key], value) for key, value in found.items() if key in stored}
+    return found
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -31,7 +34,7 @@ def test_a_document_of_before_there_were_versions_is_read_and_keeps_every_key_an
     stored = json.loads((BEFORE / name).read_text(encoding="utf-8"))
     document = FILES[name].read(BEFORE / name)
     assert document.format == 1
-    assert without_format(document.to_json()) == stored
+    assert as_far_as(stored, document.to_json()) == stored
 
 
 def test_findings_of_before_were_a_bare_list_and_are_written_with_their_version(tmp_path):
