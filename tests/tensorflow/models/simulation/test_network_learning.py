@@ -11,8 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW
 from ctr_retrain.models.features.encoder import encode
 from ctr_retrain.models.features.standardize import fit_numeric_state
+from ctr_retrain.models.features.table_layout import field_offsets
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.weights_section import Weights
@@ -21,7 +24,7 @@ from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.optimizers import RowWiseAdagrad
 from ctr_retrain.models.training.training_loop import predict_logits, train
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
-from tests.support.known_values import fitted
+from tests.support.known_values import fitted, of_rows
 from tests.support.repository import RECIPES
 
 NETWORKS = ("logistic_regression", "deepfm", "dcn_v2")
@@ -85,10 +88,11 @@ def test_networks_with_interactions_beat_logistic_regression_on_taste(losses, ne
 def test_a_network_learns_a_tiny_set_by_heart(network, days):
     encoded, _, _, features = days
     ids, numeric = encoded[0].ids[:64], encoded[0].numeric[:64]
-    ids = ids.copy()
-    ids[:, 0] = np.arange(64)  # a value of its own for each row, so that linear terms can tell them apart
+    # A value of its own for each row, so that linear terms can tell them apart.
+    own = of_rows(Categorical(name="row"), FIRST_KNOWN_ROW + 64)
+    ids = np.column_stack([ids, field_offsets(features)[-1] + FIRST_KNOWN_ROW + np.arange(64)]).astype(np.int32)
     label = np.random.default_rng(1).integers(0, 2, (64, 1)).astype(np.float32)
-    rules = recipe(network).model_copy(update={"features": features})
+    rules = recipe(network).model_copy(update={"features": (*features, own)})
     model = build_network(rules, fit_numeric_state([numeric], rules.features), 0.0, 7)
     optimizer = RowWiseAdagrad(keras.optimizers.Adam(0.01), 30.0, ids.shape[1])
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
