@@ -17,13 +17,19 @@ AFTERWARDS = frozenset(
 # Beside one of these, such a word tells of earlier impressions, or of what was planned.
 BEFOREHAND = frozenset(
     """
-    avg average before count ctr earlier estimated expected historical history last mean median past planned predicted
-    prev previous prior rate recent sched scheduled since total video
+    account avg average before count ctr customer earlier employment estimated expected historical history last login
+    marital mean median member membership past planned predicted prev previous prior rate recent sched scheduled since
+    total
     """.split()  # noqa: SIM905
 )
+# Of one of these a duration is its length, whoever watches or hears it.
+LASTING = frozenset({"audio", "clip", "content", "film", "item", "movie", "music", "show", "song", "track", "video"})
 
 
 def telling_words(name: str) -> list[str]:
     """Return the words of a name that sound like what is known only afterwards; none where others say the contrary."""
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
-    return [] if BEFOREHAND & set(words) else [word for word in words if word in AFTERWARDS]
+    if BEFOREHAND & set(words):
+        return []
+    length = {"duration"} if LASTING & set(words) else set()
+    return [word for word in words if word in AFTERWARDS - length]

@@ -265,6 +265,10 @@ def test_the_label_of_another_kind_that_follows_a_click_is_found_as_a_feature():
         ("sched_arr_time", []),
         ("arrival_date_month", []),
         ("reader_id", []),
+        ("marital_status", []),
+        ("call_duration", ["duration"]),
+        ("video_duration", []),
+        ("video_watch_duration", ["watch"]),
     ],
 )
 def test_words_of_a_name_tell_unless_others_say_the_contrary(name, words):
