@@ -56,9 +56,9 @@ def landed_day_leaks(store: Store, recipe: Recipe, ingested: IngestedDay) -> dic
     """Return a warning for each feature that is held, or whose name sounds so, by the landed day and its outcomes.
 
     Labels are those that are known at the day's end: enough to see what is filled or told by an outcome already. Of a
-    day that is cut the first shard with rows is read, which is a sample by event.
+    day that is cut the first shard is read, which is a sample by event.
     """
-    folder = next(shard for shard in open_shards(store, ingested.path) if any((shard / IMPRESSIONS).glob("*.parquet")))
+    folder = open_shards(store, ingested.path)[0]  # one without rows has a part all the same
     outcomes = {ingested.day: sorted((folder / OUTCOMES).glob("*.parquet"))}
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
         connection.execute(f"CREATE TABLE known AS {known_outcomes(outcomes, recipe, ingested.day)}")
