@@ -42,7 +42,7 @@ class Training(Section):
     network_source: SkipJsonSchema[str | None] = Field(default=None, exclude_if=lambda source: source is None)
     """Text of the network's file, which loading a recipe puts here; no key for a recipe to set."""
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16
-    """Numbers that stand for one value of a hashed feature."""
+    """Numbers that stand for one value of a feature with embedding rows."""
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (128, 64)
     """Units of each dense hidden layer."""
     cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
