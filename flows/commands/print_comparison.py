@@ -29,10 +29,15 @@ SHOWN_COLUMNS = [name for name in COLUMNS if METRICS[name].in_terminal]
 
 
 def print_comparison(answer: ComparisonAnswer) -> None:
-    """Print each strategy's figures and its differences from the first, then the recommendation."""
+    """Print each strategy's figures and its differences from the first, then the recommendation.
+
+    The first line is a warning, where networks have not converged.
+    """
     again = " (recorded before)" if answer.recorded else ""
     judged, seeds, days = sum(day.positives for day in answer.days), len(answer.seeds), len(answer.days)
     console = Console()
+    if answer.not_converged:
+        print_line(f"[yellow]{escape(answer.not_converged)}[/yellow]")
     console.print(f"{answer.date}  {days} day(s), {seeds} seed(s), {judged:,} positives to judge by{again}")
     console.print(_figures(answer))
     console.print(_differences(answer))

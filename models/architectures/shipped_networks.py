@@ -24,6 +24,9 @@ class Network:
     # a value's linear weight, those before it are its latent vector.
     logit: Callable[[Any, Any, NetworkParts], Any]
     latent_vectors: bool = True  # False: embeddings have the linear column alone
+    # Learning rates where the recipe has none. A linear weight has no product with another to amplify it.
+    embedding_learning_rate: float = 0.05
+    dense_travel: float = 2.0  # steps times rate of the dense layers: about how far Adam can move a weight in an epoch
 
     @property
     def summary(self) -> str:
@@ -52,7 +55,9 @@ def dcn_v2(embedded: Any, numeric: Any, parts: NetworkParts) -> Any:
 
 
 NETWORKS: dict[str, Network] = {  # by the name that a recipe gives
-    "logistic_regression": Network(logistic_regression, latent_vectors=False),
+    "logistic_regression": Network(
+        logistic_regression, latent_vectors=False, embedding_learning_rate=0.15, dense_travel=5.0
+    ),
     "deepfm": Network(deepfm),
     "dcn_v2": Network(dcn_v2),
 }

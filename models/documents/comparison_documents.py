@@ -162,6 +162,8 @@ class ComparisonDocument(StoredDocument, ComparisonInputs):
     """The run days, oldest first."""
     strategies: tuple[ComparedStrategy, ...]
     """The strategies, the simplest first, which is unweighted training."""
+    not_converged: str = ""
+    """A warning where networks were still learning when their steps were over; empty where all had settled."""
     recommendation: Recommendation
     """The recommended strategy, or that none can be recommended."""
     freshness_curve: tuple[FreshnessPoint, ...]

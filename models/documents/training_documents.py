@@ -39,6 +39,19 @@ class CalibrationCurve(CalibrationRows):
     """Slope beyond the outer knots."""
 
 
+class TrainingSteps(Part):
+    """Steps and learning rates of a training, the recipe's or, where it has none, by the window."""
+
+    count: int
+    """Steps that were taken, over all epochs."""
+    batch_rows: int
+    """Rows of a step."""
+    learning_rate: float
+    """Highest learning rate of the dense layers."""
+    embedding_learning_rate: float
+    """Highest learning rate of the embedding table."""
+
+
 class TrainingResult(Part):
     """Rows, time and loss of a training."""
 
@@ -64,6 +77,8 @@ class TrainingResult(Part):
     """Weighted loss on the rows kept out for early stopping, after each epoch."""
     resumed_at: int
     """Rows that an earlier process had seen, where this one went on from its checkpoint."""
+    steps: TrainingSteps | None = Field(None, exclude_if=lambda steps: steps is None)
+    """Steps and learning rates; no key in documents of versions that didn't say."""
 
 
 class FieldValues(Part):
@@ -154,6 +169,10 @@ class TrainingPart(Part):
     """Rows that were trained on in a second."""
     device: str
     """The device that computed, such as cpu."""
+    steps: TrainingSteps | None = Field(None, exclude_if=lambda steps: steps is None)
+    """Steps and learning rates; no key in documents of versions that didn't say."""
+    cut_short: str = Field("", exclude_if=lambda message: not message)
+    """A sentence where the loss was still falling when the steps were over; no key where it had settled."""
     calibration: CalibrationCurve
     """The calibration of the label's probability."""
     start: RunStart = RunStart(message="")

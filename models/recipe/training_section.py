@@ -14,6 +14,7 @@ from ctr_retrain.models.recipe.network_file import is_network_file
 from ctr_retrain.models.section import Positive, Section
 
 MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from
+NotNegative = Annotated[float, Field(ge=0)]
 FUNCTION_OF_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -47,8 +48,8 @@ class Training(Section):
     """Units of each dense hidden layer."""
     cross_layers: Annotated[int, Field(ge=1, le=8)] = 2
     """dcn_v2: number of cross layers."""
-    batch_rows: Annotated[int, Field(ge=1)] = 4096
-    """Rows of one optimizer step, over all devices together."""
+    batch_rows: Annotated[int, Field(ge=0)] = 0
+    """Rows of one optimizer step, over all devices together; 0: by the window, up to 4,096."""
     epochs: Annotated[int, Field(ge=1, le=100)] = 1
     """Most epochs; above 1, training stops early. Models on sparse ids overfit in the second."""
     stopping_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
@@ -57,10 +58,10 @@ class Training(Section):
     """Epochs without a lower loss on that slice before training stops."""
     precision: Literal["float32", "mixed"] = "float32"
     """`mixed`: hidden layers compute in bfloat16."""
-    learning_rate: Positive = 0.002
-    """Learning rate of the dense layers (Adam)."""
-    embedding_learning_rate: Positive = 0.05
-    """Learning rate of the embedding table."""
+    learning_rate: NotNegative = 0.0
+    """Learning rate of the dense layers (Adam); 0: by the network and the steps."""
+    embedding_learning_rate: NotNegative = 0.0
+    """Learning rate of the embedding table; 0: by the network."""
     embedding_initial_accumulator: Positive = 0.1
     """Start of row-wise Adagrad's sums of squares: the larger, the gentler a row's first steps."""
     min_positives: Annotated[int, Field(ge=1)] = 100

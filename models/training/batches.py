@@ -113,6 +113,14 @@ def make_batches(
     return Batches(stream, days_of, order.batches, order.rows, batch_rows, rows.maturity is not None, 1 + len(heads))
 
 
+def count_streamed(rows: TrainingRows, factors: Factors, seed: int) -> tuple[int, int]:
+    """Return how many rows the first epoch streams, and how many of them are positives."""
+    if not factors.samples:
+        return len(rows), int(np.count_nonzero(rows.label))
+    chosen = choose_rows(rows.label, rows.day_index, factors.negative_share, factors.positive_copies, seed)
+    return len(chosen), int(np.count_nonzero(rows.label[chosen]))
+
+
 def epoch_seed(seed: int, epoch: int) -> int:
     """Return the seed of an epoch's order; the first epoch's is the recipe's own."""
     return seed if epoch == 0 else int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from ctr_retrain.models.training.table_optimizer import TableOptimizer, has_gradient
+from ctr_retrain.models.training.training_steps import choose_rates
 
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.training_section import Training
@@ -24,16 +25,17 @@ def make_optimizer(training: Training, steps: int, ids_per_row: int, first_step:
     first_step: steps that the optimizer's slots have behind them already; the schedule begins after them.
     """
     warm_up = int(steps * WARM_UP_SHARE)
+    rate, embedding_rate = choose_rates(training, steps)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=training.learning_rate / 10 if warm_up else training.learning_rate,
+        initial_learning_rate=rate / 10 if warm_up else rate,
         decay_steps=max(1, steps - warm_up),
         alpha=FINAL_RATE_SHARE,
-        warmup_target=training.learning_rate if warm_up else None,
+        warmup_target=rate if warm_up else None,
         warmup_steps=warm_up,
     )
     settings = {
         "dense": keras.optimizers.Adam(LaterSchedule(schedule, first_step) if first_step else schedule),
-        "embedding_rate_ratio": training.embedding_learning_rate / training.learning_rate,
+        "embedding_rate_ratio": embedding_rate / rate,
         "ids_per_row": max(1, ids_per_row),
         "row_weight_decay": training.embedding_weight_decay,
     }

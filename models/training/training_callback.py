@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from ctr_retrain.models.errors import TrainingDivergedError
+from ctr_retrain.models.judging.learning_curve import SMOOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.training.batches import Batches
     from ctr_retrain.models.training.training_state import TrainingState
 
-SMOOTHING = 0.9  # of the loss shown: the share of the value before
 FINITE = "finite_batches"  # the metric's name in Keras' logs
 DAYS_NAMED = 5  # in a message, so that a batch of many days stays readable
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ctr_retrain.models.documents.training_documents import TrainingResult
+from ctr_retrain.models.documents.training_documents import TrainingResult, TrainingSteps
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.losses.training_losses import CrossEntropyByLabel, FocalLoss, observed_logit
 from ctr_retrain.models.network.focal_link import inverse_focal_link
@@ -23,6 +23,7 @@ from ctr_retrain.models.training.optimizers import make_optimizer
 from ctr_retrain.models.training.replicas import distributed, model_for
 from ctr_retrain.models.training.training_callback import FiniteBatches, TrainingCallback
 from ctr_retrain.models.training.training_state import TrainingState, capture, restore
+from ctr_retrain.models.training.training_steps import choose_rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8  # steps that TensorFlow takes before Python, and its callback, have a turn
+CURVE_POINTS = 32  # of an epoch's curve of losses, where it has as many steps
 
 
 def train(
@@ -68,6 +70,7 @@ def train(
     fit.restore_best(state)
     seconds = perf_counter() - started
     trained = state.epoch * batches.rows - resumed_at
+    rate, embedding_rate = choose_rates(training, batches.count * training.epochs)
     return TrainingResult(
         rows=batches.rows,
         seconds=seconds,
@@ -80,6 +83,12 @@ def train(
         best_epoch=state.epoch if state.best_epoch is None else state.best_epoch + 1,
         stopping_losses=state.stopping_losses,
         resumed_at=resumed_at,
+        steps=TrainingSteps(
+            count=state.epoch * batches.count,
+            batch_rows=batches.batch_rows,
+            learning_rate=rate,
+            embedding_learning_rate=embedding_rate,
+        ),
     )
 
 
@@ -115,7 +124,7 @@ class _Fit:
                 loss=_loss_of(training, batches.labels),
                 weighted_metrics=[FiniteBatches()],
                 # Keras can't take several steps at once from a stream that is spread over replicas.
-                steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else min(STEPS_PER_EXECUTION, batches.count),
+                steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else _steps_per_execution(batches.count),
                 jit_compile=False,  # XLA can't hold the table's update, whose shapes depend on the batch's values
             )
             self._model.optimizer.build(self._model.trainable_variables)
@@ -205,6 +214,11 @@ def predict_logits(
         batch = slice(first, first + batch_rows)
         logits[batch] = forward(tf.constant(ids[batch]), tf.constant(numeric[batch])).numpy()
     return logits
+
+
+def _steps_per_execution(steps: int) -> int:
+    """Return how many of an epoch's steps make a point of its curve, so that a short one has a curve too."""
+    return max(1, min(STEPS_PER_EXECUTION, steps // CURVE_POINTS))
 
 
 def _loss_of(training: Training, labels: int) -> keras.losses.Loss:

@@ -78,6 +78,7 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         seeds=tuple(seeds),
         days=_days(plan.runs),
         strategies=_strategies(trial, chosen, results, failures, plan.runs),
+        not_converged=_not_converged(results),
         recommendation=_recommended(trial, chosen, failures, plan.request.criterion, recipe),
         freshness_curve=_freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else (),
     )
@@ -224,6 +225,18 @@ def _by_day(
         criterion: {runs[day].day: value for day, value in trial.by_day(criterion, name, baseline).items()}
         for criterion in CRITERIA
     }
+
+
+def _not_converged(results: Sequence[FitResult]) -> str:
+    """Say which strategies' networks were still learning when their steps were over; empty where none was."""
+    short = {result.name: result.cut_short for result in results if result.cut_short}
+    if not short:
+        return ""
+    name, message = next(iter(short.items()))
+    return (
+        f"Networks have not converged ({', '.join(short)}), so that what looks better may only be what learns faster. "
+        f"{name}: {message}. Leave training.batch_rows and the learning rates to the window, or lower batch_rows."
+    )
 
 
 def _recommended(

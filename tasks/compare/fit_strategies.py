@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ctr_retrain.models.errors import TrainingDivergedError
+from ctr_retrain.models.judging.learning_curve import cut_short
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.stacked_arrays import Stacked
 from ctr_retrain.tasks.compare.plan_comparison import Fit, FitResult, Window
@@ -61,7 +62,7 @@ def _fit(
         fitted = fit_network(rows, seeded, fit.factors, lambda _done, _total: None)
     except TrainingDivergedError as diverged:  # one strategy's result, which ends no other's training
         return FitResult(fit.name, seed, run, 0.0, str(diverged))
-    result = FitResult(fit.name, seed, run, fitted.result.seconds)
+    result = FitResult(fit.name, seed, run, fitted.result.seconds, cut_short=cut_short(fitted.result))
     probability = fitted.calibration.apply(logits_of(fitted.network, *judged)).astype(np.float32)
     if unusable := int((~np.isfinite(probability)).sum()):
         message = f"expected a probability for each of {len(probability):,} rows, received none for {unusable:,}"

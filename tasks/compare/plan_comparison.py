@@ -116,6 +116,7 @@ class FitResult:
     run: int  # place of its run day among those compared, oldest first
     seconds: float  # of training
     failure: str | None = None  # why it has no scores; None where it has
+    cut_short: str = ""  # a sentence where its loss was still falling at the end
 
 
 def plan_comparison(

@@ -30,6 +30,7 @@ from ctr_retrain.models.documents.weights_documents import (
     WeightsDocument,
     WeightsPart,
 )
+from ctr_retrain.models.judging.learning_curve import cut_short
 from ctr_retrain.models.leaks.leak_signs import name_warning
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.deploy.choose_served import describe_served
@@ -153,6 +154,8 @@ def _describe_training(trained: TrainingDocument, twin: TwinComparison | None) -
         seconds=result.seconds,
         rows_per_second=result.rows_per_second,
         device=result.device,
+        steps=result.steps,
+        cut_short=cut_short(result),
         calibration=trained.calibration,
         start=RunStart(message=trained.start.message, transferred=trained.start.transferred, cold_twin=twin),
         values=trained.values,

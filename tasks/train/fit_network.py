@@ -20,11 +20,12 @@ from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output
 from ctr_retrain.models.recipe.head_section import UNKNOWN
 from ctr_retrain.models.serving.calibration import Calibration, fit_calibration
-from ctr_retrain.models.training.batches import Batches, TrainingRows, make_batches
+from ctr_retrain.models.training.batches import Batches, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy
 from ctr_retrain.models.training.saved_network import Trainable, trainable_of
 from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, chunks
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_steps import choose_batch_rows, choose_rates
 from ctr_retrain.models.training.warm_start import (
     SourceModel,
     check_layer_names,
@@ -90,6 +91,7 @@ def fit_network(
     recipe = recipe.model_copy(update={"features": rows.features})
     keras.utils.set_random_seed(recipe.training.seed)
     with _room_in_memory():
+        asked, recipe = recipe, _with_steps(recipe, rows.train, representation or factors)
         training, state, base_log_odds = _starting_values(rows, recipe, factors.base_log_odds, source_model)
         batches, stopping = _weighed_batches(rows, representation or factors, recipe.training, heads)
         with strategy.scope():
@@ -112,7 +114,7 @@ def fit_network(
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
-        return Fitted(network, recipe, trainable, transferred, state, calibration, result, of_heads, rows.values)
+        return Fitted(network, asked, trainable, transferred, state, calibration, result, of_heads, rows.values)
 
 
 @contextlib.contextmanager
@@ -126,6 +128,17 @@ def _room_in_memory() -> Iterator[None]:
             "Lower training.batch_rows or training.embedding_dim, or set the buckets of features with many values."
         )
         raise ProcessDiedError(msg) from error
+
+
+def _with_steps(recipe: Recipe, rows: TrainingRows, factors: Factors) -> Recipe:
+    """Return the recipe with a batch and learning rates for these rows, where it leaves them to the window."""
+    training = recipe.training
+    streamed, positives = count_streamed(rows, factors, training.seed)
+    batch_rows = choose_batch_rows(training, streamed, positives)
+    steps = training.epochs * -(-streamed // batch_rows)
+    rate, embedding_rate = choose_rates(training, steps)
+    chosen = {"batch_rows": batch_rows, "learning_rate": rate, "embedding_learning_rate": embedding_rate}
+    return recipe.model_copy(update={"training": training.model_copy(update=chosen)})
 
 
 def _starting_values(

@@ -27,11 +27,12 @@ from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.fresh_checks import check_fresh
 from ctr_retrain.models.serving.scorer import Scorer
-from ctr_retrain.models.training.batches import TrainingRows, make_batches
+from ctr_retrain.models.training.batches import TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy, prepare_device
 from ctr_retrain.models.training.saved_network import Trainable, fitted_recipe, load_trainable, rebuild_network
 from ctr_retrain.models.training.training_loop import optimizer_for, train
 from ctr_retrain.models.training.training_state import restore
+from ctr_retrain.models.training.training_steps import choose_batch_rows
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
@@ -111,7 +112,8 @@ def _one_pass(
     training = recipe.training.model_copy(update={"epochs": 1})
     state = NumericState.from_json(bundle.numeric_state)
     strategy, base_log_odds = choose_strategy(), trainable.base_log_odds
-    batches = make_batches(young, factors, training.batch_rows, training.seed)
+    batch_rows = choose_batch_rows(training, *count_streamed(young, factors, training.seed))
+    batches = make_batches(young, factors, batch_rows, training.seed)
     with strategy.scope():
         network = rebuild_network(trainable, recipe, state)
         optimizer = optimizer_for(network, batches, training)

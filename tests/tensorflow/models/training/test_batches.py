@@ -7,7 +7,7 @@ import pytest
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.weights_section import Weights
-from ctr_retrain.models.training.batches import RUN_ROWS, BatchOrder, TrainingRows, make_batches
+from ctr_retrain.models.training.batches import RUN_ROWS, BatchOrder, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 
 CUT = date(2026, 3, 8)
@@ -125,3 +125,13 @@ def test_no_rows_and_arrays_of_different_lengths_are_refused():
     rows = rows_of(3)
     with pytest.raises(DataRejectedError, match=r"received lengths \[3, 3, 2, 3\]"):
         TrainingRows(rows.ids, rows.numeric, rows.label[:2], rows.day_index)
+
+
+@pytest.mark.parametrize("weights", [Weights(), Weights(negative_share=0.5, positive_copies=3)])
+def test_what_an_epoch_streams_is_counted_as_it_is_streamed(weights):
+    rows = rows_of(1000)
+    mass = ClassMass(rows.day_index, rows.label, np.ones(len(rows)), np.ones(len(rows), int))
+    factors = compute_factors(DAYS, CUT, mass, weights)
+    batches = make_batches(rows, factors, 100, 1)
+    positives = sum(int(label.numpy().sum()) for _, label, _ in batches.dataset)
+    assert count_streamed(rows, factors, 1) == (batches.rows, positives)

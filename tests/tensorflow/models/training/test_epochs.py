@@ -55,7 +55,7 @@ def test_patience_counts_epochs_since_the_lowest_loss():
 
 
 def test_the_rate_falls_over_all_epochs_not_over_each():
-    schedule = make_optimizer(Training(), 300, ids_per_row=1).dense._learning_rate
+    schedule = make_optimizer(Training(learning_rate=0.002), 300, ids_per_row=1).dense._learning_rate
     rates = [float(schedule(step)) for step in (15, 100, 200, 300)]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == pytest.approx(0.002)

@@ -5,6 +5,7 @@ from math import log
 import numpy as np
 import pytest
 
+from ctr_retrain.models.documents.training_documents import TrainingSteps
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import BatchOrder, TrainingRows
@@ -48,7 +49,7 @@ def test_progress_is_told_up_to_the_last_row(toy_run):
     _, _, _, result, seen = toy_run
     assert seen[0] == (0, ROWS)  # from which the speed is counted
     done = [rows for rows, _ in seen[1:]]
-    assert seen[1] == (8 * 250, ROWS)  # eight steps at once
+    assert seen[1] == (2 * 250, ROWS)  # two steps at once, so that 80 make a curve of 40 points
     assert seen[-1] == (ROWS, ROWS)
     assert done == sorted(done)
     assert [rows for rows, _ in result.history] == done
@@ -61,11 +62,17 @@ def test_the_result_says_rows_speed_and_device(toy_run):
     assert result.device == prepare_device()
 
 
+def test_the_result_says_its_steps_and_rates(toy_run):
+    _, _, _, result, _ = toy_run
+    rates = {"learning_rate": 2 / 80, "embedding_learning_rate": 0.05}  # by deepfm and 80 steps, as the recipe has none
+    assert result.steps == TrainingSteps(count=80, batch_rows=250, **rates)
+
+
 def test_an_incomplete_last_batch_counts_its_own_rows():
     rows, _ = toy(1030)
     seen = []
     trained(rows, progress=lambda done, _: seen.append(done))
-    assert seen == [0, 1030]  # five batches, the last one of 30 rows
+    assert seen == [0, 250, 500, 750, 1000, 1030]  # five batches, the last one of 30 rows
 
 
 def test_the_same_seed_gives_the_same_weights_on_a_cpu():
