@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,14 +15,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ctr_retrain.models.features.encoder import encode
+from ctr_retrain.models.features.encoder import encode_values
+from ctr_retrain.models.features.vocabulary import fit_values, unseen_rows
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.models.recipe.weights_section import Weights
-from ctr_retrain.models.simulation.world import World
+from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.tasks.train.training_rows import TrainingSplit
-from tests.support.simulated_rows import rows_of_day
+from tests.support.known_values import counted
+from tests.support.simulated_rows import FIRST_DAY, clicked_within_window
 
 WORLDS = {"world-10k": 10_000, "world-100k": 100_000, "world-1m": 1_000_000}
 REAL = ("trivago", "ebnerd", "flights", "hotel", "open_bandit")
@@ -54,11 +56,12 @@ def real_sets() -> list[str]:
 def _world(rows: int) -> StepSet:
     recipe = load_recipe(Path("infra/recipes/demo.toml"))
     world = World(seed=7, rows_per_day=rows // WORLD_DAYS)
-    days = [rows_of_day(world, recipe.features, number) for number in range(WORLD_DAYS + LATER_DAYS)]
-    ids, numeric, label, day = (
-        np.concatenate([getattr(one, field) for one in days]) for field in ("ids", "numeric", "label", "day_index")
-    )
-    return _sliced(recipe, ids, numeric, label, day, ids[:, 0].astype(np.uint32), WORLD_DAYS)
+    days = [simulate_day(world, FIRST_DAY + timedelta(days=number)) for number in range(WORLD_DAYS + LATER_DAYS)]
+    label = np.concatenate([clicked_within_window(day) for day in days])
+    day = np.repeat(np.arange(len(days)), [day.impressions.num_rows for day in days])
+    table = pa.concat_tables([day.impressions for day in days])
+    user = pd.util.hash_array(table["user_id"].to_pandas().astype(str).to_numpy())
+    return _sliced(recipe, table, label, day, user, WORLD_DAYS)
 
 
 def _real(name: str) -> StepSet:
@@ -72,15 +75,15 @@ def _real(name: str) -> StepSet:
     day = day[day >= 0]
     order = np.argsort(frame["ts"].to_numpy(), kind="stable")
     frame, day = frame.iloc[order], day[order]
-    encoded = encode(pa.Table.from_pandas(frame, preserve_index=False), recipe.features)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     user = pd.util.hash_array(frame["user_id"].astype(str).to_numpy()).astype(np.uint64)
     label = frame["label"].to_numpy().astype(np.uint8)
     days = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
     gap = 14 if name == "hotel" else 0
-    return _sliced(recipe, encoded.ids, encoded.numeric, label, day, user, days, gap)
+    return _sliced(recipe, table, label, day, user, days, gap)
 
 
-def _sliced(recipe, ids, numeric, label, day, user, days, gap=0) -> StepSet:
+def _sliced(recipe, table, label, day, user, days, gap=0) -> StepSet:
     """Divide the rows: a share of users of the newest calibration days for C, the other rows of the window for T."""
     training = recipe.training
     place = np.array([zlib.crc32(int(one).to_bytes(8, "little")) % 10_000 for one in np.unique(user)])
@@ -88,6 +91,9 @@ def _sliced(recipe, ids, numeric, label, day, user, days, gap=0) -> StepSet:
     newest = (day < days) & (day >= days - training.calibration_days)
     calibrate = newest & (place < 10_000 * training.calibration_share)
     train = (day < days) & ~calibrate
+    coded = encode_values(table, recipe.features)
+    features, values = fit_values(recipe.features, [counted(coded.dictionary, coded.codes[train])])
+    ids, numeric = coded.dictionary.table_rows(features)[coded.codes], coded.numeric
 
     def rows_of(chosen):
         if not chosen.any():
@@ -98,7 +104,9 @@ def _sliced(recipe, ids, numeric, label, day, user, days, gap=0) -> StepSet:
     names = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(days))
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     factors = compute_factors(names, names[-1], mass, UNWEIGHTED)
-    return StepSet(recipe, TrainingSplit(rows_of(train), rows_of(calibrate), None), factors, rows_of(day >= days + gap))
+    learnt = replace(rows_of(train), unseen=unseen_rows(features, values))
+    split = TrainingSplit(learnt, rows_of(calibrate), None, features, values)
+    return StepSet(recipe, split, factors, rows_of(day >= days + gap))
 
 
 def _trivago(folder):
