@@ -73,7 +73,8 @@ def read_slices(
     if train is None:
         msg = f"training rows of {run.plan.run_id}: expected at least one, received none. Widen the window."
         raise DataRejectedError(msg)
-    train = replace(train, unseen=unseen_rows(features, values))
+    positives = int(np.count_nonzero(train.label))
+    train = replace(train, unseen=unseen_rows(features, values, positives))
     return TrainingSplit(train, calibrate, stop, features, values, _recent_ids(encoded, run))
 
 

@@ -16,6 +16,9 @@ from ctr_retrain.models.features.vocabulary import count_codes, fit_values, know
 USER, HOUR = Categorical(name="user"), Hour(name="hour")
 
 
+ENOUGH = 10_000  # positives
+
+
 def fitted(feature, values, rows):
     """The feature fitted on one day with these values on so many rows each, and what is told of it."""
     ((feature,), (told,)) = fit_values((feature,), [(Dictionary((values,)), np.concatenate([[5], rows]))])
@@ -115,8 +118,14 @@ def test_any_known_value_may_count_as_unseen_but_where_rare_ones_train_the_share
             )
         ],
     )
-    rows = unseen_rows(features, told)
+    rows = unseen_rows(features, told, ENOUGH)
     assert rows[:4].tolist() == [0, 1, SHARED_ROW, SHARED_ROW]
     assert rows[4:].tolist() == [*range(4, 4 + 25 + 3)]
     assert len(rows) == 32
-    assert unseen_rows(features, ())[-1] == 4 + 25 + SHARED_ROW
+    assert unseen_rows(features, (), ENOUGH)[-1] == 4 + 25 + SHARED_ROW
+
+
+def test_no_value_counts_as_unseen_where_so_few_positives_would_teach_the_shared_row_noise():
+    features = (Categorical(name="a"),)
+    assert unseen_rows(features, (), ENOUGH) is not None
+    assert unseen_rows(features, (), ENOUGH - 1) is None
