@@ -33,7 +33,7 @@ SUMMARY_FILE = "summary.json"
 
 # Below encoded days.
 CODES_FILE = "codes.npy"
-VALUES_FILE = "values.npy"
+DICTIONARY_FILE = "values.npy"
 NUMERIC_FILE = "numeric.npy"
 
 # Below a run.

@@ -21,7 +21,7 @@ from ctr_retrain.models.features.table_layout import numbers, slots
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.label.labelled_rows import labelled_files
-from ctr_retrain.tasks.store.layout import CODES_FILE, NUMERIC_FILE, VALUES_FILE
+from ctr_retrain.tasks.store.layout import CODES_FILE, DICTIONARY_FILE, NUMERIC_FILE
 from ctr_retrain.tasks.store.protocol import read_manifest
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoded_path, encoding_digest
@@ -61,7 +61,7 @@ def _publish(store: Store, recipe: Recipe, day: LabelledDay) -> None:
     with store.writing(encoded_path(day, recipe), meta) as folder:
         codes = make_map(folder / CODES_FILE, np.int32, (day.rows, slots(features)))
         numeric = make_map(folder / NUMERIC_FILE, np.float32, (day.rows, len(numbers(features))))
-        _fill(codes, numeric, files, features).save(folder / VALUES_FILE)
+        _fill(codes, numeric, files, features).save(folder / DICTIONARY_FILE)
 
 
 @dataclass(frozen=True)
@@ -136,4 +136,4 @@ def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Coded:
         msg = f"{path} under {store.root}: expected {day.rows:,} encoded rows, received {rows:,}. Remove it, run again."
         raise StorageError(msg)
     codes, numeric = (np.load(folder / file, mmap_mode="r") for file in (CODES_FILE, NUMERIC_FILE))
-    return Coded(codes, numeric, Dictionary.load(folder / VALUES_FILE))
+    return Coded(codes, numeric, Dictionary.load(folder / DICTIONARY_FILE))

@@ -27,7 +27,9 @@ def world(prefect_server, tmp_path_factory):
     """A root beside a landing zone, and the command line over them."""
     folder = tmp_path_factory.mktemp("compare")
     incidents = (RegimeChange(CHANGE),)
-    simulate(World(seed=3, rows_per_day=14_000, incidents=incidents, ad_ctr=0.12, push_ctr=0.1), FIRST_DAY, DAYS, folder)
+    simulate(
+        World(seed=3, rows_per_day=14_000, incidents=incidents, ad_ctr=0.12, push_ctr=0.1), FIRST_DAY, DAYS, folder
+    )
     recipe = write_recipe(folder, window_days=WINDOW_DAYS, half_life_days=1, batch_rows=512)
     there = at(folder / "root", folder / "landing", recipe)
     return SimpleNamespace(there=there, root=folder / "root", recipe=recipe)

@@ -178,6 +178,19 @@ def test_no_two_modules_bear_the_same_name():
     assert not twice, f"{twice}: a search for a file by its name should find one; name what tells them apart"
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_gives_a_name_to_one_thing_only(name):
+    given = Counter(
+        target.id
+        for node in tree_of(MODULES[name]).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    )
+    twice = sorted(constant for constant, times in given.items() if times > 1)
+    assert not twice, f"{name} assigns {twice} again: what read the first now gets the second"
+
+
 def test_the_import_name_leads_to_the_three_folders_and_the_recipes():
     links = {
         path.name: path.resolve() for path in (REPOSITORY / "infra" / "package" / PACKAGE).iterdir() if path.is_dir()
