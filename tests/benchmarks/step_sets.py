@@ -104,7 +104,7 @@ def _sliced(recipe, table, label, day, user, days, gap=0) -> StepSet:
     names = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(days))
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     factors = compute_factors(names, names[-1], mass, UNWEIGHTED)
-    learnt = replace(rows_of(train), unseen=unseen_rows(features, values))
+    learnt = replace(rows_of(train), unseen=unseen_rows(features, values, int(label[train].sum())))
     split = TrainingSplit(learnt, rows_of(calibrate), None, features, values)
     return StepSet(recipe, split, factors, rows_of(day >= days + gap))
 

@@ -88,7 +88,7 @@ def trained(rows, recipe):
     training = recipe.training
     state = fit_numeric_state([rows.numeric], recipe.features)
     network = build_network(recipe, state, factors.base_log_odds, training.seed)
-    unseen = unseen_rows(recipe.features, ())
+    unseen = unseen_rows(recipe.features, (), int(rows.label.sum()))
     training_rows = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index, unseen=unseen)
     train(network, make_batches(training_rows, factors, training.batch_rows, training.seed), training)
     return network

@@ -51,7 +51,7 @@ def fitted(days, window, source_model=None, **warm_start):
     of = tuple(FIRST_DAY + timedelta(days=first + number) for number in range(len(days)))
     factors = compute_factors(of, of[-1], mass, recipe.weights)
     train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
-    train = replace(train, unseen=unseen_rows(features, values))
+    train = replace(train, unseen=unseen_rows(features, values, int(rows.label.sum())))
     recent = joined(window, features).ids if source_model else None
     row_ranges = TrainingSplit(train, None, None, features, values, recent)
     fit = fit_network(row_ranges, recipe, factors, lambda _done, _total: None, source_model=source_model)
