@@ -114,9 +114,7 @@ def _chosen(feature: TextFeature, found: Values) -> tuple[npt.NDArray[np.int64],
     """Return the values of a field that get a row of their own, and what is to be said of it."""
     values, rows = found
     total = int(rows.sum())
-    by_rows = np.lexsort(
-        (values, -rows)
-    )  # equally frequent ones in the order of their fingerprints: chance, repeatable
+    by_rows = np.lexsort((values, -rows))  # equally frequent ones by their fingerprints: by chance, and repeatably
     frequent = by_rows[rows[by_rows] >= feature.min_rows]
     cut = frequent[feature.buckets :] if feature.buckets else frequent[:0]
     if feature.buckets:

@@ -43,8 +43,8 @@ def check_serving(run: Run, models: Models, bundle: str = CHALLENGER, expected: 
     challenger. The sample holds unseen and missing values beside real rows; those must get a probability too.
     """
     folder = run.folder
-    # In a fresh process, since only there does a custom object show that the saved graph lacks. That of the models has
-    # TensorFlow already; where it is the flow's own, nobody wants to wait for a second import at each run.
+    # In a fresh process, since only there does a custom object show that the saved graph lacks. Where models live in
+    # the flow's process, which makes many runs, TensorFlow's import is paid for once.
     sample = folder / "serving_sample.parquet"
     scores = folder / "serving_scores.parquet"
     with duck.connect(folder) as connection:

@@ -85,6 +85,10 @@ class _Starter:
             answer = self._process.stdout.readline().strip()
             return int(answer) if answer else None
 
+    def lives(self) -> bool:
+        """Return False where the process has ended."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """End the process, which has no call under way."""
         assert self._process.stdin is not None
@@ -99,6 +103,9 @@ _KEPT: dict[str, _Starter] = {}  # by the module that they have imported
 
 
 def _kept_starter(module: str) -> _Starter:
+    """Return the kept process of the module; one that was killed meanwhile, such as for want of memory, is replaced."""
+    if module in _KEPT and not _KEPT[module].lives():
+        _KEPT.pop(module).end()
     if module not in _KEPT:
         _KEPT[module] = _Starter(module)
     return _KEPT[module]

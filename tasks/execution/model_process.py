@@ -201,7 +201,7 @@ def _explained(status: int) -> tuple[str, str]:
     if status == -signal.SIGKILL:
         return "SIGKILL", (
             "Nearly always the kernel was out of memory and killed it (`dmesg` names what it killed): give the machine "
-            "or the container more, or lower the features' buckets, training.embedding_dim or training.batch_rows."
+            "or the container more, or set the features' buckets, lower training.embedding_dim or training.batch_rows."
         )
     if status < 0:
         return signal.Signals(-status).name, (

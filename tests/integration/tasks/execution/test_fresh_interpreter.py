@@ -52,6 +52,15 @@ def test_what_hangs_is_killed_and_the_next_call_goes_well(fresh, tmp_path):
     assert fresh(fresh_work.note, tmp_path / "after", "") is None
 
 
+def test_a_kept_process_that_was_killed_is_replaced(tmp_path):
+    assert run_fresh(fresh_work.note, str(tmp_path / "before"), "", timeout=600, kept=True) is None
+    kept = fresh_interpreter._KEPT[fresh_work.__name__]._process
+    kept.kill()
+    kept.wait()
+    assert run_fresh(fresh_work.note, str(tmp_path / "after"), "", timeout=600, kept=True) is None
+    fresh_interpreter.end_kept()
+
+
 def test_the_kept_process_ends_with_the_one_that_started_it():
     program = (
         "from ctr_retrain.tasks.execution import fresh_interpreter as fresh\nfrom tests.support import fresh_work\n"
