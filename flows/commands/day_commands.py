@@ -75,12 +75,13 @@ def validate(context: typer.Context, day: DayOption) -> CommandOutput:
     from ctr_retrain.flows.commands.print_days import print_validated  # noqa: PLC0415
     from ctr_retrain.models.documents.day_documents import ValidationAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.store.layout import DATA_DOCS  # noqa: PLC0415
     from ctr_retrain.tasks.validate.validate_day import rejection_error, validate_day  # noqa: PLC0415
 
     wanted, (settings, recipe) = parse_day(day), settings_and_recipe(context)
     claim_root(settings.store, recipe.name)
     validated = validate_day(settings.store, recipe, wanted, datetime.now(UTC))
-    data_docs = settings.store.address(validated.path, "data_docs/index.html")
+    data_docs = settings.store.address(validated.path, DATA_DOCS)
     answer = ValidationAnswer(**dict(validated.validation), date=wanted, data_docs=data_docs)
     # A day that was accepted by hand stays so, whatever it fails: only what may not enter training is an error.
     if not validated.accepted:

@@ -16,7 +16,7 @@ from ctr_retrain.models.documents.comparison_documents import (
 from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.recommendation import CRITERION_NAMES
-from ctr_retrain.tasks.report.render_page import render_page
+from ctr_retrain.tasks.pages.render_page import render_page
 from ctr_retrain.tasks.store.layout import COMPARISON_FILE, REPORT_FILE
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRe
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.verdict_documents import Check, Decision
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.tasks.report.render_page import DATA_DOCS, link_from_root, render_page
+from ctr_retrain.tasks.pages.render_page import link_from_root, render_page
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.layout import REPORT_FILE, RUN_FILE
+from ctr_retrain.tasks.store.layout import DATA_DOCS, REPORT_FILE, RUN_FILE
 from ctr_retrain.tasks.store.protocol import Store, load_ref, load_refs
 
 READERS = 16  # runs read at once, each of which a bucket answers in its own time

@@ -1,6 +1,7 @@
 """Stage 10, report: one run's page, whole and readable without a network.
 
-All figures come from what the earlier stages wrote; nothing is judged here. The layout of pages is in `templates/`.
+All figures come from what the earlier stages wrote; nothing is judged here. The layout of pages is in
+`tasks/pages/templates/`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,19 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.validation_section import Drift
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.pages.render_page import link_from_root, render_page
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
-from ctr_retrain.tasks.report.render_page import DATA_DOCS, link_from_root, render_page
 from ctr_retrain.tasks.report.run_document import read_if_made
-from ctr_retrain.tasks.store.layout import DRIFT_FILE, EVALUATION_FILE, QUARANTINE, REPORT_FILE, RUN_FILE, TRAINING_FILE
+from ctr_retrain.tasks.store.layout import (
+    DATA_DOCS,
+    DRIFT_FILE,
+    EVALUATION_FILE,
+    QUARANTINE,
+    REPORT_FILE,
+    RUN_FILE,
+    TRAINING_FILE,
+)
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.shards import open_shards
 from ctr_retrain.tasks.validate.validate_day import load_validated_day

@@ -27,6 +27,7 @@ ARRIVALS_FILE = "arrivals.parquet"
 
 # Below a validation.
 FINDINGS_FILE = "findings.json"
+DATA_DOCS = "data_docs/index.html"
 
 # Below what landed and below labels.
 SUMMARY_FILE = "summary.json"

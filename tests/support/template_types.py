@@ -69,7 +69,7 @@ class _Reader:
             self._parts(node, inner, only=(node.test,))
             self.read_all(node.body, inner)
             self.read_all(node.else_, dict(names))
-        elif not isinstance(node, nodes.Include):  # style.css.j2, which reads nothing
+        elif not isinstance(node, nodes.Include):  # head and style, which read nothing
             self._wrong(node, f"{type(node).__name__}, which this check doesn't know")
 
     def _kinds(self, node, names):

@@ -115,6 +115,7 @@ def test_a_person_gets_tables_and_the_recommendation(world, compared):
 
 def test_the_page_shows_it_all_in_a_browser_without_a_network(compared, tmp_path):
     page = in_browser(Path(compared.document["report"]), tmp_path)
+    assert page.console == []
     assert page.references() == []
     assert compared.document["recommendation"]["words"] in page.text
     assert page.count("figure", "class", "forest") == 2

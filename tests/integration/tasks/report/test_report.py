@@ -204,6 +204,16 @@ def test_the_report_needs_no_network_and_no_script(report):
     assert len(text) < 400_000
 
 
+def test_a_script_that_got_into_a_page_does_not_run_and_nothing_of_the_page_itself_is_refused(report, profile):
+    page, path = report
+    assert page.console == []
+    spoiled = path.with_name("spoiled.html")
+    spoiled.write_text(path.read_text(encoding="utf-8").replace("</body>", f"{HOSTILE}</body>"), encoding="utf-8")
+    page = in_browser(spoiled, profile)
+    assert "Run for 2026-03-25" in page.texts
+    assert any("Content Security Policy" in line for line in page.console)
+
+
 def test_hostile_names_of_campaigns_files_and_reasons_are_text(report):
     page, _ = report
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
@@ -290,6 +300,7 @@ def test_the_list_shows_all_runs_newest_first_marks_the_champion_and_links_to_re
     assert page.texts.index("2026-03-24") < champion < page.texts.index("2026-03-23")
     assert page.texts.count("★ champion") == 1
     assert "Held, nothing was trained. Too few positives." in page.texts
+    assert page.console == []
 
 
 def test_a_bound_that_leaves_values_without_a_row_of_their_own_is_said_with_its_share(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.store.protocol import Store
 
 TEMPLATES = Path(__file__).parent / "templates"
-DATA_DOCS = "data_docs/index.html"  # in the object of a validation
 WORDS = {"promote": "Promoted", "hold": "Held", "reject": "Rejected"}
 
 
@@ -22,6 +22,7 @@ def render_page(template: str, **contents: object) -> str:
     return environment().get_template(template).render(words=WORDS, **contents)
 
 
+@cache  # it keeps the templates that it has compiled: up to 0.1 s each
 def environment() -> Environment:
     """Return the templates' environment, with the filters that they write numbers by."""
     made = Environment(

@@ -8,13 +8,14 @@ import pytest
 from jinja2 import DictLoader, Environment
 
 from ctr_retrain.models.documents.run_documents import RunDocument
-from ctr_retrain.tasks.report.render_page import TEMPLATES, environment
+from ctr_retrain.tasks.pages.render_page import TEMPLATES, environment
 from ctr_retrain.tasks.report.run_list import RunListPage
 from ctr_retrain.tasks.report.run_page import RunPage
 from tests.support.template_types import mistakes
 
 PAGES = {"report.html.j2": RunPage, "runs.html.j2": RunListPage}
 WORDS = {"words": dict[str, str]}
+TEMPLATE_NAMES = sorted(path.name for path in TEMPLATES.glob("*.html.j2") if path.name != "head.html.j2")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ def test_a_template_reads_only_what_its_page_has(template, page):
 def test_each_part_of_a_page_is_shown(template, page):
     text = (TEMPLATES / template).read_text(encoding="utf-8")
     assert not [name for name in get_type_hints(page) if not re.search(rf"\b{name}\b", text)]
+
+
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_every_page_begins_with_the_head_that_forbids_scripts_and_the_network(template):
+    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    assert text.startswith('<!DOCTYPE html>\n<html lang="en">\n<head>\n{% include "head.html.j2" %}\n')
+    assert "default-src 'none'" in (TEMPLATES / "head.html.j2").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

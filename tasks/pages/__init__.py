@@ -1,0 +1,1 @@
+"""Pages for people: the templates, and how one is filled in."""
