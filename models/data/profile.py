@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,20 @@ from ctr_retrain.models.number_format import number, percent
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.day_documents import Counts
     from ctr_retrain.models.recipe.recipe import Recipe
+
+
+# What each expectation is about, by the first part of its name; the second part, where it has one, is in brackets.
+TITLES = {
+    "rows": "impressions of the day itself",
+    "hours_covered": "hours of the day with impressions",
+    "hours_since_last_event": "hours from the last impression to the day's end",
+    "quarantined_share": "quarantined rows among all that came in",
+    "duplicate_share": "duplicates among all rows that came in",
+    "unreadable_files": "files that could not be read",
+    "null_share": "impressions without a value of {}",
+    "positive_ratio": "positive ratio of channel {}",
+    "values": "values of {}",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,30 @@ class ChannelCount:
 
     rows: int  # impressions
     positives: int  # among them
+
+
+@dataclass(frozen=True)
+class HourCounts:
+    """Impressions and positives in one hour of a day."""
+
+    hour: int  # 0 to 23, UTC
+    channels: Mapping[str, ChannelCount]  # of those that had any
+
+    @property
+    def rows(self) -> int:
+        """Return the impressions of all channels."""
+        return sum(count.rows for count in self.channels.values())
+
+
+def title_of(name: str) -> str:
+    """Write for a person what the expectation of this name is about."""
+    kind, _, part = name.partition("[")
+    return TITLES[kind].format(part.removesuffix("]"))
+
+
+def value_set_name(column: str) -> str:
+    """Return the name of the expectation that a column has no other values than those allowed."""
+    return f"values[{column}]"
 
 
 def expected_ranges(recipe: Recipe) -> tuple[Range, ...]:
@@ -95,6 +134,16 @@ def count_channels(profile: pa.Table, day: date) -> dict[str, ChannelCount]:
     today = profile.filter(pc.equal(profile["event_day"], pa.scalar(day)))
     grouped = today.group_by("channel").aggregate([("rows", "sum"), ("positives", "sum")])
     return {row["channel"]: ChannelCount(row["rows_sum"], row["positives_sum"]) for row in grouped.to_pylist()}
+
+
+def count_hours(profile: pa.Table, day: date) -> list[HourCounts]:
+    """Count impressions and positives of the day itself by hour and channel; all 24 hours, empty ones too."""
+    today = profile.filter(pc.equal(profile["event_day"], pa.scalar(day)))
+    grouped = today.group_by(["hour", "channel"]).aggregate([("rows", "sum"), ("positives", "sum")])
+    hours: list[dict[str, ChannelCount]] = [{} for _ in range(24)]
+    for row in grouped.to_pylist():
+        hours[row["hour"]][row["channel"]] = ChannelCount(row["rows_sum"], row["positives_sum"])
+    return [HourCounts(hour, channels) for hour, channels in enumerate(hours)]
 
 
 def _total(table: pa.Table, column: str) -> int:

@@ -119,7 +119,7 @@ class Finding(FailedExpectation):
 
 
 class FindingsDocument(StoredDocument):
-    """The expectations that were evaluated over a day: findings.json beside their data docs.
+    """The expectations that were evaluated over a day: findings.json beside the page about them.
 
     Format 1 was the bare list of findings.
     """
@@ -158,7 +158,7 @@ class ValidationAnswer(Document, Validation):
     date: Day
     """The landing day."""
     data_docs: str | None = Field(None, exclude_if=lambda address: address is None)
-    """Great Expectations' page about the day; of `validate` alone."""
+    """Address of the page about the day and its expectations; of `validate` alone."""
     reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
     """The reason to accept the day; of `accept` alone."""
 

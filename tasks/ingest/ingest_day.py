@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ctr_retrain.models.data.schema import impression_columns, landed_columns, outcome_columns
-from ctr_retrain.models.documents.day_documents import Counts, DaySummary, LandedDayInputs
+from ctr_retrain.models.documents.day_documents import Counts, DaySummary, LandedDayInputs, LandedRows
 from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -50,6 +50,16 @@ class IngestedDay:
     def identity(self) -> str:
         """Return the digest of the landed files and of how they were read."""
         return self.path.rsplit("/", maxsplit=1)[-1]
+
+    @property
+    def landed(self) -> LandedRows:
+        """Return the counts of its rows and files, as documents hold them."""
+        return LandedRows(
+            impressions=self.impressions,
+            outcomes=self.outcomes,
+            unreadable=self.unreadable,
+            unknown_columns=self.unknown_columns,
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.documents.day_documents import LandedRows
 from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument
 from ctr_retrain.models.documents.evaluation_documents import (
     EvaluationDocument,
@@ -65,13 +64,7 @@ PACKAGES = ("ctr-retrain", "tensorflow", "keras", "duckdb", "prefect", "great-ex
 
 def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftReport) -> DayDocument:
     """Describe the day before anything is trained: all that a rejected day has."""
-    landed = LandedRows(
-        impressions=ingested.impressions,
-        outcomes=ingested.outcomes,
-        unreadable=ingested.unreadable,
-        unknown_columns=ingested.unknown_columns,
-    )
-    return DayDocument(date=ingested.day, ingest=landed, validation=validated.validation, alerts=drift.alerts)
+    return DayDocument(date=ingested.day, ingest=ingested.landed, validation=validated.validation, alerts=drift.alerts)
 
 
 def write_document(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 from ctr_retrain.models.charts import charts
 from ctr_retrain.models.data.drift import DayRatio, detect
@@ -22,8 +21,8 @@ from ctr_retrain.models.documents.training_documents import TrainingDocument
 from ctr_retrain.models.judging.model_comparison import ComparedBlock, compare, send_everything_or_nothing
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.validation_section import Drift
-from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.ingest.quarantine_reasons import QuarantinedRows, quarantine_reasons
 from ctr_retrain.tasks.pages.render_page import link_from_root, render_page
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
@@ -32,19 +31,13 @@ from ctr_retrain.tasks.store.layout import (
     DATA_DOCS,
     DRIFT_FILE,
     EVALUATION_FILE,
-    QUARANTINE,
     REPORT_FILE,
     RUN_FILE,
     TRAINING_FILE,
 )
 from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.store.shards import open_shards
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-QUARANTINE_REASONS = 12  # shown; there are hardly more
 SHOWN_NAMES: dict[ModelName, str] = {"challenger": "challenger", "champion": "champion", "constant": "constant rate"}
 
 
@@ -57,19 +50,6 @@ class PlannedDay:
     message: str  # its part in a sentence, or why it has none
     rows: int | None = None  # impressions of the day; None where its labels were not read
     positives: int | None = None  # those of them with a positive label, as known on the run's day
-
-
-@dataclass(frozen=True)
-class QuarantinedRows:
-    """Rows of a stream that can't be used for one reason, and the first of them as an example."""
-
-    stream: str  # impressions or outcomes
-    kind: str  # the reason's kind, such as ts_too_old
-    rows: int
-    reason: str  # the example's, with details where there are any
-    file: str  # that the example landed in
-    row: int  # its number there
-    raw: str  # its beginning, as it landed
 
 
 @dataclass(frozen=True)
@@ -112,6 +92,7 @@ def _describe(run: Run) -> RunPage:
     evaluation = read_if_made(run.folder / EVALUATION_FILE, EvaluationDocument)
     training = read_if_made(run.folder / TRAINING_FILE, TrainingDocument)
     findings, docs = _findings(run.store, document.date)
+    landed_day = current_day_object(run.store, document.date)
     half_life_days = run.recipe.weights.half_life_days
     return RunPage(
         run=document,
@@ -130,7 +111,7 @@ def _describe(run: Run) -> RunPage:
         maturity=_maturity(document.maturity.curves) if document.maturity else None,
         loss=charts.loss_chart(training.training.history) if training else None,
         calendar=planned_days(run.plan),
-        quarantine=_quarantine(run.store, document.date, run.folder),
+        quarantine=quarantine_reasons(run.store, landed_day, run.folder) if landed_day else [],
         findings=findings,
         docs=docs,
     )
@@ -174,26 +155,6 @@ def _findings(store: Store, day: date) -> tuple[tuple[Finding, ...], str | None]
     if validated is None:
         return (), None
     return validated.findings, f"../../{link_from_root(store, validated.path, DATA_DOCS)}"
-
-
-def _quarantine(store: Store, day: date, scratch: Path) -> list[QuarantinedRows]:
-    """List why rows that landed on the day can't be used."""
-    path = current_day_object(store, day)
-    folders = open_shards(store, path) if path else []
-    found: list[QuarantinedRows] = []
-    if not folders:
-        return found
-    with duck.connect(scratch) as connection:
-        for stream in ("impressions", "outcomes"):
-            files = duck.parquet(*(folder / QUARANTINE / f"{stream}-*.parquet" for folder in folders))
-            # The example of a reason is the first by file and row, so that a page made again shows the same one.
-            rows = connection.sql(
-                "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(reason, (file, row)), "
-                "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160) "
-                f"FROM {files} GROUP BY kind ORDER BY 2 DESC, 1 LIMIT {QUARANTINE_REASONS}"
-            ).fetchall()
-            found += [QuarantinedRows(stream, *row) for row in rows]
-    return found
 
 
 def _scored(evaluation: EvaluationDocument) -> dict[ModelName, str]:

@@ -27,7 +27,7 @@ ARRIVALS_FILE = "arrivals.parquet"
 
 # Below a validation.
 FINDINGS_FILE = "findings.json"
-DATA_DOCS = "data_docs/index.html"
+DATA_DOCS = "data_docs/index.html"  # Great Expectations' own in older roots: links hold for both
 
 # Below what landed and below labels.
 SUMMARY_FILE = "summary.json"
@@ -107,7 +107,7 @@ def shard_object(path: str, number: int, of: int) -> str:
 
 
 def validation_object(day: date, key: str) -> str:
-    """Path of the expectations that were evaluated over a day, with data docs."""
+    """Path of the expectations that were evaluated over a day, with the page about them."""
     return f"validations/{day}/{key}"
 
 

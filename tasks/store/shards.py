@@ -65,13 +65,34 @@ def shard_paths(store: Store, path: str, shard: Shard = WHOLE) -> list[str]:
     return [own] if own in found else found
 
 
+def shard_files(store: Store, path: str, beginning: str) -> list[Path]:
+    """Return local copies of an object's files, of all shards, whose names begin so; no others are fetched.
+
+    Raises StorageError where a shard is missing.
+    """
+    files: list[Path] = []
+    for shard in shard_paths(store, path):
+        manifest = store.manifest(shard)
+        names = [str(entry["path"]) for entry in manifest["files"]] if manifest else []
+        found = [store.file(shard, name) for name in names if name.startswith(beginning)]
+        if manifest is None or None in found:
+            raise _missing(store, shard)
+        files += [file for file in found if file]
+    return files
+
+
 def open_existing(store: Store, path: str) -> Path:
     """Open the folder of an object that a ref or another object names; raises StorageError where it is gone."""
     folder = store.open(path)
     if folder is None:
-        msg = (
-            f"{path} under {store.root}: expected the object, which a ref or another object names, received none: it "
-            "was removed, perhaps by `gc` on another machine meanwhile. Run `ingest` for its day, then run again."
-        )
-        raise StorageError(msg)
+        raise _missing(store, path)
     return folder
+
+
+def _missing(store: Store, path: str) -> StorageError:
+    """Make the error of an object that is named and gone."""
+    msg = (
+        f"{path} under {store.root}: expected the object, which a ref or another object names, received none: it "
+        "was removed, perhaps by `gc` on another machine meanwhile. Run `ingest` for its day, then run again."
+    )
+    return StorageError(msg)

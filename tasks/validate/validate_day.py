@@ -5,13 +5,16 @@ A day that fails is rejected: it enters no training window until somebody accept
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.profile import expected_ranges, measure_day
+from ctr_retrain.models.data.profile import count_hours, expected_ranges, measure_day, value_set_name
+from ctr_retrain.models.data.value_sets import ColumnValues, compare_values
 from ctr_retrain.models.documents.day_documents import (
     FailedExpectation,
     Finding,
@@ -24,11 +27,13 @@ from ctr_retrain.models.documents.run_documents import DayDocument
 from ctr_retrain.models.errors import BusyError, DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import IngestedDay, current_day_object, load_ingested_day
+from ctr_retrain.tasks.ingest.quarantine_reasons import quarantine_reasons
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import FINDINGS_FILE, PROFILE_FILE, VALUES_FILE
 from ctr_retrain.tasks.store.protocol import Store, TypedRef, digest_of, load_document, load_ref, replace_ref
-from ctr_retrain.tasks.validate.expectations import run_expectations
+from ctr_retrain.tasks.validate.expectations import ExpectationResult, run_expectations
+from ctr_retrain.tasks.validate.write_data_docs import DataDocsPage, describe_findings, evaluated_by, write_data_docs
 
 
 @dataclass(frozen=True)
@@ -158,39 +163,79 @@ def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
 
 
 def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path) -> tuple[Finding, ...]:
-    """Measure the day, let Great Expectations judge, write its data docs below `folder`.
+    """Measure the day, let Great Expectations judge, write the page about it below `folder`.
 
     Raises DataRejectedError where fewer expectations were evaluated than were asked for: an empty check passes nothing.
     """
-    profile_file, values_file = (store.file(ingested.path, name) for name in (PROFILE_FILE, VALUES_FILE))
-    assert profile_file is not None
-    assert values_file is not None
+    profile, values = (_read_table(store, ingested, name) for name in (PROFILE_FILE, VALUES_FILE))
     counts = (ingested.impressions, ingested.outcomes)
-    profile = pq.read_table(profile_file)
     measures = measure_day(profile, ingested.day, recipe, counts, len(ingested.unreadable))
-    values = pq.read_table(values_file).to_pandas()
-    passed = run_expectations(measures, values, recipe, ingested.day, folder / "data_docs")
-    findings = [
-        Finding(
-            name=r.name,
-            expected=r.expected(),
-            received=r.received(measures[r.name]),
-            passed=passed.get(r.name, False) and measures[r.name] is not None,
-        )
-        for r in expected_ranges(recipe)
-    ]
-    for column, allowed in recipe.validation.value_sets.items():
-        name = f"values[{column}]"
-        received = sorted(set(values[values["name"] == column]["value"]))
-        strange = [value for value in received if value not in allowed]
-        shown = ", ".join(strange[:5]) or ("only these" if received else "nothing")
-        # An empty batch passes in Great Expectations; here no value at all is a failure, as for every other figure.
-        met = passed.get(name, False) and bool(received)
-        findings.append(Finding(name=name, expected=f"one of {', '.join(allowed)}", received=shown, passed=met))
-    if len(passed) != len(findings):
-        missing = sorted({finding.name for finding in findings} - passed.keys())
+    sets = {
+        value_set_name(column): compare_values(values, column, allowed)
+        for column, allowed in recipe.validation.value_sets.items()
+    }
+    results = run_expectations(measures, values, recipe)
+    findings = (*_judge_measures(measures, results, recipe), *_judge_values(sets, results, recipe))
+    if len(results) != len(findings):
+        missing = sorted({finding.name for finding in findings} - results.keys())
         msg = (
-            f"validation of {ingested.day}: expected {len(findings)} results, received {len(passed)}; missing {missing}"
+            f"validation of {ingested.day}: expected {len(findings)} results, received {len(results)}; "
+            f"missing {missing}"
         )
         raise DataRejectedError(msg)
-    return tuple(findings)
+    failed = sum(not finding.passed for finding in findings)
+    page = DataDocsPage(
+        day=ingested.day,
+        recipe_name=recipe.name,
+        evaluated_by=evaluated_by(),
+        day_object=ingested.path,
+        failed=failed,
+        expectations=describe_findings(findings, sets),
+        landed=ingested.landed,
+        # Of a good day the run's report has them; a bad one has no run, and so no other page that could show them.
+        quarantine=quarantine_reasons(store, ingested.path, folder) if failed else [],
+        channels=tuple(recipe.channels),
+        hours=count_hours(profile, ingested.day),
+    )
+    write_data_docs(page, folder)
+    return findings
+
+
+def _read_table(store: Store, ingested: IngestedDay, name: str) -> pa.Table:
+    """Read a table of counts of a landed day."""
+    file = store.file(ingested.path, name)
+    assert file is not None  # each landed day has both
+    return pq.read_table(file)
+
+
+def _judge_measures(
+    measures: Mapping[str, float | None], results: Mapping[str, ExpectationResult], recipe: Recipe
+) -> Iterator[Finding]:
+    """Put each number of the day beside its range and the result."""
+    for expected in expected_ranges(recipe):
+        measure = measures[expected.name]
+        # Great Expectations lets a number pass that isn't there.
+        yield _finding(
+            expected.name, expected.expected(), expected.received(measure), results, there=measure is not None
+        )
+
+
+def _judge_values(
+    sets: Mapping[str, ColumnValues], results: Mapping[str, ExpectationResult], recipe: Recipe
+) -> Iterator[Finding]:
+    """Put each column's values beside the set and the result."""
+    for column, allowed in recipe.validation.value_sets.items():
+        found = sets[value_set_name(column)]
+        # An empty batch passes in Great Expectations; here no value at all is a failure, as for every other figure.
+        there = found.distinct > 0
+        yield _finding(value_set_name(column), f"one of {', '.join(allowed)}", found.received, results, there=there)
+
+
+def _finding(
+    name: str, expected: str, received: str, results: Mapping[str, ExpectationResult], *, there: bool
+) -> Finding:
+    """Make the finding of an expectation; one that was not evaluated, or about what isn't there, is not met."""
+    result = results.get(name, ExpectationResult(met=False))
+    if result.error:
+        received = f"{received}, which could not be judged: {result.error}"
+    return Finding(name=name, expected=expected, received=received, passed=result.met and there)

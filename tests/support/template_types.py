@@ -19,10 +19,9 @@ SAME = ("list", "reverse", "selectattr")  # filters that give values that they g
 
 def mistakes(environment, template, names):
     """Each place where a template reads what isn't there. names: name → type of each value that it is given."""
-    source, _, _ = environment.loader.get_source(environment, template)
-    reader = _Reader(template)
+    reader = _Reader(environment, template)
     given = {name: kinds_of(kind) for name, kind in names.items()}
-    reader.read_all(environment.parse(source).body, {**dict.fromkeys(environment.globals, ANYTHING), **given})
+    reader.read_template(template, {**dict.fromkeys(environment.globals, ANYTHING), **given})
     return reader.found
 
 
@@ -36,8 +35,8 @@ def kinds_of(annotation):
 class _Reader:
     """Statements change the names that they are given; expressions give kinds."""
 
-    def __init__(self, template):
-        self.found, self._template = [], template
+    def __init__(self, environment, template):
+        self.found, self._environment, self._template = [], environment, template
         self._expressions = {
             nodes.Const: lambda node, _: kinds_of(type(node.value)),
             nodes.Name: self._name,
@@ -50,6 +49,12 @@ class _Reader:
             nodes.Or: partial(self._either, parts=("left", "right")),
             nodes.Tuple: self._tuple,
         }
+
+    def read_template(self, template, names):
+        source, _, _ = self._environment.loader.get_source(self._environment, template)
+        outer, self._template = self._template, template
+        self.read_all(self._environment.parse(source).body, names)
+        self._template = outer
 
     def read_all(self, body, names):
         for node in body:
@@ -69,7 +74,9 @@ class _Reader:
             self._parts(node, inner, only=(node.test,))
             self.read_all(node.body, inner)
             self.read_all(node.else_, dict(names))
-        elif not isinstance(node, nodes.Include):  # head and style, which read nothing
+        elif isinstance(node, nodes.Include):
+            self.read_template(node.template.value, dict(names))
+        else:
             self._wrong(node, f"{type(node).__name__}, which this check doesn't know")
 
     def _kinds(self, node, names):

@@ -9,7 +9,6 @@ from ctr_retrain.models.data.profile import expected_ranges
 from ctr_retrain.models.documents.day_documents import ValidationAnswer
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayDecision
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
-from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import load_ref
@@ -22,72 +21,9 @@ from ctr_retrain.tasks.validate.validate_day import (
     rejection_error,
     validate_day,
 )
+from tests.support.good_day import CHANNELS, STRICT, every_hour_but, failed, good_day, with_devices
 
 pytestmark = pytest.mark.usefixtures("great_expectations")
-
-STRICT = {
-    "min_rows": 24,
-    "min_hours": 24,
-    "max_hours_since_last_event": 2,
-    "max_quarantined_share": 0.04,
-    "max_duplicate_share": 0.04,
-    "max_unreadable_files": 0,
-    "max_null_share": {"device": 0.1},
-    "value_sets": {"device": ["ios", "web"]},
-}
-CHANNELS = {"ad": {"positive_ratio": [0.1, 0.6]}, "push": {"positive_ratio": [0.1, 0.6]}}
-
-
-@pytest.fixture
-def strict(tiny_recipe):
-    return tiny_recipe(validation=STRICT, channels=CHANNELS)
-
-
-def good_day(day):
-    """One impression of each channel an hour, and a click on every fourth."""
-    impressions = [
-        {
-            "event_id": f"{channel}-{hour}",
-            "ts": f"{day}T{hour:02}:30:00Z",
-            "user_id": "u",
-            "channel": channel,
-            "campaign_id": "c",
-            "device": ("ios", "web")[hour % 2],
-        }
-        for hour in range(24)
-        for channel in ("ad", "push")
-    ]
-    clicks = [
-        {"event_id": row["event_id"], "ts": row["ts"], "kind": "click"}
-        for row in impressions
-        if row["event_id"].endswith(("-0", "-4", "-8", "-13", "-17", "-21"))
-    ]
-    return impressions, clicks
-
-
-@pytest.fixture
-def land_and_ingest(store, landing, land_rows, day, now):
-    def run(recipe, impressions, clicks):
-        land_rows("impressions", day, impressions)
-        land_rows("outcomes", day, clicks)
-        return ingest_day(store, LocalLandingZone(landing), recipe, day, now)
-
-    return run
-
-
-@pytest.fixture
-def validated(store, land_and_ingest, day, now):
-    """Ingest and validate a good day that was spoiled first."""
-
-    def run(recipe, spoil=lambda impressions, clicks: (impressions, clicks)):
-        land_and_ingest(recipe, *spoil(*good_day(day)))
-        return validate_day(store, recipe, day, now)
-
-    return run
-
-
-def failed(found):
-    return {finding.name: finding.received for finding in found.findings if not finding.passed}
 
 
 def test_good_day_meets_every_expectation_and_they_were_really_evaluated(store, validated, strict):
@@ -100,18 +36,6 @@ def test_good_day_meets_every_expectation_and_they_were_really_evaluated(store, 
     assert found.reason == "all 10 expectations met"
 
 
-def test_data_docs_are_written_beside_the_findings(store, validated, strict):
-    folder = store.open(validated(strict).path)
-    assert "Great Expectations" in (folder / "data_docs" / "index.html").read_text(encoding="utf-8")
-    pages = list((folder / "data_docs" / "validations").rglob("*.html"))
-    assert len(pages) == 2  # the profile's and the value set's
-    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 1_000_000  # one a day, kept
-    assert any("hours_covered" in page.read_text(encoding="utf-8") for page in pages)
-    written = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
-    assert written["format"] == 2
-    assert len(written["findings"]) == 10
-
-
 def test_findings_that_an_older_version_wrote_are_read_and_those_of_a_newer_one_are_refused(store, validated, strict):
     found = validated(strict)
     file = store.open(found.path) / "findings.json"
@@ -121,17 +45,6 @@ def test_findings_that_an_older_version_wrote_are_read_and_those_of_a_newer_one_
     file.write_text(json.dumps({"format": 3, "findings": older}), encoding="utf-8")
     with pytest.raises(StorageError, match=r"findings\.json under .*: expected format 2, received format 3"):
         load_validated_day(store, found.day)
-
-
-def every_hour_but(hour):
-    return lambda rows, clicks: ([row for row in rows if f"T{hour:02}" not in row["ts"]], clicks)
-
-
-def with_devices(**devices):
-    return lambda rows, clicks: (
-        [{**row, "device": devices.get(row["event_id"], row["device"])} for row in rows],
-        clicks,
-    )
 
 
 SPOILED = {

@@ -11,11 +11,13 @@ from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.tasks.pages.render_page import TEMPLATES, environment
 from ctr_retrain.tasks.report.run_list import RunListPage
 from ctr_retrain.tasks.report.run_page import RunPage
+from ctr_retrain.tasks.validate.write_data_docs import DataDocsPage
 from tests.support.template_types import mistakes
 
-PAGES = {"report.html.j2": RunPage, "runs.html.j2": RunListPage}
+PAGES = {"report.html.j2": RunPage, "runs.html.j2": RunListPage, "data_docs.html.j2": DataDocsPage}
 WORDS = {"words": dict[str, str]}
-TEMPLATE_NAMES = sorted(path.name for path in TEMPLATES.glob("*.html.j2") if path.name != "head.html.j2")
+PARTS = {"head.html.j2", "landed.html.j2"}  # which pages include
+TEMPLATE_NAMES = sorted({path.name for path in TEMPLATES.glob("*.html.j2")} - PARTS)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def test_a_template_reads_only_what_its_page_has(template, page):
 
 @pytest.mark.parametrize(("template", "page"), PAGES.items())
 def test_each_part_of_a_page_is_shown(template, page):
-    text = (TEMPLATES / template).read_text(encoding="utf-8")
+    text = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in (template, *PARTS))
     assert not [name for name in get_type_hints(page) if not re.search(rf"\b{name}\b", text)]
 
 
@@ -65,6 +67,12 @@ def test_every_page_begins_with_the_head_that_forbids_scripts_and_the_network(te
 def test_a_name_that_is_gone_is_found_wherever_it_stands(text):
     (mistake,) = mistakes_of(text)
     assert mistake.startswith("t:1: expected what the page's types have, received ")
+
+
+def test_a_name_that_is_gone_is_found_in_an_included_part_too():
+    parts = {"t": '{% set run = newest %}{% include "part" %}', "part": "\n{{ run.verdict.words }}"}
+    (mistake,) = mistakes(Environment(loader=DictLoader(parts), autoescape=True), "t", get_type_hints(Page))
+    assert mistake.startswith("part:2: ")
 
 
 def test_names_that_are_there_are_no_mistakes():

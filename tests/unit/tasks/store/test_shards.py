@@ -2,13 +2,16 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
+from ctr_retrain.tasks.ingest.quarantine_reasons import quarantine_reasons
 from ctr_retrain.tasks.label.label_day import count_young_day, label_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -50,8 +53,13 @@ def taken_in(store, landed, recipe, day, now, fan_out=None):
         "positives": (labels.rows, labels.positives),
         "profiles": [profile.to_pylist() for profile in profiles],
         "quarantine": sorted(quarantined(store, day), key=str),
+        "reasons": reasons(store, day),
         "arrivals": pq.read_table(store.open(labels.path) / "arrivals.parquet").to_pylist(),
     }
+
+
+def reasons(store, day):
+    return quarantine_reasons(store, current_day_object(store, day), Path(store.root))
 
 
 def quarantined(store, day):
@@ -83,6 +91,18 @@ def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, la
     events = [set(table["event_id"].to_pylist()) for table in tables]
     assert all(50 < len(part) < 200 for part in events)
     assert sum(map(len, events)) == len(set.union(*events)) == found.impressions.kept
+
+
+def test_the_reasons_of_quarantine_are_counted_over_all_pieces_and_nothing_else_is_fetched(
+    store, landed, tiny_recipe, day, now, tmp_path
+):
+    found = ingest_day(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
+    files_alone = SimpleNamespace(root=store.root, manifest=store.manifest, file=store.file)  # opens no whole object
+    rows = quarantine_reasons(files_alone, found.path, tmp_path)
+    assert sum(row.rows for row in rows) == found.impressions.quarantined == 4
+    store.remove([store.manifest(found.path)["pieces"][1]])
+    with pytest.raises(StorageError, match=r"pieces/.*/0001-of-0003 under .*: expected the object"):
+        reasons(store, day)
 
 
 def test_a_piece_that_was_made_before_a_crash_is_used(store, landed, tiny_recipe, day, now):

@@ -1,0 +1,49 @@
+"""Count why rows of a landed day can't be used, with an example of each reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.store.layout import QUARANTINE
+from ctr_retrain.tasks.store.shards import shard_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ctr_retrain.tasks.store.protocol import Store
+
+MOST_REASONS = 12  # shown of a stream; there are hardly more
+
+
+@dataclass(frozen=True)
+class QuarantinedRows:
+    """Rows of a stream that can't be used for one reason, and the first of them as an example."""
+
+    stream: str  # impressions or outcomes
+    kind: str  # the reason's kind, such as ts_too_old
+    rows: int
+    reason: str  # the example's, with details where there are any
+    file: str  # that the example landed in
+    row: int  # its number there
+    raw: str  # its beginning, as it landed
+
+
+def quarantine_reasons(store: Store, path: str, scratch: Path) -> list[QuarantinedRows]:
+    """List why rows of a landed day's object can't be used, for each stream the most frequent reason first."""
+    found: list[QuarantinedRows] = []
+    with duck.connect(scratch) as connection:
+        for stream in ("impressions", "outcomes"):
+            # Of a bucket the quarantine alone: a page isn't worth fetching a whole day for.
+            files = shard_files(store, path, f"{QUARANTINE}/{stream}-")
+            if not files:
+                continue
+            # The example of a reason is the first by file and row, so that a page made again shows the same one.
+            rows = connection.sql(
+                "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(reason, (file, row)), "
+                "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160) "
+                f"FROM {duck.parquet(*files)} GROUP BY kind ORDER BY 2 DESC, 1 LIMIT {MOST_REASONS}"
+            ).fetchall()
+            found += [QuarantinedRows(stream, *row) for row in rows]
+    return found
