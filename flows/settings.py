@@ -6,7 +6,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
 from ctr_retrain.tasks.store.cache import Cache
@@ -21,9 +22,6 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
-
-if TYPE_CHECKING:
-    from ctr_retrain.tasks.execution.fan_out import FanOut
 
 
 class Settings(BaseSettings):
@@ -83,8 +81,6 @@ class Settings(BaseSettings):
     @property
     def fan_out(self) -> FanOut:
         """Return the way in which days run side by side."""
-        from ctr_retrain.tasks.execution.fan_out import FanOut  # noqa: PLC0415 - Prefect takes two seconds to import
-
         return FanOut(self.task_runner, self.days_at_once, self.dask_address)
 
     @property

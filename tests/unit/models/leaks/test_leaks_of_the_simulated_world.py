@@ -1,6 +1,7 @@
 """The simulated world has no leak until it is given one: the demo's recipe on a week of it, honest and watched."""
 
 from datetime import date, timedelta
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,13 @@ from ctr_retrain.models.feature_kinds.kinds import feature_of
 from ctr_retrain.models.leaks.leak_signs import LABEL, LabelledSample, find_leaks
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.simulation.world import World, simulate_day
+from tests.support.counts import draws
 from tests.support.repository import RECIPES
 
 FIRST_DAY, DAYS = date(2026, 3, 2), 7
 
 
+@cache
 def week(seed):
     """Impressions of a week, whether each was clicked, and its day's place."""
     days = [simulate_day(World(seed=seed, rows_per_day=6_000), FIRST_DAY + timedelta(days=day)) for day in range(DAYS)]
@@ -30,7 +33,7 @@ def held(impressions, label, day, *more):
     return [one.name for one in find_leaks(sample, [*load_recipe(RECIPES / "demo.toml").features, *more]) if one.signs]
 
 
-@pytest.mark.parametrize("seed", [3, 7, 11])
+@pytest.mark.parametrize("seed", [7, 11, 3][: draws(2, 3)])
 def test_no_feature_of_the_demo_is_taken_for_a_leak(seed):
     assert not held(*week(seed))
 

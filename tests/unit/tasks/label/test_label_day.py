@@ -177,26 +177,29 @@ def test_event_that_lands_on_two_days_counts_once_and_the_earliest_landing_wins(
     assert channels == ["ad", "ad"]
 
 
-@pytest.mark.parametrize(
-    ("landings", "counted"),
-    [
-        ([(0, 0), (1, 1)], [0]),
-        ([(1, 0), (2, 2)], [0]),
-        ([(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)], [0]),
-        ([(1, 1), (2, 2)], [1]),
-        ([(0, 0), (2, 2)], [0, 2]),  # longer ago than late files are waited for: another event
-    ],
-)
 def test_event_that_lands_again_with_its_time_on_another_day_counts_where_it_landed_first(
-    store, ingest, tiny_recipe, day, landings, counted
+    store, ingest, tiny_recipe, day
 ):
-    """`landings`: landing day and event day of the same event, each as days after `day`."""
+    # Event: its landing days and the days of its time there, as days after `day`; and where it counts.
+    moved = {
+        "next day": ([(0, 0), (1, 1)], [0]),
+        "late at first": ([(1, 0), (2, 2)], [0]),
+        "again and again": ([(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)], [0]),
+        "last days": ([(1, 1), (2, 2)], [1]),
+        "long ago": ([(0, 0), (2, 2)], [0, 2]),  # longer than late files are waited for: another event
+    }
     recipe, days = tiny_recipe(), [day + timedelta(days=number) for number in range(3)]
     for number, landed in enumerate(days):
-        moved = [("moved", "ad", f"{days[at]}T10:00:00Z") for where, at in landings if where == number]
-        ingest(recipe, landed, [(f"own {number}", "ad", f"{landed}T10:00:00Z"), *moved])
+        again = [
+            (event, "ad", f"{days[at]}T10:00:00Z")
+            for event, (landings, _) in moved.items()
+            for where, at in landings
+            if where == number
+        ]
+        ingest(recipe, landed, [(f"own {number}", "ad", f"{landed}T10:00:00Z"), *again])
     found = [labels(store, recipe, event_day, days[-1])[1] for event_day in days]
-    assert [number for number, rows in enumerate(found) if "moved" in rows] == counted
+    counted = {event: [number for number, rows in enumerate(found) if event in rows] for event in moved}
+    assert counted == {event: days_counted for event, (_, days_counted) in moved.items()}
     assert all(f"own {number}" in rows for number, rows in enumerate(found))
 
 

@@ -20,22 +20,23 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 @pytest.fixture
 def land_column(landing, day):
-    """Land a Parquet file whose rows differ in one column, and a plain one beside it."""
+    """Land a Parquet file whose rows differ in one column, and a plain one beside it; it is named by its campaign."""
 
-    def land(name, column):
+    def land(name, column, file="a"):
         rows = len(column)
         columns = {
-            "event_id": pa.array([f"e{number}" for number in range(rows)]),
+            "event_id": pa.array([f"{file}{number}" for number in range(rows)]),
             "ts": pa.array([AT] * rows, pa.timestamp("us")),
-            **{key: pa.array([key] * rows) for key in ("user_id", "campaign_id", "device")},
+            **{key: pa.array([key] * rows) for key in ("user_id", "device")},
+            "campaign_id": pa.array([file] * rows),
             "channel": pa.array(["ad"] * rows),
             "bid": pa.array([0.5] * rows),
         }
         folder = landing / "impressions" / f"dt={day}"
         folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({**columns, "event_id": pa.array(["plain"] * rows)}).slice(0, 1), folder / "b.parquet")
-        pq.write_table(pa.table({**columns, name: column}), folder / "a.parquet")
-        return folder / "a.parquet"
+        pq.write_table(pa.table({**columns, name: column}), folder / f"{file}.parquet")
+        return folder / f"{file}.parquet"
 
     return land
 
@@ -88,12 +89,15 @@ def test_each_type_is_a_text_a_number_and_a_time_or_is_quarantined_as_none(
         "bid": "bid_wrong_type" if number == "no" else number,
         "ts": "ts_missing" if missing else "ts_unreadable" if at == "no" else at,
     }
-    found = {}
     for name in expected:
-        land_column(name, column)
-        assert ingest(store, landing, tiny_recipe(), day, now).impressions.received == 2
-        (found[name],) = became(store, day, name)
+        land_column(name, column, file=name)
+    assert ingest(store, landing, tiny_recipe(), day, now).impressions.received == 1 + len(expected)
+    rows = [row for row in rows_of(store, day, "impressions") if row["event_id"] != "plain"]
+    kept = {row["campaign_id"]: row for row in rows}
+    refused = {row["file"].removesuffix(".parquet"): row["reason"] for row in quarantined(store, day)}
+    found = {name: kept[name][name] if name in kept else refused[name] for name in expected}
     assert found == expected
+    assert len(kept) + len(refused) == len(expected)
 
 
 @pytest.mark.parametrize("unit", PER_SECOND)
