@@ -18,7 +18,7 @@ from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 
 def test_newest_day_of_the_simulated_world_is_corrected_to_its_eventual_ratio(store, tiny_recipe, tmp_path, now):
     first, days = date(2026, 3, 2), 9
-    world = World(seed=5, rows_per_day=110_000, ad_ctr=0.1, push_ctr=0.25)
+    world = World(seed=5, rows_per_day=60_000, ad_ctr=0.25, push_ctr=0.4)
     simulate(world, first, days, tmp_path / "world")
     recipe = tiny_recipe(features=[{"name": "hour", "kind": "hour"}])
     zone = LocalLandingZone(tmp_path / "world" / "landing")

@@ -96,6 +96,6 @@ def test_a_network_learns_a_tiny_set_by_heart(network, days):
     model = build_network(rules, fit_numeric_state([numeric], rules.features), 0.0, 7)
     optimizer = RowWiseAdagrad(keras.optimizers.Adam(0.01), 30.0, ids.shape[1])
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
-    inputs = {"ids": ids, "numeric": numeric}
-    model.fit(inputs, label, batch_size=64, epochs=300, verbose=0)
-    assert model.evaluate(inputs, label, batch_size=64, verbose=0) < 0.01
+    again = {"ids": np.tile(ids, (300, 1)), "numeric": np.tile(numeric, (300, 1))}  # Keras' epochs cost 30 ms each
+    model.fit(again, np.tile(label, (300, 1)), batch_size=64, shuffle=False, verbose=0)
+    assert model.evaluate({"ids": ids, "numeric": numeric}, label, batch_size=64, verbose=0) < 0.01
