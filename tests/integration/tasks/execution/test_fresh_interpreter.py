@@ -14,13 +14,18 @@ from tests.support import fresh_work
 from tests.support.repository import REPOSITORY
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _end_kept():
+    """The kept process stays from test to test, as from night to night: it takes five seconds to start."""
+    yield
+    fresh_interpreter.end_kept()
+
+
 @pytest.fixture(params=[False, True], ids=["started", "forked"])
 def fresh(request):
-    def call(work, *arguments, timeout=600.0):
-        return run_fresh(work, *map(str, arguments), timeout=timeout, kept=request.param)
-
-    yield call
-    fresh_interpreter.end_kept()
+    return lambda work, *arguments, timeout=600.0: run_fresh(
+        work, *map(str, arguments), timeout=timeout, kept=request.param
+    )
 
 
 def test_each_call_has_a_process_of_its_own_in_which_nothing_is_left_of_earlier_ones(fresh, tmp_path):
@@ -46,6 +51,7 @@ def test_a_failure_is_told_by_its_last_words_and_the_next_call_goes_well(fresh, 
 
 
 def test_what_hangs_is_killed_and_the_next_call_goes_well(fresh, tmp_path):
+    fresh_interpreter.end_kept()
     with pytest.raises(TimeoutError):
         fresh(fresh_work.hang, timeout=1.0)
     assert not fresh_interpreter._KEPT
@@ -58,7 +64,6 @@ def test_a_kept_process_that_was_killed_is_replaced(tmp_path):
     kept.kill()
     kept.wait()
     assert run_fresh(fresh_work.note, str(tmp_path / "after"), "", timeout=600, kept=True) is None
-    fresh_interpreter.end_kept()
 
 
 def test_the_kept_process_ends_with_the_one_that_started_it():
