@@ -28,8 +28,9 @@ def great_expectations():
 
 @pytest.fixture(scope="session")
 def prefect_server(great_expectations):
-    """One Prefect server for the whole session, for flows; tasks are plain functions and need none."""
+    """One Prefect server for the whole session, for flows: its address. Tasks are plain functions and need none."""
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
     from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - two seconds, for those who ask
 
     with prefect_test_harness(server_startup_timeout=None):
-        yield
+        yield PREFECT_API_URL.value()

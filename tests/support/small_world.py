@@ -101,7 +101,10 @@ def command(*arguments, **environment):
 
 
 def clean_environment():
-    """This process's environment without what names a Prefect server, so that a command starts its own."""
+    """This process's environment without what names a Prefect server or changes it: a command starts its own.
+
+    A test whose rule is another gives it the session's, PREFECT_API_URL, which saves ten seconds of a core.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CTR_RETRAIN_"))}
     return {**kept, **PATIENT, "CTR_RETRAIN_TRAINING_PROCESS": "flow"}  # once a process suffices to import TensorFlow
 
@@ -125,6 +128,13 @@ def first_run(prefect_server, great_expectations, small_landing, recipe_file, tm
     root = tmp_path_factory.mktemp("first") / "root"
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
     return SimpleNamespace(document=document, root=root)
+
+
+def copy_days(first_run, root):
+    """Copy the first run's root without the run and what it put into service: its days need not come in again."""
+    return shutil.copytree(
+        first_run.root, root, ignore=shutil.ignore_patterns("runs", "models", "champion.*", "*.html")
+    )
 
 
 @pytest.fixture

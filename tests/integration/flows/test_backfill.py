@@ -6,15 +6,18 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.support.flow_answers import backfill
+from tests.support.flow_answers import backfill, daily
 from tests.support.repository import REPOSITORY
-from tests.support.small_world import FIRST_DAY, LAST_DAY, NEXT_DAY, RUN_DAY, clean_environment
+from tests.support.small_world import FIRST_DAY, LAST_DAY, RUN_DAY, clean_environment
+
+DAY_BEFORE = RUN_DAY - timedelta(days=1)
 
 
 def outcomes(document):
@@ -36,15 +39,32 @@ def test_a_day_with_a_run_of_its_own_is_skipped_with_the_name_of_the_run(first_r
     ]
 
 
-def test_a_backfill_of_an_older_day_trains_and_never_moves_the_champion_back(root, small_landing, recipe_file):
-    champion = current_champion(LocalStore(root))
-    earlier = RUN_DAY - timedelta(days=1)
-    document = backfill(earlier, earlier, "last", recipe_file, str(root), str(small_landing))
+@pytest.fixture(scope="module")
+def earlier_run(first_run, small_landing, recipe_file, tmp_path_factory):
+    """A backfill of the day before the first run's: its document and its root."""
+    root = shutil.copytree(first_run.root, tmp_path_factory.mktemp("earlier") / "root")
+    document = backfill(DAY_BEFORE, DAY_BEFORE, "last", recipe_file, str(root), str(small_landing))
+    return SimpleNamespace(document=document, root=root)
+
+
+def test_a_backfill_of_an_older_day_trains_and_never_moves_the_champion_back(
+    first_run, earlier_run, small_landing, recipe_file
+):
+    root, document = earlier_run.root, earlier_run.document
     assert outcomes(document)[0] in ("promote", "hold")
-    assert LocalStore(root).read_ref(f"runs/{earlier}") is not None
-    assert document["champion"] == current_champion(LocalStore(root)) == champion
-    again = backfill(earlier, earlier, "last", recipe_file, str(root), str(small_landing))
+    assert LocalStore(root).read_ref(f"runs/{DAY_BEFORE}") is not None
+    assert document["champion"] == current_champion(LocalStore(root)) == first_run.document["run_id"]
+    again = backfill(DAY_BEFORE, DAY_BEFORE, "last", recipe_file, str(root), str(small_landing))
     assert outcomes(again) == ["skipped"]  # also where the gate promoted and the newer champion refused
+
+
+def test_a_run_for_an_older_day_never_takes_over(first_run, earlier_run, small_landing, recipe_file, tmp_path):
+    root = shutil.copytree(earlier_run.root, tmp_path / "root")
+    document = daily(DAY_BEFORE, recipe_file, str(root), str(small_landing))
+    assert document["verdict"]["bootstrap"] is True  # there was no champion before that day
+    assert document["champion"] == first_run.document["run_id"]
+    if document["verdict"]["decision"] == "promote":
+        assert "is newer" in document["not_deployed"]
 
 
 def test_a_bad_day_is_noted_and_the_others_go_on(prefect_server, small_landing, recipe_file, tmp_path):
@@ -69,18 +89,6 @@ def test_a_rejected_day_stays_rejected_however_often_it_is_asked_for_until_its_f
     assert [outcomes(backfill(*arguments)) for _ in range(2)] == [["ingested"], ["skipped"]]
 
 
-def test_a_promoted_run_that_never_went_into_service_is_put_there(root, small_landing, recipe_file):
-    """As after a kill between the run and the champion's ref; a backfill in the shadow leaves the same behind."""
-    arguments = (NEXT_DAY, NEXT_DAY, "each", recipe_file, str(root), str(small_landing))
-    shadowed = backfill(*arguments, shadow=True)
-    assert outcomes(shadowed) == ["promote"]
-    assert outcomes(backfill(*arguments, shadow=True)) == ["skipped"]
-    finished = backfill(*arguments)
-    assert finished["days"] == shadowed["days"]  # the same run, found and not made again
-    assert finished["champion"] == shadowed["days"][0]["run_id"] != shadowed["champion"]
-    assert outcomes(backfill(*arguments)) == ["skipped"]
-
-
 def test_an_end_before_the_start_is_refused(prefect_server, small_landing, recipe_file, tmp_path):
     with pytest.raises(UsageError, match="expected --end not before --start"):
         backfill(LAST_DAY, FIRST_DAY, "none", recipe_file, str(tmp_path / "root"), str(small_landing))
@@ -89,14 +97,14 @@ def test_an_end_before_the_start_is_refused(prefect_server, small_landing, recip
 def test_a_killed_backfill_is_resumed_where_it_stopped(prefect_server, small_landing, recipe_file, tmp_path):
     root = tmp_path / "root"
     arguments = ["--recipe", recipe_file, "--root", root, "--landing", small_landing, "backfill"]
-    days = ["--start", FIRST_DAY, "--end", LAST_DAY, "--retrain", "none"]
+    days = ["--start", FIRST_DAY, "--end", RUN_DAY, "--retrain", "none"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, [*arguments, *days])],
         cwd=REPOSITORY,
-        env=clean_environment(),
+        env=clean_environment() | {"PREFECT_API_URL": prefect_server},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # its Prefect server dies with it
+        start_new_session=True,
     )
     while len(LocalStore(root).list_refs("accepted")) < 2:
         assert process.poll() is None, "the backfill ended before it could be killed"
@@ -104,9 +112,9 @@ def test_a_killed_backfill_is_resumed_where_it_stopped(prefect_server, small_lan
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     finished = len(LocalStore(root).list_refs("accepted"))
-    assert finished < (LAST_DAY - FIRST_DAY).days + 1
+    assert finished < (RUN_DAY - FIRST_DAY).days + 1
 
-    document = backfill(FIRST_DAY, LAST_DAY, "none", recipe_file, str(root), str(small_landing))
+    document = backfill(FIRST_DAY, RUN_DAY, "none", recipe_file, str(root), str(small_landing))
     assert outcomes(document)[:finished] == ["skipped"] * finished
     assert set(outcomes(document)[finished:]) == {"ingested"}
     assert not list((root / "staging").iterdir())

@@ -12,7 +12,7 @@ from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.operate.registry import current_champion
-from ctr_retrain.tasks.store.champion import read_champions, roll_back
+from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 from ctr_retrain.tasks.validate.validate_day import accept_day, load_validated_day
@@ -101,43 +101,13 @@ def test_force_makes_a_run_of_its_own_against_the_same_champion(root, small_land
     assert document["metrics"]["challenger"]["rows"] == first_run.document["metrics"]["challenger"]["rows"]
 
 
-def test_the_next_day_is_judged_against_the_champion_on_identical_rows(root, small_landing, recipe_file, first_run):
-    document = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
-    challenger, champion = document["metrics"]["challenger"], document["metrics"]["champion"]
-    assert document["verdict"]["bootstrap"] is False
-    assert (challenger["rows"], challenger["positives"]) == (champion["rows"], champion["positives"])
-    assert challenger["threshold"] == champion["threshold"]
-    again = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))  # never against itself
-    assert again["recorded"] is True
-    assert again["metrics"]["champion"] == champion
-
-
-def test_in_the_shadow_nothing_is_put_into_service(small_landing, recipe_file, tmp_path, prefect_server):
-    document = daily(RUN_DAY, recipe_file, str(tmp_path / "root"), str(small_landing), shadow=True)
+def test_in_the_shadow_nothing_is_put_into_service(root, small_landing, recipe_file):
+    shutil.rmtree(root / "models")
+    (root / "refs" / "champion.json").unlink()
+    document = daily(RUN_DAY, recipe_file, str(root), str(small_landing), shadow=True)
     assert document["verdict"]["decision"] == "promote"
     assert document["champion"] is None
-    assert current_champion(LocalStore(tmp_path / "root")) is None
-
-
-def test_a_run_for_an_older_day_never_takes_over(root, small_landing, recipe_file, first_run):
-    earlier = RUN_DAY - timedelta(days=1)
-    document = daily(earlier, recipe_file, str(root), str(small_landing))
-    assert document["verdict"]["bootstrap"] is True  # there was no champion before that day
-    assert document["champion"] == first_run.document["run_id"]
-    if document["verdict"]["decision"] == "promote":
-        assert "is newer" in document["not_deployed"]
-
-
-def test_a_rolled_back_model_stays_barred_when_its_day_runs_again(root, small_landing, recipe_file):
-    store = LocalStore(root)
-    first = current_champion(store)
-    second = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
-    if second["champion"] == first:
-        pytest.fail(f"expected the second day to be promoted: {second['verdict']}")
-    roll_back(store, "clicks fell", read_time())
-    document = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
-    assert document["champion"] == first
-    assert "barred" in document["not_deployed"]
+    assert current_champion(LocalStore(root)) is None
 
 
 def test_a_rejected_day_enters_no_window_until_it_is_accepted_by_hand(small_landing, tmp_path, prefect_server):
@@ -175,8 +145,9 @@ def test_a_day_that_no_file_landed_for_changes_nothing(root, small_landing, reci
     assert read_champions(LocalStore(root)).ref == before
 
 
-def test_a_missed_night_is_made_good_by_the_next_run(root, small_landing, recipe_file):
-    document = daily(LAST_DAY, recipe_file, str(root), str(small_landing))  # the day before was never run
+def test_a_missed_night_is_made_good_by_the_next_run(root, small_landing, tmp_path):
+    untrained = write_recipe(tmp_path, min_positives=100_000)
+    document = daily(LAST_DAY, untrained, str(root), str(small_landing))  # the day before was never run
     assert document["days"]["validate"] == ["2026-03-08"]
     assert document["excluded"] == {}
 
@@ -237,17 +208,6 @@ def test_a_run_that_dies_half_way_leaves_nothing_that_a_reader_could_see(root, s
         daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
     assert (runs_under(root), read_champions(LocalStore(root)).ref) == before
     assert not list((root / "staging").iterdir())
-
-
-def test_a_run_that_died_between_its_object_and_the_champion_is_finished_by_the_next(root, small_landing, recipe_file):
-    store = LocalStore(root)
-    document = daily(NEXT_DAY, recipe_file, str(root), str(small_landing), shadow=True)  # judged, not deployed
-    if document["verdict"]["decision"] != "promote":
-        pytest.fail(f"expected a promotion, received {document['verdict']}")
-    shutil.rmtree(root / "refs" / "runs", ignore_errors=True)
-    finished = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))
-    assert finished["recorded"] is True
-    assert finished["champion"] == current_champion(store) == document["run_id"]
 
 
 def read_time():

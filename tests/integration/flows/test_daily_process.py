@@ -1,8 +1,6 @@
 """Rules of a daily run whose training has a process of its own, and of one that is killed while it trains."""
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +11,7 @@ import pytest
 
 from tests.support.flow_answers import daily
 from tests.support.repository import REPOSITORY
-from tests.support.small_world import RUN_DAY, clean_environment
+from tests.support.small_world import RUN_DAY, clean_environment, copy_days
 
 KILLED = """
 import os, signal, sys
@@ -42,37 +40,40 @@ def training(root, document):
 
 
 def test_in_a_process_of_its_own_training_gives_the_very_same_model(first_run, small_landing, recipe_file, tmp_path):
+    root = tmp_path / "root"  # whose days come in anew, and are the very same too
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CTR_RETRAIN_TRAINING_PROCESS", "own")
         environment.setenv("CTR_RETRAIN_DEVICE", "cpu")
-        document = daily(RUN_DAY, recipe_file, str(tmp_path), str(small_landing))
+        document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
     assert document["run_id"] == first_run.document["run_id"]
-    assert np.array_equal(scores(tmp_path, document), scores(first_run.root, document))
-    assert training(tmp_path, document)["device"] == "cpu"
+    assert np.array_equal(scores(root, document), scores(first_run.root, document))
+    assert training(root, document)["device"] == "cpu"
 
 
-def test_a_daily_run_killed_in_training_goes_on_at_its_checkpoint(first_run, small_landing, recipe_file, tmp_path):
-    arguments = [str(RUN_DAY), str(recipe_file), str(tmp_path), str(small_landing)]
-    environment = clean_environment() | {"PREFECT_LOGGING_LEVEL": "CRITICAL"}
+def test_a_daily_run_killed_in_training_goes_on_at_its_checkpoint(
+    prefect_server, first_run, small_landing, recipe_file, tmp_path
+):
+    root = copy_days(first_run, tmp_path / "root")
+    arguments = [str(RUN_DAY), str(recipe_file), str(root), str(small_landing)]
+    environment = clean_environment() | {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_API_URL": prefect_server}
     command = [sys.executable, "-c", KILLED, *arguments]
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True) as killed:
-        assert killed.wait() == -signal.SIGKILL
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(killed.pid, signal.SIGKILL)  # the Prefect server that it had started
-    assert list((tmp_path / "staging").iterdir())
-    assert list((tmp_path / "checkpoints").glob("*/*/state.json"))
-    document = daily(RUN_DAY, recipe_file, str(tmp_path), str(small_landing))
-    assert training(tmp_path, document)["resumed_at"] > 40 * 128
-    assert np.array_equal(scores(tmp_path, document), scores(first_run.root, document))
-    assert not list((tmp_path / "staging").iterdir())
-    assert not list((tmp_path / "checkpoints").iterdir())
+    killed = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list((root / "staging").iterdir())
+    assert list((root / "checkpoints").glob("*/*/state.json"))
+    document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
+    assert training(root, document)["resumed_at"] > 40 * 128
+    assert np.array_equal(scores(root, document), scores(first_run.root, document))
+    assert not list((root / "staging").iterdir())
+    assert not list((root / "checkpoints").iterdir())
 
 
-def test_several_epochs_stop_by_a_slice_of_their_own(small_landing, recipe_file, tmp_path, prefect_server):
+def test_several_epochs_stop_by_a_slice_of_their_own(first_run, small_landing, recipe_file, tmp_path):
     text = recipe_file.read_text(encoding="utf-8").replace("[training]", "[training]\nepochs = 2\nstopping_share = 0.2")
     (tmp_path / "two.toml").write_text(text, encoding="utf-8")
-    document = daily(RUN_DAY, tmp_path / "two.toml", str(tmp_path / "root"), str(small_landing))
-    trained = training(tmp_path / "root", document)
+    root = copy_days(first_run, tmp_path / "root")
+    document = daily(RUN_DAY, tmp_path / "two.toml", str(root), str(small_landing))
+    trained = training(root, document)
     assert trained["epochs"] == len(trained["stopping_losses"]) == 2
     assert trained["best_epoch"] == 1 + int(np.argmin(trained["stopping_losses"]))
     assert trained["history"][-1][0] == 2 * document["training"]["rows"]

@@ -24,7 +24,7 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.flow_answers import daily
-from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
+from tests.support.small_world import NEXT_DAY, RUN_DAY, copy_days, write_recipe
 
 CUT = RUN_DAY - timedelta(days=2)
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -39,8 +39,8 @@ def fresh_recipe(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(prefect_server, great_expectations, small_landing, fresh_recipe, tmp_path_factory):
-    root = tmp_path_factory.mktemp("fresh") / "root"
+def first(first_run, small_landing, fresh_recipe, tmp_path_factory):
+    root = copy_days(first_run, tmp_path_factory.mktemp("fresh") / "root")
     document = daily(RUN_DAY, fresh_recipe, str(root), str(small_landing))
     return SimpleNamespace(document=document, root=root)
 

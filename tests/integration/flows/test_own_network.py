@@ -27,7 +27,7 @@ from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.flow_answers import daily
 from tests.support.known_values import of_rows
-from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
+from tests.support.small_world import NEXT_DAY, RUN_DAY, copy_days, write_recipe
 
 FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age"))
 STATE = NumericState((False,), (3.0,), (2.0,))
@@ -164,10 +164,10 @@ def test_a_network_that_is_not_there_is_wrong_use_before_anything_is_labelled():
 
 
 def test_a_whole_daily_run_trains_judges_and_serves_it_and_a_changed_source_makes_a_new_run(
-    prefect_server, small_landing, tmp_path, written
+    first_run, small_landing, tmp_path, written
 ):
     written(TWO_TOWERS)
-    root = tmp_path / "root"
+    root = copy_days(first_run, tmp_path / "root")
     own = write_recipe(tmp_path, network="somebodys_networks:build")
     first = daily(RUN_DAY, own, str(root), str(small_landing))
     checks = {check["name"]: check for check in first["verdict"]["checks"]}
@@ -184,9 +184,9 @@ def test_a_whole_daily_run_trains_judges_and_serves_it_and_a_changed_source_make
 
 
 def test_a_network_in_a_file_beside_the_recipe_is_trained_in_the_models_process_and_served_without_it(
-    prefect_server, small_landing, tmp_path, monkeypatch
+    first_run, small_landing, tmp_path, monkeypatch
 ):
-    here, there, root = tmp_path / "here", tmp_path / "there", tmp_path / "root"
+    here, there, root = tmp_path / "here", tmp_path / "there", copy_days(first_run, tmp_path / "root")
     here.mkdir()
     (here / "my_networks.py").write_text(TWO_TOWERS, encoding="utf-8")
     warm = write_recipe(here, network="my_networks.py:build")

@@ -1,21 +1,38 @@
 """A whole day with root and landing zone on S3, as its user runs it; and what must never be seen of credentials."""
 
+import json
 import logging
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
+from tests.support import command_line
+from tests.support.repository import REPOSITORY
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
-from tests.support.small_world import NEXT_DAY, RUN_DAY, command
+from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, command
 
 LOUD = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG"}
+COMMANDS_IN_TURN = """
+import json, os, sys
+from ctr_retrain.flows.cli import main
+statuses = []
+for arguments, environment in json.loads(sys.argv[1]):
+    os.environ |= environment
+    try:
+        main(arguments)
+    except SystemExit as left:
+        statuses.append(left.code)
+print(json.dumps(statuses))
+"""
 
 
 @pytest.fixture(scope="module")
-def cloud(small_landing, recipe_file, tmp_path_factory):
-    """A day run on S3 by a process with all logs on; `run` is the command line on an empty machine of its own."""
+def cloud(prefect_server, small_landing, recipe_file, tmp_path_factory):
+    """A day run on S3 by a process with all logs on; `run` is the command line on a machine with its own cache."""
     server, folder = S3Server(), tmp_path_factory.mktemp("cloud")
     name = server.new_bucket()
     client = server.client()
@@ -29,13 +46,19 @@ def cloud(small_landing, recipe_file, tmp_path_factory):
         "CTR_RETRAIN_S3_ENDPOINT_URL": server.url,
     }
     root, landing = f"s3://{name}/ctr", f"s3://{name}/events"
+    there = ("--recipe", recipe_file, "--root", root, "--landing", landing)
 
-    def run(*arguments, cache="cache", **more):
-        there = ("--recipe", recipe_file, "--root", more.pop("root", root), "--landing", landing)
-        return command(*there, *arguments, **{**environment, "CTR_RETRAIN_CACHE": str(folder / cache), **more})
+    def run(*arguments, cache):
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in {**environment, "CTR_RETRAIN_CACHE": str(folder / cache)}.items():
+                patch.setenv(variable, value)
+            return command_line.run(*there, *arguments)
 
-    first = run("daily", "--date", RUN_DAY, "--json", **LOUD)
-    yield SimpleNamespace(run=run, first=first, root=root, bucket=name, server=server, folder=folder)
+    loud = {**environment, **LOUD, "CTR_RETRAIN_CACHE": str(folder / "cache"), "PREFECT_API_URL": prefect_server}
+    first = command(*there, "daily", "--date", RUN_DAY, "--json", **loud)
+    yield SimpleNamespace(
+        run=run, loud=loud, there=there, first=first, root=root, bucket=name, server=server, folder=folder
+    )
     server.stop()
 
 
@@ -75,22 +98,29 @@ def test_other_machine_sees_the_same_and_fetches_only_what_it_reads(cloud):
 
 
 def test_next_day_meets_the_champion_from_a_machine_with_an_empty_cache(cloud):
-    answer = cloud.run("daily", "--date", NEXT_DAY, "--json", cache="third", **LOUD)
+    answer = cloud.run("daily", "--date", NEXT_DAY, "--json", cache="third")
     assert answer.status == 0, answer.stderr
     assert answer.document["metrics"]["champion"] is not None
 
 
 def test_credentials_are_seen_nowhere(cloud):
     """Root, landing zone, cache, logs at their loudest, and errors of every kind."""
-    said = [cloud.first.stdout, cloud.first.stderr]
-    for arguments, more in [
-        (("ingest", "--date", RUN_DAY), {"root": "s3://no-such-bucket-at-all"}),
+    failing = [
+        (("--root", "s3://no-such-bucket-at-all", "ingest", "--date", RUN_DAY), {}),
+        (("--root", f"s3://{ACCESS_KEY}:{SECRET_KEY}@bucket/prefix", "status"), {}),
         (("status",), {"CTR_RETRAIN_S3_ENDPOINT_URL": f"http://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:9"}),
-        (("status",), {"root": f"s3://{ACCESS_KEY}:{SECRET_KEY}@bucket/prefix"}),
-    ]:
-        answer = cloud.run(*arguments, **{**LOUD, **more})
-        assert answer.status in (2, 4)
-        said += [answer.stdout, answer.stderr]
+    ]
+    commands = [([str(one) for one in (*cloud.there, *arguments)], more) for arguments, more in failing]
+    failed = subprocess.run(
+        [sys.executable, "-c", COMMANDS_IN_TURN, json.dumps(commands)],
+        cwd=REPOSITORY,
+        env={**clean_environment(), **cloud.loud},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(json.loads(failed.stdout.splitlines()[-1])) <= {2, 4}
+    said = [cloud.first.stdout, cloud.first.stderr, failed.stdout, failed.stderr]
     client = cloud.server.client()
     stored_bytes = [client.get_object(Bucket=cloud.bucket, Key=key)["Body"].read() for key in stored(cloud)]
     cached = [path.read_bytes() for path in cloud.folder.rglob("*") if path.is_file()]

@@ -23,18 +23,18 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.train.row_roles import CALIBRATE, TRAIN, TRAINED, labels_of
 from tests.support.flow_answers import daily
-from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY
+from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY, copy_days
 
 WARM = RECIPE + "\n[warm_start]\nenabled = true\ncold_every = 1\nexpire_days = 3\n"
 
 
 @pytest.fixture(scope="module")
-def two_days(prefect_server, great_expectations, small_landing, tmp_path_factory):
+def two_days(first_run, small_landing, tmp_path_factory):
     """A first run, that has no champion to start from, and the next day's, which starts from it."""
     folder = tmp_path_factory.mktemp("warm")
     recipe = folder / "warm.toml"
     recipe.write_text(WARM, encoding="utf-8")
-    root = folder / "root"
+    root = copy_days(first_run, folder / "root")
     first = daily(RUN_DAY, recipe, str(root), str(small_landing))
     deploy_challenger(LocalStore(root), first["run_id"], "override", "whatever luck it had", datetime.now(UTC))
     second = daily(NEXT_DAY, recipe, str(root), str(small_landing))
