@@ -19,9 +19,10 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 pytest.register_assert_rewrite("tests.support")  # before the first import from there
 
 from tests.support.counts import SOAK  # noqa: E402
+from tests.support.few_services import FEW_SERVICES  # noqa: E402
 from tests.support.patience import PATIENT  # noqa: E402
 
-os.environ |= PATIENT
+os.environ |= PATIENT | FEW_SERVICES
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
 # The same examples each time in `make test`, others in `make soak`; however slow the machine is.
