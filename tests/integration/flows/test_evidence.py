@@ -25,7 +25,7 @@ from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.support.flow_answers import daily
+from tests.support.flow_answers import backfill, daily
 from tests.support.small_world import write_recipe
 
 FIRST_DAY = date(2026, 3, 2)
@@ -72,6 +72,20 @@ def first(prefect_server, great_expectations, folder, recipe, landing):
 def root(first, tmp_path):
     """A copy of the champion's root."""
     return shutil.copytree(first.root, tmp_path / "root")
+
+
+@pytest.fixture(scope="module")
+def next_days(first, recipe, landing, folder):
+    """The champion's root, into which the challenger's days have come as well."""
+    root = shutil.copytree(first.root, folder / "next")
+    backfill(CHANGE_DAY, CHALLENGER_DAY, "none", recipe, str(root), str(landing))
+    return root
+
+
+@pytest.fixture
+def later_root(next_days, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(next_days, tmp_path / "root")
 
 
 def shuffle_clicks(landing, days):
@@ -162,22 +176,24 @@ def test_a_challenger_trained_on_shuffled_clicks_is_rejected_and_the_reason_said
     assert_champion_stays(root, first, document)
 
 
-def test_a_challenger_with_an_absurd_learning_rate_is_rejected_and_the_reason_said(first, root, landing, tmp_path):
+def test_a_challenger_with_an_absurd_learning_rate_is_rejected_and_the_reason_said(
+    first, later_root, landing, tmp_path
+):
     absurd = write_recipe(tmp_path, **RECIPE, learning_rate=50, embedding_learning_rate=50)
-    document = daily(CHALLENGER_DAY, absurd, str(root), str(landing))
+    document = daily(CHALLENGER_DAY, absurd, str(later_root), str(landing))
     assert document["training"] is not None  # its loss stayed a number; what it learned is of no use
     assert decision(document) == ("reject", False)
     assert re.match(r"Rejected\. .* against the champion .*: expected .*, received \+", document["verdict"]["reason"])
     assert interval(checks(document)["cost_delta_per_1000"])[1] > 0
-    assert_champion_stays(root, first, document)
+    assert_champion_stays(later_root, first, document)
 
 
-def test_a_challenger_whose_training_diverges_is_rejected_and_the_reason_said(first, root, landing, tmp_path):
+def test_a_challenger_whose_training_diverges_is_rejected_and_the_reason_said(first, later_root, landing, tmp_path):
     absurd = write_recipe(tmp_path, **RECIPE, learning_rate=1e30, embedding_learning_rate=1e30)
-    document = daily(CHALLENGER_DAY, absurd, str(root), str(landing))
+    document = daily(CHALLENGER_DAY, absurd, str(later_root), str(landing))
     assert decision(document) == ("reject", False)
     assert list(checks(document)) == ["training"]
     assert "Rejected. No model came out of training." in document["verdict"]["reason"]
     assert "expected a finite loss, received" in document["verdict"]["reason"]
     assert "lower training.learning_rate" in document["verdict"]["reason"]
-    assert_champion_stays(root, first, document)
+    assert_champion_stays(later_root, first, document)
