@@ -19,6 +19,7 @@ from ctr_retrain.flows.prefect_tasks import (
     ingest_day,
     judge_challenger,
     measure_maturity,
+    measure_yardstick,
     send_alerts,
     ship_challenger,
     train_challenger,
@@ -105,6 +106,7 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
         serving = check_serving(run, models)
         verdict = judge_challenger(run, [serving, leaks])
         ship_challenger(run, verdict, models)
+        measure_yardstick(run, models)  # last: whatever becomes of it, nothing else needs the models' process
     write_document(run, known, drift, factors, verdict)
     write_report(run)
 

@@ -14,6 +14,7 @@ from ctr_retrain.tasks.deploy import choose_served, publish_model
 from ctr_retrain.tasks.evaluate import find_leaks as leaks
 from ctr_retrain.tasks.evaluate import judge_challenger as judging
 from ctr_retrain.tasks.evaluate import measure_maturity as maturity
+from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
 from ctr_retrain.tasks.ingest import ingest_day as ingest
 from ctr_retrain.tasks.report import run_document, run_page
@@ -40,6 +41,7 @@ evaluate_models = stage(score_models.evaluate_models)
 check_serving = stage(publish_model.check_serving)
 judge_challenger = stage(judging.judge_challenger)
 ship_challenger = stage(choose_served.ship_challenger)
+measure_yardstick = stage(yardstick.measure_yardstick)
 write_document = stage(run_document.write_document)
 write_report = stage(run_page.write_report)
 deploy_challenger = stage(publish_model.deploy_challenger)

@@ -44,6 +44,9 @@ def print_comparison(answer: ComparisonAnswer) -> None:
     for point in answer.freshness_curve:
         if delta := point.delta:
             print_line(f"data {point.age_days} day(s) older: log loss {_interval(delta, 5)}, p {delta.p:.3g}")
+    for simple in answer.yardsticks:
+        colour = "yellow" if not simple.worth_it else "green"
+        print_line(f"[{colour}]beside simple models[/{colour}]: {escape(simple.message)}")
     for what, why in answer.left_out.items():
         print_line(f"[yellow]{what} left out[/yellow]: {escape(why)}")
     recommended = answer.recommendation

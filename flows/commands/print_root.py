@@ -57,6 +57,9 @@ def print_status(answer: StatusAnswer) -> None:
         ("champion data age", None if age is None else f"{age} day{'' if age == 1 else 's'}"),
     ):
         print_line(f"{name:22}{escape(_text(value))}")
+    if yardstick := answer.yardstick:
+        colour = "green" if yardstick.worth_it else "yellow"
+        print_line(f"{yardstick.date}  [{colour}]beside simple models[/{colour}]  {escape(yardstick.message)}")
     for day in answer.rejected_days:
         print_line(f"{day.date}  [red]data rejected[/red]  {escape(day.reason)}")
     runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)

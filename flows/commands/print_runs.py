@@ -25,6 +25,8 @@ def print_run(run: RunDocument) -> None:
     again = " (recorded before)" if answer and answer.recorded else ""
     first = ", first champion" if verdict.bootstrap else ""
     console.print(f"{run.date}  {verdict_text(verdict.decision)}{first}{again}\n{escape(verdict.reason)}")
+    if run.yardstick and not run.yardstick.worth_it:
+        console.print(f"[yellow]{escape(run.yardstick.message)}[/yellow]")
     checks = Table("check", "", "in words", box=SIMPLE_HEAD)
     for check in verdict.checks:
         checks.add_row(check.name, "[green]✓[/green]" if check.passed else "[red]✗[/red]", escape(check.message))
@@ -33,6 +35,9 @@ def print_run(run: RunDocument) -> None:
         console.print(f"[red]alert[/red] {escape(alert.cause)}")
     for warning in run.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(warning.message)}")
+    if run.yardstick:
+        for model in run.yardstick.models:
+            console.print(f"beside simple models: {escape(model.message)}")
     for message in _messages_of_start(run):
         console.print(f"[yellow]to know[/yellow] {escape(message)}")
     if answer and answer.not_deployed:

@@ -104,6 +104,17 @@ class RunSummary(Part):
     """The verdict in words."""
 
 
+class NewestYardstick(Part):
+    """The worth of the network over simple models, when a run last measured it."""
+
+    date: Day
+    """The day of that run."""
+    worth_it: bool
+    """True if the network surely saved something against each of them."""
+    message: str = Field(alias="words")
+    """A sentence, with what to do where it didn't."""
+
+
 class StatusAnswer(Document):
     """The answer of `status`: a root at a glance."""
 
@@ -119,6 +130,8 @@ class StatusAnswer(Document):
     """The newest landing day that was ingested."""
     champion_data_age_days: int | None
     """Days between these two."""
+    yardstick: NewestYardstick | None = None
+    """The newest yardstick among the newest runs; null where none of them has one."""
     rejected_days: tuple[RejectedDay, ...]
     """Days that wait for somebody to accept them."""
     runs: tuple[RunSummary, ...]

@@ -1,4 +1,7 @@
-"""A comparison of ways to train: what was compared, each one's figures, what separates them, and what to do."""
+"""A comparison of ways to train: what was compared, each one's figures, what separates them, and what to do.
+
+And that of a network with simple models of the same window, which `compare` makes too, and a run every so often.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,74 @@ from typing import Literal
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Bound, Day, Part, StoredDocument
-from ctr_retrain.models.documents.evaluation_documents import METRICS, Figures
+from ctr_retrain.models.documents.evaluation_documents import METRICS, Figures, Metrics
 
 RecipeValue = bool | int | float | str  # of the keys that strategies set
 Criterion = Literal["cost_per_1000", "log_loss"]
+SimplerName = Literal["logistic_regression", "gradient_boosting"]
+SIMPLER_NAMES: dict[SimplerName, str] = {  # in sentences, the simplest first
+    "logistic_regression": "a linear model",
+    "gradient_boosting": "boosted trees",
+}
 CRITERIA: tuple[Criterion, ...] = ("cost_per_1000", "log_loss")
 # Metrics in the order of a comparison's columns: what strategies are compared by comes first.
 COLUMNS = (*CRITERIA, *(key for key in METRICS if key not in CRITERIA))
+
+
+class IntervalPart(Part):
+    """A figure with its interval at the gate's confidence."""
+
+    value: float | None
+    """The figure; null where it is undefined."""
+    low: Bound
+    """Lower end of its interval; null where it has none."""
+    high: Bound
+    """Upper end of it."""
+
+
+class SimplerModel(Part):
+    """A simple model of a run's window, beside the challenger on the same rows."""
+
+    name: SimplerName
+    """The model: scikit-learn's LogisticRegression or HistGradientBoostingClassifier."""
+    metrics: Metrics
+    """Its figures on the validation days."""
+    seconds: float
+    """Time to train it and to predict."""
+    worth_per_1000: IntervalPart
+    """What the network saves against it, in currency units per 1,000 impressions; above 0 the network is better."""
+    log_loss_difference: IntervalPart
+    """The network's log loss less its own, in nats an impression; below 0 the network is better."""
+    worth_it: bool
+    """True if the network surely saves something against it."""
+    message: str = Field(alias="words")
+    """A sentence with both."""
+
+
+class Yardstick(Part):
+    """The worth of a run's network over simple models."""
+
+    rows: int
+    """Rows of the training window, which values are counted on."""
+    rows_used: int
+    """Rows that the simple models were trained on; all positives are among them, if half of them is enough."""
+    seconds: float
+    """Time of all of it."""
+    models: tuple[SimplerModel, ...]
+    """The simple models, the simplest first."""
+    worth_it: bool
+    """True if the network surely saves something against each of them."""
+    message: str = Field(alias="words")
+    """The sentence of the simplest model against which it doesn't, with what to do; else of the first."""
+
+
+class YardstickDocument(StoredDocument):
+    """A run's yardstick, or the reason why there is none: yardstick.json in the run."""
+
+    yardstick: Yardstick | None = None
+    """The comparison; null where it failed."""
+    failure: str = ""
+    """The reason; empty where it didn't."""
 
 
 class RequestedComparison(Part):
@@ -123,11 +187,34 @@ class ComparedStrategy(Part):
     """The same differences of each run day alone; null where there is one day."""
 
 
+class ComparedSimply(Part):
+    """A simple model of the same windows, and what separates a network from it."""
+
+    name: SimplerName
+    """The model: scikit-learn's LogisticRegression or HistGradientBoostingClassifier."""
+    network: str | None
+    """The strategy that it is compared with: the recommended one, else the recipe's own."""
+    failure: str | None
+    """The reason why it has no figures; null where it has."""
+    metrics: TrialMetrics | None
+    """Its figures; null where it failed."""
+    seconds: float | None
+    """Time to train it and to predict, a mean over the run days."""
+    delta: Mapping[Criterion, DifferencePart] | None
+    """That network's figures less its own; below 0 the network is better. Null where it failed."""
+    worth_it: bool | None
+    """True if the network is surely better by the criterion; null where it failed."""
+    message: str = Field(alias="words")
+    """A sentence."""
+
+
 class Recommendation(Part):
-    """The strategy to train by."""
+    """The way to train."""
 
     name: str | None
-    """Its name; null where the evidence doesn't separate the strategies."""
+    """A simple model's name, where no network is surely better; else a strategy's, null where none stands out."""
+    strategy: str | None = None
+    """The strategy to train a network by; null where the evidence doesn't separate them."""
     message: str = Field(alias="words")
     """The reason, and what to write into the recipe."""
 
@@ -162,10 +249,12 @@ class ComparisonDocument(StoredDocument, ComparisonInputs):
     """The run days, oldest first."""
     strategies: tuple[ComparedStrategy, ...]
     """The strategies, the simplest first, which is unweighted training."""
+    yardsticks: tuple[ComparedSimply, ...] = ()
+    """Simple models, the simplest first; empty in comparisons of before there were any."""
     not_converged: str = ""
     """A warning where networks were still learning when their steps were over; empty where all had settled."""
     recommendation: Recommendation
-    """The recommended strategy, or that none can be recommended."""
+    """The recommended way to train, or that none can be recommended."""
     freshness_curve: tuple[FreshnessPoint, ...]
     """Log loss by age of the data; empty where no other age was compared."""
 

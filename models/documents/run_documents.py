@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from ctr_retrain.models.documents.comparison_documents import Yardstick
 from ctr_retrain.models.documents.day_documents import LandedRows, Validation
 from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert
@@ -114,6 +115,8 @@ class DayDocument(Document):
     """Training; null where nothing was trained."""
     metrics: RunMetrics = RunMetrics()
     """Figures of the models on the validation days."""
+    yardstick: Yardstick | None = Field(None, exclude_if=lambda yardstick: yardstick is None)
+    """The worth of the network over simple models; absent in runs that were not due to say."""
     heads: Mapping[str, HeadPart] = Field({})
     """Further heads, by their kind of outcome."""
     verdict: Verdict | None = None

@@ -188,7 +188,7 @@ def _comparison_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *
     intervals = partial(ratio_intervals, draws=gate.bootstrap_draws, confidence=gate.confidence, seed=seed)
     costs = {name: recipe.channels[name].cost for name in gated}
     ratios = [("challenger", "positives"), ("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")]
-    calibration, log_loss, cost = intervals(_cells(rows, costs), ratios)
+    calibration, log_loss, cost = intervals(compared_cells(rows, costs), ratios)
     against = f"against {_opponent(rows)} with {100 * gate.confidence:g} % confidence"
     checks = [
         _calibration_check(calibration, gate),
@@ -196,24 +196,24 @@ def _comparison_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *
     ]
     for name in gated:
         own = rows.where(rows.channel == name)
-        (delta,) = intervals(_cells(own, costs), ratios[-1:])
+        (delta,) = intervals(compared_cells(own, costs), ratios[-1:])
         # With few changed decisions the bootstrap alone would call a positive that wasn't seen a sure gain.
-        delta = widen(delta, _changed_decisions(own, costs), len(own.label), gate.confidence)
+        delta = widen(delta, changed_decisions_of(own, costs), len(own.label), gate.confidence)
         what = f"Cost per 1,000 impressions of channel '{name}' {against}"
         limit = gate.max_channel_cost_delta_per_1000
         checks.append(_veto(f"cost_delta_per_1000.{name}", what, delta, limit, digits=2))
-    changed = _changed_decisions(rows, costs)
+    changed = changed_decisions_of(rows, costs)
     cost = widen(cost, changed, len(rows.label), gate.confidence)
     extent = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(changed))
     return [*checks, _cost_check(cost, gate, against, extent, refresh=refresh)]
 
 
-def _changed_decisions(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
+def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
     """Count the rows on which challenger and baseline decide differently."""
     return find_changed_decisions(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
 
 
-def _cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
+def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
     """Sum all that is compared, challenger minus baseline on identical rows, over the bootstrap's cells."""
     baseline = rows.baseline()
     cost, baseline_cost = (decision_costs(rows.label, p, rows.channel, costs) for p in (rows.challenger, baseline))

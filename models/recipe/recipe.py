@@ -182,9 +182,9 @@ class Recipe(Section):
     def digest(self) -> str:
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
-        Comments, key order, retention and confirmed features don't count: none of them trains another model.
+        Comments, key order, retention, confirmed features and how often there is a yardstick don't count.
         """
-        content = self.model_dump(mode="json", exclude={"retention"})
+        content = self.model_dump(mode="json", exclude={"retention": True, "training": {"yardstick_every"}})
         for feature in content["features"]:
             for key in JUDGING_KEYS:
                 feature.pop(key, None)

@@ -83,6 +83,9 @@ class Training(Section):
     ship: Literal["evaluated", "fresh"] = "evaluated"
     """`fresh`: a promoted model goes on through the days up to the run's own, and then serves."""
 
+    yardstick_every: Annotated[int, Field(ge=0)] = 7
+    """Every so many days the network is measured against simple models of the same window; 0: never."""
+
     @model_validator(mode="after")
     def _users_are_left_to_train_on(self) -> Self:
         """Raise ValueError if calibration and early stopping together keep out too many users."""

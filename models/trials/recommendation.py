@@ -10,10 +10,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.documents.comparison_documents import CRITERIA, Criterion, RecipeValue, Recommendation
+from ctr_retrain.models.documents.comparison_documents import (
+    CRITERIA,
+    SIMPLER_NAMES,
+    ComparedSimply,
+    Criterion,
+    RecipeValue,
+    Recommendation,
+)
 from ctr_retrain.models.documents.evaluation_documents import METRICS
 from ctr_retrain.models.number_format import number, signed
 from ctr_retrain.models.trials.differences import holm
+from ctr_retrain.models.yardstick.worth import ADVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +56,16 @@ def recommend(
         message = f"Every other strategy is surely worse than {names[0]} by the {CRITERION_NAMES[criterion]}."
         return Recommendation(name=names[0], message=f"{message} {_keys_to_set(order[0])}")
     return Recommendation(name=None, message=_unseparated_message(names, compared, corrected, criterion, alpha))
+
+
+def prefer_simpler(recommended: Recommendation, yardsticks: Sequence[ComparedSimply]) -> Recommendation:
+    """Recommend the simplest model that the network is not surely better than, in the network's place."""
+    for simple in yardsticks:
+        if simple.worth_it is False:
+            name = SIMPLER_NAMES[simple.name].capitalize()
+            message = f"{name} is recommended. {simple.message} {ADVICE} Among the networks: {recommended.message}"
+            return Recommendation(name=simple.name, strategy=recommended.name, message=message)
+    return recommended.model_copy(update={"strategy": recommended.name})
 
 
 def _simplest_better(

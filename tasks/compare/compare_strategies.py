@@ -14,6 +14,7 @@ import numpy as np
 
 from ctr_retrain.models.documents.comparison_documents import (
     CRITERIA,
+    SIMPLER_NAMES,
     ComparedDay,
     ComparedStrategy,
     ComparisonDocument,
@@ -25,9 +26,10 @@ from ctr_retrain.models.documents.comparison_documents import (
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.differences import holm
-from ctr_retrain.models.trials.recommendation import recommend
+from ctr_retrain.models.trials.recommendation import prefer_simpler, recommend
 from ctr_retrain.models.trials.strategies import Strategy, strategies
 from ctr_retrain.models.trials.trial import Trial, TrialRows
+from ctr_retrain.tasks.compare.compare_simply import compare_simply
 from ctr_retrain.tasks.compare.plan_comparison import ComparePlan, Fit, FitResult, Window
 from ctr_retrain.tasks.evaluate.judge_challenger import untrainable
 from ctr_retrain.tasks.execution import duck
@@ -66,10 +68,13 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         raise UsageError(msg)
     names = list(dict.fromkeys(result.name for result in results if result.name not in failures))
     runs = range(len(plan.runs))
-    scores = {name: [_joined(scratch, name, seed, runs) for seed in seeds] for name in names}
+    scores = {name: _by_seed(scratch, name, seeds, runs) for name in names}
     older = {_age(days) for days in plan.aged}
     trial = Trial(_judged(store, recipe, plan.runs, scratch), scores, recipe)
     failed_ages = {name.replace("_", " "): why for name, why in failures.items() if name in older}
+    recommended = _recommended(trial, chosen, failures, plan.request.criterion, recipe)
+    network = recommended.name or (_youngest(chosen) if _youngest(chosen) in scores else chosen[0].name)
+    yardsticks = compare_simply(trial, network, results, failures, plan.request.criterion)
     document = ComparisonDocument(
         **dict(replace(plan, left_out=plan.left_out | failed_ages).inputs),
         date=plan.request.day,
@@ -79,7 +84,8 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         days=_days(plan.runs),
         strategies=_strategies(trial, chosen, results, failures, plan.runs),
         not_converged=_not_converged(results),
-        recommendation=_recommended(trial, chosen, failures, plan.request.criterion, recipe),
+        yardsticks=yardsticks,
+        recommendation=prefer_simpler(recommended, yardsticks if _enough(trial, recipe) else ()),
         freshness_curve=_freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else (),
     )
     shutil.rmtree(scratch)  # all that lies in the folder is published with it
@@ -116,7 +122,7 @@ def _windows(
                 else:
                     fits.append(Fit(name, variant, factors))
             if fits:
-                windows.append(Window(number, window, tuple(fits)))
+                windows.append(Window(number, window, tuple(fits), simply=window is run))
     return windows, failures
 
 
@@ -126,6 +132,13 @@ def _fit_windows(
     from ctr_retrain.tasks.compare.fit_strategies import fit_windows  # noqa: PLC0415 - TensorFlow: not for the flow
 
     return fit_windows(progress_of, store, windows, seeds, scratch, compute)
+
+
+def _by_seed(scratch: Path, name: str, seeds: Sequence[int], runs: range) -> list[NDArray[np.float32]]:
+    """Return the probabilities of each seed's models; simple models have no seed, so theirs are those of all."""
+    if name in SIMPLER_NAMES:
+        return [_joined(scratch, name, seeds[0], runs)] * len(seeds)
+    return [_joined(scratch, name, seed, runs) for seed in seeds]
 
 
 def _joined(scratch: Path, name: str, seed: int, runs: range) -> NDArray[np.float32]:
@@ -243,8 +256,8 @@ def _recommended(
     trial: Trial, chosen: Sequence[Strategy], failures: Mapping[str, str], criterion: Criterion, recipe: Recipe
 ) -> Recommendation:
     """Recommend a strategy by the gate's floor of positives and its confidence, or say why none can be."""
-    positives, floor = int(trial.rows.label.sum()), recipe.gate.min_positives
-    if positives < floor:
+    if not _enough(trial, recipe):
+        positives, floor = int(trial.rows.label.sum()), recipe.gate.min_positives
         message = (
             f"Positives to judge by: expected at least {floor:,} (gate.min_positives), received {positives:,}. "
             "Judge by more days: --days."
@@ -257,6 +270,11 @@ def _recommended(
         criterion,
         1 - recipe.gate.confidence,
     )
+
+
+def _enough(trial: Trial, recipe: Recipe) -> bool:
+    """Return True if there are positives enough to recommend anything by."""
+    return int(trial.rows.label.sum()) >= recipe.gate.min_positives
 
 
 def _freshness(trial: Trial, youngest: str, ages: Iterable[int]) -> tuple[FreshnessPoint, ...]:

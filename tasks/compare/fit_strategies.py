@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ctr_retrain.models.documents.comparison_documents import SIMPLER_NAMES
 from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.judging.learning_curve import cut_short
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.stacked_arrays import Stacked
 from ctr_retrain.tasks.compare.plan_comparison import Fit, FitResult, Window
+from ctr_retrain.tasks.evaluate.simple_predictions import predict_simply
 from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import scores_file
@@ -35,7 +37,7 @@ def fit_windows(
     """
     device = prepare_device(compute.device)
     results: list[FitResult] = []
-    fits = sum(len(window.fits) for window in windows) * len(seeds)
+    done, fits = 0, sum(len(window.fits) for window in windows) * len(seeds)
     with progress_of(f"training {fits} models on {device}", "models") as progress:
         for window in windows:
             scratch = folder / "rows"
@@ -46,12 +48,25 @@ def fit_windows(
             table_rows = [day.dictionary.table_rows(rows.features) for day in encoded]
             ids = Stacked([day.codes for day in encoded], meanings=table_rows)
             judged = ids, Stacked([day.numeric for day in encoded])
+            if window.simply:
+                results += _fit_simply(store, window, seeds[0], folder)
             for fit in window.fits:
                 for seed in seeds:
                     results.append(_fit(fit, seed, window.run, rows, judged, folder))
-                    progress(len(results), fits)
+                    progress(done := done + 1, fits)
             shutil.rmtree(scratch)  # so that the disk holds the rows of one window at a time
     return results
+
+
+def _fit_simply(store: Store, window: Window, seed: int, folder: Path) -> list[FitResult]:
+    """Fit simple models, once for all seeds; where that fails, it is their result and ends no other's training."""
+    try:
+        found = predict_simply(store, window.fits[0].recipe, window.plan, folder, lambda _done, _total: None)
+    except Exception as error:  # noqa: BLE001 - a yardstick that fails is told in the comparison
+        return [FitResult(name, seed, window.run, 0.0, f"{type(error).__name__}: {error}") for name in SIMPLER_NAMES]
+    for name, probability in found.probability.items():
+        np.save(folder / scores_file(name, seed, window.run), probability)
+    return [FitResult(name, seed, window.run, seconds) for name, seconds in found.seconds.items()]
 
 
 def _fit(

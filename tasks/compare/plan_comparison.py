@@ -105,6 +105,7 @@ class Window:
     run: int  # place of its run day among those compared, oldest first
     plan: RunPlan  # training window and validation days
     fits: tuple[Fit, ...]
+    simply: bool  # train simple models too
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from ctr_retrain.models.documents.command_documents import ListedModel, ModelState, RunSummary, StatusAnswer
+from ctr_retrain.models.documents.command_documents import (
+    ListedModel,
+    ModelState,
+    NewestYardstick,
+    RunSummary,
+    StatusAnswer,
+)
 from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
@@ -148,9 +154,18 @@ def describe_status(store: Store) -> StatusAnswer:
         champion_data_through=date.fromisoformat(through) if through else None,  # of what serves
         newest_day=date.fromisoformat(newest) if newest else None,
         champion_data_age_days=age,
+        yardstick=_newest_yardstick(runs),
         rejected_days=tuple(rejected),
         runs=tuple(_summary(run) for run in runs),
     )
+
+
+def _newest_yardstick(runs: list[RunDocument]) -> NewestYardstick | None:
+    """Return what the newest run that measured it says of the network's worth over simple models; runs newest first."""
+    for run in runs:
+        if found := run.yardstick:
+            return NewestYardstick(date=run.date, worth_it=found.worth_it, message=found.message)
+    return None
 
 
 def _summary(run: RunDocument) -> RunSummary:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.documents.comparison_documents import YardstickDocument
 from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument
 from ctr_retrain.models.documents.evaluation_documents import (
     EvaluationDocument,
@@ -47,6 +48,7 @@ from ctr_retrain.tasks.store.layout import (
     RUN_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
+    YARDSTICK_FILE,
 )
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.protocol import load_document as load_stored
@@ -59,7 +61,17 @@ if TYPE_CHECKING:
     from ctr_retrain.models.documents.document import Stored
 
 # Their versions are kept with each run: figures may change with any of them.
-PACKAGES = ("ctr-retrain", "tensorflow", "keras", "duckdb", "prefect", "great-expectations", "pyarrow", "numpy")
+PACKAGES = (
+    "ctr-retrain",
+    "tensorflow",
+    "keras",
+    "duckdb",
+    "prefect",
+    "great-expectations",
+    "pyarrow",
+    "numpy",
+    "scikit-learn",
+)
 
 
 def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftReport) -> DayDocument:
@@ -78,6 +90,7 @@ def write_document(
     fresh = read_if_made(run.folder / FRESH_FILE, FreshPassDocument)
     by_themselves = read_if_made(run.folder / FEATURES_FILE, FeaturesDocument)
     features = by_themselves.features if by_themselves else ()
+    yardstick = read_if_made(run.folder / YARDSTICK_FILE, YardstickDocument)
     document = RunDocument(
         **dict(run.plan.inputs),
         date=run.plan.day,
@@ -86,10 +99,11 @@ def write_document(
         alerts=day.alerts,
         maturity=_describe_maturity(maturity) if maturity else None,
         weights=_describe_weights(factors) if factors else None,
-        warnings=(*(weights.warnings if weights else ()), *_warn_of_names(features)),
+        warnings=(*(weights.warnings if weights else ()), *_warn_of_names(features), *_warn_of_failure(yardstick)),
         features=features,
         training=_describe_training(trained, _compare_with_twin(run.folder, evaluation)) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
+        yardstick=yardstick.yardstick if yardstick else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},
         verdict=verdict,
         serves=describe_served(run.store, run.plan, verdict, run.folder),
@@ -115,6 +129,16 @@ def _warn_of_names(features: Iterable[FeatureByItself]) -> tuple[TrainingWarning
     """Warn of features whose names alone sound as if they were known only afterwards; figures hold a run."""
     named = [feature for feature in features if feature.signs == ("name",) and not feature.confirmed]
     return tuple(TrainingWarning(name="known_before", message=name_warning(one.name, one.message)) for one in named)
+
+
+def _warn_of_failure(yardstick: YardstickDocument | None) -> tuple[TrainingWarning, ...]:
+    """Warn that the network could not be measured against simple models, and why."""
+    if yardstick is None or not yardstick.failure:
+        return ()
+    message = (
+        f"The network could not be measured against simple models, which the next run tries again. {yardstick.failure}"
+    )
+    return (TrainingWarning(name="yardstick", message=message),)
 
 
 def _describe_maturity(maturity: MaturityDocument) -> MaturityPart:

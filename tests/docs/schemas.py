@@ -18,7 +18,11 @@ from ctr_retrain.models.documents.command_documents import (
     StatusAnswer,
     VersionAnswer,
 )
-from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer, ComparisonDocument
+from ctr_retrain.models.documents.comparison_documents import (
+    ComparisonAnswer,
+    ComparisonDocument,
+    YardstickDocument,
+)
 from ctr_retrain.models.documents.day_documents import DaySummary, FindingsDocument, IngestAnswer, ValidationAnswer
 from ctr_retrain.models.documents.drift_documents import DriftDocument
 from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument
@@ -73,6 +77,7 @@ FILES = {
     "training.json": TrainingDocument,
     "verdict.json": VerdictDocument,
     "weights.json": WeightsDocument,
+    "yardstick.json": YardstickDocument,
 }
 # By the folder or the name of the refs that hold it.
 REFS = {

@@ -73,8 +73,28 @@ def test_after_a_change_of_tastes_recency_is_worth_more_than_chance_and_inverted
 
 def test_the_simplest_that_the_evidence_supports_is_recommended(compared):
     recommended = compared.document["recommendation"]
-    assert recommended["name"] == "recency"
+    assert recommended["strategy"] == "recency"
     assert 'weights.class_weight = "none"' in recommended["words"]
+
+
+def test_the_recommended_network_is_measured_against_simple_models_in_pairs(compared):
+    recency = strategy(compared.document, "recency")["metrics"]
+    yardsticks = compared.document["yardsticks"]
+    assert [simple["name"] for simple in yardsticks] == ["logistic_regression", "gradient_boosting"]
+    for simple in yardsticks:
+        assert (simple["network"], simple["failure"]) == ("recency", None)
+        assert simple["metrics"]["rows"] == recency["rows"]
+        assert 0.6 < simple["metrics"]["calibration_ratio"] < 1.4
+        for name, delta in simple["delta"].items():
+            assert delta["value"] == pytest.approx(recency[name] - simple["metrics"][name])
+        assert simple["worth_it"] == (simple["delta"]["log_loss"]["high"] < 0)
+
+
+def test_where_no_network_is_surely_better_than_a_simple_model_the_simplest_is_recommended(compared):
+    recommended = compared.document["recommendation"]
+    enough = [simple for simple in compared.document["yardsticks"] if not simple["worth_it"]]
+    assert recommended["name"] == (enough[0]["name"] if enough else recommended["strategy"])
+    assert not enough or enough[0]["words"] in recommended["words"]
 
 
 def test_older_data_costs_more_the_more_of_the_new_days_it_misses(compared):
@@ -110,7 +130,8 @@ def test_a_person_gets_tables_and_the_recommendation(world, compared):
     assert "(recorded before)" in answer.stdout
     assert re.search(r"recency +-\d+\.\d\d ± \d", answer.stdout)
     assert "data 2 day(s) older: log loss +0.0" in answer.stdout
-    assert "recency: recency (half-life 1 days) is better than unweighted" in answer.stdout
+    assert "recency (half-life 1 days) is better than unweighted" in answer.stdout
+    assert answer.stdout.count("beside simple models: The network (recency)") == 2
 
 
 def test_the_page_shows_it_all_in_a_browser_without_a_network(compared, tmp_path):

@@ -1,0 +1,105 @@
+"""The worth of a network over simple models: the gate's money, with the gate's own paired intervals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctr_retrain.models.documents.comparison_documents import SIMPLER_NAMES, IntervalPart, SimplerModel
+from ctr_retrain.models.judging.bootstrap import Interval, ratio_intervals
+from ctr_retrain.models.judging.changed_decisions import widen
+from ctr_retrain.models.judging.gate import changed_decisions_of, compared_cells
+from ctr_retrain.models.judging.metrics import measure
+from ctr_retrain.models.number_format import fixed, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.documents.comparison_documents import SimplerName
+    from ctr_retrain.models.judging.gate import JudgedRows
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+ADVICE = (
+    "As long as that is so, the simpler model does as well for less: try another training.network or other features, "
+    "and let `compare` judge by more days."
+)
+
+
+def compare_with_simpler(
+    rows: JudgedRows, name: SimplerName, probability: NDArray[np.float32], recipe: Recipe, seconds: float
+) -> SimplerModel:
+    """Compare the challenger with a simple model on the gate's rows; probability: (rows,), the simple model's."""
+    costs = {channel: recipe.channels[channel].cost for channel in recipe.channels}
+    metrics = measure(rows.label, probability, rows.channel, costs)
+    gated = [channel for channel, section in recipe.channels.items() if section.gated]
+    paired = replace(rows, champion=probability, constant_rate=None).where(np.isin(rows.channel, gated))
+    log_loss, worth = _intervals(paired, recipe)
+    return SimplerModel(
+        name=name,
+        metrics=metrics,
+        seconds=seconds,
+        worth_per_1000=_part(worth),
+        log_loss_difference=_part(log_loss),
+        worth_it=is_worth_it(worth.low),
+        message=f"{worth_words(SIMPLER_NAMES[name], worth)} {_log_loss_words(log_loss)}",
+    )
+
+
+def is_worth_it(low: float | None) -> bool:
+    """Return True if the lower end of what a network saves lies above 0."""
+    return low is not None and isfinite(low) and low > 0
+
+
+def worth_words(
+    over: str, worth: Interval, unit: str = "per 1,000", digits: int = 2, network: str = "The network"
+) -> str:
+    """Say what a network is worth over a simple model, or that it isn't shown to be worth anything."""
+    if worth.high < 0:
+        worse = Interval(-worth.estimate, -worth.high, -worth.low)
+        return f"{network} is worse than {over}, by {_written(worse, unit, digits)}."
+    if is_worth_it(worth.low):
+        value, low, high = (fixed(each, digits) for each in (worth.estimate, worth.low, worth.high))
+        return f"{network} is worth {value} {unit} over {over} ({low} to {high})."
+    return f"{network} is not shown to be worth anything over {over}: {_written(worth, unit, digits)}."
+
+
+def _written(worth: Interval, unit: str, digits: int) -> str:
+    value, low, high = (fixed(each, digits) for each in (worth.estimate, worth.low, worth.high))
+    return f"{value} {unit} ({low} to {high})"
+
+
+def telling(models: Sequence[SimplerModel]) -> str:
+    """Return the sentence of the simplest model that the network isn't worth more than, or the first one's."""
+    short = next((model for model in models if not model.worth_it), None)
+    return f"{short.message} {ADVICE}" if short else models[0].message
+
+
+def _intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval]:
+    """Return the network's log loss less the other's, and what the network saves per 1,000 impressions."""
+    gate = recipe.gate
+    costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
+    log_loss, cost = ratio_intervals(
+        compared_cells(rows, costs),
+        [("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")],
+        draws=gate.bootstrap_draws,
+        confidence=gate.confidence,
+        seed=recipe.training.seed,
+    )
+    cost = widen(cost, changed_decisions_of(rows, costs), len(rows.label), gate.confidence)
+    return log_loss, Interval(-cost.estimate, -cost.high, -cost.low)
+
+
+def _log_loss_words(difference: Interval) -> str:
+    value, low, high = (signed(each, 5) for each in (difference.estimate, difference.low, difference.high))
+    return f"Its log loss less that model's is {value} ({low} to {high})."
+
+
+def _part(interval: Interval) -> IntervalPart:
+    """Write an interval as a document has it, where what isn't finite is none."""
+    value = interval.estimate if isfinite(interval.estimate) else None
+    return IntervalPart(value=value, low=interval.low, high=interval.high)
