@@ -25,6 +25,7 @@ from ctr_retrain.flows.prefect_tasks import (
     train_challenger,
     train_cold_twin,
     validate_day,
+    watch_numbers,
     weigh_rows,
     write_document,
     write_report,
@@ -97,6 +98,7 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
     measure_maturity(run)
     factors = weigh_rows(run)
     leaks = find_leaks(run)
+    watch_numbers(run)
     failure = untrainable(run.recipe, factors, drift.alerts) or train_challenger(run, factors, models)
     if failure:
         verdict = judge_without_challenger(run.folder, failure, bootstrap=run.plan.champion is None)

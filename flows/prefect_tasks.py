@@ -16,6 +16,7 @@ from ctr_retrain.tasks.evaluate import judge_challenger as judging
 from ctr_retrain.tasks.evaluate import measure_maturity as maturity
 from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
+from ctr_retrain.tasks.evaluate import watch_numbers as numbers
 from ctr_retrain.tasks.ingest import ingest_day as ingest
 from ctr_retrain.tasks.report import run_document, run_page
 from ctr_retrain.tasks.train import train_challenger as training
@@ -35,6 +36,7 @@ send_alerts = stage(alerts.send_alerts)
 measure_maturity = stage(maturity.measure_maturity)
 weigh_rows = stage(weights.weigh_rows)
 find_leaks = stage(leaks.find_run_leaks)
+watch_numbers = stage(numbers.watch_numbers)
 train_challenger = stage(training.train_challenger)
 train_cold_twin = stage(training.train_cold_twin)
 evaluate_models = stage(score_models.evaluate_models)

@@ -1,4 +1,4 @@
-"""Imbalance drift: a day's positive ratio beside its history, and the alerts that it raises."""
+"""Drift: a day's positive ratio beside its history, the alerts that it raises, and numbers beside the window's."""
 
 from __future__ import annotations
 
@@ -75,3 +75,31 @@ class DriftDocument(StoredDocument):
     """One result a channel."""
     history: Mapping[str, tuple[DayCounts, ...]]
     """Each channel's days that were looked at, the run's own last."""
+
+
+class NumberDrift(Part):
+    """A number on the days after the training window beside what the window held, in samples of the rows."""
+
+    name: str
+    """The feature."""
+    low: float
+    """The least value of the training window, without outliers."""
+    high: float
+    """The largest value."""
+    outside: float | None
+    """Share of the window's rows with a value that lies outside, outliers; null where no row has a value."""
+    validation_outside: float | None
+    """The same of the validation days."""
+    newest_outside: float | None
+    """The same of the run's own day."""
+    shift: float | None
+    """Where it moves with the date: how far, from the first day to the last, in deviations within a day; else null."""
+    message: str = Field("", alias="words")
+    """Sentences on what it does and what to do; empty where it does nothing unusual."""
+
+
+class NumbersDocument(StoredDocument):
+    """The numbers on the days after the training window: numbers.json in the run."""
+
+    numbers: tuple[NumberDrift, ...]
+    """The recipe's features that are numbers, in its order."""

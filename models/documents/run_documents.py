@@ -9,7 +9,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.comparison_documents import Yardstick
 from ctr_retrain.models.documents.day_documents import LandedRows, Validation
 from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
-from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.documents.drift_documents import Alert, NumberDrift
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, TrainingPart
@@ -111,6 +111,8 @@ class DayDocument(Document):
     """Warnings about comparing figures and changing the recipe."""
     features: tuple[FeatureByItself, ...] = Field((), exclude_if=lambda features: not features)
     """The features, and what each tells by itself; absent where the day was rejected."""
+    numbers: tuple[NumberDrift, ...] = Field((), exclude_if=lambda numbers: not numbers)
+    """The features that are numbers, beside what the training window held; absent without any."""
     training: TrainingPart | None = None
     """Training; null where nothing was trained."""
     metrics: RunMetrics = RunMetrics()

@@ -114,6 +114,8 @@ class TransferReport(Part):
     """Other layers that came along, by name."""
     fresh_layers: tuple[str, ...]
     """Other layers that begin anew, by name."""
+    fresh_numbers: tuple[str, ...] = ()
+    """Numbers whose pieces begin anew: features that the champion reads otherwise, or whose values have left them."""
     frozen: tuple[str, ...] = ()
     """Layers that stay as the champion has them, by name."""
     slots: int = 0

@@ -177,15 +177,20 @@ class IdFeature(Feature):
 class NumberFeature(OneColumn):
     """A feature that stays one raw number until the network reads it.
 
-    Without rows in the table it is standardised; with rows, the network finds the number's row by edges that were
-    fitted on the training window.
+    Without rows in the table it is standardised or cut into pieces; with rows, the network finds the number's row by
+    edges that were fitted on the training window.
     """
 
     holds: ClassVar[Holds] = "number"
 
     @property
     def logarithmic(self) -> bool:
-        """True where sign(x) · ln(1 + |x|) is standardised rather than x itself."""
+        """True where sign(x) · ln(1 + |x|) is read rather than x itself."""
+        return False
+
+    @property
+    def piecewise(self) -> bool:
+        """True where the network learns a line of straight pieces over the number, not one straight line."""
         return False
 
     def fit_edges(self, sample: npt.NDArray[np.float32]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Raw numbers standardised inside the network: what is fitted on the training rows, and the layer that applies it."""
+"""Raw numbers as a network reads them: what is fitted on the training rows, and the layer that standardises by it."""
 
 from __future__ import annotations
 
@@ -10,63 +10,97 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ctr_retrain.models.features.table_layout import numbers_with_rows, standardized_numbers
+from ctr_retrain.models.features.number_knots import fit_bounds, fit_knots
+from ctr_retrain.models.features.table_layout import numbers_with_rows, plain_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ctr_retrain.models.feature_kinds.feature import Feature
 
-CLIP = 10.0  # standard deviations: a typing error of a price mustn't decide a row
+CLIP = 10.0  # standard deviations: a long tail mustn't decide a row
 SAMPLE_ROWS = 500_000  # for quantiles, whose standard error is then below 0.1 % of the rows
+Lists = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
 class NumericState:
     """Statistics of a training window's numbers, by which the network reads them; in the recipe's order."""
 
-    # One value for each number that is standardised.
-    log: tuple[bool, ...]  # whether sign(x) · ln(1 + |x|) is standardised rather than x
-    mean: tuple[float, ...]  # after that
+    # One entry for each number without rows in the table.
+    log: tuple[bool, ...]  # whether sign(x) · ln(1 + |x|) is read rather than x
+    mean: tuple[float, ...]  # after that, within the bounds
     scale: tuple[float, ...]  # standard deviation after that; 1 where nothing varies
-    edges: tuple[tuple[float, ...], ...] = ()  # of each number with rows: what parts its rows, rising
+    edges: Lists = ()  # of each number with rows: what parts its rows, rising
+    # Again of numbers without rows; none in models of before, which read numbers without bounds.
+    bounds: Lists = ()  # least and largest value that is told apart
+    knots: Lists = ()  # where its pieces meet, rising, before any logarithm; none where it is standardised
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `asdict` gave from a JSON file."""
-        plain = {name: tuple(value) for name, value in values.items()}
-        return cls(**{**plain, "edges": tuple(tuple(edges) for edges in values["edges"])})
+        plain: dict[str, Any] = {name: tuple(values[name]) for name in ("log", "mean", "scale")}
+        lists: dict[str, Any] = {name: tuple(map(tuple, values.get(name, ()))) for name in ("edges", "bounds", "knots")}
+        return cls(**plain, **lists)
+
+    def of(self, places: Sequence[int]) -> Self:
+        """Return what is known of some of the numbers without rows, by their places."""
+        known = {name: getattr(self, name) for name in ("log", "mean", "scale", "bounds", "knots")}
+        chosen: dict[str, Any] = {
+            name: tuple(values[place] for place in places) if values else () for name, values in known.items()
+        }
+        return type(self)(**chosen)
 
 
 def fit_numeric_state(chunks: Iterable[npt.NDArray[np.float32]], features: tuple[Feature, ...]) -> NumericState:
-    """Fit mean and standard deviation of the transformed numbers, and edges, over chunks of raw rows (n, numbers).
+    """Fit bounds, knots, mean and standard deviation, and edges, over chunks of raw rows (n, numbers).
 
-    Values that aren't finite are left out; a feature without values gets mean 0, one that never varies scale 1.
-    Quantiles are of SAMPLE_ROWS rows or more, evenly spaced over all.
-    Chunks are merged by Chan, Golub and LeVeque (1983), equation 2.1.
+    Values that aren't finite are left out; a feature without values gets mean 0, one that never varies scale 1. All is
+    of SAMPLE_ROWS rows or more, evenly spaced over all.
     """
-    with_rows = numbers_with_rows(features)
-    log = tuple(feature.logarithmic for feature in standardized_numbers(features))
-    sample = _EvenSample(len(with_rows))
-    count, mean, squares = np.zeros(len(log)), np.zeros(len(log)), np.zeros(len(log))
+    plain, with_rows = plain_numbers(features), numbers_with_rows(features)
+    sample = _EvenSample(len(plain) + len(with_rows))
     for chunk in chunks:
-        raw = chunk[:, : len(log)].astype(np.float64)
-        sample.add(chunk[:, len(log) :])
-        values = np.where(log, np.sign(raw) * np.log1p(np.abs(raw)), raw)
-        finite = np.isfinite(values)
-        n = finite.sum(0)
-        chunk_mean = np.where(finite, values, 0).sum(0) / np.maximum(n, 1)
-        deviation = np.where(finite, values - chunk_mean, 0)
-        share = n / np.maximum(count + n, 1)
-        squares += (deviation**2).sum(0) + (chunk_mean - mean) ** 2 * count * share
-        mean += (chunk_mean - mean) * share
-        count += n
-    scale = np.sqrt(squares / np.maximum(count, 1))
-    # What varies by rounding alone doesn't vary: divided by its deviation, it would be noise of size 1.
-    scale[scale <= np.maximum(1e-6 * np.abs(mean), 1e-30)] = 1.0
+        sample.add(chunk)
     columns = sample.rows().T
-    edges = (feature.fit_edges(column) for feature, column in zip(with_rows, columns, strict=True))
-    return NumericState(log, tuple(mean.tolist()), tuple(scale.tolist()), tuple(edges))
+    bounds = tuple(map(fit_bounds, columns[: len(plain)]))
+    fitted = tuple(zip(plain, columns, bounds, strict=False))
+    moments = [_moments(column, limits, log=feature.logarithmic) for feature, column, limits in fitted]
+    return NumericState(
+        log=tuple(feature.logarithmic for feature in plain),
+        mean=tuple(mean for mean, _ in moments),
+        scale=tuple(scale for _, scale in moments),
+        edges=tuple(f.fit_edges(column) for f, column in zip(with_rows, columns[len(plain) :], strict=True)),
+        bounds=bounds,
+        knots=tuple(fit_knots(column, limits) if feature.piecewise else () for feature, column, limits in fitted),
+    )
+
+
+def _moments(sample: npt.NDArray[np.float32], bounds: tuple[float, float], *, log: bool) -> tuple[float, float]:
+    """Return mean and standard deviation of a number's finite values within the bounds."""
+    values = np.clip(sample[np.isfinite(sample)].astype(np.float64), *bounds)
+    values = logarithms(values) if log else values
+    mean, scale = (float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0)
+    # What varies by rounding alone doesn't vary: divided by its deviation, it would be noise of size 1.
+    return mean, 1.0 if scale <= max(1e-6 * abs(mean), 1e-30) else scale
+
+
+def logarithms(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return sign(x) · ln(1 + |x|), which `transform = "log"` stands for."""
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
+
+
+def bounded(raw: Any, state: NumericState) -> tuple[Any, Any]:
+    """Return raw numbers, (batch, numbers), within their bounds and after their logarithms, and which are missing.
+
+    A missing number is 0 there. In a state without bounds, numbers have none.
+    """
+    missing = tf.math.is_nan(raw)
+    if state.bounds:
+        low, high = zip(*state.bounds, strict=True)
+        raw = tf.clip_by_value(raw, tf.constant(low, tf.float32), tf.constant(high, tf.float32))
+    values = tf.where(tf.constant(state.log), tf.sign(raw) * tf.math.log1p(tf.abs(raw)), raw)
+    return tf.where(missing, 0.0, values), missing
 
 
 class _EvenSample:
@@ -96,8 +130,7 @@ class _EvenSample:
 class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
     """Raw numbers (batch, numbers) → (batch, 2 · numbers): standardised and clipped, then a flag each for "missing".
 
-    log: sign(x) · ln(1 + |x|) before standardising. A missing value counts as the mean. Without numbers, one column of
-    zeros.
+    A missing value counts as the mean. Without numbers, one column of zeros.
     """
 
     def __init__(self, state: dict[str, Any], **options: Any) -> None:
@@ -110,9 +143,8 @@ class StandardizedNumbers(keras.layers.Layer):  # type: ignore[misc]
         # Products of empty matrices make oneDNN abort the process.
         if not self.state["mean"]:
             return tf.zeros((tf.shape(raw)[0], 1))
-        log, mean, scale = (tf.constant(self.state[name], tf.float32) for name in ("log", "mean", "scale"))
-        missing = tf.math.is_nan(raw)
-        values = tf.where(log > 0, tf.sign(raw) * tf.math.log1p(tf.abs(raw)), raw)
+        mean, scale = (tf.constant(self.state[name], tf.float32) for name in ("mean", "scale"))
+        values, missing = bounded(raw, NumericState.from_json(self.state))
         standardized = tf.clip_by_value((values - mean) / scale, -CLIP, CLIP)
         return tf.concat([tf.where(missing, 0.0, standardized), tf.cast(missing, tf.float32)], axis=1)
 

@@ -40,8 +40,8 @@ def id_features(features: tuple[Feature, ...]) -> tuple[IdFeature, ...]:
     return tuple(feature for feature in features if isinstance(feature, IdFeature))
 
 
-def standardized_numbers(features: tuple[Feature, ...]) -> tuple[NumberFeature, ...]:
-    """Return the numbers that the network reads as they are."""
+def plain_numbers(features: tuple[Feature, ...]) -> tuple[NumberFeature, ...]:
+    """Return the numbers without rows in the table, which the network standardises or cuts into pieces."""
     return tuple(f for f in features if isinstance(f, NumberFeature) and not f.table_rows)
 
 
@@ -51,8 +51,8 @@ def numbers_with_rows(features: tuple[Feature, ...]) -> tuple[NumberFeature, ...
 
 
 def numbers(features: tuple[Feature, ...]) -> tuple[NumberFeature, ...]:
-    """Return the features of the columns of `numeric`: standardised ones first, each in the recipe's order."""
-    return (*standardized_numbers(features), *numbers_with_rows(features))
+    """Return the features of the columns of `numeric`: those without rows first, each in the recipe's order."""
+    return (*plain_numbers(features), *numbers_with_rows(features))
 
 
 def slots(features: tuple[Feature, ...]) -> int:

@@ -49,13 +49,18 @@ def build_network(
         base_log_odds = float(inverse_focal_link(np.float32(base_log_odds), training.focal_gamma))
     shipped, seeds = NETWORKS.get(training.network), count(seed * 1000)
     width = 1 if shipped and not shipped.latent_vectors else training.embedding_dim + 1
-    inputs, embedded, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
+    inputs, embedded, in_pieces, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
     # Biases start at the base log-odds, so that heavy weights needn't move them there in the first steps.
-    parts = NetworkParts(training.hidden_units, training.cross_layers, training.precision, seeds, base_log_odds)
+    parts = NetworkParts(
+        training.hidden_units, training.cross_layers, training.precision, seeds, base_log_odds, in_pieces
+    )
     if shipped:
         logit = _linked(shipped.logit(embedded, standardized, parts), training)
     else:
-        logit = _linked(_own_logit(embedded, standardized, training, base_log_odds), training)
+        whole = embedded
+        if in_pieces is not None:
+            whole = keras.ops.concatenate([embedded, keras.ops.transpose(in_pieces, (1, 0, 2))], axis=1)
+        logit = _linked(_own_logit(whole, standardized, training, base_log_odds), training)
         _check_untrained(keras.Model(inputs, logit, name="own_network"), training.network)
     if training.heads:
         shared = [parts.flatten(embedded, standardized)]

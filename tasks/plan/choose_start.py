@@ -14,6 +14,7 @@ import duckdb
 from pydantic import ValidationError
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument, KeptOutRows
+from ctr_retrain.models.feature_kinds.numeric import read_as_before
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.tasks.store import layout
@@ -143,7 +144,10 @@ def _bundle(store: Store, version: str) -> BundleDocument:
 
 def _recipe_of(bundle: BundleDocument) -> Recipe | str:
     """Return the champion's recipe, or the mistakes that this version finds in it."""
+    content = dict(bundle.recipe)
+    if "knots" not in bundle.numeric_state:  # of a version whose recipes needn't say how numbers are read
+        content["features"] = [read_as_before(feature) for feature in content["features"]]
     try:
-        return Recipe.model_validate_json(json.dumps(bundle.recipe), strict=True)
+        return Recipe.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.comparison_documents import YardstickDocument
-from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument
+from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument, NumbersDocument
 from ctr_retrain.models.documents.evaluation_documents import (
     EvaluationDocument,
     FeatureByItself,
@@ -30,6 +30,7 @@ from ctr_retrain.models.documents.weights_documents import (
     WeightsDocument,
     WeightsPart,
 )
+from ctr_retrain.models.features.number_drift import number_warnings
 from ctr_retrain.models.judging.learning_curve import cut_short
 from ctr_retrain.models.leaks.leak_signs import name_warning
 from ctr_retrain.models.weights.row_weights import Factors
@@ -44,6 +45,7 @@ from ctr_retrain.tasks.store.layout import (
     FEATURES_FILE,
     FRESH_FILE,
     MATURITY_FILE,
+    NUMBERS_FILE,
     REPORT_FILE,
     RUN_FILE,
     TRAINING_FILE,
@@ -91,6 +93,8 @@ def write_document(
     by_themselves = read_if_made(run.folder / FEATURES_FILE, FeaturesDocument)
     features = by_themselves.features if by_themselves else ()
     yardstick = read_if_made(run.folder / YARDSTICK_FILE, YardstickDocument)
+    moved = read_if_made(run.folder / NUMBERS_FILE, NumbersDocument)
+    numbers = moved.numbers if moved else ()
     document = RunDocument(
         **dict(run.plan.inputs),
         date=run.plan.day,
@@ -99,8 +103,14 @@ def write_document(
         alerts=day.alerts,
         maturity=_describe_maturity(maturity) if maturity else None,
         weights=_describe_weights(factors) if factors else None,
-        warnings=(*(weights.warnings if weights else ()), *_warn_of_names(features), *_warn_of_failure(yardstick)),
+        warnings=(
+            *(weights.warnings if weights else ()),
+            *_warn_of_names(features),
+            *_warn_of_failure(yardstick),
+            *number_warnings(numbers),
+        ),
         features=features,
+        numbers=numbers,
         training=_describe_training(trained, _compare_with_twin(run.folder, evaluation)) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         yardstick=yardstick.yardstick if yardstick else None,

@@ -176,7 +176,7 @@ def loss_after(train, test, seed):
         features=(
             of_rows(Categorical(name="user"), USERS + 2),
             of_rows(Categorical(name="campaign"), CAMPAIGNS + 2),
-            Numeric(name="number"),
+            Numeric(name="number", encoding="standardized"),
         ),
         training=Training(embedding_dim=8, hidden_units=(64, 32), batch_rows=SHUFFLE_BATCH, seed=seed),
         gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),

@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - before TensorFlow, which reads the environment when imported
+from ctr_retrain.models.features.piecewise import NUMBER_PIECES
 from ctr_retrain.models.judging.learning_curve import cut_short
 from ctr_retrain.models.judging.metrics import roc_auc
 from ctr_retrain.models.training.device import prepare_device
@@ -120,9 +121,9 @@ def row_losses(logit, label):
 
 def solved(found, network):
     """Logits of scikit-learn's solution on the linear network's own columns."""
-    columns = keras.Model(
-        network.input, [network.get_layer("embedding").input, network.get_layer("standardized_numbers").output]
-    )
+    outputs = [network.get_layer("embedding").input, network.get_layer("standardized_numbers").output]
+    outputs += [layer.output for layer in network.layers if layer.name == NUMBER_PIECES]
+    columns = keras.Model(network.input, outputs)
     width = network.get_layer("embedding").rows
     train, later = (design(columns, rows, width) for rows in (found.rows.train, found.later))
     used = np.asarray((train != 0).sum(0)).ravel() > 0
@@ -134,13 +135,14 @@ def solved(found, network):
 
 
 def design(columns, rows, width):
-    """Table rows as zeros and ones, and the standardised numbers: (n, width + numbers), sparse."""
-    ids, numbers = columns.predict({"ids": rows.ids, "numeric": rows.numeric}, batch_size=65_536, verbose=0)
+    """Table rows as zeros and ones, the standardised numbers, and the columns of pieces: (n, width + …), sparse."""
+    ids, numbers, *pieces = (np.asarray(found) for found in columns({"ids": rows.ids, "numeric": rows.numeric}))
     count, fields = ids.shape
     ones = sp.csr_matrix(
         (np.ones(count * fields), ids.ravel(), np.arange(0, count * fields + 1, fields)), (count, width)
     )
-    return sp.hstack([ones, sp.csr_matrix(numbers)]).tocsr()
+    dense = [numbers, *(own for part in pieces for own in part)]  # pieces: (numbers, batch, columns)
+    return sp.hstack([ones, *map(sp.csr_matrix, dense)]).tocsr()
 
 
 if __name__ == "__main__":

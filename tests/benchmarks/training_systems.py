@@ -78,7 +78,7 @@ def deepfm(sizes, label, seed):
     from tests.support.known_values import of_rows
 
     features = [of_rows(Categorical(name=f"c{k}"), size) for k, size in enumerate(sizes)]
-    features += [Numeric(name=f"n{k}") for k in range(NUMBERS)]
+    features += [Numeric(name=f"n{k}", encoding="standardized") for k in range(NUMBERS)]
     cost = Cost(true_positive=-1, false_positive=0.02)
     recipe = Recipe(
         name="benchmark",

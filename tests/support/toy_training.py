@@ -21,7 +21,7 @@ from tests.support.known_values import of_rows
 
 DAY = date(2026, 3, 8)
 ROWS = 20_000
-FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age"))
+FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age", encoding="standardized"))
 
 
 def toy(n=ROWS, seed=1, days=1):

@@ -29,7 +29,7 @@ from tests.support.flow_answers import daily
 from tests.support.known_values import of_rows
 from tests.support.small_world import NEXT_DAY, RUN_DAY, copy_days, write_recipe
 
-FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age"))
+FEATURES = (of_rows(Categorical(name="user"), 50), Numeric(name="age", encoding="standardized"))
 STATE = NumericState((False,), (3.0,), (2.0,))
 TWO_TOWERS = """
 import keras

@@ -18,6 +18,7 @@ from ctr_retrain.models.training.saved_network import load_trainable
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.plan.choose_start import open_source_model
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.local_store import LocalStore
@@ -152,6 +153,23 @@ def test_why_a_run_starts_cold_although_it_should_be_warm_is_said(two_days):
     assert "has embedding rows by hashes of values, as older versions of this software had" in words()
     listed.write_text(text)
     assert plan_of(two_days)[1].start.warm
+
+
+def test_a_champion_of_before_is_read_as_it_was_trained_and_its_numbers_begin_anew_in_pieces(two_days):
+    version, file = two_days.first["run_id"], run_folder(two_days, two_days.first) / "challenger" / "bundle.json"
+    text = file.read_text()
+    before = json.loads(text)
+    for key in ("bounds", "knots"):
+        del before["numeric_state"][key]
+    for feature in before["recipe"]["features"]:
+        feature.pop("encoding", None)
+    file.write_text(json.dumps(before))
+    source_model = open_source_model(LocalStore(two_days.root), version)
+    file.write_text(text)
+    assert [f.encoding for f in source_model.recipe.features if f.holds == "number"] == ["standardized"]
+    assert source_model.state.bounds == source_model.state.knots == ()
+    numbers = [feature for feature in plan_of(two_days)[0].features if feature.holds == "number"]
+    assert not any(feature.has_rows_of(old) for feature in numbers for old in source_model.recipe.features)
 
 
 def judged(n=20_000, campaigns=40):

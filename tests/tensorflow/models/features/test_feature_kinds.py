@@ -43,7 +43,7 @@ ONE_TAG = of_rows(MultiValued(name="first_tag", column="tags", max_values=1, poo
 PAIR = of_rows(Crossed(name="user_x_tags", columns=("user", "tags")), 1000)
 PRICE = Bucketed(name="price", quantiles=4)
 AGE = Bucketed(name="age", edges=(18, 65))
-BID = Numeric(name="bid", column="price", transform="log")
+BID = Numeric(name="bid", column="price", transform="log", encoding="standardized")
 HOUR = Hour(name="hour", harmonics=2)
 ALL = (USER, PRICE, TAGS, HOUR, BID, PAIR, ONE_TAG, AGE)
 
@@ -187,7 +187,7 @@ def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(networ
     [
         (
             {"kind": "numeric", "buckets": 5},
-            "expected of kind numeric only column, known_before, transform, received buckets",
+            "expected of kind numeric only column, encoding, known_before, transform, received buckets",
         ),
         ({"kind": "crossed", "columns": ("a",)}, "expected columns to name two different ones"),
         ({"kind": "crossed"}, "expected columns to name two different ones"),

@@ -23,8 +23,8 @@ USER = of_rows(Categorical(name="user"), 1000)
 CITY = of_rows(Categorical(name="city", column="town"), 10)
 HOUR = Hour(name="hour")
 WEEKDAY = Weekday(name="weekday")
-AGE = Numeric(name="age")
-BID = Numeric(name="bid", transform="log")
+AGE = Numeric(name="age", encoding="standardized")
+BID = Numeric(name="bid", transform="log", encoding="standardized")
 ALL = (USER, AGE, CITY, HOUR, BID, WEEKDAY)
 
 # FarmHash fingerprint64 modulo 2**30 - 1, as TensorFlow 2.21 gave it. Other libraries differ at multiples of 64 bytes.
@@ -209,7 +209,7 @@ def test_constants_and_absent_numbers_get_scale_1_and_small_units_do_not():
     assert fit_numeric_state([raw], (AGE, AGE)).mean[1] == 0
     tiny = np.array([[1e-9], [3e-9]], np.float32)
     assert fit_numeric_state([tiny], (AGE,)).scale == pytest.approx((1e-9,), rel=1e-6)
-    assert fit_numeric_state([], (AGE,)) == NumericState((False,), (0,), (1,))
+    assert fit_numeric_state([], (AGE,)) == NumericState((False,), (0,), (1,), bounds=((0, 0),), knots=((),))
 
 
 def test_encoder_comes_back_from_its_configuration():

@@ -25,8 +25,8 @@ EVERY = [*NETWORKS, DOCUMENTED]
 FEATURES = (
     of_rows(Categorical(name="user"), 5000),
     Hour(name="hour"),
-    Numeric(name="age"),
-    Numeric(name="bid", transform="log"),
+    Numeric(name="age", encoding="standardized"),
+    Numeric(name="bid", transform="log", encoding="standardized"),
 )
 STATE = NumericState((False, True), (3.0, 0.5), (2.0, 1.5))
 BASE_LOG_ODDS = -4.25

@@ -31,8 +31,8 @@ FEATURES = (
     Categorical(name="device"),
     Categorical(name="affinity", column="user-item affinity.0"),
     Hour(name="hour"),
-    Numeric(name="age"),
-    Numeric(name="bid", transform="log"),
+    Numeric(name="age", encoding="standardized"),
+    Numeric(name="bid", transform="log", encoding="standardized"),
 )
 # Bent, and steep enough that the tiny differences of an untrained network show.
 CALIBRATION = Calibration(

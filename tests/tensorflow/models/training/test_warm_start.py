@@ -1,5 +1,7 @@
 """Rules of what a network takes over from another: rows by field and id, layers by name, and never what has moved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.categorical import Categorical
 from ctr_retrain.models.feature_kinds.clock import Hour
 from ctr_retrain.models.feature_kinds.numeric import Numeric
-from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.features.embedding import EMBEDDING_SPREAD
+from ctr_retrain.models.features.piecewise import PIECEWISE_NUMBERS
+from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
@@ -134,13 +138,87 @@ def test_a_layer_that_is_not_there_is_refused_with_the_names_of_those_that_are(s
 
 
 def test_numbers_are_standardised_as_the_donors_were_and_new_ones_by_what_was_fitted(source_model):
-    bid = Numeric(name="bid")
+    bid = Numeric(name="bid", encoding="standardized")
     fitted = NumericState((False, False), (7.0, 9.0), (3.0, 4.0))
     assert transferred_state(fitted, (bid, USER, AGE), source_model) == NumericState(
         (False, False), (7.0, 0.0), (3.0, 1.0)
     )
     logged = AGE.model_copy(update={"transform": "log"})
     assert transferred_state(NumericState((True,), (7.0,), (3.0,)), (USER, logged), source_model).mean == (7.0,)
+
+
+IN_PIECES = (Numeric(name="age"), Numeric(name="bid"))
+
+
+@pytest.fixture(scope="module")
+def in_pieces():
+    """A model of two numbers in pieces, of which only the first has a label to learn."""
+    rows = two_numbers(seed=1)
+    rules = recipe(hidden_units=(8,)).model_copy(update={"features": (USER, *IN_PIECES)})
+    state = fit_numeric_state([rows.numeric], rules.features)
+    network = build_network(rules, state, -1.0, 7)
+    factors = factors_of(rows)
+    optimizer = optimizer_for(network, batches_of(rows, factors, rules), rules.training)
+    train(network, batches_of(rows, factors, rules), rules.training, optimizer=optimizer)
+    return SourceModel(rules, state, trainable_of(network, optimizer, rules.features))
+
+
+def two_numbers(seed, *, moved=0.0):
+    rows, _ = toy(3000, seed=seed)
+    bid = moved + np.random.default_rng(seed).normal(size=(3000, 1)).astype(np.float32)
+    return replace(rows, numeric=np.hstack([rows.numeric, bid]).astype(np.float32))
+
+
+def warm(source_model, rows, features):
+    """What a network of these features takes of a model, slots included, and its weights and those slots by name."""
+    rules = source_model.recipe.model_copy(update={"features": features})
+    state = transferred_state(fit_numeric_state([rows.numeric], features), features, source_model)
+    network = build_network(rules, state, -1.0, 8)
+    transferred, moved = transfer_weights(network, rules, source_model, None)
+    optimizer = optimizer_for(network, batches_of(rows, factors_of(rows), rules), rules.training)
+    optimizer.build(network.trainable_variables)
+    transferred = transfer_slots(optimizer, network, source_model, moved, transferred)
+    return transferred, state, named_weights(network), named_slots(optimizer, network)
+
+
+KERNEL = f"{PIECEWISE_NUMBERS}/0 kernel"
+
+
+def test_numbers_keep_the_champions_pieces_and_weights_as_long_as_their_values_fit(in_pieces):
+    transferred, state, weights, slots = warm(in_pieces, two_numbers(seed=2), (USER, *IN_PIECES))
+    assert state == in_pieces.state
+    assert transferred.fresh_numbers == transferred.fresh_layers == ()
+    assert np.array_equal(weights[KERNEL], in_pieces.trainable.weights[KERNEL])
+    assert np.array_equal(slots[f"{KERNEL}: momentum"], in_pieces.trainable.slots[f"{KERNEL}: momentum"])
+
+
+def test_a_number_whose_values_have_left_the_champions_pieces_begins_anew_alone(in_pieces):
+    transferred, state, weights, slots = warm(in_pieces, two_numbers(seed=2, moved=2.0), (USER, *IN_PIECES))
+    assert transferred.fresh_numbers == ("bid",)
+    assert transferred.fresh_layers == ()
+    assert state.knots[0] == in_pieces.state.knots[0]
+    assert state.knots[1][0] > in_pieces.state.knots[1][0]
+    kernel, old = np.asarray(weights[KERNEL]), in_pieces.trainable.weights[KERNEL]
+    assert np.array_equal(kernel[0], old[0])
+    assert np.abs(kernel[1]).max() <= EMBEDDING_SPREAD < np.abs(old[1]).max()
+    assert (np.asarray(slots[f"{KERNEL}: momentum"])[1] == 0).all()
+
+
+def test_a_number_that_the_champion_standardises_begins_anew_in_pieces_and_so_do_the_layers_above(source_model):
+    features = (USER, Numeric(name="age"))
+    transferred, state, _, _ = warm(source_model, toy(1000)[0], features)
+    assert transferred.fresh_numbers == ("age",)
+    assert len(state.knots[0]) > 1
+    assert transferred.layers == ("embedding",)
+    assert PIECEWISE_NUMBERS in transferred.fresh_layers
+
+
+def test_weights_of_a_number_come_along_though_numbers_change_places(in_pieces):
+    rows = two_numbers(seed=2)
+    turned = replace(rows, numeric=rows.numeric[:, ::-1].copy())
+    _, state, weights, _ = warm(in_pieces, turned, (USER, *IN_PIECES[::-1]))
+    assert state.knots == in_pieces.state.knots[::-1]
+    assert np.array_equal(weights[KERNEL], in_pieces.trainable.weights[KERNEL][::-1])
 
 
 def test_weights_of_another_shape_or_without_a_common_feature_do_not_fit():

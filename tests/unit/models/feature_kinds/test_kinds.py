@@ -182,7 +182,8 @@ def test_the_errors_of_other_kinds_know_a_registered_one():
     with pytest.raises(ValidationError, match="'hour', 'weekday' or 'prefix'"):
         feature_of({"name": "f", "kind": "suffix"})
     with pytest.raises(
-        ValidationError, match="expected of kind numeric only column, known_before, transform, received length"
+        ValidationError,
+        match="expected of kind numeric only column, encoding, known_before, transform, received length",
     ):
         feature_of({"name": "f", "kind": "numeric", "length": 2})
 
