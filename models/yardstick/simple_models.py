@@ -6,6 +6,7 @@ nights. Both learn the level that the training rows have: sampled negatives are 
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,8 @@ def fit_linear(rows: SimpleRows, seed: int) -> Predict:
         return np.concatenate([standard, np.isnan(columns[:, gaps])], axis=1, dtype=np.float32)
 
     model = LogisticRegression(max_iter=200, random_state=seed)
-    return _fitted(model, scaled(rows.columns), rows, lambda columns: model.predict_proba(scaled(columns))[:, 1])
+    _fit(model, scaled(rows.columns), rows)
+    return lambda columns: _probabilities(model, scaled(columns))
 
 
 def fit_trees(rows: SimpleRows, seed: int) -> Predict:
@@ -82,7 +84,8 @@ def fit_trees(rows: SimpleRows, seed: int) -> Predict:
         n_iter_no_change=5,
         random_state=seed,
     )
-    return _fitted(model, rows.columns[:, filled], rows, lambda columns: model.predict_proba(columns[:, filled])[:, 1])
+    _fit(model, rows.columns[:, filled], rows)
+    return lambda columns: _probabilities(model, columns[:, filled])
 
 
 FITS: dict[SimplerName, Callable[[SimpleRows, int], Predict]] = {  # the simplest first
@@ -91,22 +94,29 @@ FITS: dict[SimplerName, Callable[[SimpleRows, int], Predict]] = {  # the simples
 }
 
 
-def _fitted(model: Any, columns: Numbers, rows: SimpleRows, predict: Predict) -> Predict:
+def _fit(model: Any, columns: Numbers, rows: SimpleRows) -> None:
     """Fit the model; raise DataRejectedError where the rows have one label only."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
     if len(np.unique(rows.label)) < 2:
-        msg = (
-            f"rows of simple models: expected both labels, received one in {len(rows.label):,} rows. Widen the window."
-        )
+        received = f"received one in {len(rows.label):,} rows"
+        msg = f"rows of simple models: expected both labels, {received}. Widen the window."
         raise DataRejectedError(msg)
-    with (
-        warnings.catch_warnings(),
-        threadpool_limits(1, "openmp"),
-    ):  # two cores that are shared take three times as long
+    with warnings.catch_warnings(), _one_core():
         warnings.simplefilter("ignore")  # one that isn't settled to the last digit is a yardstick all the same
         model.fit(columns, rows.label, sample_weight=rows.weight)
-    return predict
+
+
+def _probabilities(model: Any, columns: Numbers) -> npt.NDArray[np.float64]:
+    """Return the probability of a positive of each row."""
+    with _one_core():
+        return np.asarray(model.predict_proba(columns)[:, 1])
+
+
+def _one_core() -> contextlib.AbstractContextManager[Any]:
+    """Keep trees to one core while this lasts: on two that others use too, they take three times as long."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
+    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(1, "openmp")
+    return limits
 
 
 def _moments(rows: SimpleRows) -> tuple[Numbers, Numbers]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.features.encoder import Coded
     from ctr_retrain.models.yardstick.earlier_days import History
 
-LEAST_ROWS, SHARE_OF_ROWS, MOST_ROWS = 50_000, 20, 1_000_000  # one in 20 of a window's rows, between the two bounds
+LEAST_ROWS, SHARE_OF_ROWS, MOST_ROWS = 30_000, 20, 1_000_000  # one in 20 of a window's rows, between the two bounds
 MOST_NUMBERS = 20_000_000  # in all columns of the rows: 160 MB while trees are grown
 
 

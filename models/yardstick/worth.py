@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ctr_retrain.models.judging.gate import JudgedRows
     from ctr_retrain.models.recipe.recipe import Recipe
 
+UNSHOWN = (
+    "Its probabilities are better, which these rows don't show in money: judge by more of them, with "
+    "training.validation_days or `compare --days`."
+)
 ADVICE = (
     "As long as that is so, the simpler model does as well for less: try another training.network or other features, "
     "and let `compare` judge by more days."
@@ -76,7 +80,10 @@ def _written(worth: Interval, unit: str, digits: int) -> str:
 def telling(models: Sequence[SimplerModel]) -> str:
     """Return the sentence of the simplest model that the network isn't worth more than, or the first one's."""
     short = next((model for model in models if not model.worth_it), None)
-    return f"{short.message} {ADVICE}" if short else models[0].message
+    if short is None:
+        return models[0].message
+    high = short.log_loss_difference.high
+    return f"{short.message} {UNSHOWN if high is not None and high < 0 else ADVICE}"
 
 
 def _intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval]:
@@ -96,7 +103,8 @@ def _intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval]:
 
 def _log_loss_words(difference: Interval) -> str:
     value, low, high = (signed(each, 5) for each in (difference.estimate, difference.low, difference.high))
-    return f"Its log loss less that model's is {value} ({low} to {high})."
+    sure = "is surely lower" if difference.high < 0 else "is surely higher" if difference.low > 0 else "may be equal"
+    return f"Its log loss {sure}: {value} against that model's ({low} to {high})."
 
 
 def _part(interval: Interval) -> IntervalPart:

@@ -8,7 +8,7 @@ from ctr_retrain.models.judging.bootstrap import Interval
 from ctr_retrain.models.judging.gate import JudgedRows, judge
 from ctr_retrain.models.trials.recommendation import prefer_simpler
 from ctr_retrain.models.yardstick.simple_models import FITS, SimpleRows
-from ctr_retrain.models.yardstick.worth import ADVICE, compare_with_simpler, telling, worth_words
+from ctr_retrain.models.yardstick.worth import ADVICE, UNSHOWN, compare_with_simpler, telling, worth_words
 
 ROWS = 20_000
 
@@ -111,9 +111,15 @@ def test_the_worth_is_told_in_a_sentence(worth, words):
 
 def test_the_simplest_model_that_the_network_is_not_worth_more_than_is_told_first_with_what_to_do(recipe):
     linear_one = judged(recipe, together, together)[0]
-    trees = judged(recipe, linear, linear, "gradient_boosting")[0].model_copy(update={"worth_it": False})
+    trees = judged(recipe, linear, carried_away, "gradient_boosting")[0]
     assert telling([linear_one, trees]) == f"{trees.message} {ADVICE}"
     assert telling([linear_one, linear_one]) == linear_one.message
+
+
+def test_where_only_the_log_loss_is_surely_lower_more_rows_are_asked_for(recipe):
+    found = judged(recipe, together, together)[0].model_copy(update={"worth_it": False})
+    assert "Its log loss is surely lower: −0." in found.message
+    assert telling([found]) == f"{found.message} {UNSHOWN}"
 
 
 def simple(name, worth_it):
