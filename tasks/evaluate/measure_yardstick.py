@@ -82,9 +82,10 @@ def _order_of_scores(run: Run, scored: pa.ChunkedArray) -> np.ndarray:
     Raises StorageError where they are not the same.
     """
     places, events, first = [], [], 0
-    for day in run.plan.validate:
-        with duck.connect(run.folder, threads=1) as connection:  # one thread keeps the rows' order
-            found = connection.sql(f"SELECT event_id FROM ({labelled_rows(run.store, day)})").to_arrow_table()
+    with duck.connect(run.folder, threads=1) as connection:  # one thread keeps the rows' order
+        queries = [f"SELECT event_id FROM ({labelled_rows(run.store, day)})" for day in run.plan.validate]
+        days = [connection.sql(query).to_arrow_table() for query in queries]
+    for found in days:
         order = pc.sort_indices(found["event_id"]).to_numpy()
         places.append(first + order)
         events += found["event_id"].take(pa.array(order)).chunks

@@ -23,6 +23,8 @@ from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.row_roles import judged_rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from ctr_retrain.models.features.encoder import Coded
@@ -47,7 +49,7 @@ def predict_simply(store: Store, recipe: Recipe, plan: RunPlan, scratch: Path, p
     """
     days, judged = (encode_days(store, recipe, chosen) for chosen in (plan.window, plan.validate))
     began, seed = time.monotonic(), recipe.training.seed
-    labels = [_labels(store, recipe, day, scratch) for day in plan.window]
+    labels = _labels(store, recipe, plan.window, scratch)
     history = History([*days, *judged], recipe.features)
     table = training_table(history, days, labels, seed)
     prepared, seconds, found = time.monotonic() - began, {}, {}
@@ -66,8 +68,8 @@ def _predicted(predict: Predict, history: History, day: Coded) -> NDArray[np.flo
     return np.concatenate([np.empty(0), *(predict(history.read(day, rows)) for rows in chunks)]).astype(np.float32)
 
 
-def _labels(store: Store, recipe: Recipe, day: LabelledDay, scratch: Path) -> NDArray[np.uint8]:
-    """Read a day's labels in the order of its encoded rows."""
+def _labels(store: Store, recipe: Recipe, days: Iterable[LabelledDay], scratch: Path) -> list[NDArray[np.uint8]]:
+    """Read each day's labels in the order of its encoded rows."""
     with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
-        found = connection.sql(f"SELECT label FROM ({judged_rows_of(store, recipe, day)})").to_arrow_table()
-    return np.asarray(found["label"].to_numpy())
+        queries = (f"SELECT label FROM ({judged_rows_of(store, recipe, day)})" for day in days)
+        return [connection.sql(query).to_arrow_table()["label"].to_numpy() for query in queries]
