@@ -190,6 +190,8 @@ class EvaluationDocument(StoredDocument):
     """The newest day that the scored champion has seen."""
     cold_twin: TwinComparison | None = Field(None, exclude_if=lambda twin: twin is None)
     """The comparison with a cold twin, where one was trained."""
+    unseen: Mapping[str, float] = Field({})
+    """By feature of texts, the share of the rows whose value the challenger has no embedding row for."""
 
     @property
     def opponent(self) -> ModelName | None:

@@ -37,6 +37,10 @@ class CalibrationCurve(CalibrationRows):
     """The calibrated logits there."""
     slope: float = 1.0
     """Slope beyond the outer knots."""
+    held_out_gain: float | None = None
+    """By how much the layer lowers the log loss of rows of the slice that it was not fitted on; null for identity."""
+    dropped: tuple[CalibrationMethod, ...] = ()
+    """Richer methods that made such rows worse than the network by itself."""
 
 
 class TrainingSteps(Part):
@@ -144,6 +148,8 @@ class TrainingDocument(StoredDocument):
     """The start of the training."""
     values: tuple[FieldValues, ...] = ()
     """The values of each feature of texts; empty where an older version hashed them into a fixed number of rows."""
+    calibration_unseen: Mapping[str, float] = Field({})
+    """By feature of texts, the share of the calibration slice's rows whose value has no embedding row of its own."""
 
 
 class FailedTrainingDocument(StoredDocument):
@@ -158,6 +164,17 @@ class RunStart(StartReport):
 
     cold_twin: TwinComparison | None = None
     """The comparison with a cold twin; null where none was trained."""
+
+
+class UnseenShare(Part):
+    """Shares of rows with a value that the network doesn't know, where it was calibrated and where it is judged."""
+
+    name: str
+    """A feature of texts."""
+    calibration: float
+    """Share of the calibration slice's rows."""
+    validation: float
+    """Share of the validation days' rows."""
 
 
 class TrainingPart(Part):
@@ -181,3 +198,5 @@ class TrainingPart(Part):
     """The weights from which training started."""
     values: tuple[FieldValues, ...] = ()
     """The values of each feature of texts."""
+    unseen: tuple[UnseenShare, ...] = Field((), exclude_if=lambda shares: not shares)
+    """Rows with values that the network doesn't know; no key in documents of versions that didn't count them."""

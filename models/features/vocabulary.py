@@ -15,7 +15,7 @@ import numpy as np
 
 from ctr_retrain.models.documents.training_documents import FieldValues
 from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARED_ROW, TextFeature
-from ctr_retrain.models.features.table_layout import id_features, table_fields
+from ctr_retrain.models.features.table_layout import encoded_fields, id_features, table_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,6 +91,20 @@ def unseen_rows(
         if isinstance(field.feature, TextFeature) and field.feature.owner == field.feature.name not in trained:
             rows[field.offset + FIRST_KNOWN_ROW : field.end] = field.offset + SHARED_ROW
     return rows
+
+
+def count_unseen(chunks: Iterable[npt.NDArray[np.int32]], features: tuple[Feature, ...]) -> dict[str, int]:
+    """Return for each feature of texts how many rows hold a value without a row of its own, in chunks of ids."""
+    shared = {
+        feature.name: (columns, field.values_offset + SHARED_ROW)
+        for feature, field, columns in encoded_fields(features)
+        if isinstance(feature, TextFeature)
+    }
+    count = dict.fromkeys(shared, 0)
+    for ids in chunks:
+        for name, (columns, row) in shared.items():
+            count[name] += int((ids[:, columns] == row).any(axis=1).sum())
+    return count
 
 
 def _values_of(

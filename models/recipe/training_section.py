@@ -34,7 +34,7 @@ class Training(Section):
     validation_days: Annotated[int, Field(ge=1, le=28)] = 1
     """The newest days with mature labels; the gate alone looks at them."""
     calibration_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    """Calibration slice: this share of users within the newest `calibration_days`, kept out of training."""
+    """Calibration slice: of each of the newest `calibration_days` this share of its users, kept out of training."""
     calibration_days: Annotated[int, Field(ge=1)] = 7
     """The newest days of the training window, from which the calibration slice is taken."""
     network: Annotated[str, AfterValidator(_known_network)] = "deepfm"

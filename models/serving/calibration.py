@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ctr_retrain.models.documents.training_documents import CalibrationCurve
+from ctr_retrain.models.documents.training_documents import CalibrationCurve, CalibrationMethod
 from ctr_retrain.models.errors import DataRejectedError
 
 Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[Any]
 
+HELD_OUT_BLOCKS = 5  # of the slice's rows, each predicted by a layer that was fitted on the others
 PLATT_POSITIVES = 200  # with fewer, the intercept alone is fitted
 ISOTONIC_POSITIVES = 5000  # with fewer, Platt scaling
 BLOCK_POSITIVES = 50  # positives, and negatives, behind each knot of the isotonic curve
@@ -48,12 +50,46 @@ class Calibration(CalibrationCurve):
         return np.asarray(value[knot] + slope[segment] * (logit - start[knot]))
 
 
-def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
-    """Fit the calibration of logits (n,) to labels (n,), as rich as the positives allow.
+def choose_calibration(logit: Floats, label: Labels) -> Calibration:
+    """Fit the richest calibration of logits (n,) to labels (n,) that helps rows on which it was not fitted.
 
-    With one class only (no positives, say) nothing can be fitted: identity. Where Platt's slope isn't positive, the
-    ranking is no better than chance and only the intercept is fitted. Raises DataRejectedError for logits that aren't
-    finite.
+    Rows are in the order of their days. Each of five blocks of them is predicted by a layer fitted on the four others;
+    a method that predicts them worse than the network by itself is dropped for the next simpler one, down to identity.
+    Raises DataRejectedError for logits that aren't finite.
+    """
+    dropped: list[CalibrationMethod] = []
+    for method in ("isotonic", "platt", "intercept"):
+        layer = fit_calibration(logit, label, method)
+        if layer.method != method:  # of which the rows have too few positives
+            continue
+        gain = _held_out_gain(logit, label, method)
+        if gain >= 0:
+            return layer.model_copy(update={"held_out_gain": gain, "dropped": tuple(dropped)})
+        dropped.append(method)
+    return Calibration(method="identity", rows=len(label), positives=int(label.sum()), dropped=tuple(dropped))
+
+
+def _held_out_gain(logit: Floats, label: Labels, method: CalibrationMethod) -> float:
+    """Return by how much the method lowers the log loss of held-out rows, in the mean over all rows."""
+    rows, gain = np.arange(len(label)), 0.0
+    for block in np.array_split(rows, HELD_OUT_BLOCKS):
+        others = np.delete(rows, block)
+        layer = fit_calibration(logit[others], label[others], method)
+        gain += _log_loss(logit[block], label[block]) - _log_loss(layer.line(logit[block]), label[block])
+    return gain / len(label)
+
+
+def _log_loss(logit: Floats, label: Labels) -> float:
+    """Return the summed log loss of logits."""
+    return float((np.logaddexp(0.0, logit) - label * logit).sum())
+
+
+def fit_calibration(logit: Floats, label: Labels, richest: CalibrationMethod = "isotonic") -> Calibration:
+    """Fit the calibration of logits (n,) to labels (n,), as rich as the positives allow, and `richest` at most.
+
+    An intercept alone is drawn towards 0 by its own error. With one class only (no positives, say) nothing can be
+    fitted: identity. Where Platt's slope isn't positive, the ranking is no better than chance and only the intercept is
+    fitted. Raises DataRejectedError for logits that aren't finite.
     """
     logit = np.asarray(logit, np.float64)
     label = np.asarray(label, np.float64)
@@ -63,23 +99,35 @@ def fit_calibration(logit: Floats, label: npt.NDArray[Any]) -> Calibration:
         raise DataRejectedError(msg)
     if positives in (0, rows):
         return Calibration(method="identity", rows=rows, positives=positives)
-    if positives >= ISOTONIC_POSITIVES:
+    if positives >= ISOTONIC_POSITIVES and richest == "isotonic":
         knots, values = _isotonic_curve(logit, label)
         curve = Calibration(method="isotonic", rows=rows, positives=positives, knots=knots, values=values)
         # Straight lines between the knots don't keep the sum that the isotonic steps had: shift them until it is kept.
         shift = _intercept(curve.line(logit), label.sum())
         return curve.model_copy(update={"values": tuple(value + shift for value in values)})
-    if positives >= PLATT_POSITIVES:
+    if positives >= PLATT_POSITIVES and richest != "intercept":
         slope, intercept = _platt(logit, label)
         if slope > 0:
             return Calibration(method="platt", rows=rows, positives=positives, values=(intercept,), slope=slope)
-    return Calibration(method="intercept", rows=rows, positives=positives, values=(_intercept(logit, label.sum()),))
+    intercept = _shrunk(logit, _intercept(logit, label.sum()))
+    return Calibration(method="intercept", rows=rows, positives=positives, values=(intercept,))
 
 
 def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
     """Return 1 / (1 + exp(−x)) without overflow; NaN for NaN."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
+
+
+def _shrunk(logit: Floats, intercept: float) -> float:
+    """Draw an intercept towards 0 by its own variance, to 0 where it is less than its standard error.
+
+    The positive-part estimator of James and Stein (1961) for one number: twenty positives tell a level to 22 % only,
+    and a network is seldom so far off.
+    """
+    probability = _sigmoid(logit + intercept)
+    variance = 1 / float((probability * (1 - probability)).sum())
+    return intercept * max(0.0, 1 - variance / intercept**2) if intercept else 0.0
 
 
 def _intercept(logit: Floats, positives: float) -> float:

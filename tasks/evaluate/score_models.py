@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.channel_section import Cost
     from ctr_retrain.models.serving.scorer import Scorer
+    from ctr_retrain.tasks.evaluate.unseen_values import UnseenValues
 
 BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory
 CURVE_POINTS = 60  # thresholds at which a cost curve is computed
@@ -59,6 +60,7 @@ def evaluate_models(run: Run, models: Models) -> None:
 def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     """Score the validation days with every model of this run and write both files, in the process of the models."""
     from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
+    from ctr_retrain.tasks.evaluate.unseen_values import UnseenValues  # noqa: PLC0415 - likewise
 
     recipe, plan, folder = run.recipe, run.plan, run.folder
     scorers = {"challenger": Scorer(folder / CHALLENGER / SERVING)}
@@ -70,11 +72,11 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
     # In the order of the serving check's sample, which is compared with these scores by position.
     query = f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(run)}) ORDER BY day_index, event_id"
-    rows = sum(day.rows for day in plan.validate)
+    rows, unseen = sum(day.rows for day in plan.validate), UnseenValues(run)
     with duck.connect(folder) as connection:
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         with progress_of("evaluating", "rows") as progress:
-            scored = pa.Table.from_batches(_score(batches, scorers, recipe, progress, rows))
+            scored = pa.Table.from_batches(_score(batches, scorers, unseen, recipe, progress, rows))
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
     twin = None
@@ -84,6 +86,7 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
         "heads": measure_heads(scored, recipe, plan),
         "champion_data_through": date.fromisoformat(champion[1]) if champion else None,
         "cold_twin": twin,
+        "unseen": unseen.shares(),
     }
     _measure(judged, recipe).model_copy(update=more).write(folder / EVALUATION_FILE)
 
@@ -153,13 +156,14 @@ def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> 
 
 
 def _score(
-    batches: Any, scorers: dict[str, Scorer], recipe: Recipe, progress: Report, rows: int
+    batches: Any, scorers: dict[str, Scorer], unseen: UnseenValues, recipe: Recipe, progress: Report, rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Yield, for each batch of landed rows, what the gate needs of them and the probability that each model gives."""
     done = 0
     value = ["value"] if recipe.landing.columns.value else []
     for batch in batches:
         table = pa.table(batch)
+        unseen.add(table)
         heads = recipe.training.heads
         kept = ["event_id", "label", "channel", "user_bucket", "day_index", *value]
         kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]

@@ -22,6 +22,7 @@ from ctr_retrain.models.documents.training_documents import (
     RunStart,
     TrainingDocument,
     TrainingPart,
+    UnseenShare,
 )
 from ctr_retrain.models.documents.verdict_documents import FreshPass, FreshPassDocument, Verdict
 from ctr_retrain.models.documents.weights_documents import (
@@ -111,7 +112,7 @@ def write_document(
         ),
         features=features,
         numbers=numbers,
-        training=_describe_training(trained, _compare_with_twin(run.folder, evaluation)) if trained else None,
+        training=_describe_training(run.folder, trained, evaluation) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         yardstick=yardstick.yardstick if yardstick else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},
@@ -173,9 +174,10 @@ def _describe_weights(factors: Factors) -> WeightsPart:
     )
 
 
-def _describe_training(trained: TrainingDocument, twin: TwinComparison | None) -> TrainingPart:
+def _describe_training(folder: Path, trained: TrainingDocument, evaluation: EvaluationDocument | None) -> TrainingPart:
     """Sum up training: its rows, time and device, where it started, and how it compares with a cold twin."""
-    result = trained.training
+    result, served = trained.training, evaluation.unseen if evaluation else {}
+    twin = _compare_with_twin(folder, evaluation)
     return TrainingPart(
         rows=result.rows,
         seconds=result.seconds,
@@ -186,6 +188,11 @@ def _describe_training(trained: TrainingDocument, twin: TwinComparison | None) -
         calibration=trained.calibration,
         start=RunStart(message=trained.start.message, transferred=trained.start.transferred, cold_twin=twin),
         values=trained.values,
+        unseen=tuple(
+            UnseenShare(name=name, calibration=share, validation=served[name])
+            for name, share in trained.calibration_unseen.items()
+            if name in served
+        ),
     )
 
 

@@ -107,6 +107,7 @@ def _write_training(run: Run, fitted: Fitted) -> None:
         head_calibrations=fitted.head_calibrations,
         start=StartReport(message=run.plan.start.message, transferred=fitted.transferred),
         values=fitted.values,
+        calibration_unseen=fitted.calibration_unseen,
     )
     document.write(run.folder / TRAINING_FILE)
 

@@ -16,10 +16,11 @@ import tensorflow as tf
 from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult, TransferReport
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
+from ctr_retrain.models.features.vocabulary import count_unseen
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output
 from ctr_retrain.models.recipe.head_section import UNKNOWN
-from ctr_retrain.models.serving.calibration import Calibration, fit_calibration
+from ctr_retrain.models.serving.calibration import Calibration, choose_calibration
 from ctr_retrain.models.training.batches import Batches, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy
 from ctr_retrain.models.training.saved_network import Trainable, trainable_of
@@ -66,6 +67,7 @@ class Fitted:
     result: TrainingResult  # how training went
     head_calibrations: dict[str, Calibration]  # kind of outcome → the calibration of its head
     values: tuple[FieldValues, ...]  # of each feature of texts
+    calibration_unseen: dict[str, float]  # feature of texts → share of the calibration slice that it doesn't know
 
 
 def fit_network(
@@ -114,7 +116,8 @@ def fit_network(
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
-        return Fitted(network, asked, trainable, transferred, state, calibration, result, of_heads, rows.values)
+        unseen = _unseen(rows.calibrate, recipe)
+        return Fitted(network, asked, trainable, transferred, state, calibration, result, of_heads, rows.values, unseen)
 
 
 @contextlib.contextmanager
@@ -240,9 +243,17 @@ def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
     Raises TrainingDivergedError where the network answers them with no number.
     """
     if rows is None:
-        return fit_calibration(np.empty(0, np.float32), np.empty(0, np.uint8))
+        return choose_calibration(np.empty(0, np.float32), np.empty(0, np.uint8))
     logit = _finite(logits_of(network, rows.ids, rows.numeric))
-    return fit_calibration(logit, rows.label)
+    return choose_calibration(logit, rows.label)
+
+
+def _unseen(rows: TrainingRows | None, recipe: Recipe) -> dict[str, float]:
+    """Return by feature of texts the share of the rows whose value has no embedding row of its own."""
+    if rows is None:
+        return {}
+    found = count_unseen(chunks(rows.ids, CHUNK_ROWS), recipe.features)
+    return {name: count / len(rows.label) for name, count in found.items()}
 
 
 def _calibrate_heads(
@@ -256,7 +267,7 @@ def _calibrate_heads(
             known = rows.heads[:, place] != UNKNOWN
             logit = _finite(logits_of(network, rows.ids, rows.numeric, 1 + place))[known]
             label = rows.heads[known, place]
-        found[head.kind] = fit_calibration(logit, label)
+        found[head.kind] = choose_calibration(logit, label)
     return found
 
 

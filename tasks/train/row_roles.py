@@ -107,9 +107,9 @@ def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
 def _role_of(plan: RunPlan, recipe: Recipe, day: date) -> str:
     """Return the SQL of a row's role on a day of the training window, or after it; a salted hash divides the users.
 
-    The salt is the cut, which is the last day of the training window. Where runs start from each other's weights it is
-    the row's day instead, so that the rows kept out of a day are the same in each run, and no champion has been trained
-    on them.
+    The salt is the row's day. So a user who is kept out of one day is trained on by others: the calibration slice holds
+    known and unknown users as the served days do. And the rows kept out of a day are the same in each run, so no
+    champion that a run starts from has been trained on them.
     """
     young = day > plan.days.cut
     trained = day in {earlier.day for earlier in plan.start.earlier}
@@ -121,8 +121,7 @@ def _role_of(plan: RunPlan, recipe: Recipe, day: date) -> str:
     # checked on rows that it never saw.
     calibrate = round(training.calibration_share * 10_000)
     stop = calibrate + (round(training.stopping_share * 10_000) if training.epochs > 1 and not young else 0)
-    salt = day if recipe.warm_start.enabled else plan.days.cut
-    place = f"hash({_user_or_event(recipe)} || {duck.text(f'@{salt}')}) % 10000"
+    place = f"hash({_user_or_event(recipe)} || {duck.text(f'@{day}')}) % 10000"
     stopping = TRAINED if trained else STOP
     cases = f"WHEN {place} < {calibrate} THEN {CALIBRATE} WHEN {place} < {stop} THEN {stopping}"
     return f"(CASE {cases} ELSE {otherwise} END)::UTINYINT"

@@ -15,7 +15,7 @@ def draw(plan: DayPlan) -> str:
     immature = day_range(plan.validate[-1] + timedelta(days=1), plan.day)
     lanes = (
         ("training window", "#4c78a8", plan.train, f"{len(plan.train)} days that end at the cut; labels are mature"),
-        ("calibration slice", "#72b7b2", plan.calibrate, "a share of users, kept out of training"),
+        ("calibration slice", "#72b7b2", plan.calibrate, "a share of each day's users, kept out of training"),
         ("validation days", "#f2a541", plan.validate, "the gate"),
         ("immature labels", "#c9ced6", immature, f"label maturity: {plan.maturity_days} days"),
         ("fresh pass", "#9d7bb8", plan.fresh, 'with ship = "fresh", after promote'),

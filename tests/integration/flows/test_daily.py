@@ -59,6 +59,9 @@ def test_the_document_has_every_key_of_the_contract(first_run):
     assert document["validation"]["failed"] == document["alerts"] == []
     assert document["weights"].keys() >= {"rows", "effective_sample_size", "class_weight", "days"}
     assert document["training"].keys() >= {"rows", "rows_per_second", "device"}
+    unseen = {one["name"]: one for one in document["training"]["unseen"]}
+    assert unseen.keys() == {"segment", "category", "position"}
+    assert all(0 <= share <= 0.1 for one in unseen.values() for share in (one["calibration"], one["validation"]))
     assert document["metrics"]["challenger"].keys() >= METRICS
     assert document["metrics"]["challenger"]["by_channel"].keys() == {"ad", "push"}
     for check in document["verdict"]["checks"]:

@@ -199,6 +199,20 @@ def test_users_to_stop_by_are_none_of_those_to_train_on_or_to_calibrate_by(store
     assert not (newest[0] & (newest[1] | newest[2]))
 
 
+def test_a_user_who_is_kept_out_of_one_day_is_known_from_another(store, land, tiny_recipe, day, tmp_path):
+    """So that the calibration slice holds known and unknown users, as the days do that the model serves."""
+    recipe = tiny_recipe(features=FEATURES, training={"calibration_share": 0.3, "calibration_days": 2})
+    land(store, recipe)
+    days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
+    plan = plan_on(days)
+    plan.calibrate, plan.days.calibrate = days, tuple(one.day for one in days)
+    rows = read_slices(Run(store, recipe, plan, tmp_path), tmp_path)
+    train, kept_out = (part.ids[np.arange(len(part))][:, 0] for part in (rows.train, rows.calibrate))
+    known = np.isin(kept_out, train)
+    assert 0.4 < known.mean() < 0.95  # the days have the same users, of whom 30 % are kept out of either
+    assert set(kept_out[~known].tolist()) == {SHARED_ROW}
+
+
 def test_a_user_who_is_kept_out_of_all_days_has_no_row_of_her_own(store, land, tiny_recipe, day, tmp_path):
     recipe = tiny_recipe(features=FEATURES, training={"calibration_share": 0.3, "calibration_days": 1})
     land(store, recipe)

@@ -11,7 +11,15 @@ from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARE
 from ctr_retrain.models.feature_kinds.multi_valued import MultiValued
 from ctr_retrain.models.features import vocabulary
 from ctr_retrain.models.features.dictionary import Dictionary
-from ctr_retrain.models.features.vocabulary import count_codes, fit_values, known_values, unseen_rows, with_values
+from ctr_retrain.models.features.table_layout import field_offsets
+from ctr_retrain.models.features.vocabulary import (
+    count_codes,
+    count_unseen,
+    fit_values,
+    known_values,
+    unseen_rows,
+    with_values,
+)
 
 USER, HOUR = Categorical(name="user"), Hour(name="hour")
 
@@ -129,3 +137,13 @@ def test_no_value_counts_as_unseen_where_so_few_positives_would_teach_the_shared
     features = (Categorical(name="a"),)
     assert unseen_rows(features, (), ENOUGH) is not None
     assert unseen_rows(features, (), ENOUGH - 1) is None
+
+
+def test_rows_with_a_value_that_the_network_does_not_know_are_counted_by_feature():
+    tags = MultiValued(name="tags", max_values=2)
+    user, hour, tag = (feature.knowing(np.array([7, 8])) if feature != HOUR else HOUR for feature in (USER, HOUR, tags))
+    offsets = field_offsets((user, hour, tag))
+    new_user, new_tag = offsets[0] + SHARED_ROW, offsets[2] + SHARED_ROW
+    known = [offsets[0] + FIRST_KNOWN_ROW, offsets[1], offsets[2] + FIRST_KNOWN_ROW, offsets[2]]
+    ids = np.array([known, [new_user, *known[1:]], [new_user, known[1], new_tag, new_tag], [*known[:3], new_tag]])
+    assert count_unseen([ids[:1], ids[1:]], (user, hour, tag)) == {"user": 2, "tags": 2}
