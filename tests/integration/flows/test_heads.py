@@ -70,7 +70,8 @@ def test_each_head_has_its_figures_on_the_rows_of_v_that_know_its_label(run):
     assert heads["conversion"]["rows"] == conversion["rows"] == len(scores)
     assert 0 < conversion["positives"] < run.document["metrics"]["challenger"]["positives"]
     assert 0.4 < conversion["calibration_ratio"] < 2.5  # of some 50 conversions
-    assert heads["conversion"]["calibration"]["method"] == "intercept"
+    assert heads["conversion"]["calibration"]["method"] in ("intercept", "identity")  # which some 30 conversions allow
+    assert heads["conversion"]["calibration"]["positives"] > 0
     assert heads["conversion"]["after"] == "click"
 
 
