@@ -54,7 +54,8 @@ def choose_calibration(logit: Floats, label: Labels) -> Calibration:
     """Fit the richest calibration of logits (n,) to labels (n,) that helps rows on which it was not fitted.
 
     Rows are in the order of their days. Each of five blocks of them is predicted by a layer fitted on the four others;
-    a method that predicts them worse than the network by itself is dropped for the next simpler one, down to identity.
+    a method that predicts them worse than the network by itself, by more than the difference's standard error, is
+    dropped for the next simpler one, down to identity.
     Raises DataRejectedError for logits that aren't finite.
     """
     dropped: list[CalibrationMethod] = []
@@ -62,26 +63,26 @@ def choose_calibration(logit: Floats, label: Labels) -> Calibration:
         layer = fit_calibration(logit, label, method)
         if layer.method != method:  # of which the rows have too few positives
             continue
-        gain = _held_out_gain(logit, label, method)
-        if gain >= 0:
-            return layer.model_copy(update={"held_out_gain": gain, "dropped": tuple(dropped)})
+        gain = _held_out_gains(logit, label, method)
+        if gain.mean() >= -gain.std() / len(gain) ** 0.5:
+            return layer.model_copy(update={"held_out_gain": float(gain.mean()), "dropped": tuple(dropped)})
         dropped.append(method)
     return Calibration(method="identity", rows=len(label), positives=int(label.sum()), dropped=tuple(dropped))
 
 
-def _held_out_gain(logit: Floats, label: Labels, method: CalibrationMethod) -> float:
-    """Return by how much the method lowers the log loss of held-out rows, in the mean over all rows."""
-    rows, gain = np.arange(len(label)), 0.0
+def _held_out_gains(logit: Floats, label: Labels, method: CalibrationMethod) -> npt.NDArray[np.float64]:
+    """Return by how much the method lowers the log loss of each row where it is held out, (n,)."""
+    rows, gains = np.arange(len(label)), np.empty(len(label))
     for block in np.array_split(rows, HELD_OUT_BLOCKS):
         others = np.delete(rows, block)
         layer = fit_calibration(logit[others], label[others], method)
-        gain += _log_loss(logit[block], label[block]) - _log_loss(layer.line(logit[block]), label[block])
-    return gain / len(label)
+        gains[block] = _log_loss(logit[block], label[block]) - _log_loss(layer.line(logit[block]), label[block])
+    return gains
 
 
-def _log_loss(logit: Floats, label: Labels) -> float:
-    """Return the summed log loss of logits."""
-    return float((np.logaddexp(0.0, logit) - label * logit).sum())
+def _log_loss(logit: Floats, label: Labels) -> npt.NDArray[np.float64]:
+    """Return the log loss of each logit, (n,)."""
+    return np.asarray(np.logaddexp(0.0, logit) - label * logit)
 
 
 def fit_calibration(logit: Floats, label: Labels, richest: CalibrationMethod = "isotonic") -> Calibration:
