@@ -127,8 +127,8 @@ def _shrunk(logit: Floats, intercept: float) -> float:
     and a network is seldom so far off.
     """
     probability = _sigmoid(logit + intercept)
-    variance = 1 / float((probability * (1 - probability)).sum())
-    return intercept * max(0.0, 1 - variance / intercept**2) if intercept else 0.0
+    squared = intercept**2 * float((probability * (1 - probability)).sum())  # its square, in squared standard errors
+    return intercept * (1 - 1 / squared) if squared > 1 else 0.0
 
 
 def _intercept(logit: Floats, positives: float) -> float:

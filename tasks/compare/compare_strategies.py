@@ -73,7 +73,8 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
     trial = Trial(_judged(store, recipe, plan.runs, scratch), scores, recipe)
     failed_ages = {name.replace("_", " "): why for name, why in failures.items() if name in older}
     recommended = _recommended(trial, chosen, failures, plan.request.criterion, recipe)
-    network = recommended.name or (_youngest(chosen) if _youngest(chosen) in scores else chosen[0].name)
+    youngest = _youngest(chosen)
+    network = recommended.name or (youngest if youngest in scores else chosen[0].name)
     yardsticks = compare_simply(trial, network, results, failures, plan.request.criterion)
     document = ComparisonDocument(
         **dict(replace(plan, left_out=plan.left_out | failed_ages).inputs),
@@ -86,7 +87,7 @@ def compare_strategies(store: Store, recipe: Recipe, plan: ComparePlan, folder: 
         not_converged=_not_converged(results),
         yardsticks=yardsticks,
         recommendation=prefer_simpler(recommended, yardsticks if _enough(trial, recipe) else ()),
-        freshness_curve=_freshness(trial, _youngest(chosen), plan.aged) if _youngest(chosen) in scores else (),
+        freshness_curve=_freshness(trial, youngest, plan.aged) if youngest in scores else (),
     )
     shutil.rmtree(scratch)  # all that lies in the folder is published with it
     document.write(folder / COMPARISON_FILE)

@@ -22,6 +22,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
+from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.landing.read_landing import fingerprint
@@ -193,7 +194,7 @@ def _fill_by_shards(
                 msg = f"{landed.day}: expected {summary.rows_in_files} impressions in pieces, received {counts!r}"
                 raise StorageError(msg)
             if not counts.kept:
-                raise _nothing_usable(connection, folders, landed.day, counts)
+                raise nothing_usable(connection, folders, landed.day, counts)
             add_profiles_up(connection, folders, folder, recipe)
         shutil.rmtree(scratch)
         summary.write(folder / SUMMARY_FILE)
@@ -267,7 +268,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
     with duck.connect(scratch, threads=1) as connection:
         impressions = deduplicate(connection, incoming, folder, scratch)
         if not impressions.counts.kept and shard == WHOLE:  # a shard alone may well be empty
-            raise _nothing_usable(connection, [folder], day, impressions.counts)
+            raise nothing_usable(connection, [folder], day, impressions.counts)
         outcomes = deduplicate(connection, outcoming, folder, scratch)
         write_profile(connection, folder, recipe, day)
     shutil.rmtree(scratch)
@@ -283,22 +284,3 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         rows_in_files=impressions.rows_in_files,
     )
     summary.write(folder / SUMMARY_FILE)
-
-
-def _nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:
-    """Return the error of a day that is empty or holds no usable row, with the commonest reason and an example."""
-    if not counts.received:
-        return DataRejectedError(
-            f"impressions of {day} are empty: expected rows, received files without any. Check the export job."
-        )
-    quarantine = duck.parquet(*(folder / QUARANTINE / "*.parquet" for folder in folders))
-    row = connection.execute(
-        f"SELECT reason, count(*), any_value(file), any_value(raw) FROM {quarantine} "
-        "GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 1"
-    ).fetchone()
-    reason, rows, file, raw = row or ("", 0, "", "")
-    return DataRejectedError(
-        f"impressions of {day}: expected usable rows, received none of {counts.received}; most often {reason} "
-        f"({rows} rows, such as {str(raw)[:200]} in {file}). Mend the export or [landing] in the recipe.",
-        reason=reason,
-    )

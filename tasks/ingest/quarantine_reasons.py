@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.store.layout import QUARANTINE
 from ctr_retrain.tasks.store.shards import shard_files
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
+    from ctr_retrain.models.documents.day_documents import Counts
     from ctr_retrain.tasks.store.protocol import Store
 
 MOST_REASONS = 12  # shown of a stream; there are hardly more
@@ -47,3 +50,22 @@ def quarantine_reasons(store: Store, path: str, scratch: Path) -> list[Quarantin
             ).fetchall()
             found += [QuarantinedRows(stream, *row) for row in rows]
     return found
+
+
+def nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:
+    """Return the error of a day that is empty or holds no usable row, with the commonest reason and an example."""
+    if not counts.received:
+        return DataRejectedError(
+            f"impressions of {day} are empty: expected rows, received files without any. Check the export job."
+        )
+    quarantine = duck.parquet(*(folder / QUARANTINE / "*.parquet" for folder in folders))
+    row = connection.execute(
+        f"SELECT reason, count(*), any_value(file), any_value(raw) FROM {quarantine} "
+        "GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 1"
+    ).fetchone()
+    reason, rows, file, raw = row or ("", 0, "", "")
+    return DataRejectedError(
+        f"impressions of {day}: expected usable rows, received none of {counts.received}; most often {reason} "
+        f"({rows} rows, such as {str(raw)[:200]} in {file}). Mend the export or [landing] in the recipe.",
+        reason=reason,
+    )
