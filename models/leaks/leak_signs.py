@@ -17,7 +17,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself
 from ctr_retrain.models.feature_kinds.arrow_columns import column_of
@@ -243,7 +243,7 @@ def _alike(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
 
 def _deviations(auc: float) -> float:
     """Return the distance of the means of two normal scores with this AUC, in deviations (Green and Swets 1966)."""
-    return float(np.sqrt(2) * norm.ppf(np.clip(auc, 0.5, 1 - 1e-9)))
+    return float(np.sqrt(2) * ndtri(np.clip(auc, 0.5, 1 - 1e-9)))
 
 
 def _where(figures: OwnFigures) -> str:

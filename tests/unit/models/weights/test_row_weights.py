@@ -6,7 +6,6 @@ from math import log
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.weights_section import Weights
@@ -178,17 +177,13 @@ def test_factors_come_back_from_json_as_they_were():
 
 def optimum(weight, offset, x, label, rows):
     """Intercept and slope that minimise Σ rows · weight · log loss(σ(intercept + slope · x + offset), label)."""
-
-    def loss(beta):
-        line = beta[0] + beta[1] * x + offset
-        p = 1 / (1 + np.exp(-line))
+    columns, beta = np.stack([np.ones(len(x)), x]), np.zeros(2)
+    for _ in range(60):  # of Newton's steps, none so long that it leaps over the minimum
+        p = 1 / (1 + np.exp(-(beta @ columns + offset)))
         weighted = rows * weight
-        gradient = weighted * (p - label)
-        return weighted @ (np.logaddexp(0, line) - label * line) / rows.sum(), np.array(
-            [gradient.sum(), gradient @ x]
-        ) / rows.sum()
-
-    return minimize(loss, np.zeros(2), jac=True, tol=1e-14).x
+        step = np.linalg.solve((columns * weighted * p * (1 - p)) @ columns.T, columns @ (weighted * (p - label)))
+        beta -= np.clip(step, -1, 1)
+    return beta
 
 
 def rare_clicks():
