@@ -65,6 +65,12 @@ class Recipe(Section):
     retention: Retention = Retention()
     """What `gc` keeps."""
 
+    @property
+    def row_weights(self) -> Weights:
+        """The weights with the half-life that holds: where the recipe has none, half of the training window."""
+        half_life_days = self.weights.half_life_days or self.training.window_days / 2
+        return self.weights.model_copy(update={"half_life_days": half_life_days})
+
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         """Raise ValueError with the first mistake that one section alone can't see."""

@@ -14,8 +14,9 @@ ClassWeight = Literal["balanced", "none", "auto", "effective_number"] | dict[Lit
 class Weights(Section):
     """Weights of rows in training. Evaluation is always unweighted."""
 
-    half_life_days: Positive = 7.0
-    """A row this much older weighs half."""
+    half_life_days: Annotated[float, Field(ge=0)] = 0.0
+    """A row this much older weighs half; 0: half of the training window, so that its newest rows weigh four times as
+    much as its oldest."""
     class_weight: ClassWeight = "balanced"
     """`balanced` (`auto` means the same), `effective_number`, `none`, or a mapping such as `{ 0 = 1, 1 = 100 }`."""
     class_beta: Annotated[float, Field(ge=0, lt=1)] = 0.9999

@@ -163,27 +163,28 @@ def _strategy(name: str, variant: _Variant, recipe: Recipe) -> Strategy:
     plain |= {"negative_share": 1.0, "positive_copies": 1, "normalise": True}
     gamma = FOCAL_GAMMA if variant.loss == "focal" else recipe.training.focal_gamma
     sections = {
-        "weights": recipe.weights.model_copy(update={**plain, **variant.weighing}),
+        "weights": recipe.row_weights.model_copy(update={**plain, **variant.weighing}),
         "training": recipe.training.model_copy(update={"loss": variant.loss, "focal_gamma": gamma}),
     }
     changed = recipe.model_copy(update=sections)
+    as_it_trains = recipe.model_copy(update={"weights": recipe.row_weights})
     changes = {
         f"{section}.{key}": value
         for section in sections
         for key, value in changed.model_dump(mode="json")[section].items()
-        if value != recipe.model_dump(mode="json")[section][key]
+        if value != as_it_trains.model_dump(mode="json")[section][key]
     }
     return Strategy(name, variant.message, changed, changes)
 
 
 def _has_recency(recipe: Recipe) -> bool:
     """Return True if a row's age makes a difference; at a hundred windows' half-life it is one of less than 1 %."""
-    return recipe.weights.half_life_days < 100 * recipe.training.window_days
+    return recipe.row_weights.half_life_days < 100 * recipe.training.window_days
 
 
 def _default_half_life(recipe: Recipe) -> float:
     """Return the recipe's half-life in days, or half a window where it has none to speak of."""
-    return recipe.weights.half_life_days if _has_recency(recipe) else recipe.training.window_days / 2
+    return recipe.row_weights.half_life_days if _has_recency(recipe) else recipe.training.window_days / 2
 
 
 def _sampling_factor(positive_ratio: float) -> float:
@@ -210,5 +211,5 @@ def _train_alike(one: Recipe, other: Recipe) -> bool:
     if _class_weighing(one.weights) != _class_weighing(other.weights):
         return False
     same = {"class_weight": "none", "class_power": 1.0, "class_beta": 0.0}
-    weights = [recipe.weights.model_copy(update=same) for recipe in (one, other)]
+    weights = [recipe.row_weights.model_copy(update=same) for recipe in (one, other)]
     return weights[0] == weights[1] and one.training == other.training

@@ -99,6 +99,7 @@ def compute_factors(days: tuple[date, ...], cut: date, mass: ClassMass, weights:
     is far too short for the days, DataRejectedError where there is no row or no negative, or where confidence lies
     outside (0, 1] or depends on the label.
     """
+    assert weights.half_life_days > 0  # `Recipe.row_weights` has one where the recipe leaves it open
     _check_mass(mass)
     _check_confidence(mass)
     half_lives = np.array([(cut - day).days for day in days]) / weights.half_life_days

@@ -82,7 +82,7 @@ def _loss_differences(recipe: Recipe, factors: Factors) -> Iterator[str]:
     if training.loss == "focal" and training.focal_gamma:
         yield f"the focal kind (γ = {number(training.focal_gamma)})"
     if min(factors.recency) < 1:
-        yield f"rows weighed by age (half-life {number(weights.half_life_days)} days)"
+        yield f"rows weighed by age (half-life {number(recipe.row_weights.half_life_days)} days)"
     negative, positive = factors.class_weight
     if negative != positive:
         yield f"positives weighed {number(positive / negative)} times as much as negatives"

@@ -93,7 +93,7 @@ def _describe(run: Run) -> RunPage:
     training = read_if_made(run.folder / TRAINING_FILE, TrainingDocument)
     findings, docs = _findings(run.store, document.date)
     landed_day = current_day_object(run.store, document.date)
-    half_life_days = run.recipe.weights.half_life_days
+    half_life_days = run.recipe.row_weights.half_life_days
     return RunPage(
         run=document,
         recipe=run.recipe,

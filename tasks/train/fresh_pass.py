@@ -134,7 +134,7 @@ def _factors(recipe: Recipe, plan: RunPlan, rows: TrainingRows) -> Factors:
     cells = pa.table(columns).group_by([*columns]).aggregate([([], "count_all")])
     day_index, label, confidence, count = (cells[name].to_numpy() for name in (*columns, "count_all"))
     mass = ClassMass(day_index.astype(np.int64), label.astype(np.int64), confidence.astype(np.float64), count)
-    return compute_factors(tuple(day.day for day in plan.fresh), plan.fresh[-1].day, mass, recipe.weights)
+    return compute_factors(tuple(day.day for day in plan.fresh), plan.fresh[-1].day, mass, recipe.row_weights)
 
 
 def _curves(folder: Path) -> tuple[Maturity, ...]:

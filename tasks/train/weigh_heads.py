@@ -79,4 +79,4 @@ def _weights(recipe: Recipe, head: Head) -> Weights:
     """Return the recipe's weights with the head's own class weight, if it has one, and without sampling."""
     # Sampling goes by the main label, and each row's weight undoes it.
     own = {"class_weight": head.class_weight} if head.class_weight else {}
-    return recipe.weights.model_copy(update={"negative_share": 1.0, "positive_copies": 1, **own})
+    return recipe.row_weights.model_copy(update={"negative_share": 1.0, "positive_copies": 1, **own})

@@ -46,11 +46,11 @@ def weigh_rows(run: Run) -> Factors:
     days = tuple(day.day for day in plan.train)
     if recipe.weights.class_weight == "auto":
         log.warning(AUTO_MEANS)
-    factors = compute_factors(days, plan.data_through, mass, recipe.weights)
+    factors = compute_factors(days, plan.data_through, mass, recipe.row_weights)
     totals = counted.group_by(["channel", "label"]).aggregate([("rows", "sum")]).to_pylist()
     plain = None
     if recipe.training.two_stages:
-        plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.weights))
+        plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.row_weights))
     document = WeightsDocument(
         **dict(factors),
         constant_rate=_rates(totals),

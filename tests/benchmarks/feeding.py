@@ -182,7 +182,7 @@ def loss_after(train, test, seed):
         gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
     )
     mass = ClassMass(np.zeros(2, int), np.array([0, 1]), np.ones(2), np.bincount(train["label"], minlength=2))
-    factors = compute_factors((DAY,), DAY, mass, Weights(class_weight="none"))
+    factors = compute_factors((DAY,), DAY, mass, Weights(half_life_days=7, class_weight="none"))
     keras.utils.set_random_seed(seed)
     network = build_network(recipe, NumericState((False,), (0.0,), (1.0,)), factors.base_log_odds, seed)
     fit(network, make_batches(encoded(train), factors, SHUFFLE_BATCH, seed), recipe.training)

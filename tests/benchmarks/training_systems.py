@@ -88,7 +88,7 @@ def deepfm(sizes, label, seed):
         gate=Gate(max_cost_delta_per_1000=1, max_channel_cost_delta_per_1000=1),
     )
     mass = ClassMass(np.zeros(2, int), np.array([0, 1]), np.ones(2), np.bincount(label, minlength=2))
-    factors = compute_factors((DAY,), DAY, mass, Weights(class_weight="none"))
+    factors = compute_factors((DAY,), DAY, mass, Weights(half_life_days=7, class_weight="none"))
     keras.utils.set_random_seed(seed)
     state = NumericState((False,) * NUMBERS, (0.0,) * NUMBERS, (1.0,) * NUMBERS)
     return recipe, factors, build_network(recipe, state, factors.base_log_odds, seed)

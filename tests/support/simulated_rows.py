@@ -84,7 +84,7 @@ def trained(rows, recipe):
     cell, count = np.unique(2 * rows.day_index.astype(int) + rows.label, return_counts=True)
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     days = tuple(FIRST_DAY + timedelta(days=number) for number in range(rows.day_index.max() + 1))
-    factors = compute_factors(days, days[-1], mass, recipe.weights)
+    factors = compute_factors(days, days[-1], mass, recipe.row_weights)
     training = recipe.training
     state = fit_numeric_state([rows.numeric], recipe.features)
     network = build_network(recipe, state, factors.base_log_odds, training.seed)

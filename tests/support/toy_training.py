@@ -49,7 +49,9 @@ def factors_of(rows, weights=None):
     cell, count = np.unique(2 * rows.day_index.astype(int) + rows.label, return_counts=True)
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     days = tuple(DAY + timedelta(days=number) for number in range(rows.day_index.max() + 1))
-    return compute_factors(days, days[-1], mass, weights or Weights())
+    weights = weights or Weights()
+    half_life_days = weights.half_life_days or 7
+    return compute_factors(days, days[-1], mass, weights.model_copy(update={"half_life_days": half_life_days}))
 
 
 def batches_of(rows, factors, rules):

@@ -49,7 +49,7 @@ def fitted(days, window, source_model=None, **warm_start):
     cell, count = np.unique(2 * (rows.day_index.astype(int) - first) + rows.label, return_counts=True)
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     of = tuple(FIRST_DAY + timedelta(days=first + number) for number in range(len(days)))
-    factors = compute_factors(of, of[-1], mass, recipe.weights)
+    factors = compute_factors(of, of[-1], mass, recipe.row_weights)
     train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
     train = replace(train, unseen=unseen_rows(features, values, int(rows.label.sum())))
     recent = joined(window, features).ids if source_model else None

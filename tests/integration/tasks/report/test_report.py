@@ -119,7 +119,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     mass = ClassMass(
         places, places * 0 + np.repeat([0, 1], len(days)), np.ones(2 * len(days)), np.repeat([980, 20], len(days))
     )
-    factors = compute_factors(days, plan.data_through, mass, RECIPE.weights)
+    factors = compute_factors(days, plan.data_through, mass, RECIPE.row_weights)
     with store.writing(layout.run_object(plan.run_id), plan.inputs.to_json()) as folder:
         rates = dict.fromkeys(RECIPE.channels, 0.02)
         warnings = training_warnings(RECIPE, factors)

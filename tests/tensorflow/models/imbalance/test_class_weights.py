@@ -300,6 +300,6 @@ def test_parts_of_different_labels_do_not_add_up():
 
 @pytest.mark.parametrize("way", ["balanced", "auto", "none", "effective_number"])
 def test_the_recipe_weighs_its_two_classes_by_the_same_rules(way):
-    rules = Weights(class_weight=way, class_power=0.5, class_beta=0.99)
+    rules = Weights(half_life_days=7, class_weight=way, class_power=0.5, class_beta=0.99)
     expected = class_weights([0] * 90 + [1] * 10, way, power=0.5, beta=0.99)
     assert class_weights_of(np.array([90.0, 10.0]), rules) == pytest.approx(tuple(expected.weights))

@@ -64,7 +64,7 @@ def losses(days):
     label = np.concatenate(labels[:-1])
     rows = TrainingRows(ids, numeric, label, np.zeros(len(label), np.int16))
     mass = ClassMass(np.zeros(2, int), np.array([0, 1]), np.ones(2), np.bincount(label))
-    factors = compute_factors((FIRST_DAY,), FIRST_DAY, mass, Weights(class_weight="none"))
+    factors = compute_factors((FIRST_DAY,), FIRST_DAY, mass, Weights(half_life_days=7, class_weight="none"))
     answer = {}
     for network in NETWORKS:
         rules = recipe(network).model_copy(update={"features": features})

@@ -29,7 +29,7 @@ def rows_of(n, *, confidence=False):
 def factors_for(rows):
     confidence = np.ones(len(rows)) if rows.confidence is None else rows.confidence
     mass = ClassMass(rows.day_index, rows.label, confidence, np.ones(len(rows), int))
-    return compute_factors(DAYS, CUT, mass, Weights(cap=3))
+    return compute_factors(DAYS, CUT, mass, Weights(half_life_days=7, cap=3))
 
 
 def stream(rows, batch_rows=100, seed=1):
@@ -127,7 +127,9 @@ def test_no_rows_and_arrays_of_different_lengths_are_refused():
         TrainingRows(rows.ids, rows.numeric, rows.label[:2], rows.day_index)
 
 
-@pytest.mark.parametrize("weights", [Weights(), Weights(negative_share=0.5, positive_copies=3)])
+@pytest.mark.parametrize(
+    "weights", [Weights(half_life_days=7), Weights(half_life_days=7, negative_share=0.5, positive_copies=3)]
+)
 def test_what_an_epoch_streams_is_counted_as_it_is_streamed(weights):
     rows = rows_of(1000)
     mass = ClassMass(rows.day_index, rows.label, np.ones(len(rows)), np.ones(len(rows), int))

@@ -47,7 +47,7 @@ def learned(gamma, maturity=1.0, **weights):
     """Log-odds where x = 0 and x = 1 at the optimum; of the clicks, the share `maturity` is seen."""
     ratio = np.array(CLICK_RATIO)[X] * maturity
     rows = np.round(100_000 * np.where(LABEL == 1, ratio, 1 - ratio)).astype(int)
-    factors = compute_factors(DAYS, CUT, ClassMass(DAY, LABEL, np.ones(8), rows), Weights(**weights))
+    factors = compute_factors(DAYS, CUT, ClassMass(DAY, LABEL, np.ones(8), rows), Weights(half_life_days=7, **weights))
     streamed = rows * np.where(LABEL == 1, factors.positive_copies, np.array(factors.negative_share)[DAY])
     given = (streamed * factors.weight(DAY, LABEL) / streamed.sum(), factors.offset(DAY), np.full(8, maturity), gamma)
     tensors = [tf.constant(value, tf.float64) for value in given]

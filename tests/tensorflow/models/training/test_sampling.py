@@ -21,7 +21,9 @@ DAY = (NUMBER >= ROWS // 2).astype(np.int16)
 
 def factors_of(**weights):
     cell, rows = np.unique(2 * DAY + LABEL, return_counts=True)
-    return compute_factors(DAYS, CUT, ClassMass(cell // 2, cell % 2, np.ones(4), rows), Weights(**weights))
+    return compute_factors(
+        DAYS, CUT, ClassMass(cell // 2, cell % 2, np.ones(4), rows), Weights(half_life_days=7, **weights)
+    )
 
 
 def batches_of(factors, seed=1):
@@ -125,7 +127,7 @@ def test_the_offset_has_what_sampling_did_to_the_odds():
 
 def test_where_the_share_is_not_of_whole_rows_the_offset_knows_the_real_one():
     mass = ClassMass(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.ones(4), np.array([3, 1, 7, 1]))
-    factors = compute_factors(DAYS, CUT, mass, Weights(class_weight="none", negative_share=0.2))
+    factors = compute_factors(DAYS, CUT, mass, Weights(half_life_days=7, class_weight="none", negative_share=0.2))
     assert factors.negative_share == pytest.approx((1 / 3, 1 / 7))  # one of 3, one of 7, none lost altogether
     assert factors.offset(np.array([0, 1])) == pytest.approx([log(3), log(7)])
     assert factors.rows == 4

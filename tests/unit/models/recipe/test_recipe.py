@@ -223,6 +223,13 @@ def test_a_confirmed_feature_makes_no_other_recipe_and_is_named():
     assert Recipe.model_validate_json(confirmed.model_dump_json()) == confirmed
 
 
+def test_a_half_life_that_is_left_open_is_half_of_the_window(tiny_recipe):
+    assert tiny_recipe(training={"window_days": 274}).row_weights.half_life_days == 137
+    assert tiny_recipe(training={"window_days": 1}).row_weights.half_life_days == 0.5
+    own = tiny_recipe(training={"window_days": 274}, weights={"half_life_days": 7, "class_power": 0.5})
+    assert own.row_weights == own.weights
+
+
 def test_recipe_cannot_be_changed_after_it_was_checked():
     with pytest.raises(ValueError, match="frozen"):
         load_recipe(DEMO).name = "other"

@@ -57,7 +57,7 @@ def test_each_strategy_changes_what_its_name_says_and_keeps_everything_else(list
     assert (weights["recency"].half_life_days, weights["recency"].class_weight) == (7, "none")
     assert (weights["class_weights"].half_life_days, weights["class_weights"].class_weight) == (1e6, "balanced")
     assert found["focal"].recipe.training.loss == "focal"
-    assert found["recency_class"].own  # the tiny recipe's: half-life 7, balanced
+    assert found["recency_class"].own  # the tiny recipe's: half of its window of 14 days, balanced
     assert found["recency_class"].changes == {}
     assert all(strategy.recipe.features == tiny_recipe().features for strategy in found.values())
 

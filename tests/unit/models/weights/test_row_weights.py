@@ -23,7 +23,7 @@ def mass(*rows):
 
 
 def factors_of(*rows, days=DAYS, **weights):
-    return compute_factors(days, days[-1], mass(*rows), Weights(**weights))
+    return compute_factors(days, days[-1], mass(*rows), Weights(**{"half_life_days": 7} | weights))
 
 
 # 80 negatives and 20 positives a week ago, 40 negatives and 10 positives on the cut, weighing 40, 10, 40, 10.
@@ -198,7 +198,7 @@ def rare_clicks():
 @pytest.mark.parametrize(("cap", "offsets"), [(0, 1), (8, 2), (0.4, 2)])
 def test_offset_takes_balanced_weights_out_of_the_probabilities_exactly(cap, offsets):
     day, x, label, rows = rare_clicks()
-    factors = compute_factors(DAYS, CUT, ClassMass(day, label, np.ones(8), rows), Weights(cap=cap))
+    factors = compute_factors(DAYS, CUT, ClassMass(day, label, np.ones(8), rows), Weights(half_life_days=7, cap=cap))
     assert len(set(factors.offset(day).tolist())) == offsets  # a cap makes it differ by day
     intercept, slope = optimum(factors.weight(day, label), factors.offset(day), x, label, rows)
     assert intercept == pytest.approx(log(0.01 / 0.99), abs=1e-4)
@@ -207,7 +207,9 @@ def test_offset_takes_balanced_weights_out_of_the_probabilities_exactly(cap, off
 
 def test_without_offset_balanced_weights_overstate_rare_clicks_manyfold():
     day, x, label, rows = rare_clicks()
-    factors = compute_factors(DAYS, CUT, ClassMass(day, label, np.ones(8), rows), Weights(offset=False))
+    factors = compute_factors(
+        DAYS, CUT, ClassMass(day, label, np.ones(8), rows), Weights(half_life_days=7, offset=False)
+    )
     intercept, slope = optimum(factors.weight(day, label), factors.offset(day), x, label, rows)
     probability = 1 / (1 + np.exp(-(intercept + slope * x)))
     assert (rows @ probability) / (rows @ label) > 5

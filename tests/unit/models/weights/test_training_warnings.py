@@ -18,7 +18,7 @@ PLAIN = {"class_weight": "none", "half_life_days": 1e9}
 def found(tiny_recipe):
     def of(days=DAYS, training=None, **weights):
         recipe = tiny_recipe(weights=weights, training=training or {})
-        found = training_warnings(recipe, compute_factors(days, CUT, MASS, recipe.weights))
+        found = training_warnings(recipe, compute_factors(days, CUT, MASS, recipe.row_weights))
         return {warning.name: warning.message for warning in found}
 
     return of
