@@ -18,6 +18,7 @@ from ctr_retrain.flows.prefect_tasks import (
     find_leaks,
     ingest_day,
     judge_challenger,
+    measure_features,
     measure_maturity,
     measure_yardstick,
     send_alerts,
@@ -107,6 +108,7 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
         evaluate_models(run, models)
         serving = check_serving(run, models)
         verdict = judge_challenger(run, [serving, leaks])
+        measure_features(run, models)  # before a fresh pass, which has seen the days that they are measured on
         ship_challenger(run, verdict, models)
         measure_yardstick(run, models)  # last: whatever becomes of it, nothing else needs the models' process
     write_document(run, known, drift, factors, verdict)

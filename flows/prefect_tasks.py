@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from ctr_retrain.tasks.deploy import choose_served, publish_model
 from ctr_retrain.tasks.evaluate import find_leaks as leaks
 from ctr_retrain.tasks.evaluate import judge_challenger as judging
+from ctr_retrain.tasks.evaluate import measure_features as feature_worth
 from ctr_retrain.tasks.evaluate import measure_maturity as maturity
 from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
@@ -42,6 +43,7 @@ train_cold_twin = stage(training.train_cold_twin)
 evaluate_models = stage(score_models.evaluate_models)
 check_serving = stage(publish_model.check_serving)
 judge_challenger = stage(judging.judge_challenger)
+measure_features = stage(feature_worth.measure_features)
 ship_challenger = stage(choose_served.ship_challenger)
 measure_yardstick = stage(yardstick.measure_yardstick)
 write_document = stage(run_document.write_document)

@@ -35,9 +35,8 @@ def print_run(run: RunDocument) -> None:
         console.print(f"[red]alert[/red] {escape(alert.cause)}")
     for warning in run.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(warning.message)}")
-    if run.yardstick:
-        for model in run.yardstick.models:
-            console.print(f"beside simple models: {escape(model.message)}")
+    for message in _messages_of_worth(run):
+        console.print(message)
     for message in _messages_of_start(run):
         console.print(f"[yellow]to know[/yellow] {escape(message)}")
     if answer and answer.not_deployed:
@@ -74,6 +73,16 @@ def _messages_of_start(run: RunDocument) -> list[str]:
         return []
     start = run.training.start
     return [text for text in (start.message, start.cold_twin.message if start.cold_twin else "") if text]
+
+
+def _messages_of_worth(run: RunDocument) -> list[str]:
+    """Return what the network is worth over simple models, and which features bring it nothing or less."""
+    models = run.yardstick.models if run.yardstick else ()
+    found = [f"beside simple models: {escape(model.message)}" for model in models]
+    measured = run.feature_worth
+    worths = [one.worth for part in (measured.features, measured.families) for one in part] if measured else []
+    useless = [worth.message for worth in worths if worth.finding in ("nothing", "harms")]
+    return found + [f"[yellow]features[/yellow] {escape(message)}" for message in useless]
 
 
 def _demo_row(run: DailyAnswer) -> list[str]:

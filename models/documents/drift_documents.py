@@ -1,4 +1,4 @@
-"""Drift: a day's positive ratio beside its history, the alerts that it raises, and numbers beside the window's."""
+"""Drift: a day's positive ratio beside its history, its alerts, and what features hold and bring on later days."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from ctr_retrain.models.documents.comparison_documents import IntervalPart
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 
 Basis = Literal["same weekdays", "all days", "too little history"]
 AlertLevel = Literal["warning", "critical"]
+Finding = Literal["brings", "nothing", "harms", "unclear"]
 
 
 class Alert(Part):
@@ -103,3 +105,81 @@ class NumbersDocument(StoredDocument):
 
     numbers: tuple[NumberDrift, ...]
     """The recipe's features that are numbers, in its order."""
+
+
+class Worth(Part):
+    """The worth of features on the validation days: predictions without them less those with them."""
+
+    log_loss: IntervalPart
+    """By how much log loss rises without them, in nats an impression."""
+    cost_per_1000: IntervalPart
+    """By how much cost rises, in currency units per 1,000 impressions."""
+    finding: Finding
+    """brings: surely something; harms: surely less than nothing; nothing: it is sure that they bring hardly anything,
+    and likely that they bring none; unclear: the days can't tell."""
+    message: str = Field(alias="words")
+    """A sentence."""
+
+
+class FeatureDay(Part):
+    """A feature's values on a validation day, in a sample of its rows."""
+
+    day: Day
+    """The validation day."""
+    rows: int
+    """Rows that were looked at."""
+    missing: float
+    """Share of them without a value."""
+    unseen: float | None
+    """Share of them with a value that has no embedding row of its own; null for all but texts."""
+    moved: float | None
+    """Population stability index of its values against the training window's, less what chance shows; null for clocks,
+    which move by themselves, and without rows."""
+
+
+class FeatureOnLaterDays(Part):
+    """A feature on the validation days."""
+
+    name: str
+    """The feature."""
+    coverage: float
+    """Share of the training window's rows on which it has a value, in a sample."""
+    days: tuple[FeatureDay, ...]
+    """Its values on each validation day."""
+    worth: Worth
+    """The worth there, all other features being there."""
+
+
+class FeatureFamily(Part):
+    """Features that tell of one another, since they read the same column or share embedding rows."""
+
+    names: tuple[str, ...]
+    """The features."""
+    worth: Worth
+    """The worth of all of them together."""
+
+
+class FeatureWorth(Part):
+    """Values and worth of each feature of a run's challenger on the validation days."""
+
+    rows: int
+    """Rows of the validation days that were predicted: all, or of many a sample that weighs as all do."""
+    positives: int
+    """Positives among them."""
+    log_loss: float | None
+    """Log loss of the challenger's predictions of them."""
+    seconds: float
+    """Time of all of it."""
+    features: tuple[FeatureOnLaterDays, ...]
+    """The recipe's features, in its order."""
+    families: tuple[FeatureFamily, ...]
+    """Those that belong together."""
+
+
+class FeatureWorthDocument(StoredDocument):
+    """The worth of features, or the reason why nobody knows: feature_worth.json in the run."""
+
+    feature_worth: FeatureWorth | None = None
+    """The features; null where it failed."""
+    failure: str = ""
+    """The reason; empty where it didn't."""

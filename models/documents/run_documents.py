@@ -9,7 +9,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.comparison_documents import Yardstick
 from ctr_retrain.models.documents.day_documents import LandedRows, Validation
 from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
-from ctr_retrain.models.documents.drift_documents import Alert, NumberDrift
+from ctr_retrain.models.documents.drift_documents import Alert, FeatureWorth, NumberDrift
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, TrainingPart
@@ -113,6 +113,8 @@ class DayDocument(Document):
     """The features, and what each tells by itself; absent where the day was rejected."""
     numbers: tuple[NumberDrift, ...] = Field((), exclude_if=lambda numbers: not numbers)
     """The features that are numbers, beside what the training window held; absent without any."""
+    feature_worth: FeatureWorth | None = Field(None, exclude_if=lambda worth: worth is None)
+    """Values and worth of each feature on the validation days; absent where nothing was trained."""
     training: TrainingPart | None = None
     """Training; null where nothing was trained."""
     metrics: RunMetrics = RunMetrics()

@@ -60,6 +60,19 @@ class Dictionary:
             rows[first + 1 : first + 1 + len(values)] = field.values_offset + feature.rows_of(values)
         return rows
 
+    def table_rows_of(self, codes: npt.NDArray[np.int32], features: tuple[Feature, ...]) -> npt.NDArray[np.int32]:
+        """Return the table's rows of some rows' codes, both (n, slots): a few, of a dictionary with many values."""
+        rows = np.empty(codes.shape, np.int32)
+        for (feature, field, columns), first, values in zip(
+            encoded_fields(features), self.first_codes, self.values, strict=False
+        ):
+            places = codes[:, columns] - first  # 0 for a missing value
+            rows[:, columns] = field.offset
+            if len(values):
+                known = field.values_offset + feature.rows_of(values[np.maximum(places, 1) - 1])
+                rows[:, columns] = np.where(places == 0, field.offset, known)
+        return rows
+
     def save(self, path: Path) -> None:
         """Write the values as one .npy file: each feature's number of values, then all of them."""
         counts = np.array([len(self.values), *map(len, self.values)], np.int64)

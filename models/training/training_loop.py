@@ -199,6 +199,14 @@ def predict_logits(
     column: int = 0,
 ) -> npt.NDArray[np.float32]:
     """Return logits without weights, offset or calibration, (n,): the label's, or a head's in a later column."""
+    return logits_function(network, batch_rows, column)(ids, numeric)
+
+
+def logits_function(
+    network: keras.Model, batch_rows: int = 16_384, column: int = 0
+) -> Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
+    """Return `predict_logits` of a network, whose graph is traced once for all calls."""
+    ids, numeric = network.input["ids"], network.input["numeric"]
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
@@ -209,11 +217,14 @@ def predict_logits(
     def forward(ids: Any, numeric: Any) -> Any:
         return network({"ids": ids, "numeric": numeric}, training=False)[:, column]
 
-    logits = np.empty(len(ids), np.float32)
-    for first in range(0, len(ids), batch_rows):
-        batch = slice(first, first + batch_rows)
-        logits[batch] = forward(tf.constant(ids[batch]), tf.constant(numeric[batch])).numpy()
-    return logits
+    def predict(ids: npt.NDArray[np.int32], numeric: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        logits = np.empty(len(ids), np.float32)
+        for first in range(0, len(ids), batch_rows):
+            batch = slice(first, first + batch_rows)
+            logits[batch] = forward(tf.constant(ids[batch]), tf.constant(numeric[batch])).numpy()
+        return logits
+
+    return predict
 
 
 def _steps_per_execution(steps: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.comparison_documents import YardstickDocument
-from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument, NumbersDocument
+from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument, FeatureWorthDocument, NumbersDocument
 from ctr_retrain.models.documents.evaluation_documents import (
     EvaluationDocument,
     FeatureByItself,
@@ -43,6 +43,7 @@ from ctr_retrain.tasks.store.layout import (
     COLD_TWIN,
     DRIFT_FILE,
     EVALUATION_FILE,
+    FEATURE_WORTH_FILE,
     FEATURES_FILE,
     FRESH_FILE,
     MATURITY_FILE,
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.documents.document import Stored
 
+YARDSTICK_FAILED = "The network could not be measured against simple models"
+FEATURES_FAILED = "What each feature brings could not be measured"
 # Their versions are kept with each run: figures may change with any of them.
 PACKAGES = (
     "ctr-retrain",
@@ -96,6 +99,7 @@ def write_document(
     yardstick = read_if_made(run.folder / YARDSTICK_FILE, YardstickDocument)
     moved = read_if_made(run.folder / NUMBERS_FILE, NumbersDocument)
     numbers = moved.numbers if moved else ()
+    measured = read_if_made(run.folder / FEATURE_WORTH_FILE, FeatureWorthDocument)
     document = RunDocument(
         **dict(run.plan.inputs),
         date=run.plan.day,
@@ -107,11 +111,13 @@ def write_document(
         warnings=(
             *(weights.warnings if weights else ()),
             *_warn_of_names(features),
-            *_warn_of_failure(yardstick),
+            *_warn_of_failure("yardstick", YARDSTICK_FAILED, yardstick.failure if yardstick else ""),
+            *_warn_of_failure("feature_worth", FEATURES_FAILED, measured.failure if measured else ""),
             *number_warnings(numbers),
         ),
         features=features,
         numbers=numbers,
+        feature_worth=measured.feature_worth if measured else None,
         training=_describe_training(run.folder, trained, evaluation) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         yardstick=yardstick.yardstick if yardstick else None,
@@ -142,14 +148,9 @@ def _warn_of_names(features: Iterable[FeatureByItself]) -> tuple[TrainingWarning
     return tuple(TrainingWarning(name="known_before", message=name_warning(one.name, one.message)) for one in named)
 
 
-def _warn_of_failure(yardstick: YardstickDocument | None) -> tuple[TrainingWarning, ...]:
-    """Warn that the network could not be measured against simple models, and why."""
-    if yardstick is None or not yardstick.failure:
-        return ()
-    message = (
-        f"The network could not be measured against simple models, which the next run tries again. {yardstick.failure}"
-    )
-    return (TrainingWarning(name="yardstick", message=message),)
+def _warn_of_failure(name: str, what: str, why: str) -> tuple[TrainingWarning, ...]:
+    """Warn that something could not be measured, and why; of nothing where there is no reason."""
+    return (TrainingWarning(name=name, message=f"{what}, which the next run tries again. {why}"),) if why else ()
 
 
 def _describe_maturity(maturity: MaturityDocument) -> MaturityPart:

@@ -61,7 +61,7 @@ def _world(rows: int) -> StepSet:
     day = np.repeat(np.arange(len(days)), [day.impressions.num_rows for day in days])
     table = pa.concat_tables([day.impressions for day in days])
     user = pd.util.hash_array(table["user_id"].to_pandas().astype(str).to_numpy())
-    return _sliced(recipe, table, label, day, user, WORLD_DAYS)
+    return sliced(recipe, table, label, day, user, WORLD_DAYS)
 
 
 def _real(name: str) -> StepSet:
@@ -80,10 +80,10 @@ def _real(name: str) -> StepSet:
     label = frame["label"].to_numpy().astype(np.uint8)
     days = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
     gap = 14 if name == "hotel" else 0
-    return _sliced(recipe, table, label, day, user, days, gap)
+    return sliced(recipe, table, label, day, user, days, gap)
 
 
-def _sliced(recipe, table, label, day, user, days, gap=0) -> StepSet:
+def sliced(recipe, table, label, day, user, days, gap=0, weights=UNWEIGHTED) -> StepSet:
     """Divide the rows: a share of users of the newest calibration days for C, the other rows of the window for T."""
     training = recipe.training
     place = np.array([zlib.crc32(int(one).to_bytes(8, "little")) % 10_000 for one in np.unique(user)])
@@ -103,7 +103,7 @@ def _sliced(recipe, table, label, day, user, days, gap=0) -> StepSet:
     cell, count = np.unique(2 * day[train].astype(int) + label[train], return_counts=True)
     names = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(days))
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
-    factors = compute_factors(names, names[-1], mass, UNWEIGHTED)
+    factors = compute_factors(names, names[-1], mass, weights)
     learnt = replace(rows_of(train), unseen=unseen_rows(features, values, int(label[train].sum())))
     split = TrainingSplit(learnt, rows_of(calibrate), None, features, values)
     return StepSet(recipe, split, factors, rows_of(day >= days + gap))

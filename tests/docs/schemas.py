@@ -24,7 +24,7 @@ from ctr_retrain.models.documents.comparison_documents import (
     YardstickDocument,
 )
 from ctr_retrain.models.documents.day_documents import DaySummary, FindingsDocument, IngestAnswer, ValidationAnswer
-from ctr_retrain.models.documents.drift_documents import DriftDocument
+from ctr_retrain.models.documents.drift_documents import DriftDocument, FeatureWorthDocument
 from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument
 from ctr_retrain.models.documents.maturity_documents import MaturityDocument
 from ctr_retrain.models.documents.ref_documents import (
@@ -68,6 +68,7 @@ FILES = {
     "comparison.json": ComparisonDocument,
     "drift.json": DriftDocument,
     "evaluation.json": EvaluationDocument,
+    "feature_worth.json": FeatureWorthDocument,
     "findings.json": FindingsDocument,
     "fresh.json": FreshPassDocument,
     "label_summary.json": LabelSummary,  # summary.json too, beside labels

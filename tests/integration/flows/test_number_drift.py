@@ -15,6 +15,7 @@ from tests.support.flow_answers import daily
 from tests.support.small_world import RECIPE, RUN_DAY
 
 MORE = '[[features]]\nname = "account_days"\nkind = "numeric"\n[[features]]\nname = "stays"\nkind = "numeric"\n'
+MORE += '[[features]]\nname = "weekday"\nkind = "weekday"\n'
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +61,13 @@ def test_figures_of_every_number_stand_in_the_run(run):
     assert [number["name"] for number in document["numbers"] if number["words"]] == ["account_days"]
     stored = NumbersDocument.read(root / "runs" / document["run_id"] / "numbers.json")
     assert [number.name for number in stored.numbers] == list(numbers)
+
+
+def test_a_number_without_meaning_is_not_said_to_bring_something_and_clocks_are_measured_together(run):
+    measured = run[1]["feature_worth"]
+    features = {feature["name"]: feature for feature in measured["features"]}
+    assert features["stays"]["worth"]["finding"] in ("nothing", "unclear")
+    assert abs(features["stays"]["worth"]["log_loss"]["value"]) < 0.001
+    assert [family["names"] for family in measured["families"]] == [["hour", "weekday"]]
+    assert "hour, weekday together" in measured["families"][0]["worth"]["words"]
+    assert features["account_days"]["days"][0]["moved"] > 0.25 > features["stays"]["days"][0]["moved"]

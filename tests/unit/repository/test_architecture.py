@@ -24,7 +24,7 @@ ORDER = (
     "models",  # errors, number_format and section, which all may use
     *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
     *(f"models.{room}" for room in ("judging", "leaks", "losses", "network", "weights", "training", "serving")),
-    *(f"models.{room}" for room in ("yardstick", "trials", "charts", "simulation", "imbalance")),
+    *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
     *(f"tasks.{room}" for room in ("execution", "store", "pages", "landing", "ingest", "label", "validate", "plan")),
     *(f"tasks.{room}" for room in ("train", "evaluate", "deploy", "report", "operate", "compare", "demo")),
     "flows",

@@ -116,6 +116,14 @@ def test_a_dictionary_says_the_table_rows_of_its_codes_and_comes_back_from_disk(
     assert Dictionary.load(tmp_path / "none.npy").values == ()
 
 
+def test_rows_of_some_codes_are_those_of_the_whole_dictionary():
+    tags = MultiValued(name="tags", max_values=2).knowing(np.array([4, 9]))
+    features = (USER.knowing(np.array([5, 7])), tags, HOUR, Categorical(name="none"))
+    dictionary = Dictionary((np.array([5, 6, 7]), np.array([4, 8]), np.arange(24), np.empty(0, np.int64)))
+    codes = np.array([[0, 5, 4, 7, 32], [1, 6, 5, 31, 32], [2, 4, 4, 8, 32], [3, 6, 6, 9, 32]], np.int32)
+    assert dictionary.table_rows_of(codes, features).tolist() == dictionary.table_rows(features)[codes].tolist()
+
+
 def test_any_known_value_may_count_as_unseen_but_where_rare_ones_train_the_shared_row():
     features, told = fit_values(
         (USER, HOUR, Categorical(name="rare", min_rows=3)),
