@@ -25,6 +25,7 @@ help:
 	@echo "make bench-step-size   weights of 1 and 100 against normalised ones, with SGD and with Adam"
 	@echo "make bench-freshness   one pass more through young labels: what it is worth, and what taking them as final costs"
 	@echo "make bench-steps       batches, rates and networks over real logs (REAL_DATA) and simulated ones: how many steps are enough"
+	@echo "make bench-few-rows    ids of few training rows, beside the same ids given as unknown (REAL_DATA)"
 	@echo "make bench-yardstick  what simple models of a window cost, by its rows"
 	@echo "make bench-warm-start  how soon a warm start has the log loss of a cold one"
 	@echo "make bench-real        beside logistic regression and LightGBM on real logs in the folder REAL_DATA; one set: ARGS=\"--sets hotel\""

@@ -26,10 +26,12 @@ from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
 from tests.benchmarks.real_sets import DAY, LABEL, SETS, prepared, recipe_of
-from tests.benchmarks.step_sets import WORLDS, load_set, sliced
+from tests.benchmarks.step_sets import UNWEIGHTED, WORLDS, load_set, sliced
 from tests.benchmarks.table import print_table, write_rows
 
 REAL = ("ebnerd", "movielens100k", "trivago")
+# Steps and rates by the window, in the world's recipe too.
+UNSET = {"batch_rows": 0, "learning_rate": 0, "embedding_learning_rate": 0, "embedding_initial_accumulator": 0.1}
 FEW_ROWS = 10  # fewer are few
 LEAST_ROWS = 50  # of later days, to say anything of a field
 
@@ -39,13 +41,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--sets", nargs="*", default=[*REAL, *WORLDS])
     parser.add_argument("--networks", nargs="*", default=["logistic_regression", "deepfm"])
-    parser.add_argument("--seeds", nargs="*", type=int, default=[7])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[7, 8])
+    parser.add_argument("--unweighted", action="store_true", help="without the recipes' recency and class weights")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     prepare_device("cpu")
     rows = []
     for name in arguments.sets:
-        found = load_set(name) if name in WORLDS else real_set(name)
+        weighted = not arguments.unweighted
+        found = load_set(name, weighted=weighted) if name in WORLDS else real_set(name, weighted=weighted)
         if isinstance(found, str):
             sys.stderr.write(f"{name}: {found}\n")
             continue
@@ -57,7 +61,7 @@ def main() -> None:
     print_table("Ids with few training rows", rows)
 
 
-def real_set(name):
+def real_set(name, *, weighted):
     """A real log by the recipe that is shipped as its example, or why it is not there."""
     folder = os.environ.get("REAL_DATA")
     found = prepared(name, Path(folder) if folder else None)
@@ -71,12 +75,14 @@ def real_set(name):
     label = frame[LABEL].to_numpy().astype(np.uint8)
     days = (one.train[1] - one.train[0]).days + 1
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    return sliced(recipe, table, label, day, np.arange(len(label)), days)
+    weights = recipe.weights if weighted else UNWEIGHTED
+    return sliced(recipe, table, label, day, np.arange(len(label)), days, weights=weights)
 
 
 def measured(name, found, network, seed):
     """A row for each field of ids of one network on one set, and one for all of them together."""
-    training = found.recipe.training.model_copy(update={"network": network, "seed": seed})
+    keys = {**UNSET, "network": network, "seed": seed}
+    training = found.recipe.training.model_copy(update=keys)
     recipe = found.recipe.model_copy(update={"training": training})
     fitted = fit_network(found.rows, recipe, found.factors, lambda _done, _total: None)
     ids, label = found.later.ids, found.later.label
@@ -90,9 +96,12 @@ def measured(name, found, network, seed):
         )
         values = np.where(rare, ids, 0)[chosen].max(axis=1)
         row = {"set": name, "network": network, "seed": seed, "field": field, "rows": int(chosen.sum())}
-        row |= {"positives": int(label[chosen].sum()), "log_loss": round(with_all[chosen].mean(), 5)}
-        row |= {"minus_unknown": round(apart.mean(), 5), "standard_error": round(error_of_mean(apart, values), 5)}
-        table.append(row | {"log_loss_of_all_rows": round(with_all.mean(), 5)})
+        row |= {"positives": int(label[chosen].sum()), "log_loss": round(float(with_all[chosen].mean()), 5)}
+        row |= {
+            "minus_unknown": round(float(apart.mean()), 5),
+            "standard_error": round(error_of_mean(apart, values), 5),
+        }
+        table.append(row | {"log_loss_of_all_rows": round(float(with_all.mean()), 5)})
         sys.stderr.write(f"{table[-1]}\n")
     return table
 

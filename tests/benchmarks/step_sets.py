@@ -42,9 +42,9 @@ class StepSet:
     later: TrainingRows
 
 
-def load_set(name: str) -> StepSet:
-    """Make a set by its name."""
-    return _world(WORLDS[name]) if name in WORLDS else _real(name)
+def load_set(name: str, *, weighted: bool = False) -> StepSet:
+    """Make a set by its name; weighted: a world by the weights of its recipe, not unweighted."""
+    return _world(WORLDS[name], weighted=weighted) if name in WORLDS else _real(name)
 
 
 def real_sets() -> list[str]:
@@ -53,7 +53,7 @@ def real_sets() -> list[str]:
     return [name for name in REAL if folder and (Path(folder) / name).exists()]
 
 
-def _world(rows: int) -> StepSet:
+def _world(rows: int, *, weighted: bool) -> StepSet:
     recipe = load_recipe(Path("infra/recipes/demo.toml"))
     world = World(seed=7, rows_per_day=rows // WORLD_DAYS)
     days = [simulate_day(world, FIRST_DAY + timedelta(days=number)) for number in range(WORLD_DAYS + LATER_DAYS)]
@@ -61,7 +61,8 @@ def _world(rows: int) -> StepSet:
     day = np.repeat(np.arange(len(days)), [day.impressions.num_rows for day in days])
     table = pa.concat_tables([day.impressions for day in days])
     user = pd.util.hash_array(table["user_id"].to_pandas().astype(str).to_numpy())
-    return sliced(recipe, table, label, day, user, WORLD_DAYS)
+    weights = recipe.weights if weighted else UNWEIGHTED
+    return sliced(recipe, table, label, day, user, WORLD_DAYS, weights=weights)
 
 
 def _real(name: str) -> StepSet:
