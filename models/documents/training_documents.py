@@ -40,7 +40,8 @@ class CalibrationCurve(CalibrationRows):
     held_out_gain: float | None = None
     """By how much the layer lowers the log loss of rows of the slice that it was not fitted on; null for identity."""
     dropped: tuple[CalibrationMethod, ...] = ()
-    """Richer methods that made such rows surely worse than the network by itself."""
+    """Richer methods that predicted such rows no better than a simpler one or, for identity, worse than the network by
+    itself."""
 
 
 class TrainingSteps(Part):

@@ -6,7 +6,7 @@ ranks are kept, and no probability is 0 or 1: beyond ±LOGIT_LIMIT all are alike
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,11 @@ from ctr_retrain.models.errors import DataRejectedError
 
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[Any]
+Ints = npt.NDArray[np.integer[Any]]
 
+METHODS: tuple[CalibrationMethod, ...] = ("intercept", "platt", "isotonic")  # from the simplest
+
+LEVEL_SPREAD = 0.2  # in log-odds: how far a network's level is off by itself; docs/training.md has the logs it is from
 HELD_OUT_BLOCKS = 5  # of the slice's rows, each predicted by a layer that was fitted on the others
 PLATT_POSITIVES = 200  # with fewer, the intercept alone is fitted
 ISOTONIC_POSITIVES = 5000  # with fewer, Platt scaling
@@ -50,32 +54,64 @@ class Calibration(CalibrationCurve):
         return np.asarray(value[knot] + slope[segment] * (logit - start[knot]))
 
 
-def choose_calibration(logit: Floats, label: Labels) -> Calibration:
-    """Fit the richest calibration of logits (n,) to labels (n,) that helps rows on which it was not fitted.
+def choose_calibration(logit: Floats, label: Labels, day: Ints) -> Calibration:
+    """Choose the calibration of logits (n,) to labels (n,) that predicts rows best on which it was not fitted.
 
-    Rows are in the order of their days. Each of five blocks of them is predicted by a layer fitted on the four others;
-    a method that predicts them worse than the network by itself, by more than the difference's standard error, is
-    dropped for the next simpler one, down to identity.
+    Rows are in the order of their days, day (n,) whole numbers from 0. Each of five blocks of them is predicted by a
+    layer fitted on the four others. A richer method is chosen only where it predicts them better than a simpler one,
+    and none where even the best is worse than the network by itself, by more than the difference's standard error.
     Raises DataRejectedError for logits that aren't finite.
     """
-    dropped: list[CalibrationMethod] = []
-    for method in ("isotonic", "platt", "intercept"):
-        layer = fit_calibration(logit, label, method)
-        if layer.method != method:  # of which the rows have too few positives
-            continue
-        gain = _held_out_gains(logit, label, method)
-        if gain.mean() >= -gain.std() / len(gain) ** 0.5:
-            return layer.model_copy(update={"held_out_gain": float(gain.mean()), "dropped": tuple(dropped)})
-        dropped.append(method)
-    return Calibration(method="identity", rows=len(label), positives=int(label.sum()), dropped=tuple(dropped))
+    layers, gains = {}, {}
+    for method in METHODS:
+        layer = fit_layer(logit, label, day, method)
+        if layer.method == method:  # else the rows have too few positives for it
+            layers[method], gains[method] = layer, _held_out_gains(logit, label, day, method)
+    best = max(gains, key=lambda method: float(gains[method].mean()), default=None)  # of equal ones the simplest
+    if best is None or gains[best].mean() < -gains[best].std() / len(label) ** 0.5:
+        dropped = tuple(reversed(gains))
+        return Calibration(method="identity", rows=len(label), positives=int(label.sum()), dropped=dropped)
+    richer = [method for method in gains if METHODS.index(method) > METHODS.index(best)]
+    kept = {"held_out_gain": float(gains[best].mean()), "dropped": tuple(reversed(richer))}
+    return layers[best].model_copy(update=kept)
 
 
-def _held_out_gains(logit: Floats, label: Labels, method: CalibrationMethod) -> npt.NDArray[np.float64]:
+def fit_layer(logit: Floats, label: Labels, day: Ints, richest: CalibrationMethod) -> Calibration:
+    """Fit a calibration and draw its level back towards the network's own, the more the less the rows say about it.
+
+    Whoever knows a level to ±s, and that networks' levels are off by ±LEVEL_SPREAD, takes the share LEVEL_SPREAD² /
+    (LEVEL_SPREAD² + s²) of what the rows say: the posterior mean of a normal level.
+    """
+    layer = fit_calibration(logit, label, richest)
+    if layer.method == "identity":
+        return layer
+    level = _intercept(np.asarray(logit, np.float64), float(label.sum()))
+    kept = LEVEL_SPREAD**2 / (LEVEL_SPREAD**2 + _level_variance(logit + level, label, day))
+    return layer.model_copy(update={"values": tuple(value - (1 - kept) * level for value in layer.values)})
+
+
+def _level_variance(logit: Floats, label: Labels, day: Ints) -> float:
+    """Return the squared standard error of the logits' level, (n,) logits whose sum of probabilities is the labels'.
+
+    By days as clusters, of each of which other users are kept out: rows of one user, and of one day's weather, go
+    together (Liang and Zeger 1986, with G / (G − 1) for G days), but no less than of independent rows.
+    """
+    probability = _sigmoid(np.asarray(logit, np.float64))
+    information = float((probability * (1 - probability)).sum())
+    if not information:  # all rows are far from a half, so that no level is better than another
+        return inf
+    surplus = np.bincount(day, label - probability)
+    days = int(np.count_nonzero(np.bincount(day)))
+    clustered = float((surplus**2).sum()) * days / max(1, days - 1) / information**2
+    return max(1 / information, clustered)
+
+
+def _held_out_gains(logit: Floats, label: Labels, day: Ints, method: CalibrationMethod) -> npt.NDArray[np.float64]:
     """Return by how much the method lowers the log loss of each row where it is held out, (n,)."""
     rows, gains = np.arange(len(label)), np.empty(len(label))
     for block in np.array_split(rows, HELD_OUT_BLOCKS):
         others = np.delete(rows, block)
-        layer = fit_calibration(logit[others], label[others], method)
+        layer = fit_layer(logit[others], label[others], day[others], method)
         gains[block] = _log_loss(logit[block], label[block]) - _log_loss(layer.line(logit[block]), label[block])
     return gains
 
@@ -88,9 +124,9 @@ def _log_loss(logit: Floats, label: Labels) -> npt.NDArray[np.float64]:
 def fit_calibration(logit: Floats, label: Labels, richest: CalibrationMethod = "isotonic") -> Calibration:
     """Fit the calibration of logits (n,) to labels (n,), as rich as the positives allow, and `richest` at most.
 
-    An intercept alone is drawn towards 0 by its own error. With one class only (no positives, say) nothing can be
-    fitted: identity. Where Platt's slope isn't positive, the ranking is no better than chance and only the intercept is
-    fitted. Raises DataRejectedError for logits that aren't finite.
+    With one class only (no positives, say) nothing can be fitted: identity. Where Platt's slope isn't positive, the
+    ranking is no better than chance and only the intercept is fitted. Raises DataRejectedError for logits that aren't
+    finite.
     """
     logit = np.asarray(logit, np.float64)
     label = np.asarray(label, np.float64)
@@ -110,7 +146,7 @@ def fit_calibration(logit: Floats, label: Labels, richest: CalibrationMethod = "
         slope, intercept = _platt(logit, label)
         if slope > 0:
             return Calibration(method="platt", rows=rows, positives=positives, values=(intercept,), slope=slope)
-    intercept = _shrunk(logit, _intercept(logit, label.sum()))
+    intercept = _intercept(logit, float(label.sum()))
     return Calibration(method="intercept", rows=rows, positives=positives, values=(intercept,))
 
 
@@ -118,17 +154,6 @@ def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
     """Return 1 / (1 + exp(−x)) without overflow; NaN for NaN."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
-
-
-def _shrunk(logit: Floats, intercept: float) -> float:
-    """Draw an intercept towards 0 by its own variance, to 0 where it is less than its standard error.
-
-    The positive-part estimator of James and Stein (1961) for one number: twenty positives tell a level to 22 % only,
-    and a network is seldom so far off.
-    """
-    probability = _sigmoid(logit + intercept)
-    squared = intercept**2 * float((probability * (1 - probability)).sum())  # its square, in squared standard errors
-    return intercept * (1 - 1 / squared) if squared > 1 else 0.0
 
 
 def _intercept(logit: Floats, positives: float) -> float:

@@ -243,9 +243,9 @@ def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
     Raises TrainingDivergedError where the network answers them with no number.
     """
     if rows is None:
-        return choose_calibration(np.empty(0, np.float32), np.empty(0, np.uint8))
+        return choose_calibration(np.empty(0, np.float32), np.empty(0, np.uint8), np.empty(0, np.int16))
     logit = _finite(logits_of(network, rows.ids, rows.numeric))
-    return choose_calibration(logit, rows.label)
+    return choose_calibration(logit, rows.label, rows.day_index)
 
 
 def _unseen(rows: TrainingRows | None, recipe: Recipe) -> dict[str, float]:
@@ -262,12 +262,12 @@ def _calibrate_heads(
     """Fit each head's own layer on the rows whose label of its kind is final; without any, it changes nothing."""
     found = {}
     for place, head in enumerate(heads):
-        logit, label = np.empty(0, np.float32), np.empty(0, np.uint8)
+        logit, label, day = np.empty(0, np.float32), np.empty(0, np.uint8), np.empty(0, np.int16)
         if rows is not None and rows.heads is not None:
             known = rows.heads[:, place] != UNKNOWN
             logit = _finite(logits_of(network, rows.ids, rows.numeric, 1 + place))[known]
-            label = rows.heads[known, place]
-        found[head.kind] = choose_calibration(logit, label)
+            label, day = rows.heads[known, place], rows.day_index[known]
+        found[head.kind] = choose_calibration(logit, label, day)
     return found
 
 
