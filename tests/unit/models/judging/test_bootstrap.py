@@ -89,7 +89,7 @@ def null_trial(rng, campaigns, campaign_sd, *, cluster_by_campaign):
     d = 8 * effect[campaign] + rng.normal(0, np.sqrt(8), len(bucket))
     code = campaign if cluster_by_campaign else campaign * 0
     cells = gather(bucket, code, campaign * 0, {"d": d, "rows": np.full(len(bucket), 8)})
-    interval = ratio_interval(cells, "d", "rows", draws=500, confidence=0.95, seed=int(rng.integers(2**32)))
+    interval = ratio_interval(cells, "d", "rows", draws=300, confidence=0.95, seed=int(rng.integers(2**32)))
     return not interval.low <= 0 <= interval.high
 
 

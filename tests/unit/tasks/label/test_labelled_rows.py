@@ -15,6 +15,7 @@ from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label import join_outcomes
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.label.labelled_rows import labelled_files, labelled_rows
+from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import open_shards
 from tests.support.labelled_day import label_rows
 from tests.support.landed_day import impression, ingest
@@ -26,8 +27,23 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(duck, "PART_ROWS", 40)
 
 
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    """Roots with both days ingested, by recipe and rows of a part: made once, and copied by each test."""
+    roots = {}
+
+    def root_of(recipe, make):
+        made = (recipe.digest, duck.PART_ROWS)
+        if made not in roots:
+            roots[made] = tmp_path_factory.mktemp("ingested") / "root"
+            make(LocalStore(roots[made]))
+        return roots[made]
+
+    return root_of
+
+
 @pytest.fixture
-def landed(store, landing, land_rows, day, now):
+def landed(store, landing, land_rows, day, now, ingested):
     """Two landing days; the later one brings five late rows of the first and sends three of it again."""
     later = day + timedelta(days=1)
     events = [f"e{number}" for number in range(100)]
@@ -38,9 +54,13 @@ def landed(store, landing, land_rows, day, now):
     outcomes = [{"event_id": event, "kind": "click", "ts": "2026-03-02T12:00:00Z"} for event in clicked]
     land_rows("outcomes", later, outcomes)
 
-    def into(recipe):
+    def ingest_both(root, recipe):
         for on in (day, later):
-            ingest(store, landing, recipe, on, now)
+            ingest(root, landing, recipe, on, now)
+
+    def into(recipe):
+        if not Path(store.root).exists():
+            shutil.copytree(ingested(recipe, lambda root: ingest_both(root, recipe)), store.root)
         return label_day(store, recipe, day, later)
 
     into.clicked = {event: int(event in clicked) for event in [*events, *(f"late{n}" for n in range(5))]}
