@@ -18,7 +18,7 @@ from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARE
 from ctr_retrain.models.features.table_layout import encoded_fields, id_features, table_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -84,11 +84,18 @@ def unseen_rows(
     """
     if UNSEEN_SHARE * positives < UNSEEN_POSITIVES:
         return None
+    return shared_rows(features, {field.name for field in told if field.shared_share >= UNSEEN_SHARE})
+
+
+def shared_rows(features: tuple[Feature, ...], but: Collection[str] = ()) -> npt.NDArray[np.int32]:
+    """Return for each row of the table its field's shared row for a known value of texts, else itself: (table rows,).
+
+    but: names of fields whose rows are all returned as they are.
+    """
     fields = table_fields(features)
     rows = np.arange(max((field.end for field in fields), default=0), dtype=np.int32)
-    trained = {field.name for field in told if field.shared_share >= UNSEEN_SHARE}
     for field in fields:
-        if isinstance(field.feature, TextFeature) and field.feature.owner == field.feature.name not in trained:
+        if isinstance(field.feature, TextFeature) and field.feature.owner == field.feature.name not in but:
             rows[field.offset + FIRST_KNOWN_ROW : field.end] = field.offset + SHARED_ROW
     return rows
 

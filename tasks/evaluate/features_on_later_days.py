@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Predict = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float64]]
 
-MOST_ROWS = 20_000  # predicted without each feature: all positives if half of them is enough, and negatives
+MOST_ROWS = 10_000  # predicted without each feature: all positives if half of them is enough, and negatives
 VALUE_ROWS = 20_000  # of the window, and of each validation day, whose values are counted
 
 

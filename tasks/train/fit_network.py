@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult, TransferReport
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
+from ctr_retrain.models.features.rare_values import draw_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
 from ctr_retrain.models.features.vocabulary import count_unseen
 from ctr_retrain.models.network.build_network import build_network
@@ -113,6 +114,8 @@ def fit_network(
             batches, stopping = _weighed_batches(rows, factors, recipe.training, heads)
             with frozen_below_output(network):
                 result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
+        if source_model is None:  # a warm start's rows come drawn already, and would be so again each night
+            _draw_rare_values(network, rows)
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
@@ -194,6 +197,19 @@ def _started(
     optimizer = optimizer_for(network, batches, training, steps_done(source_model) if kept else 0)
     optimizer.build(network.trainable_variables)
     return optimizer, transfer_slots(optimizer, network, source_model, sources, transferred) if kept else transferred
+
+
+def _draw_rare_values(network: keras.Model, rows: TrainingSplit) -> None:
+    """Draw embedding rows of values with few training rows towards those of values never seen."""
+    if rows.value_rows is None:
+        return
+    variable = network.get_layer("embedding").table
+    table = np.array(tf.convert_to_tensor(variable.value))
+    counts = np.zeros(len(table), np.int64)
+    counts[: len(rows.value_rows)] = rows.value_rows
+    ratio = np.count_nonzero(rows.train.label) / len(rows.train)
+    draw_rare_values(table, counts, ratio, rows.features)
+    variable.assign(table)
 
 
 def _slower(training: Training, share: float) -> Training:

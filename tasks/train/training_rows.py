@@ -47,6 +47,7 @@ class TrainingSplit:
     features: tuple[Feature, ...]  # the recipe's, which know their values with rows of the embedding table
     values: tuple[FieldValues, ...] = ()  # what was counted where the values were fitted on these rows
     recent_ids: Stacked | None = None  # in a warm start, ids of the newer rows, without which values expire
+    value_rows: npt.NDArray[np.int64] | None = None  # (table rows,), training rows of each; None: not counted
 
 
 def read_slices(
@@ -65,8 +66,9 @@ def read_slices(
     days = encode_days(run.store, run.recipe, run.plan.window)
     labels = [_labels(run, day, scratch, curves) for day in run.plan.window]
     values: tuple[FieldValues, ...] = ()
+    counted = _counted(days, labels) if features is None else None
     if features is None:
-        features, values = fit_values(run.recipe.features, _counted(days, labels))
+        features, values = fit_values(run.recipe.features, counted or ())
     encoded = _Encoded(days, [day.dictionary.table_rows(features) for day in days])
     earlier = len(run.plan.start.earlier)
     train, calibrate, stop = (_rows_of(role, encoded, labels, scratch, earlier) for role in (TRAIN, CALIBRATE, STOP))
@@ -75,7 +77,8 @@ def read_slices(
         raise DataRejectedError(msg)
     positives = int(np.count_nonzero(train.label))
     train = replace(train, unseen=unseen_rows(features, values, positives))
-    return TrainingSplit(train, calibrate, stop, features, values, _recent_ids(encoded, run))
+    value_rows = encoded.count_rows([count for _, count in counted]) if counted else None
+    return TrainingSplit(train, calibrate, stop, features, values, _recent_ids(encoded, run), value_rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,13 @@ class _Encoded:
     def ids(self, chosen: Sequence[npt.NDArray[np.int64] | None] | None = None) -> Stacked:
         """Return the rows of the embedding table of the chosen rows of each day, or of all."""
         return Stacked([day.codes for day in self.days], chosen, self.table_rows)
+
+    def count_rows(self, counts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+        """Add up each day's counts of its codes by the row of the table that they have: (table rows,)."""
+        # As many as the highest row that is named: rows beyond it stand for no value of these days.
+        size = 1 + max((int(rows.max(initial=-1)) for rows in self.table_rows), default=-1)
+        sums = (np.bincount(rows, count, size) for rows, count in zip(self.table_rows, counts, strict=True))
+        return np.asarray(np.sum([*sums], axis=0), np.int64)
 
     def since(self, first: int) -> _Encoded:
         """Return the days from that one on."""

@@ -75,7 +75,7 @@ def real_set(name, *, weighted):
     label = frame[LABEL].to_numpy().astype(np.uint8)
     days = (one.train[1] - one.train[0]).days + 1
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    weights = recipe.weights if weighted else UNWEIGHTED
+    weights = recipe.row_weights if weighted else UNWEIGHTED
     return sliced(recipe, table, label, day, np.arange(len(label)), days, weights=weights)
 
 

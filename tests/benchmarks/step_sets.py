@@ -61,7 +61,7 @@ def _world(rows: int, *, weighted: bool) -> StepSet:
     day = np.repeat(np.arange(len(days)), [day.impressions.num_rows for day in days])
     table = pa.concat_tables([day.impressions for day in days])
     user = pd.util.hash_array(table["user_id"].to_pandas().astype(str).to_numpy())
-    weights = recipe.weights if weighted else UNWEIGHTED
+    weights = recipe.row_weights if weighted else UNWEIGHTED
     return sliced(recipe, table, label, day, user, WORLD_DAYS, weights=weights)
 
 
@@ -106,7 +106,8 @@ def sliced(recipe, table, label, day, user, days, gap=0, weights=UNWEIGHTED) -> 
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     factors = compute_factors(names, names[-1], mass, weights)
     learnt = replace(rows_of(train), unseen=unseen_rows(features, values, int(label[train].sum())))
-    split = TrainingSplit(learnt, rows_of(calibrate), None, features, values)
+    value_rows = np.bincount(ids[train].ravel())
+    split = TrainingSplit(learnt, rows_of(calibrate), None, features, values, value_rows=value_rows)
     return StepSet(recipe, split, factors, rows_of(day >= days + gap))
 
 

@@ -53,7 +53,8 @@ def fitted(days, window, source_model=None, **warm_start):
     train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
     train = replace(train, unseen=unseen_rows(features, values, int(rows.label.sum())))
     recent = joined(window, features).ids if source_model else None
-    row_ranges = TrainingSplit(train, None, None, features, values, recent)
+    counts = np.bincount(rows.ids.ravel())
+    row_ranges = TrainingSplit(train, None, None, features, values, recent, counts)
     fit = fit_network(row_ranges, recipe, factors, lambda _done, _total: None, source_model=source_model)
     return Model(fit.network, features), SourceModel(recipe, fit.state, fit.trainable), len(rows.label)
 

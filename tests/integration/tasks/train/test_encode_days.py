@@ -229,6 +229,14 @@ def test_a_user_who_is_kept_out_of_all_days_has_no_row_of_her_own(store, land, t
     assert unseen[0] == 0
 
 
+def test_the_training_rows_of_each_row_of_the_table_are_counted(store, land, recipe, day, tmp_path):
+    land(store, recipe)
+    days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
+    rows = read_slices(Run(store, recipe, plan_on(days), tmp_path), tmp_path)
+    ids = rows.train.ids[np.arange(len(rows.train))]
+    assert rows.value_rows.tolist() == np.bincount(ids.ravel(), minlength=len(rows.value_rows)).tolist()
+
+
 def test_labels_and_encoded_rows_that_differ_in_number_are_an_error(store, land, recipe, day):
     land(store, recipe)
     labelled = label(store, recipe, day)
