@@ -6,10 +6,14 @@ saved.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+import tensorflow as tf
 from keras import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def cross_entropy(label: Any, logit: Any) -> Any:
@@ -63,6 +67,37 @@ class CrossEntropyByLabel(keras.losses.Loss):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable("ctr_retrain")
+class MembersLoss(keras.losses.Loss):  # type: ignore[misc]
+    """The mean over an ensemble's members of another loss: each has its own, as if it were trained alone.
+
+    Logits (n, members · labels), a member's labels beside each other; labels and sample weights as the other loss has
+    them. The mean makes each member's gradient smaller by their number; that is undone, so that learning rates and
+    the accumulators' start mean what they do for one network.
+    """
+
+    def __init__(self, of_one: keras.losses.Loss, members: int, **options: Any) -> None:
+        """Take the loss of one member, and how many there are."""
+        super().__init__(**options)
+        self.of_one, self.members = of_one, members
+
+    def call(self, label: Any, logit: Any) -> Any:
+        """Return the mean of the members' losses, in the other loss's shape."""
+        # Else Adam's ε and Adagrad's start would weigh more than they do for one network, and tables learn more slowly.
+        own = ops.split(_with_gradient_times(ops.convert_to_tensor(logit), self.members), self.members, axis=1)
+        return sum(self.of_one.call(label, part) for part in own) / self.members
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all that the constructor takes."""
+        of_one = keras.saving.serialize_keras_object(self.of_one)
+        return {**super().get_config(), "of_one": of_one, "members": self.members}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MembersLoss:
+        """Rebuild the loss from its `get_config`."""
+        return cls(**{**config, "of_one": keras.saving.deserialize_keras_object(config["of_one"])})
+
+
+@keras.saving.register_keras_serializable("ctr_retrain")
 class FocalLoss(keras.losses.Loss):  # type: ignore[misc]
     """`focal_loss`, mean over the labels of a row."""
 
@@ -78,6 +113,16 @@ class FocalLoss(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return all that the constructor takes."""
         return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
+
+
+def _with_gradient_times(values: Any, factor: int) -> Any:
+    """Return the values; what comes back to them as their gradient is multiplied."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def same(given: Any) -> tuple[Any, Callable[[Any], Any]]:
+        return tf.identity(given), lambda gradient: factor * gradient
+
+    return same(values)
 
 
 def _focal(logit: Any, gamma: float) -> Any:

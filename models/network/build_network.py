@@ -17,6 +17,7 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.features.network_inputs import network_inputs
 from ctr_retrain.models.network.custom_network import find_network
 from ctr_retrain.models.network.focal_link import FocalLink, inverse_focal_link
+from ctr_retrain.models.network.members import columns_of_members, equal_names, mean_of_members, member_name
 from ctr_retrain.models.network.shared_heads import with_head_logits
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def build_network(
     """Build the untrained network: {ids (n, slots) int32, numeric (n, numbers) float32 raw} → logits (n, 1 + heads).
 
     Its output biases start at the base log-odds; those of the heads at 0 where they aren't given. For the focal loss it
-    ends in that loss's link, so that its answer is the logit of a probability under either loss.
+    ends in that loss's link, so that its answer is the logit of a probability under either loss. Of an ensemble, it
+    answers the mean of the members' logits.
     """
     training = recipe.training
     log_odds = (base_log_odds, *(head_log_odds or [0.0] * len(training.heads)))
@@ -49,31 +51,43 @@ def build_network(
         base_log_odds = float(inverse_focal_link(np.float32(base_log_odds), training.focal_gamma))
     shipped, seeds = NETWORKS.get(training.network), count(seed * 1000)
     width = 1 if shipped and not shipped.latent_vectors else training.embedding_dim + 1
-    inputs, embedded, in_pieces, standardized = network_inputs(recipe.features, numeric_state, width, next(seeds))
-    # Biases start at the base log-odds, so that heavy weights needn't move them there in the first steps.
-    parts = NetworkParts(
-        training.hidden_units, training.cross_layers, training.precision, seeds, base_log_odds, in_pieces
+    inputs, embedded, in_pieces, standardized = network_inputs(
+        recipe.features, numeric_state, training.ensemble * width, next(seeds)
     )
-    if shipped:
-        logit = _linked(shipped.logit(embedded, standardized, parts), training)
-    else:
-        whole = embedded
-        if in_pieces is not None:
-            whole = keras.ops.concatenate([embedded, keras.ops.transpose(in_pieces, (1, 0, 2))], axis=1)
-        logit = _linked(_own_logit(whole, standardized, training, base_log_odds), training)
-        _check_untrained(keras.Model(inputs, logit, name="own_network"), training.network)
-    if training.heads:
-        shared = [parts.flatten(embedded, standardized)]
-        logit = with_head_logits(logit, inputs, shared, training.heads, log_odds, next(seeds))
-    return keras.Model(inputs, logit, name=training.network if shipped else "own_network")
+    logits = []
+    for member, (own, pieces) in enumerate(columns_of_members(embedded, in_pieces, training.ensemble)):
+        # Biases start at the base log-odds, so that heavy weights needn't move them there in the first steps.
+        parts = NetworkParts(
+            training.hidden_units, training.cross_layers, training.precision, seeds, base_log_odds, pieces
+        )
+        if shipped:
+            logit = _linked(shipped.logit(own, standardized, parts), training, member)
+        else:
+            whole = own
+            if pieces is not None:
+                whole = keras.ops.concatenate([own, keras.ops.transpose(pieces, (1, 0, 2))], axis=1)
+            logit = _linked(_own_logit(whole, standardized, training, base_log_odds, member), training, member)
+            _check_untrained(keras.Model(inputs, logit, name="own_network"), training.network)
+        if training.heads:
+            shared = [parts.flatten(own, standardized)]
+            logit = with_head_logits(logit, inputs, shared, training.heads, log_odds, next(seeds), member)
+        logits.append(logit)
+    if names := equal_names(inputs, logits):
+        msg = (
+            f"network {training.network!r}: expected layers that Keras names, since training.ensemble makes the "
+            f"network {training.ensemble} times, received several named {', '.join(names)}. Leave out their names."
+        )
+        raise UsageError(msg)
+    return keras.Model(inputs, mean_of_members(logits), name=training.network if shipped else "own_network")
 
 
-def _linked(logit: Any, training: Training) -> Any:
+def _linked(logit: Any, training: Training, member: int) -> Any:
     """Return the log-odds of a positive, of what the loss drives to its minimum."""
-    return FocalLink(training.focal_gamma, name="focal_link")(logit) if training.loss == "focal" else logit
+    name = member_name("focal_link", member)
+    return FocalLink(training.focal_gamma, name=name)(logit) if training.loss == "focal" else logit
 
 
-def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: float) -> Any:
+def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: float, member: int) -> Any:
     """Return the function's logit plus the base log-odds, (batch, 1); raises UsageError where it isn't a logit a row.
 
     The base log-odds are added, so that the function needn't know them: its own output may start near 0.
@@ -91,7 +105,7 @@ def _own_logit(embedded: Any, numeric: Any, training: Training, base_log_odds: f
     if received != (None, 1):
         msg = f"network {name!r}: {expected}, received {received}. End it in keras.layers.Dense(1)."
         raise UsageError(msg)
-    return keras.layers.Rescaling(1.0, offset=base_log_odds, name=BASE_LOG_ODDS)(logit)
+    return keras.layers.Rescaling(1.0, offset=base_log_odds, name=member_name(BASE_LOG_ODDS, member))(logit)
 
 
 def _check_untrained(network: keras.Model, name: str) -> None:

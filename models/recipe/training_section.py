@@ -68,6 +68,8 @@ class Training(Section):
     """Fewest positives, effective after recency; with fewer, nothing is trained and the verdict is hold."""
     seed: int = 7
     """Seed of everything random."""
+    ensemble: Annotated[int, Field(ge=1, le=8)] = 1
+    """Networks of so many seeds over one embedding table, trained side by side; the mean of their logits is served."""
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
     """Optimizer of the embedding table; it touches only the rows that a batch names."""
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -95,5 +97,13 @@ class Training(Section):
                 f"expected calibration_share and stopping_share to keep out at most {MAX_KEPT_OUT} of the newest "
                 f"days' users together, received {kept_out:g}"
             )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _members_differ(self) -> Self:
+        """Raise ValueError for an ensemble of a network that has one optimum, to which each seed goes."""
+        if self.ensemble > 1 and self.network in NETWORKS and not NETWORKS[self.network].latent_vectors:
+            msg = f"expected ensemble = 1 for {self.network}, whose seeds learn one model, received {self.ensemble}"
             raise ValueError(msg)
         return self

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
 
 # Keys of [training] that weights depend on. The loss is one: a focal network's output goes through a link of its own.
-SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers", "loss", "focal_gamma")
+SHAPING = ("network", "embedding_dim", "hidden_units", "cross_layers", "ensemble", "loss", "focal_gamma")
 
 
 def why_incompatible(recipe: Recipe, champion: Recipe) -> str | None:

@@ -34,9 +34,11 @@ class FiniteBatches(keras.metrics.Metric):  # type: ignore[misc]
 
     def update_state(self, label: Any, logit: Any, sample_weight: Any = None) -> None:
         """Add 1 for a batch with a finite loss, a replica's share where several share a batch."""
-        loss = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(label, logit.dtype), logit)
+        members = logit.shape[-1] // label.shape[-1]  # of an ensemble, each with a logit a label
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(tf.tile(tf.cast(label, logit.dtype), [1, members]), logit)
         if sample_weight is not None:
-            loss *= tf.reshape(tf.cast(sample_weight, loss.dtype), (tf.shape(loss)[0], -1))
+            weight = tf.reshape(tf.cast(sample_weight, loss.dtype), (tf.shape(loss)[0], -1))
+            loss *= tf.tile(weight, [1, members])
         finite = tf.cast(tf.math.is_finite(tf.reduce_sum(loss)), tf.float32)
         self.count.assign_add(finite / tf.distribute.get_strategy().num_replicas_in_sync)
 

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from ctr_retrain.models.documents.training_documents import TrainingResult, TrainingSteps
 from ctr_retrain.models.errors import TrainingDivergedError
-from ctr_retrain.models.losses.training_losses import CrossEntropyByLabel, FocalLoss, observed_logit
+from ctr_retrain.models.losses.training_losses import CrossEntropyByLabel, FocalLoss, MembersLoss, observed_logit
 from ctr_retrain.models.network.focal_link import inverse_focal_link
+from ctr_retrain.models.network.members import member_logits
 from ctr_retrain.models.training.device import is_chief, prepare_device
 from ctr_retrain.models.training.optimizers import make_optimizer
 from ctr_retrain.models.training.replicas import distributed, model_for
@@ -234,11 +235,12 @@ def _steps_per_execution(steps: int) -> int:
 
 def _loss_of(training: Training, labels: int) -> keras.losses.Loss:
     """Return the recipe's loss on logits; with heads, labels and weights have a column each."""
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
     if labels > 1:
-        return CrossEntropyByLabel()
-    if training.loss == "focal":
-        return FocalLoss(training.focal_gamma)
-    return keras.losses.BinaryCrossentropy(from_logits=True)
+        loss = CrossEntropyByLabel()
+    elif training.loss == "focal":
+        loss = FocalLoss(training.focal_gamma)
+    return loss if training.ensemble == 1 else MembersLoss(loss, training.ensemble)
 
 
 def _training_model(
@@ -246,6 +248,7 @@ def _training_model(
 ) -> keras.Model:
     """Build the model that is trained, logits plus offsets: {ids, numeric, offset (n, labels)} → (n, labels).
 
+    Of an ensemble it gives all members' logits side by side, (n, members · labels).
     With the focal loss it gives the logit whose probability under that loss has the sum as its log-odds.
     observed: labels are immature, so the logit is that of a positive which has landed; inputs have maturity (n, 1) too.
     labels: how many the batches have; the network's further heads take no part.
@@ -253,13 +256,22 @@ def _training_model(
     inputs = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name) for name, tensor in network.input.items()
     }
-    logit = network(inputs) if labels == network.output.shape[1] else network(inputs)[:, :labels]
     more = {"offset": keras.Input((labels,), name="offset")}
     if observed:
         more["maturity"] = keras.Input((1,), name="maturity")
-        observed_label = observed_logit(logit[:, :1], more["maturity"])
-        logit = observed_label if labels == 1 else keras.ops.concatenate([observed_label, logit[:, 1:]], axis=1)
-    logit = logit + more["offset"]
-    if training.loss == "focal":
-        logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)
-    return kind({**inputs, **more}, logit)
+
+    def trained(logit: Any) -> Any:
+        if labels < logit.shape[1]:
+            logit = logit[:, :labels]
+        if observed:
+            observed_label = observed_logit(logit[:, :1], more["maturity"])
+            logit = observed_label if labels == 1 else keras.ops.concatenate([observed_label, logit[:, 1:]], axis=1)
+        logit = logit + more["offset"]
+        if training.loss == "focal":
+            logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)
+        return logit
+
+    if training.ensemble == 1:
+        return kind({**inputs, **more}, trained(network(inputs)))
+    members = keras.Model(network.input, member_logits(network))(inputs)
+    return kind({**inputs, **more}, keras.ops.concatenate([trained(logit) for logit in members], axis=1))
