@@ -20,6 +20,7 @@ from ctr_retrain.flows.prefect_tasks import (
     judge_challenger,
     measure_features,
     measure_maturity,
+    measure_seed_twin,
     measure_yardstick,
     send_alerts,
     ship_challenger,
@@ -110,7 +111,8 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
         verdict = judge_challenger(run, [serving, leaks])
         measure_features(run, models)  # before a fresh pass, which has seen the days that they are measured on
         ship_challenger(run, verdict, models)
-        measure_yardstick(run, models)  # last: whatever becomes of it, nothing else needs the models' process
+        measure_yardstick(run, models)  # last, with the twin: nothing that matters needs the models' process then
+        measure_seed_twin(run, factors, models)
     write_document(run, known, drift, factors, verdict)
     write_report(run)
 

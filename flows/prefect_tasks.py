@@ -15,6 +15,7 @@ from ctr_retrain.tasks.evaluate import find_leaks as leaks
 from ctr_retrain.tasks.evaluate import judge_challenger as judging
 from ctr_retrain.tasks.evaluate import measure_features as feature_worth
 from ctr_retrain.tasks.evaluate import measure_maturity as maturity
+from ctr_retrain.tasks.evaluate import measure_seed_twin as seed_twin
 from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
 from ctr_retrain.tasks.evaluate import watch_numbers as numbers
@@ -46,6 +47,7 @@ judge_challenger = stage(judging.judge_challenger)
 measure_features = stage(feature_worth.measure_features)
 ship_challenger = stage(choose_served.ship_challenger)
 measure_yardstick = stage(yardstick.measure_yardstick)
+measure_seed_twin = stage(seed_twin.measure_seed_twin)
 write_document = stage(run_document.write_document)
 write_report = stage(run_page.write_report)
 deploy_challenger = stage(publish_model.deploy_challenger)

@@ -76,9 +76,10 @@ def _messages_of_start(run: RunDocument) -> list[str]:
 
 
 def _messages_of_worth(run: RunDocument) -> list[str]:
-    """Return what the network is worth over simple models, and which features bring it nothing or less."""
+    """Return what the network is worth over simple models, what a seed does, and which features bring nothing."""
     models = run.yardstick.models if run.yardstick else ()
     found = [f"beside simple models: {escape(model.message)}" for model in models]
+    found += [f"another seed: {escape(run.seed_noise.message)}"] if run.seed_noise else []
     measured = run.feature_worth
     worths = [one.worth for part in (measured.features, measured.families) for one in part] if measured else []
     useless = [worth.message for worth in worths if worth.finding in ("nothing", "harms")]

@@ -12,7 +12,7 @@ from ctr_retrain.models.documents.document import Day, Document, Part, StoredDoc
 from ctr_retrain.models.documents.drift_documents import Alert, FeatureWorth, NumberDrift
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import MaturityPart
-from ctr_retrain.models.documents.training_documents import CalibrationRows, TrainingPart
+from ctr_retrain.models.documents.training_documents import CalibrationRows, SeedNoise, TrainingPart
 from ctr_retrain.models.documents.verdict_documents import FreshPass, Verdict
 from ctr_retrain.models.documents.weights_documents import HeadWeights, TrainingWarning, WeightsPart
 
@@ -121,6 +121,8 @@ class DayDocument(Document):
     """Figures of the models on the validation days."""
     yardstick: Yardstick | None = Field(None, exclude_if=lambda yardstick: yardstick is None)
     """The worth of the network over simple models; absent in runs that were not due to say."""
+    seed_noise: SeedNoise | None = Field(None, exclude_if=lambda noise: noise is None)
+    """Dependence of the network on its seed; absent in runs before the first twin."""
     heads: Mapping[str, HeadPart] = Field({})
     """Further heads, by their kind of outcome."""
     verdict: Verdict | None = None

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from ctr_retrain.models.documents.document import Part, StoredDocument
+from ctr_retrain.models.documents.comparison_documents import IntervalPart
+from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 from ctr_retrain.models.documents.evaluation_documents import TwinComparison
 
 CalibrationMethod = Literal["identity", "intercept", "platt", "isotonic"]
@@ -165,6 +166,53 @@ class RunStart(StartReport):
 
     cold_twin: TwinComparison | None = None
     """The comparison with a cold twin; null where none was trained."""
+
+
+class SeedTwin(Part):
+    """A run's network beside the same network trained with another seed, on the same validation rows."""
+
+    date: Day
+    """The day that the run was for."""
+    recipe_digest: str
+    """Digest of the run's recipe."""
+    rows: int
+    """Impressions that both decided on."""
+    changed_share: float
+    """Share of them on which the two decide differently."""
+    log_loss_difference: IntervalPart
+    """Log loss of the run's network less that of its twin, in nats an impression."""
+    cost_difference: IntervalPart
+    """Cost of the run's network less that of its twin, in currency units per 1,000 impressions."""
+    cost_standard_error: float | None
+    """Standard error of that difference by chance of the rows; null where its interval has no end."""
+    seconds: float
+    """Time of all of it."""
+
+
+class SeedNoise(Part):
+    """Dependence of a network on its seed, by the newest twin there is."""
+
+    twin: SeedTwin
+    """The newest twin of the run's recipe or, without one, of an earlier recipe."""
+    twins: int
+    """Twins that the deviation is estimated from."""
+    cost_deviation: float | None
+    """Standard deviation that two seeds add to a cost difference per 1,000, beside the chance of the rows."""
+    changed_share: float | None
+    """Share of the run's validation rows on which challenger and champion decide differently; null without both."""
+    message: str = Field(alias="words")
+    """A sentence with all of it."""
+
+
+class SeedTwinsDocument(StoredDocument):
+    """The newest seed twins, those of earlier runs included: seed_twins.json in the run."""
+
+    twins: tuple[SeedTwin, ...] = ()
+    """The twins, the newest last."""
+    noise: SeedNoise | None = None
+    """What they say of the run's network; null where there are none."""
+    failure: str = ""
+    """The reason why the run has no twin of its own, where it was due; else empty."""
 
 
 class UnseenShare(Part):

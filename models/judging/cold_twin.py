@@ -13,7 +13,7 @@ from ctr_retrain.models.judging.metrics import log_losses
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.judging.gate import JudgedRows
+    from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.recipe.gate_section import Gate
 
 

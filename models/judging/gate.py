@@ -14,7 +14,6 @@ unproven    the cost isn't shown to be good enough                     → hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -22,20 +21,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
-from ctr_retrain.models.judging.bootstrap import gather, ratio_intervals
-from ctr_retrain.models.judging.changed_decisions import count_changed, find_changed_decisions, widen
-from ctr_retrain.models.judging.costs import decision_costs
-from ctr_retrain.models.judging.metrics import log_losses
+from ctr_retrain.models.judging.bootstrap import ratio_intervals
+from ctr_retrain.models.judging.changed_decisions import count_changed, widen
+from ctr_retrain.models.judging.judged_rows import changed_decisions_of, compared_cells
+from ctr_retrain.models.judging.seed_noise import seed_words, with_seed_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from ctr_retrain.models.documents.verdict_documents import Decision, FailureKind
-    from ctr_retrain.models.judging.bootstrap import Cells, Interval
-    from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
-    from ctr_retrain.models.recipe.channel_section import Cost
+    from ctr_retrain.models.judging.bootstrap import Interval
+    from ctr_retrain.models.judging.judged_rows import JudgedRows
+    from ctr_retrain.models.judging.seed_noise import SeedDeviation
     from ctr_retrain.models.recipe.gate_section import Gate
     from ctr_retrain.models.recipe.recipe import Recipe
 
@@ -51,65 +50,19 @@ _OPENING = {"promote": "Promoted: every check passed.", "hold": "Held, not enoug
 _LEAK_OPENING = "Held, a feature may be known only afterwards."
 
 
-@dataclass(frozen=True, eq=False)
-class JudgedRows:
-    """The rows of the validation days, unweighted, as both models see them. Each array is (rows,).
-
-    `champion` is None where there is no champion, which `constant_rate` then stands in for, or where there is one that
-    can't be scored fairly: then `constant_rate` is None too and a failed check says why.
-    """
-
-    label: NDArray[Any]  # 0 or 1
-    challenger: NDArray[Any]  # probability
-    champion: NDArray[Any] | None  # probability
-    channel: NDArray[Any]  # name
-    user_bucket: NDArray[Any]  # 0..255, hash of the user, or of the event where there are no users
-    campaign: NDArray[Any]  # any integer code
-    day: NDArray[Any]  # any integer code
-    constant_rate: Mapping[str, float] | None = None  # positive ratio of each channel in the training window
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if the arrays differ in length."""
-        arrays = [self.label, self.challenger, self.channel, self.user_bucket, self.campaign, self.day]
-        lengths = [len(array) for array in arrays + ([] if self.champion is None else [self.champion])]
-        if len(set(lengths)) > 1:
-            msg = f"judged rows: expected arrays of one length, received {lengths}"
-            raise ValueError(msg)
-
-    @property
-    def bootstrap(self) -> bool:
-        """Return True if there is no champion at all."""
-        return self.champion is None and self.constant_rate is not None
-
-    def baseline(self) -> NDArray[np.float64]:
-        """Return the probabilities that the challenger is compared with: (rows,); NaN where there are none."""
-        if self.champion is not None:
-            return np.asarray(self.champion, dtype=np.float64)
-        result = np.full(len(self.label), np.nan)
-        for name, rate in (self.constant_rate or {}).items():
-            result[self.channel == name] = rate
-        return result
-
-    def where(self, keep: NDArray[np.bool_]) -> JudgedRows:
-        """Select rows; keep: (rows,)."""
-        return JudgedRows(
-            label=self.label[keep],
-            challenger=self.challenger[keep],
-            champion=None if self.champion is None else self.champion[keep],
-            channel=self.channel[keep],
-            user_bucket=self.user_bucket[keep],
-            campaign=self.campaign[keep],
-            day=self.day[keep],
-            constant_rate=self.constant_rate,
-        )
-
-
-def judge(rows: JudgedRows, recipe: Recipe, *, same_recipe: bool, known: Sequence[Check] = ()) -> Verdict:
+def judge(
+    rows: JudgedRows,
+    recipe: Recipe,
+    *,
+    same_recipe: bool,
+    known: Sequence[Check] = (),
+    seeds: SeedDeviation | None = None,
+) -> Verdict:
     """Judge a challenger by recipe.gate; fails closed.
 
     same_recipe: whether champion and challenger come from recipes of equal digest, so that not being worse is enough.
     known: checks that were made elsewhere, of kind "integrity" (serving check), "leak" (features by themselves) or
-    "evidence" (champion's data_through).
+    "evidence" (champion's data_through). seeds: of a changed recipe, what other seeds do to its cost difference.
     Channels with gated = false are only looked at for broken predictions. Draws are seeded by recipe.training.seed.
     """
     gated = [name for name, channel in recipe.channels.items() if channel.gated]
@@ -121,7 +74,7 @@ def judge(rows: JudgedRows, recipe: Recipe, *, same_recipe: bool, known: Sequenc
     if all(check.passed for check in checks):
         checks += _floor_checks(rows, recipe.gate, gated)
     if all(check.passed for check in checks):
-        checks += _comparison_checks(rows, recipe, gated, refresh=same_recipe and not rows.bootstrap)
+        checks += _comparison_checks(rows, recipe, gated, seeds, refresh=same_recipe and not rows.bootstrap)
     return _decide(checks, bootstrap=rows.bootstrap)
 
 
@@ -182,7 +135,9 @@ def _floor_checks(rows: JudgedRows, gate: Gate, gated: Sequence[str]) -> list[Ch
     ]
 
 
-def _comparison_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *, refresh: bool) -> list[Check]:
+def _comparison_checks(
+    rows: JudgedRows, recipe: Recipe, gated: Sequence[str], seeds: SeedDeviation | None, *, refresh: bool
+) -> list[Check]:
     """Check vetoes and the cost, each with its interval; a channel's come from its own rows and campaigns."""
     gate, seed = recipe.gate, recipe.training.seed
     intervals = partial(ratio_intervals, draws=gate.bootstrap_draws, confidence=gate.confidence, seed=seed)
@@ -205,26 +160,10 @@ def _comparison_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *
     changed = changed_decisions_of(rows, costs)
     cost = widen(cost, changed, len(rows.label), gate.confidence)
     extent = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(changed))
+    if seeds:
+        cost = with_seed_noise(cost, seeds, gate.confidence)
+        extent = f"{extent} {seed_words(seeds, gate.confidence)}"
     return [*checks, _cost_check(cost, gate, against, extent, refresh=refresh)]
-
-
-def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
-    """Count the rows on which challenger and baseline decide differently."""
-    return find_changed_decisions(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
-
-
-def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
-    """Sum all that is compared, challenger minus baseline on identical rows, over the bootstrap's cells."""
-    baseline = rows.baseline()
-    cost, baseline_cost = (decision_costs(rows.label, p, rows.channel, costs) for p in (rows.challenger, baseline))
-    values = {
-        "rows": np.ones(len(rows.label)),
-        "positives": rows.label,
-        "challenger": rows.challenger,
-        "log_loss_delta": log_losses(rows.label, rows.challenger) - log_losses(rows.label, baseline),
-        "cost_delta_per_1000": 1000 * (cost - baseline_cost),
-    }
-    return gather(rows.user_bucket, rows.campaign, rows.day, values)
 
 
 def _calibration_check(ratio: Interval, gate: Gate) -> Check:

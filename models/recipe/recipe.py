@@ -188,9 +188,10 @@ class Recipe(Section):
     def digest(self) -> str:
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
-        Comments, key order, retention, confirmed features and how often there is a yardstick don't count.
+        Comments, key order, retention, confirmed features and how often there is a yardstick or twin don't count.
         """
-        content = self.model_dump(mode="json", exclude={"retention": True, "training": {"yardstick_every"}})
+        unasked = {"yardstick_every", "seed_twin_every"}
+        content = self.model_dump(mode="json", exclude={"retention": True, "training": unasked})
         for feature in content["features"]:
             for key in JUDGING_KEYS:
                 feature.pop(key, None)

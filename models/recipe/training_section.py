@@ -87,6 +87,9 @@ class Training(Section):
 
     yardstick_every: Annotated[int, Field(ge=0)] = 7
     """Every so many days the network is measured against simple models of the same window; 0: never."""
+    seed_twin_every: Annotated[int, Field(ge=0)] = 7
+    """Every so many days the network is trained once more with another seed, on a night without simple models; 0:
+    never."""
 
     @model_validator(mode="after")
     def _users_are_left_to_train_on(self) -> Self:

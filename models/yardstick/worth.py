@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ctr_retrain.models.documents.comparison_documents import SIMPLER_NAMES, IntervalPart, SimplerModel
-from ctr_retrain.models.judging.bootstrap import Interval, ratio_intervals
+from ctr_retrain.models.documents.comparison_documents import SIMPLER_NAMES, SimplerModel
+from ctr_retrain.models.judging.bootstrap import Interval
 from ctr_retrain.models.judging.changed_decisions import widen
-from ctr_retrain.models.judging.gate import changed_decisions_of, compared_cells
+from ctr_retrain.models.judging.judged_rows import interval_part, paired_intervals, paired_with
 from ctr_retrain.models.judging.metrics import measure
 from ctr_retrain.models.number_format import fixed, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ctr_retrain.models.documents.comparison_documents import SimplerName
-    from ctr_retrain.models.judging.gate import JudgedRows
+    from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.recipe.recipe import Recipe
 
 UNSHOWN = (
@@ -40,15 +38,16 @@ def compare_with_simpler(
     """Compare the challenger with a simple model on the gate's rows; probability: (rows,), the simple model's."""
     costs = {channel: recipe.channels[channel].cost for channel in recipe.channels}
     metrics = measure(rows.label, probability, rows.channel, costs)
-    gated = [channel for channel, section in recipe.channels.items() if section.gated]
-    paired = replace(rows, champion=probability, constant_rate=None).where(np.isin(rows.channel, gated))
-    log_loss, worth = _intervals(paired, recipe)
+    paired = paired_with(rows, probability, recipe)
+    log_loss, cost, changed = paired_intervals(paired, recipe)
+    cost = widen(cost, changed, len(paired.label), recipe.gate.confidence)
+    worth = Interval(-cost.estimate, -cost.high, -cost.low)
     return SimplerModel(
         name=name,
         metrics=metrics,
         seconds=seconds,
-        worth_per_1000=_part(worth),
-        log_loss_difference=_part(log_loss),
+        worth_per_1000=interval_part(worth),
+        log_loss_difference=interval_part(log_loss),
         worth_it=is_worth_it(worth.low),
         message=f"{worth_words(SIMPLER_NAMES[name], worth)} {_log_loss_words(log_loss)}",
     )
@@ -86,28 +85,7 @@ def telling(models: Sequence[SimplerModel]) -> str:
     return f"{short.message} {UNSHOWN if high is not None and high < 0 else ADVICE}"
 
 
-def _intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval]:
-    """Return the network's log loss less the other's, and what the network saves per 1,000 impressions."""
-    gate = recipe.gate
-    costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
-    log_loss, cost = ratio_intervals(
-        compared_cells(rows, costs),
-        [("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")],
-        draws=gate.bootstrap_draws,
-        confidence=gate.confidence,
-        seed=recipe.training.seed,
-    )
-    cost = widen(cost, changed_decisions_of(rows, costs), len(rows.label), gate.confidence)
-    return log_loss, Interval(-cost.estimate, -cost.high, -cost.low)
-
-
 def _log_loss_words(difference: Interval) -> str:
     value, low, high = (signed(each, 5) for each in (difference.estimate, difference.low, difference.high))
     sure = "is surely lower" if difference.high < 0 else "is surely higher" if difference.low > 0 else "may be equal"
     return f"Its log loss {sure}: {value} against that model's ({low} to {high})."
-
-
-def _part(interval: Interval) -> IntervalPart:
-    """Write an interval as a document has it, where what isn't finite is none."""
-    value = interval.estimate if isfinite(interval.estimate) else None
-    return IntervalPart(value=value, low=interval.low, high=interval.high)

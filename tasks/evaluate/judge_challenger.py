@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict, VerdictDocument
 from ctr_retrain.models.judging.gate import FAILED, judge
+from ctr_retrain.models.judging.seed_noise import SeedDeviation, seed_deviation
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
+from ctr_retrain.tasks.evaluate.measure_seed_twin import known_twins
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
@@ -40,7 +42,10 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
         checks.append(Check(name=name, value=None, bound=None, passed=False, message=message, kind="evidence"))
     rates = constant_rates(run.folder) if plan.champion is None else None
     rows = judged_rows(pq.read_table(run.folder / SCORES_FILE), rates)
-    verdict = judge(rows, run.recipe, same_recipe=_same_recipe(run.store, plan), known=checks)
+    theirs = _recipe_of_champion(run.store, plan)
+    same = theirs == plan.recipe_digest
+    seeds = _seeds(run, theirs) if theirs and not same else None
+    verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds)
     return write_verdict(run.folder, verdict)
 
 
@@ -80,7 +85,15 @@ def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _same_recipe(store: Store, plan: RunPlan) -> bool:
-    """Return whether this run merely refreshes the champion, that is, trains by the recipe of the champion."""
+def _recipe_of_champion(store: Store, plan: RunPlan) -> str | None:
+    """Return the digest of the champion's recipe: a run of the same one merely refreshes the champion."""
     manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
-    return manifest is not None and manifest["recipe_digest"] == plan.recipe_digest
+    return manifest["recipe_digest"] if manifest else None
+
+
+def _seeds(run: Run, theirs: str) -> SeedDeviation | None:
+    """Return what another seed does to a cost, by earlier runs' twins of this recipe and of the champion's."""
+    if not run.recipe.training.seed_twin_every:
+        return None
+    recipes, twins = (theirs, run.plan.recipe_digest), known_twins(run.store, run.plan.day)
+    return seed_deviation(twin for twin in twins if twin.recipe_digest in recipes)

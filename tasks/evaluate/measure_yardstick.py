@@ -1,6 +1,6 @@
 """The worth of the challenger over simple models of the same window; the verdict stands without it.
 
-It comes last of all that a run asks of the models' process, and never ends a night: where it fails, the run's document
+It comes after all that a run needs of the models' process, and never ends a night: where it fails, the run's document
 has a warning.
 """
 
@@ -61,7 +61,7 @@ def _measure(progress_of: ProgressOf, run: Run) -> Yardstick:
     with progress_of("measuring against simple models", "models") as progress:
         found = predict_simply(run.store, run.recipe, run.plan.cold, run.folder, progress)
     scored = pq.read_table(run.folder / SCORES_FILE)
-    rows, order = judged_rows(scored, None), _order_of_scores(run, scored["event_id"])
+    rows, order = judged_rows(scored, None), order_of_scores(run, scored["event_id"])
     models = tuple(
         compare_with_simpler(rows, name, probability[order], run.recipe, found.seconds[name])
         for name, probability in found.probability.items()
@@ -76,7 +76,7 @@ def _measure(progress_of: ProgressOf, run: Run) -> Yardstick:
     )
 
 
-def _order_of_scores(run: Run, scored: pa.ChunkedArray) -> np.ndarray:
+def order_of_scores(run: Run, scored: pa.ChunkedArray) -> np.ndarray:
     """Return where the scored rows, which are sorted by day and event, stand among the validation days' encoded rows.
 
     Raises StorageError where they are not the same.

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ctr_retrain.models.documents.evaluation_documents import CostCurve, EvaluationDocument, ModelName
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
 from ctr_retrain.models.judging.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
-from ctr_retrain.models.judging.gate import JudgedRows
+from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.metrics import measure, reliability
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column

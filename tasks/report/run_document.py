@@ -20,6 +20,7 @@ from ctr_retrain.models.documents.training_documents import (
     CalibrationRows,
     FailedTrainingDocument,
     RunStart,
+    SeedTwinsDocument,
     TrainingDocument,
     TrainingPart,
     UnseenShare,
@@ -50,6 +51,7 @@ from ctr_retrain.tasks.store.layout import (
     NUMBERS_FILE,
     REPORT_FILE,
     RUN_FILE,
+    SEED_TWINS_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
     YARDSTICK_FILE,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 
 YARDSTICK_FAILED = "The network could not be measured against simple models"
 FEATURES_FAILED = "What each feature brings could not be measured"
+TWIN_FAILED = "The network could not be trained with another seed"
 # Their versions are kept with each run: figures may change with any of them.
 PACKAGES = (
     "ctr-retrain",
@@ -97,6 +100,7 @@ def write_document(
     by_themselves = read_if_made(run.folder / FEATURES_FILE, FeaturesDocument)
     features = by_themselves.features if by_themselves else ()
     yardstick = read_if_made(run.folder / YARDSTICK_FILE, YardstickDocument)
+    twins = read_if_made(run.folder / SEED_TWINS_FILE, SeedTwinsDocument)
     moved = read_if_made(run.folder / NUMBERS_FILE, NumbersDocument)
     numbers = moved.numbers if moved else ()
     measured = read_if_made(run.folder / FEATURE_WORTH_FILE, FeatureWorthDocument)
@@ -113,6 +117,7 @@ def write_document(
             *_warn_of_names(features),
             *_warn_of_failure("yardstick", YARDSTICK_FAILED, yardstick.failure if yardstick else ""),
             *_warn_of_failure("feature_worth", FEATURES_FAILED, measured.failure if measured else ""),
+            *_warn_of_failure("seed_twin", TWIN_FAILED, twins.failure if twins else ""),
             *number_warnings(numbers),
         ),
         features=features,
@@ -121,6 +126,7 @@ def write_document(
         training=_describe_training(run.folder, trained, evaluation) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         yardstick=yardstick.yardstick if yardstick else None,
+        seed_noise=twins.noise if twins else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},
         verdict=verdict,
         serves=describe_served(run.store, run.plan, verdict, run.folder),

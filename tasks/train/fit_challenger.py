@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.training_documents import StartReport, TrainingDocument
@@ -24,8 +26,14 @@ from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, SERVING, TRA
 from ctr_retrain.tasks.store.protocol import digest_of
 from ctr_retrain.tasks.train.checkpoints import checkpoints_of
 from ctr_retrain.tasks.train.fit_network import Fitted, fit_network
-from ctr_retrain.tasks.train.training_rows import read_slices
+from ctr_retrain.tasks.train.training_rows import TrainingSplit, read_slices
 from ctr_retrain.tasks.train.weigh_heads import head_factors, representation_factors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctr_retrain.models.training.training_state import Checkpoints
+    from ctr_retrain.tasks.execution.progress import Report
 
 log = logging.getLogger(__name__)
 
@@ -59,26 +67,39 @@ def fit_challenger(progress_of: ProgressOf, run: Run, factors: Factors, compute:
 
 def _fit(progress_of: ProgressOf, run: Run, factors: Factors, device: str, checkpoints_folder: Path) -> Fitted:
     """Read the run's rows and fit its network to them, from the last checkpoint where there is one."""
+    with (
+        rows_of(run) as rows,
+        progress_of(f"training on {device}", "rows") as progress,
+        checkpoints_of(checkpoints_folder, _fit_key(run.plan, device)) as checkpoints,
+    ):
+        return fit_rows(rows, run, factors, progress, checkpoints)
+
+
+@contextlib.contextmanager
+def rows_of(run: Run) -> Iterator[TrainingSplit]:
+    """Read the run's rows; what belongs to each beside its encoded day lies in the run's folder while this lasts."""
     scratch = run.folder / "rows"
     scratch.mkdir()
     try:
-        rows = read_slices(run, scratch)
-        with (
-            progress_of(f"training on {device}", "rows") as progress,
-            checkpoints_of(checkpoints_folder, _fit_key(run.plan, device)) as checkpoints,
-        ):
-            return fit_network(
-                rows,
-                run.recipe,
-                factors,
-                progress,
-                checkpoints,
-                source_model=open_source_model(run.store, run.plan.start.version) if run.plan.start.version else None,
-                heads=head_factors(run.folder, run.recipe.training.heads),
-                representation=representation_factors(run.folder) if run.recipe.training.two_stages else None,
-            )
+        yield read_slices(run, scratch)
     finally:
-        shutil.rmtree(scratch)  # maps of labels and of what else belongs to each row, for this fit alone
+        shutil.rmtree(scratch)
+
+
+def fit_rows(
+    rows: TrainingSplit, run: Run, factors: Factors, progress: Report, checkpoints: Checkpoints | None = None
+) -> Fitted:
+    """Fit the run's network to its rows, from where its plan starts, with weights that lie in its folder."""
+    return fit_network(
+        rows,
+        run.recipe,
+        factors,
+        progress,
+        checkpoints,
+        source_model=open_source_model(run.store, run.plan.start.version) if run.plan.start.version else None,
+        heads=head_factors(run.folder, run.recipe.training.heads),
+        representation=representation_factors(run.folder) if run.recipe.training.two_stages else None,
+    )
 
 
 def _save_bundle(run: Run, fitted: Fitted) -> None:

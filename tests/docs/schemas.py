@@ -36,7 +36,7 @@ from ctr_retrain.models.documents.ref_documents import (
     RunsRef,
 )
 from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
-from ctr_retrain.models.documents.training_documents import TrainingDocument
+from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, VerdictDocument
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.tasks.label.label_summary import LabelSummary
@@ -74,6 +74,7 @@ FILES = {
     "label_summary.json": LabelSummary,  # summary.json too, beside labels
     "maturity.json": MaturityDocument,
     "run.json": RunDocument,
+    "seed_twins.json": SeedTwinsDocument,
     "summary.json": DaySummary,
     "training.json": TrainingDocument,
     "verdict.json": VerdictDocument,

@@ -12,7 +12,7 @@ import pytest
 from ctr_retrain.flows.commands.print_runs import print_run
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
-from ctr_retrain.models.judging.gate import JudgedRows
+from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.training.saved_network import load_trainable
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger

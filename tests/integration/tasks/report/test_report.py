@@ -14,7 +14,8 @@ from ctr_retrain.models.documents.training_documents import FieldValues, Trainin
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.judging.gate import JudgedRows, judge
+from ctr_retrain.models.judging.gate import judge
+from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings

@@ -5,7 +5,8 @@ import pytest
 
 from ctr_retrain.models.documents.comparison_documents import ComparedSimply, Recommendation
 from ctr_retrain.models.judging.bootstrap import Interval
-from ctr_retrain.models.judging.gate import JudgedRows, judge
+from ctr_retrain.models.judging.gate import judge
+from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.trials.recommendation import prefer_simpler
 from ctr_retrain.models.yardstick.simple_models import FITS, SimpleRows
 from ctr_retrain.models.yardstick.worth import ADVICE, UNSHOWN, compare_with_simpler, telling, worth_words

@@ -1,0 +1,126 @@
+"""The rows that models are judged on, what is compared on them, and the gate's intervals for others than it judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ctr_retrain.models.documents.comparison_documents import IntervalPart
+from ctr_retrain.models.judging.bootstrap import gather, ratio_intervals
+from ctr_retrain.models.judging.changed_decisions import find_changed_decisions
+from ctr_retrain.models.judging.costs import decision_costs
+from ctr_retrain.models.judging.metrics import log_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.judging.bootstrap import Cells, Interval
+    from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
+    from ctr_retrain.models.recipe.channel_section import Cost
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRows:
+    """The rows of the validation days, unweighted, as both models see them. Each array is (rows,).
+
+    `champion` is None where there is no champion, which `constant_rate` then stands in for, or where there is one that
+    can't be scored fairly: then `constant_rate` is None too and a failed check says why.
+    """
+
+    label: NDArray[Any]  # 0 or 1
+    challenger: NDArray[Any]  # probability
+    champion: NDArray[Any] | None  # probability
+    channel: NDArray[Any]  # name
+    user_bucket: NDArray[Any]  # 0..255, hash of the user, or of the event where there are no users
+    campaign: NDArray[Any]  # any integer code
+    day: NDArray[Any]  # any integer code
+    constant_rate: Mapping[str, float] | None = None  # positive ratio of each channel in the training window
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the arrays differ in length."""
+        arrays = [self.label, self.challenger, self.channel, self.user_bucket, self.campaign, self.day]
+        lengths = [len(array) for array in arrays + ([] if self.champion is None else [self.champion])]
+        if len(set(lengths)) > 1:
+            msg = f"judged rows: expected arrays of one length, received {lengths}"
+            raise ValueError(msg)
+
+    @property
+    def bootstrap(self) -> bool:
+        """Return True if there is no champion at all."""
+        return self.champion is None and self.constant_rate is not None
+
+    def baseline(self) -> NDArray[np.float64]:
+        """Return the probabilities that the challenger is compared with: (rows,); NaN where there are none."""
+        if self.champion is not None:
+            return np.asarray(self.champion, dtype=np.float64)
+        result = np.full(len(self.label), np.nan)
+        for name, rate in (self.constant_rate or {}).items():
+            result[self.channel == name] = rate
+        return result
+
+    def where(self, keep: NDArray[np.bool_]) -> JudgedRows:
+        """Select rows; keep: (rows,)."""
+        return JudgedRows(
+            label=self.label[keep],
+            challenger=self.challenger[keep],
+            champion=None if self.champion is None else self.champion[keep],
+            channel=self.channel[keep],
+            user_bucket=self.user_bucket[keep],
+            campaign=self.campaign[keep],
+            day=self.day[keep],
+            constant_rate=self.constant_rate,
+        )
+
+
+def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
+    """Count the rows on which challenger and baseline decide differently."""
+    return find_changed_decisions(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
+
+
+def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
+    """Sum all that is compared, challenger minus baseline on identical rows, over the bootstrap's cells."""
+    baseline = rows.baseline()
+    cost, baseline_cost = (decision_costs(rows.label, p, rows.channel, costs) for p in (rows.challenger, baseline))
+    values = {
+        "rows": np.ones(len(rows.label)),
+        "positives": rows.label,
+        "challenger": rows.challenger,
+        "log_loss_delta": log_losses(rows.label, rows.challenger) - log_losses(rows.label, baseline),
+        "cost_delta_per_1000": 1000 * (cost - baseline_cost),
+    }
+    return gather(rows.user_bucket, rows.campaign, rows.day, values)
+
+
+def paired_with(rows: JudgedRows, other: NDArray[Any], recipe: Recipe) -> JudgedRows:
+    """Return the rows of gated channels with another model, (rows,) probabilities, in the champion's place."""
+    gated = [name for name, channel in recipe.channels.items() if channel.gated]
+    return replace(rows, champion=other, constant_rate=None).where(np.isin(rows.channel, gated))
+
+
+def paired_intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval, list[ChangedDecisions]]:
+    """Return the challenger's log loss and cost per 1,000 less the other's, and the rows that they decide differently.
+
+    rows: those of gated channels. The cost's interval is the bootstrap's own, not widened by exact counts.
+    """
+    gate = recipe.gate
+    costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
+    log_loss, cost = ratio_intervals(
+        compared_cells(rows, costs),
+        [("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")],
+        draws=gate.bootstrap_draws,
+        confidence=gate.confidence,
+        seed=recipe.training.seed,
+    )
+    return log_loss, cost, changed_decisions_of(rows, costs)
+
+
+def interval_part(interval: Interval) -> IntervalPart:
+    """Write an interval as a document has it, where what isn't finite is none."""
+    value = interval.estimate if isfinite(interval.estimate) else None
+    return IntervalPart(value=value, low=interval.low, high=interval.high)
