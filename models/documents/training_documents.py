@@ -56,6 +56,8 @@ class TrainingSteps(Part):
     """Highest learning rate of the dense layers."""
     embedding_learning_rate: float
     """Highest learning rate of the embedding table."""
+    ensemble: int = 1
+    """Networks whose logits are averaged."""
 
 
 class TrainingResult(Part):

@@ -50,12 +50,12 @@ def build_network(
     if training.loss == "focal":
         base_log_odds = float(inverse_focal_link(np.float32(base_log_odds), training.focal_gamma))
     shipped, seeds = NETWORKS.get(training.network), count(seed * 1000)
-    width = 1 if shipped and not shipped.latent_vectors else training.embedding_dim + 1
+    width, members = embedding_width(training), max(1, training.ensemble)
     inputs, embedded, in_pieces, standardized = network_inputs(
-        recipe.features, numeric_state, training.ensemble * width, next(seeds)
+        recipe.features, numeric_state, members * width, next(seeds)
     )
     logits = []
-    for member, (own, pieces) in enumerate(columns_of_members(embedded, in_pieces, training.ensemble)):
+    for member, (own, pieces) in enumerate(columns_of_members(embedded, in_pieces, members)):
         # Biases start at the base log-odds, so that heavy weights needn't move them there in the first steps.
         parts = NetworkParts(
             training.hidden_units, training.cross_layers, training.precision, seeds, base_log_odds, pieces
@@ -75,10 +75,16 @@ def build_network(
     if names := equal_names(inputs, logits):
         msg = (
             f"network {training.network!r}: expected layers that Keras names, since training.ensemble makes the "
-            f"network {training.ensemble} times, received several named {', '.join(names)}. Leave out their names."
+            f"network {members} times, received several named {', '.join(names)}. Leave out their names."
         )
         raise UsageError(msg)
     return keras.Model(inputs, mean_of_members(logits), name=training.network if shipped else "own_network")
+
+
+def embedding_width(training: Training) -> int:
+    """Return the numbers that stand for one value in one network: its latent vector's, and its linear weight."""
+    shipped = NETWORKS.get(training.network)
+    return 1 if shipped and not shipped.latent_vectors else training.embedding_dim + 1
 
 
 def _linked(logit: Any, training: Training, member: int) -> Any:

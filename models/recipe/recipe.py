@@ -195,7 +195,7 @@ class Recipe(Section):
         for feature in content["features"]:
             for key in JUDGING_KEYS:
                 feature.pop(key, None)
-        if content["training"]["ensemble"] == 1:  # as in recipes of before, whose refresh shall stay one
+        if not content["training"]["ensemble"]:  # as in recipes of before, whose refresh shall stay one
             del content["training"]["ensemble"]
         canonical = json.dumps(content, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

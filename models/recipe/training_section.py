@@ -68,8 +68,9 @@ class Training(Section):
     """Fewest positives, effective after recency; with fewer, nothing is trained and the verdict is hold."""
     seed: int = 7
     """Seed of everything random."""
-    ensemble: Annotated[int, Field(ge=1, le=8)] = 1
-    """Networks of so many seeds over one embedding table, trained side by side; the mean of their logits is served."""
+    ensemble: Annotated[int, Field(ge=0, le=8)] = 0
+    """Networks of so many seeds over one embedding table, trained side by side; the mean of their logits is served. 0:
+    by the window, two below a million rows."""
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
     """Optimizer of the embedding table; it touches only the rows that a batch names."""
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0

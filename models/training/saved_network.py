@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.features.embedding import EMBEDDING_TABLE
 from ctr_retrain.models.features.vocabulary import known_values, with_values
-from ctr_retrain.models.network.build_network import BASE_LOG_ODDS, build_network
+from ctr_retrain.models.network.build_network import BASE_LOG_ODDS, build_network, embedding_width
 from ctr_retrain.models.training.training_state import capture, restore
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Trainable:
     def weights(self) -> dict[str, npt.NDArray[Any]]:
         """Return the network's values by name."""
         return dict(zip(self.network_names, self.network, strict=True))
+
+    @property
+    def table(self) -> npt.NDArray[Any]:
+        """Return the embedding table, (table rows, members · width)."""
+        return next(array for name, array in self.weights.items() if name.endswith(EMBEDDING_TABLE))
 
     @property
     def slots(self) -> dict[str, npt.NDArray[Any]]:
@@ -149,8 +154,15 @@ def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -
 
 
 def fitted_recipe(recipe: Recipe, trainable: Trainable) -> Recipe:
-    """Return the recipe whose features know the values that the network has rows for."""
-    return recipe.model_copy(update={"features": with_values(recipe.features, trainable.known)})
+    """Return the recipe whose features know the values that the network has rows for, and with as many members."""
+    training = recipe.training.model_copy(update={"ensemble": members_of(trainable, recipe)})
+    return recipe.model_copy(update={"features": with_values(recipe.features, trainable.known), "training": training})
+
+
+def members_of(trainable: Trainable, recipe: Recipe) -> int:
+    """Return of how many networks a trained one of the recipe is the mean."""
+    columns: int = trainable.table.shape[1]
+    return columns // embedding_width(recipe.training)
 
 
 def _snake_case(name: str) -> str:

@@ -89,6 +89,7 @@ def train(
             batch_rows=batches.batch_rows,
             learning_rate=rate,
             embedding_learning_rate=embedding_rate,
+            ensemble=len(member_logits(network)),
         ),
     )
 
@@ -122,7 +123,7 @@ class _Fit:
         with strategy.scope():
             self._model.compile(
                 optimizer=optimizer,
-                loss=_loss_of(training, batches.labels),
+                loss=_loss_of(training, batches.labels, len(member_logits(network))),
                 weighted_metrics=[FiniteBatches()],
                 # Keras can't take several steps at once from a stream that is spread over replicas.
                 steps_per_execution=1 if strategy.num_replicas_in_sync > 1 else _steps_per_execution(batches.count),
@@ -233,14 +234,14 @@ def _steps_per_execution(steps: int) -> int:
     return max(1, min(STEPS_PER_EXECUTION, steps // CURVE_POINTS))
 
 
-def _loss_of(training: Training, labels: int) -> keras.losses.Loss:
+def _loss_of(training: Training, labels: int, members: int) -> keras.losses.Loss:
     """Return the recipe's loss on logits; with heads, labels and weights have a column each."""
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     if labels > 1:
         loss = CrossEntropyByLabel()
     elif training.loss == "focal":
         loss = FocalLoss(training.focal_gamma)
-    return loss if training.ensemble == 1 else MembersLoss(loss, training.ensemble)
+    return loss if members == 1 else MembersLoss(loss, members)
 
 
 def _training_model(
@@ -271,7 +272,8 @@ def _training_model(
             logit = keras.layers.Lambda(inverse_focal_link, arguments={"gamma": training.focal_gamma})(logit)
         return logit
 
-    if training.ensemble == 1:
+    of_members = member_logits(network)
+    if len(of_members) == 1:
         return kind({**inputs, **more}, trained(network(inputs)))
-    members = keras.Model(network.input, member_logits(network))(inputs)
+    members = keras.Model(network.input, of_members)(inputs)
     return kind({**inputs, **more}, keras.ops.concatenate([trained(logit) for logit in members], axis=1))

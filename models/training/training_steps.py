@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STEPS = 500  # of an epoch, or more, unless batches would be too small for that
 LEAST_ROWS, MOST_ROWS = 32, 4096  # of a batch: from 2,048,000 rows on the largest, at full speed
+ENSEMBLE_ROWS = 1_000_000  # of an epoch, from which on a second network would cost minutes
 LEAST_RATE, MOST_RATE = 0.002, 0.03  # of the dense weights
 
 
@@ -27,6 +28,18 @@ def choose_batch_rows(training: Training, rows: int, positives: int) -> int:
         return training.batch_rows
     wanted = max(rows / STEPS, rows / max(1, positives), 1)
     return int(min(MOST_ROWS, max(LEAST_ROWS, 2 ** int(log2(wanted)))))
+
+
+def choose_members(training: Training, rows: int) -> int:
+    """Return the recipe's networks of an ensemble or, where it has none, those for an epoch of so many rows.
+
+    Two of a shipped network with latent vectors, as long as that is a matter of seconds: the choice of a seed alone
+    changes a tenth of the decisions. A network of one's own is one: it may name its layers.
+    """
+    if training.ensemble:
+        return training.ensemble
+    shipped = NETWORKS.get(training.network)
+    return 2 if shipped and shipped.latent_vectors and rows < ENSEMBLE_ROWS else 1
 
 
 def choose_rates(training: Training, steps: int) -> tuple[float, float]:

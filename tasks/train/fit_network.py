@@ -24,10 +24,10 @@ from ctr_retrain.models.recipe.head_section import UNKNOWN
 from ctr_retrain.models.serving.calibration import Calibration, choose_calibration
 from ctr_retrain.models.training.batches import Batches, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy
-from ctr_retrain.models.training.saved_network import Trainable, trainable_of
+from ctr_retrain.models.training.saved_network import Trainable, members_of, trainable_of
 from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, chunks
 from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
-from ctr_retrain.models.training.training_steps import choose_batch_rows, choose_rates
+from ctr_retrain.models.training.training_steps import choose_batch_rows, choose_members, choose_rates
 from ctr_retrain.models.training.warm_start import (
     SourceModel,
     check_layer_names,
@@ -94,7 +94,7 @@ def fit_network(
     recipe = recipe.model_copy(update={"features": rows.features})
     keras.utils.set_random_seed(recipe.training.seed)
     with _room_in_memory():
-        asked, recipe = recipe, _with_steps(recipe, rows.train, representation or factors)
+        asked, recipe = recipe, _with_choices(recipe, rows.train, representation or factors, source_model)
         training, state, base_log_odds = _starting_values(rows, recipe, factors.base_log_odds, source_model)
         batches, stopping = _weighed_batches(rows, representation or factors, recipe.training, heads)
         with strategy.scope():
@@ -136,14 +136,19 @@ def _room_in_memory() -> Iterator[None]:
         raise ProcessDiedError(msg) from error
 
 
-def _with_steps(recipe: Recipe, rows: TrainingRows, factors: Factors) -> Recipe:
-    """Return the recipe with a batch and learning rates for these rows, where it leaves them to the window."""
+def _with_choices(recipe: Recipe, rows: TrainingRows, factors: Factors, source_model: SourceModel | None) -> Recipe:
+    """Return the recipe with a batch, learning rates and an ensemble for these rows, where it leaves them open.
+
+    A warm start has as many members as the champion, whose weights would mean nothing to another number of them.
+    """
     training = recipe.training
     streamed, positives = count_streamed(rows, factors, training.seed)
     batch_rows = choose_batch_rows(training, streamed, positives)
     steps = training.epochs * -(-streamed // batch_rows)
     rate, embedding_rate = choose_rates(training, steps)
+    members = members_of(source_model.trainable, recipe) if source_model else choose_members(training, streamed)
     chosen = {"batch_rows": batch_rows, "learning_rate": rate, "embedding_learning_rate": embedding_rate}
+    chosen |= {"ensemble": members}
     return recipe.model_copy(update={"training": training.model_copy(update=chosen)})
 
 

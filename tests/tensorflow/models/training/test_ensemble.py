@@ -159,7 +159,7 @@ def test_an_ensemble_is_stored_restored_and_started_from_by_name(rows):
 
 
 def test_another_number_of_members_is_another_network():
-    assert why_incompatible(recipe(ensemble=2), recipe()) == "its training.ensemble is 1, the recipe's 2"
+    assert why_incompatible(recipe(ensemble=2), recipe()) == "its training.ensemble is 0, the recipe's 2"
 
 
 @pytest.mark.parametrize("layer", ["keras.layers.Dense(4)", "keras.layers.Dense(4, name='hidden')"])

@@ -5,12 +5,14 @@ import pytest
 from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.training.training_steps import (
+    ENSEMBLE_ROWS,
     LEAST_RATE,
     LEAST_ROWS,
     MOST_RATE,
     MOST_ROWS,
     STEPS,
     choose_batch_rows,
+    choose_members,
     choose_rates,
 )
 
@@ -44,7 +46,15 @@ def test_fewer_steps_take_longer_ones_within_bounds(network):
     assert (rates[0], rates[-1]) == (MOST_RATE, LEAST_RATE)
 
 
+def test_a_small_window_has_an_ensemble_of_two_where_seeds_differ():
+    assert choose_members(Training(), ENSEMBLE_ROWS - 1) == choose_members(Training(network="dcn_v2"), 1) == 2
+    assert choose_members(Training(), ENSEMBLE_ROWS) == 1
+    assert choose_members(Training(network="logistic_regression"), 1) == 1
+    assert choose_members(Training(network="package.module:build"), 1) == 1
+
+
 def test_what_the_recipe_sets_is_obeyed():
+    assert choose_members(Training(ensemble=3), ENSEMBLE_ROWS) == 3
     training = Training(batch_rows=77, learning_rate=0.5, embedding_learning_rate=0.7)
     assert choose_batch_rows(training, 1_000_000, 10) == 77
     assert choose_rates(training, 3) == (0.5, 0.7)
