@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
     from ctr_retrain.tasks.plan.run import Run
 
+ANOTHER = 1  # added to the recipe's seed
+
 
 def predict_by_twin(progress_of: ProgressOf, run: Run, factors: Factors, compute: Compute) -> NDArray[np.float64]:
     """Return the twin's calibrated probabilities, (rows,) of the validation days in the encoded rows' order.
@@ -26,7 +28,7 @@ def predict_by_twin(progress_of: ProgressOf, run: Run, factors: Factors, compute
     It is the challenger but for the seed: its rows, its start, its calibration slice. Raises what training raises.
     """
     device = prepare_device(compute.device)
-    training = run.recipe.training.model_copy(update={"seed": run.recipe.training.seed + 1})
+    training = run.recipe.training.model_copy(update={"seed": run.recipe.training.seed + ANOTHER})
     twin = replace(run, recipe=run.recipe.model_copy(update={"training": training}))
     # Without checkpoints, whose key names the run and not the seed: the twin would go on from the challenger's.
     with rows_of(twin) as rows, progress_of(f"training a seed twin on {device}", "rows") as progress:

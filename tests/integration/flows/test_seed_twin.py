@@ -42,6 +42,16 @@ def test_the_next_one_says_how_much_another_seed_changes(second_run):
     assert f"another seed alone changes {100 * twin['changed_share']:.1f} %" in noise["words"]
 
 
+def test_a_twin_of_the_same_seed_decides_as_the_served_model_on_every_row(
+    first_run, small_landing, recipe_file, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ctr_retrain.tasks.evaluate.twin_predictions.ANOTHER", 0)
+    root = shutil.copytree(first_run.root, tmp_path / "root")
+    twin = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))["seed_noise"]["twin"]
+    assert twin["changed_share"] == 0
+    assert twin["log_loss_difference"]["value"] == pytest.approx(0, abs=1e-7)
+
+
 def test_report_and_explain_tell_it(second_run, small_landing, recipe_file):
     words = second_run.document["seed_noise"]["words"]
     page = Page((folder_of(second_run) / "report.html").read_text(encoding="utf-8"))
