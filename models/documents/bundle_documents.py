@@ -10,6 +10,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 from ctr_retrain.models.documents.run_documents import RunInputs
 from ctr_retrain.models.documents.training_documents import CalibrationCurve
+from ctr_retrain.models.documents.verdict_documents import LevelShift
 
 
 class KeptOutRows(Part):
@@ -37,4 +38,6 @@ class BundleDocument(StoredDocument, RunInputs):
     kept_out: KeptOutRows | None = Field(None, exclude_if=lambda rows: rows is None)
     """The rows kept out of training, where the recipe asks for warm starts."""
     evaluated_data_through: Day | None = Field(None, exclude_if=lambda day: day is None)
-    """The newest day that the judged model has seen, where a fresh model serves in its place, which has seen more."""
+    """The newest day that the judged model has seen, where one serves in its place that has seen more."""
+    recalibration: tuple[LevelShift, ...] = Field((), exclude_if=lambda shifts: not shifts)
+    """By how much each channel's log-odds were moved after the verdict; no key where the model serves as judged."""

@@ -13,7 +13,7 @@ from ctr_retrain.models.documents.drift_documents import Alert, FeatureWorth, Nu
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, SeedNoise, TrainingPart
-from ctr_retrain.models.documents.verdict_documents import FreshPass, Verdict
+from ctr_retrain.models.documents.verdict_documents import FreshPass, Recalibration, Verdict
 from ctr_retrain.models.documents.weights_documents import HeadWeights, TrainingWarning, WeightsPart
 
 
@@ -131,6 +131,8 @@ class DayDocument(Document):
     """The model that serves after the run; null where the day was rejected."""
     fresh: FreshPass | None = None
     """The pass after the verdict over days whose labels aren't final; null where there was none."""
+    recalibration: Recalibration | None = Field(None, exclude_if=lambda recalibration: recalibration is None)
+    """The level, brought up to date after the verdict; absent where it was not."""
     champion: str | None = None
     """The champion that the challenger met; in the answer of `daily`, the champion in service after the run."""
     report: str | None = None

@@ -1,4 +1,7 @@
-"""The verdict on a challenger and the checks that led to it; and those of a fresh pass after it."""
+"""The verdict on a challenger and the checks that led to it; and those of what follows a promotion.
+
+After `promote`, a fresh pass or a recalibration may make the model that serves in the place of the one that was judged.
+"""
 
 from __future__ import annotations
 
@@ -57,3 +60,35 @@ class FreshPass(Part):
 
 class FreshPassDocument(StoredDocument, FreshPass):
     """A run's fresh pass: fresh.json in the run."""
+
+
+class LevelShift(Part):
+    """By how much a channel's log-odds moved after the verdict, towards what mature labels say of its level."""
+
+    channel: str
+    """The channel; empty for all, where the served graph doesn't read the channel."""
+    rows: int
+    """Rows of the calibration slice and of the validation days that it rests on."""
+    positives: int
+    """Positives among them."""
+    predicted: float
+    """Positives that the judged model predicts on the same rows."""
+    shift: float
+    """What is added to the log-odds, drawn towards 0 and towards the other channels by its own uncertainty."""
+    standard_error: float
+    """How far the level of the days that the model serves may be from it, one standard deviation."""
+
+
+class Recalibration(Part):
+    """The level of a promoted model, brought up to date with the labels of the validation days."""
+
+    checks: tuple[Check, ...]
+    """Checks that the recalibrated model had to pass to serve in the place of the model that was judged."""
+    days: tuple[Day, ...]
+    """The days whose labels it was fitted on: of the calibration slice, and of validation."""
+    shifts: tuple[LevelShift, ...]
+    """By how much each channel moved, or would have where a check failed; empty where nothing could be fitted."""
+
+
+class RecalibrationDocument(StoredDocument, Recalibration):
+    """A run's recalibration: recalibration.json in the run."""

@@ -21,8 +21,8 @@ class Gate(Section):
     calibration_ratio: Bounds = (0.8, 1.25)
     """Bounds of predicted to seen positives; a veto."""
     max_churn: Positive = 0.5
-    """`ship = "fresh"`: largest mean move of the log-odds on the calibration slice; above it the evaluated model
-    serves."""
+    """Largest mean move of the log-odds after the verdict, with `ship = "fresh"` on the calibration slice, with
+    `"recalibrated"` of each channel; above it the evaluated model serves."""
     min_rows: Annotated[int, Field(ge=1)] = 5000
     """Fewer rows on the validation days: hold."""
     min_positives: Annotated[int, Field(ge=1)] = 200

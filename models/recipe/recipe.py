@@ -188,10 +188,13 @@ class Recipe(Section):
     def digest(self) -> str:
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
-        Comments, key order, retention, confirmed features and how often there is a yardstick or twin don't count.
+        Comments, key order, retention, confirmed features, how often there is a yardstick or twin, and whether what was
+        judged is recalibrated before it serves don't count.
         """
         unasked = {"yardstick_every", "seed_twin_every"}
         content = self.model_dump(mode="json", exclude={"retention": True, "training": unasked})
+        if self.training.ship == "recalibrated":
+            content["training"]["ship"] = "evaluated"  # trained and judged alike
         for feature in content["features"]:
             for key in JUDGING_KEYS:
                 feature.pop(key, None)

@@ -83,8 +83,9 @@ class Training(Section):
     """Further kinds of outcomes that are learnt beside the label."""
     two_stages: bool = False
     """All layers without class weights first, then the output layers alone with them (Kang et al. 2020)."""
-    ship: Literal["evaluated", "fresh"] = "evaluated"
-    """`fresh`: a promoted model goes on through the days up to the run's own, and then serves."""
+    ship: Literal["evaluated", "recalibrated", "fresh"] = "evaluated"
+    """`recalibrated`: the level of a promoted model follows the labels of the validation days before it serves.
+    `fresh`: it goes on through the days up to the run's own, and then serves."""
 
     yardstick_every: Annotated[int, Field(ge=0)] = 7
     """Every so many days the network is measured against simple models of the same window; 0: never."""

@@ -1,20 +1,29 @@
-"""Choose which of two models a promoted bundle serves: the fresh one where every check holds, else its evaluated twin.
+"""Choose which of two models a promoted bundle serves: the newer one where every check holds, else its evaluated twin.
 
-The fresh model has gone on through the newest days; its evaluated twin is the model that was judged, as it was then.
+The newer one has gone on through the newest days (fresh), or its level follows the labels of the validation days
+(recalibrated); its evaluated twin is the model that was judged, as it was then.
 
 CHALLENGER/serving/              what serves
 CHALLENGER/evaluated/serving/    what was judged, where that is another
-CHALLENGER/bundle.json           data_through of what serves, evaluated_data_through of what was judged
+CHALLENGER/bundle.json           data_through of what serves, evaluated_data_through of what was judged; the shifts of
+                                 a recalibration
 """
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from ctr_retrain.models.documents.run_documents import Served
-from ctr_retrain.models.documents.verdict_documents import Check, FreshPassDocument, Verdict
+from ctr_retrain.models.documents.verdict_documents import (
+    Check,
+    FreshPassDocument,
+    RecalibrationDocument,
+    Verdict,
+)
+from ctr_retrain.models.serving.recalibration import shift_text
 from ctr_retrain.tasks.deploy.publish_model import check_serving
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
 from ctr_retrain.tasks.plan.plan_run import RunPlan
@@ -27,31 +36,31 @@ from ctr_retrain.tasks.store.layout import (
     FRESH,
     FRESH_FILE,
     FRESH_SCORES_FILE,
+    RECALIBRATED,
+    RECALIBRATED_SCORES_FILE,
+    RECALIBRATION_FILE,
     SERVING,
 )
 from ctr_retrain.tasks.store.protocol import Store
 
 
 def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
-    """Let a fresh model take the place of a promoted challenger, where the recipe asks for one and all checks hold.
+    """Let a newer model take the place of a promoted challenger, where the recipe asks for one and all checks hold.
 
-    The challenger stays beside it: the gate scores it on days that the fresh one has seen. fresh.json says what was
-    checked.
+    The challenger stays beside it: the gate scores it on days that the newer one has seen. fresh.json or
+    recalibration.json says what was checked.
     """
-    folder, days = run.folder, run.plan.fresh
-    if verdict.decision != "promote" or not days:
+    if verdict.decision != "promote":
         return
-    checks = [*models.call(_run_fresh_pass, run, models.compute)]
-    if all(check.passed for check in checks):
-        # The check of the challenger says nothing of this bundle: its graph was saved anew.
-        checks.append(check_serving(run, models, FRESH, FRESH_SCORES_FILE))
-    if all(check.passed for check in checks):
-        _replace_by_fresh(folder)
-    # Either its files have moved into the challenger's bundle, or a check failed and nobody is to serve it.
-    shutil.rmtree(folder / FRESH, ignore_errors=True)
-    (folder / FRESH_SCORES_FILE).unlink(missing_ok=True)
-    document = FreshPassDocument(checks=tuple(checks), days=tuple(day.day for day in days))
-    document.write(folder / FRESH_FILE)
+    if run.plan.fresh:
+        checks = models.call(_run_fresh_pass, run, models.compute)
+        checks = _replace_if_sound(run, models, checks, FRESH, FRESH_SCORES_FILE)
+        days = tuple(day.day for day in run.plan.fresh)
+        FreshPassDocument(checks=checks, days=days).write(run.folder / FRESH_FILE)
+    elif run.recipe.training.ship == "recalibrated":
+        found = models.call(_run_recalibration, run)
+        checks = _replace_if_sound(run, models, found.checks, RECALIBRATED, RECALIBRATED_SCORES_FILE)
+        found.model_copy(update={"checks": checks}).write(run.folder / RECALIBRATION_FILE)
 
 
 def _run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tuple[Check, ...]:
@@ -61,14 +70,36 @@ def _run_fresh_pass(progress_of: ProgressOf, run: Run, compute: Compute) -> tupl
     return run_fresh_pass(progress_of, run, compute)
 
 
-def _replace_by_fresh(folder: Path) -> None:
-    """Let the challenger's bundle serve the fresh model, and keep the one that was judged beside it."""
-    # Later gates score the judged one on days that the fresh one has seen.
-    bundle, fresh = folder / CHALLENGER, folder / FRESH
-    (bundle / EVALUATED).parent.mkdir()
-    (bundle / SERVING).rename(bundle / EVALUATED)
-    (fresh / SERVING).rename(bundle / SERVING)
-    (fresh / BUNDLE_FILE).replace(bundle / BUNDLE_FILE)
+def _run_recalibration(progress_of: ProgressOf, run: Run) -> RecalibrationDocument:
+    """Recalibrate in the process of the models."""
+    from ctr_retrain.tasks.deploy.recalibrate import recalibrate  # noqa: PLC0415 - likewise
+
+    return recalibrate(progress_of, run)
+
+
+def _replace_if_sound(
+    run: Run, models: Models, checks: tuple[Check, ...], bundle: str, scores: str
+) -> tuple[Check, ...]:
+    """Let the bundle of that name serve if every check holds, the serving check too; return all checks made."""
+    folder = run.folder
+    if all(check.passed for check in checks):
+        # The check of the challenger says nothing of this bundle: its graph was saved anew.
+        checks = (*checks, check_serving(run, models, bundle, scores))
+    if all(check.passed for check in checks):
+        _replace(folder / CHALLENGER, folder / bundle)
+    # Either its files have moved into the challenger's bundle, or a check failed and nobody is to serve it.
+    shutil.rmtree(folder / bundle, ignore_errors=True)
+    (folder / scores).unlink(missing_ok=True)
+    return checks
+
+
+def _replace(challenger: Path, newer: Path) -> None:
+    """Let the challenger's bundle serve the newer model, and keep the one that was judged beside it."""
+    # Later gates score the judged one on days that the newer one has seen.
+    (challenger / EVALUATED).parent.mkdir()
+    (challenger / SERVING).rename(challenger / EVALUATED)
+    (newer / SERVING).rename(challenger / SERVING)
+    (newer / BUNDLE_FILE).replace(challenger / BUNDLE_FILE)
 
 
 def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path) -> Served:
@@ -92,16 +123,35 @@ def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path)
     return Served(version=version, data_through=through, age_days=age, message=message)
 
 
+@dataclass(frozen=True)
+class _Newer:
+    """A model made after the verdict to serve in the place of the one that was judged."""
+
+    kind: str  # fresh or recalibrated
+    data_through: date  # newest day that it has seen
+    message: str  # a sentence that says what became of it
+    checks: tuple[Check, ...]
+
+
 def _describe_promoted(plan: RunPlan, folder: Path) -> tuple[date, str]:
     """Return the newest day that the promoted model has seen, and say which of the two models serves and why."""
-    judged = plan.data_through
-    if not (folder / FRESH_FILE).exists():
+    judged, newer = plan.data_through, _newer(plan, folder)
+    if newer is None:
         return judged, "The model that was judged serves."
-    checks = FreshPassDocument.read(folder / FRESH_FILE).checks
-    if failed := [check.message for check in checks if not check.passed]:
-        return judged, f"The model that was judged serves, not a fresh one. {' '.join(failed)}"
-    first, last = plan.fresh[0].day, plan.fresh[-1].day
-    return last, (
-        f"The fresh model serves: after the verdict it went on through {first} to {last}, whose labels are young. The "
-        f"one that was judged, of data through {judged}, is kept beside it."
-    )
+    if failed := [check.message for check in newer.checks if not check.passed]:
+        return judged, f"The model that was judged serves, not a {newer.kind} one. {' '.join(failed)}"
+    kept = f"The one that was judged, of data through {judged}, is kept beside it."
+    return newer.data_through, f"The {newer.kind} model serves: {newer.message} {kept}"
+
+
+def _newer(plan: RunPlan, folder: Path) -> _Newer | None:
+    """Read what the run made after the verdict; None where the recipe ships what was judged."""
+    if (folder / FRESH_FILE).exists():
+        first, last = plan.fresh[0].day, plan.fresh[-1].day
+        message = f"after the verdict it went on through {first} to {last}, whose labels are young."
+        return _Newer("fresh", last, message, FreshPassDocument.read(folder / FRESH_FILE).checks)
+    if (folder / RECALIBRATION_FILE).exists():
+        made, last = RecalibrationDocument.read(folder / RECALIBRATION_FILE), plan.validate[-1].day
+        message = f"after the verdict its level was moved by the labels through {last}, {shift_text(made.shifts)}."
+        return _Newer("recalibrated", last, message, made.checks)
+    return None

@@ -23,7 +23,14 @@ from ctr_retrain.tasks.execution.model_process import Models
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions, take_over
-from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, EVALUATED_THROUGH, SCORES_FILE, TRAINABLE
+from ctr_retrain.tasks.store.layout import (
+    BUNDLE_FILE,
+    CHALLENGER,
+    EVALUATED_THROUGH,
+    RECALIBRATION,
+    SCORES_FILE,
+    TRAINABLE,
+)
 from ctr_retrain.tasks.store.protocol import Store, load_document
 from ctr_retrain.tasks.train.row_roles import serving_sample
 
@@ -31,7 +38,7 @@ TOLERANCE = 1e-6  # largest difference between a probability of the evaluation a
 # Keys of bundle.json that the model's manifest repeats, for its readers, since it comes without the bundle's files.
 MANIFEST_KEYS = (
     *("run_id", "day", "data_through", "train_through", "labels_as_of"),
-    *(EVALUATED_THROUGH, "recipe_digest", "code"),
+    *(EVALUATED_THROUGH, RECALIBRATION, "recipe_digest", "code"),
 )
 SERVING_TIMEOUT_SECONDS = 300
 

@@ -34,6 +34,7 @@ from ctr_retrain.tasks.store.layout import (
     EVALUATED,
     EVALUATED_THROUGH,
     EVALUATION_FILE,
+    RECALIBRATION,
     SCORES_FILE,
     SERVING,
 )
@@ -94,8 +95,8 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
 def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
     """Return the champion's model that has not seen the validation days, and the newest day that it has seen.
 
-    This is the model that serves or else its evaluated twin, the model that was judged before a fresh pass. None where
-    there is no champion, or where both have seen the validation days.
+    This is the model that serves or else its evaluated twin, the model that was judged before a fresh pass; of a
+    recalibrated model always the twin. None where there is no champion, or where they have seen the validation days.
     """
     # Days are compared as texts: in ISO 8601 the order of texts is the order of days.
     seen = _seen_by_champion(store, plan)
@@ -125,13 +126,16 @@ _ROLES = {SERVING: "what serves", EVALUATED: "its evaluated twin"}
 
 
 def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
-    """Return the newest day that each model in the champion's bundle has seen, the one that serves first.
+    """Return the newest day that each model of the champion's bundle that may be scored has seen, what serves first.
 
     Empty without a champion or its bundle.
     """
     manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
     if manifest is None:
         return {}
+    if RECALIBRATION in manifest:
+        # A challenger is judged before its own level is brought up to date, and so is the champion: like with like.
+        return {EVALUATED: manifest[EVALUATED_THROUGH]}
     seen = {SERVING: manifest["data_through"]}
     return seen | ({EVALUATED: manifest[EVALUATED_THROUGH]} if EVALUATED_THROUGH in manifest else {})
 

@@ -119,7 +119,8 @@ def plan_run(
     champion = read_champions(store).before(day)
     paths = [[labelled.path for labelled in role] for role in (window, validate, fresh)]
     opponent, forced = champion.version if champion else None, forced_at.isoformat() if forced_at else None
-    run_id = f"{day}-{digest_of([*paths, recipe.digest, recipe.confirmed, code, opponent, forced])[:8]}"
+    read = [recipe.digest, recipe.confirmed, recipe.training.ship]
+    run_id = f"{day}-{digest_of([*paths, *read, code, opponent, forced])[:8]}"
     start = choose_start(store, recipe, champion, window, code)
     train = window[len(start.earlier) :]
     return RunPlan(day, run_id, planned, train, validate, excluded, champion, recipe.digest, code, fresh, start)

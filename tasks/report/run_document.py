@@ -25,7 +25,13 @@ from ctr_retrain.models.documents.training_documents import (
     TrainingPart,
     UnseenShare,
 )
-from ctr_retrain.models.documents.verdict_documents import FreshPass, FreshPassDocument, Verdict
+from ctr_retrain.models.documents.verdict_documents import (
+    FreshPass,
+    FreshPassDocument,
+    Recalibration,
+    RecalibrationDocument,
+    Verdict,
+)
 from ctr_retrain.models.documents.weights_documents import (
     HeadWeights,
     TrainingWarning,
@@ -49,6 +55,7 @@ from ctr_retrain.tasks.store.layout import (
     FRESH_FILE,
     MATURITY_FILE,
     NUMBERS_FILE,
+    RECALIBRATION_FILE,
     REPORT_FILE,
     RUN_FILE,
     SEED_TWINS_FILE,
@@ -97,6 +104,7 @@ def write_document(
     weights = read_if_made(run.folder / WEIGHTS_FILE, WeightsDocument)
     maturity = read_if_made(run.folder / MATURITY_FILE, MaturityDocument)
     fresh = read_if_made(run.folder / FRESH_FILE, FreshPassDocument)
+    recalibrated = read_if_made(run.folder / RECALIBRATION_FILE, RecalibrationDocument)
     by_themselves = read_if_made(run.folder / FEATURES_FILE, FeaturesDocument)
     features = by_themselves.features if by_themselves else ()
     yardstick = read_if_made(run.folder / YARDSTICK_FILE, YardstickDocument)
@@ -118,6 +126,7 @@ def write_document(
             *_warn_of_failure("yardstick", YARDSTICK_FAILED, yardstick.failure if yardstick else ""),
             *_warn_of_failure("feature_worth", FEATURES_FAILED, measured.failure if measured else ""),
             *_warn_of_failure("seed_twin", TWIN_FAILED, twins.failure if twins else ""),
+            *_warn_of_level(recalibrated),
             *number_warnings(numbers),
         ),
         features=features,
@@ -131,6 +140,7 @@ def write_document(
         verdict=verdict,
         serves=describe_served(run.store, run.plan, verdict, run.folder),
         fresh=FreshPass.of(fresh) if fresh else None,
+        recalibration=Recalibration.of(recalibrated) if recalibrated else None,
         versions={name: version(name) for name in PACKAGES},
     )
     document.write(run.folder / RUN_FILE)
@@ -157,6 +167,15 @@ def _warn_of_names(features: Iterable[FeatureByItself]) -> tuple[TrainingWarning
 def _warn_of_failure(name: str, what: str, why: str) -> tuple[TrainingWarning, ...]:
     """Warn that something could not be measured, and why; of nothing where there is no reason."""
     return (TrainingWarning(name=name, message=f"{what}, which the next run tries again. {why}"),) if why else ()
+
+
+def _warn_of_level(recalibrated: RecalibrationDocument | None) -> tuple[TrainingWarning, ...]:
+    """Warn that the level of what serves does not follow the newest labels, and why."""
+    failed = [check.message for check in recalibrated.checks if not check.passed] if recalibrated else []
+    if not failed:
+        return ()
+    message = f"The level of the promoted model stays as it was judged. {' '.join(failed)}"
+    return (TrainingWarning(name="recalibration", message=message),)
 
 
 def _describe_maturity(maturity: MaturityDocument) -> MaturityPart:

@@ -54,9 +54,12 @@ DRIFT_FILE = "drift.json"
 REPORT_FILE = "report.html"
 FRESH_FILE = "fresh.json"
 FRESH_SCORES_FILE = "fresh_scores.parquet"
+RECALIBRATION_FILE = "recalibration.json"
+RECALIBRATED_SCORES_FILE = "recalibrated_scores.parquet"
 CHALLENGER = "challenger"  # the bundle
 COLD_TWIN = "cold_twin"  # the same run started from nothing: a bundle, weights and training of its own
 FRESH = "fresh"  # another one, until it has taken the challenger's place or was given up
+RECALIBRATED = "recalibrated"  # likewise
 
 # Below a comparison, beside its report.
 COMPARISON_FILE = "comparison.json"
@@ -65,6 +68,7 @@ COMPARISON_FILE = "comparison.json"
 SERVING = "serving"  # the SavedModel that serves
 EVALUATED = "evaluated/serving"  # the one that was judged, where another serves that has seen more days
 EVALUATED_THROUGH = "evaluated_data_through"  # in bundle.json and the manifest of such a bundle
+RECALIBRATION = "recalibration"  # there too, where the level of what serves has moved
 BUNDLE_FILE = "bundle.json"
 TRAINABLE = "trainable"  # variables of network and optimizer, from which training can go on; stays with the run
 TRAINABLE_LIST = "variables.json"  # in that folder

@@ -42,6 +42,16 @@ def training_rows(run: Run) -> str:
     return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {TRAIN}"
 
 
+def calibration_rows(run: Run) -> str:
+    """Return the query of the calibration slice's rows, with `day_index`, their day's place in plan.calibrate.
+
+    There must be such days.
+    """
+    plan = run.plan
+    rows = _union(run.store, plan.calibrate, lambda day: f"{_role_of(plan, run.recipe, day)} AS kept_out")
+    return f"SELECT * EXCLUDE (kept_out) FROM ({rows}) WHERE kept_out = {CALIBRATE}"
+
+
 def validation_rows(run: Run) -> str:
     """Return the query of the validation days' rows, with `head_labels`, `day_index` and `user_bucket`.
 

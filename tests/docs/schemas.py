@@ -37,7 +37,7 @@ from ctr_retrain.models.documents.ref_documents import (
 )
 from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, TrainingDocument
-from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, VerdictDocument
+from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, RecalibrationDocument, VerdictDocument
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.tasks.label.label_summary import LabelSummary
 
@@ -73,6 +73,7 @@ FILES = {
     "fresh.json": FreshPassDocument,
     "label_summary.json": LabelSummary,  # summary.json too, beside labels
     "maturity.json": MaturityDocument,
+    "recalibration.json": RecalibrationDocument,
     "run.json": RunDocument,
     "seed_twins.json": SeedTwinsDocument,
     "summary.json": DaySummary,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,6 +101,17 @@ def test_served_probabilities_are_the_calibrated_logits(recipe, network, scorer)
     served = scorer.score(table)
     assert np.abs(served - expected).max() < 1e-6
     assert served.std() > 1e-3
+
+
+def test_a_recalibration_moves_the_label_and_leaves_further_heads_where_they_are(recipe, network, scorer, tmp_path):
+    both = keras.Model(network.input, keras.ops.concatenate([network.output, network.output], axis=1))
+    model = serving_model(both, recipe, CALIBRATION, {"conversion": CALIBRATION}, {"": 0.3})
+    save_serving(model, tmp_path / "serving")
+    table = impressions(50)
+    answers, judged = Scorer(tmp_path / "serving").score_all(table), scorer.score(table)
+    assert answers["probability_conversion"] == pytest.approx(judged, abs=1e-6)
+    odds = np.exp(0.3) * judged / (1 - judged)
+    assert answers["probability"] == pytest.approx(odds / (1 + odds), abs=1e-6)
 
 
 def test_a_fresh_process_without_this_code_gives_the_same_numbers(served, scorer, tmp_path):

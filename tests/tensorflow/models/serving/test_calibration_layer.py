@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ctr_retrain.models.serving.bundle import CalibrationLayer
 from ctr_retrain.models.serving.calibration import Calibration, fit_calibration
@@ -17,6 +18,25 @@ def test_the_served_layer_is_the_numpy_formula(positives):
     assert np.abs(layer(wide[:, None]).numpy()[:, 0] - calibration.apply(wide)).max() < 1e-6
     again = CalibrationLayer.from_config(layer.get_config())
     assert np.array_equal(again(wide[:, None]).numpy(), layer(wide[:, None]).numpy())
+
+
+def test_a_recalibrated_layer_moves_each_channel_by_its_shift_and_is_saved_with_it():
+    logit, label = rows_with(20)
+    calibration = fit_calibration(logit, label)
+    channel = np.array(["ad", "push", "", "fax"] * (len(logit) // 4), object)
+    logit = logit[: len(channel)]
+    layer = CalibrationLayer(calibration.to_json(), {"ad": 0.3, "push": -0.2})
+    again = CalibrationLayer.from_config(layer.get_config())
+    moved = calibration.line(logit) + [0.3, -0.2, 0, 0] * (len(logit) // 4)
+    for one in (layer, again):
+        served = one(logit[:, None], tf.constant(channel)).numpy()[:, 0]
+        assert served == pytest.approx(1 / (1 + np.exp(-moved)), abs=1e-6)
+
+
+def test_a_shift_for_all_needs_no_channel():
+    identity = Calibration(method="identity", rows=0, positives=0).to_json()
+    served = CalibrationLayer(identity, {"": 0.5})(np.array([[0.0], [1.0]], np.float32)).numpy()
+    assert served[:, 0] == pytest.approx(1 / (1 + np.exp([-0.5, -1.5])), abs=1e-6)
 
 
 def test_no_served_probability_is_0_or_1():

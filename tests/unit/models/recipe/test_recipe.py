@@ -230,6 +230,15 @@ def test_a_half_life_that_is_left_open_is_half_of_the_window(tiny_recipe):
     assert own.row_weights == own.weights
 
 
+def test_a_recipe_that_recalibrates_what_was_judged_is_judged_as_the_same_recipe(load):
+    evaluated, recalibrated, fresh = (
+        load(changes={'ship = "evaluated" ': f'ship = "{ship}" '}) for ship in ("evaluated", "recalibrated", "fresh")
+    )
+    assert recalibrated.training.ship == "recalibrated"
+    assert recalibrated.digest == evaluated.digest  # a champion of either is refreshed by the other
+    assert fresh.digest != evaluated.digest
+
+
 def test_recipe_cannot_be_changed_after_it_was_checked():
     with pytest.raises(ValueError, match="frozen"):
         load_recipe(DEMO).name = "other"
