@@ -6,7 +6,7 @@ ranks are kept, and no probability is 0 or 1: beyond ±LOGIT_LIMIT all are alike
 
 from __future__ import annotations
 
-from math import inf, log
+from math import inf, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -80,14 +80,17 @@ def fit_layer(logit: Floats, label: Labels, day: Ints, richest: CalibrationMetho
     """Fit a calibration and draw its level back towards the network's own, the more the less the rows say about it.
 
     Whoever knows a level to ±s, and that networks' levels are off by ±LEVEL_SPREAD, takes the share LEVEL_SPREAD² /
-    (LEVEL_SPREAD² + s²) of what the rows say: the posterior mean of a normal level.
+    (LEVEL_SPREAD² + s²) of what the rows say: the posterior mean of a normal level. But no more than s is taken back,
+    since some networks are off by far more (limited translation: Efron and Morris 1971).
     """
     layer = fit_calibration(logit, label, richest)
     if layer.method == "identity":
         return layer
     level = _intercept(np.asarray(logit, np.float64), float(label.sum()))
-    kept = LEVEL_SPREAD**2 / (LEVEL_SPREAD**2 + _level_variance(logit + level, label, day))
-    return layer.model_copy(update={"values": tuple(value - (1 - kept) * level for value in layer.values)})
+    variance = _level_variance(logit + level, label, day)
+    kept, error = LEVEL_SPREAD**2 / (LEVEL_SPREAD**2 + variance), sqrt(variance)
+    taken_back = min(error, max(-error, (1 - kept) * level))
+    return layer.model_copy(update={"values": tuple(value - taken_back for value in layer.values)})
 
 
 def _level_variance(logit: Floats, label: Labels, day: Ints) -> float:

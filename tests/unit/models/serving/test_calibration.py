@@ -59,8 +59,11 @@ def test_intercept_of_equal_logits_by_hand():
 
 def test_a_level_is_drawn_back_by_its_own_error_by_hand():
     """Ten rows of one day at a tenth: the variance is 1 / (10 · 0.1 · 0.9), the prior's 1 / 25."""
-    layer = fit_layer(np.full(10, 2.0), np.repeat([1, 0], [1, 9]), np.zeros(10, int), "intercept")
-    assert layer.values == pytest.approx(((log(1 / 9) - 2) / 25 / (1 / 25 + 1 / 0.9),))
+    label, day = np.repeat([1, 0], [1, 9]), np.zeros(10, int)
+    near = fit_layer(np.full(10, log(1 / 9) + 0.5), label, day, "intercept")
+    assert near.values == pytest.approx((-0.5 / 25 / (1 / 25 + 1 / 0.9),))
+    far = fit_layer(np.full(10, log(1 / 9) + 5), label, day, "intercept")
+    assert far.values == pytest.approx((-5 + 0.9**-0.5,))  # a standard error short of what the rows say
 
 
 def test_a_level_that_differs_between_days_is_taken_for_less():
