@@ -43,7 +43,7 @@ class Calibration(CalibrationCurve):
 
     def apply(self, logit: Floats) -> npt.NDArray[np.float64]:
         """Turn logits into probabilities of equal shape; NaN where the logit is NaN."""
-        return _sigmoid(np.clip(self.line(logit), -LOGIT_LIMIT, LOGIT_LIMIT))
+        return sigmoid(np.clip(self.line(logit), -LOGIT_LIMIT, LOGIT_LIMIT))
 
     def line(self, logit: Floats) -> npt.NDArray[np.float64]:
         """Turn logits into calibrated logits of equal shape."""
@@ -99,7 +99,7 @@ def _level_variance(logit: Floats, label: Labels, day: Ints) -> float:
     By days as clusters, of each of which other users are kept out: rows of one user, and of one day's weather, go
     together (Liang and Zeger 1986, with G / (G − 1) for G days), but no less than of independent rows.
     """
-    probability = _sigmoid(np.asarray(logit, np.float64))
+    probability = sigmoid(np.asarray(logit, np.float64))
     information = float((probability * (1 - probability)).sum())
     if not information:  # all rows are far from a half, so that no level is better than another
         return inf
@@ -115,11 +115,11 @@ def _held_out_gains(logit: Floats, label: Labels, day: Ints, method: Calibration
     for block in np.array_split(rows, HELD_OUT_BLOCKS):
         others = np.delete(rows, block)
         layer = fit_layer(logit[others], label[others], day[others], method)
-        gains[block] = _log_loss(logit[block], label[block]) - _log_loss(layer.line(logit[block]), label[block])
+        gains[block] = logit_losses(logit[block], label[block]) - logit_losses(layer.line(logit[block]), label[block])
     return gains
 
 
-def _log_loss(logit: Floats, label: Labels) -> npt.NDArray[np.float64]:
+def logit_losses(logit: Floats, label: Labels) -> npt.NDArray[np.float64]:
     """Return the log loss of each logit, (n,)."""
     return np.asarray(np.logaddexp(0.0, logit) - label * logit)
 
@@ -153,7 +153,7 @@ def fit_calibration(logit: Floats, label: Labels, richest: CalibrationMethod = "
     return Calibration(method="intercept", rows=rows, positives=positives, values=(intercept,))
 
 
-def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
+def sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
     """Return 1 / (1 + exp(−x)) without overflow; NaN for NaN."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
@@ -167,7 +167,7 @@ def _intercept(logit: Floats, positives: float) -> float:
     low, high = log_odds - float(logit.max()), log_odds - float(logit.min())
     intercept = (low + high) / 2
     for _ in range(NEWTON_STEPS):
-        probability = _sigmoid(logit + intercept)
+        probability = sigmoid(logit + intercept)
         gap = positives - float(probability.sum())
         low, high = (intercept, high) if gap > 0 else (low, intercept)
         slope = float((probability * (1 - probability)).sum())
@@ -199,7 +199,7 @@ def _platt(logit: Floats, label: Floats) -> tuple[float, float]:
 
     beta = np.array([0.0, log(target.sum() / (1 - target).sum())])
     for _ in range(NEWTON_STEPS):
-        probability = _sigmoid(design @ beta)
+        probability = sigmoid(design @ beta)
         gradient = design.T @ (probability - target)
         # The small diagonal keeps it solvable where all probabilities are 0 or 1.
         curvature = design.T @ (design * (probability * (1 - probability))[:, None]) + 1e-12 * np.eye(2)

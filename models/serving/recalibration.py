@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check, LevelShift
-from ctr_retrain.models.serving.calibration import LOGIT_LIMIT
+from ctr_retrain.models.serving.calibration import LOGIT_LIMIT, logit_losses, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def fit_level(rows: MatureRows, served_day: int) -> tuple[LevelShift, ...]:
     fits = [_fit(cells, _Spread(walk, day)) for walk, day in product(WALK_SDS, DAY_SDS)]
     shift, error = max(fits, key=lambda fit: fit.evidence).forecast(len(names), served_day)
     count, positives, predicted = (
-        np.bincount(channel, weights, len(names)) for weights in (None, rows.label, _sigmoid(rows.logit))
+        np.bincount(channel, weights, len(names)) for weights in (None, rows.label, sigmoid(rows.logit))
     )
     return tuple(
         LevelShift(
@@ -141,7 +141,7 @@ def _held_out_gains(rows: MatureRows, served_day: int) -> npt.NDArray[np.float64
         return np.empty(0)
     judged = rows.where(held)
     moved = shifted(judged.logit, judged.channel, fit_level(rows.where(~held), served_day))
-    return _log_loss(judged.logit, judged.label) - _log_loss(moved, judged.label)
+    return logit_losses(judged.logit, judged.label) - logit_losses(moved, judged.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +156,7 @@ class _Cells:
 
     def moments(self, shift: Floats) -> tuple[Floats, Floats]:
         """Return Σp and Σp(1−p) of each cell at its shift, (cells,) each."""
-        probability = _sigmoid(self.logits + shift[:, None])
+        probability = sigmoid(self.logits + shift[:, None])
         mass = self.counts * probability
         return mass.sum(axis=1), (mass * (1 - probability)).sum(axis=1)
 
@@ -257,12 +257,3 @@ def _fit(cells: _Cells, spread: _Spread) -> _Fit:
     core = np.eye(len(level)) + root[:, None] * covariance * root
     evidence = cells.log_likelihood(level) - residual @ level / 2 - np.linalg.slogdet(core)[1] / 2
     return _Fit(cells, spread, residual, root, core, float(evidence))
-
-
-def _log_loss(logit: Floats, label: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Return the log loss of each logit, (n,)."""
-    return np.asarray(np.logaddexp(0.0, logit) - label * logit)
-
-
-def _sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -4 * LOGIT_LIMIT, 4 * LOGIT_LIMIT))))

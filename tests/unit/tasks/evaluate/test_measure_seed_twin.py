@@ -16,6 +16,7 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import SCORES_FILE, SEED_TWINS_FILE, YARDSTICK_FILE
 from ctr_retrain.tasks.store.protocol import replace_ref
 from tests.support.reported_run import DAY, RECIPE, make_plan
+from tests.support.scripted_models import Answers
 from tests.support.seed_twins import seed_twin
 
 OWN = RECIPE.digest
@@ -31,21 +32,6 @@ def record(store, day, *twins):
         if twins:
             SeedTwinsDocument(twins=twins).write(folder / SEED_TWINS_FILE)
     replace_ref(store, layout.run_ref(day), RunsRef(current=run_id, history=(run_id,)), None)
-
-
-class Answers:
-    """Models whose process does what it is told."""
-
-    compute = None
-
-    def __init__(self, answer):
-        self.answer, self.calls = answer, 0
-
-    def call(self, _work, *_arguments):
-        self.calls += 1
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import YARDSTICK_FILE
 from ctr_retrain.tasks.store.protocol import replace_ref
 from tests.support.reported_run import DAY, RECIPE, make_plan
+from tests.support.scripted_models import Answers
 
 MEASURED = YardstickDocument(
     yardstick=Yardstick(rows=10, rows_used=5, seconds=1.0, models=(), worth_it=True, message="It is worth it.")
@@ -26,19 +27,6 @@ def record(store, day, document):
         if document:
             document.write(folder / YARDSTICK_FILE)
     replace_ref(store, layout.run_ref(day), RunsRef(current=run_id, history=(run_id,)), None)
-
-
-class Answers:
-    """Models whose process does what it is told."""
-
-    def __init__(self, answer):
-        self.answer, self.calls = answer, 0
-
-    def call(self, _work, *_arguments):
-        self.calls += 1
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
 
 
 @pytest.fixture
