@@ -24,6 +24,7 @@ from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
 from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
+from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, stamps
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.landing.read_landing import fingerprint
 from ctr_retrain.tasks.store import layout
@@ -73,6 +74,18 @@ class _Landed:
     fingerprint: dict[
         str, tuple[tuple[str, str], ...]
     ]  # by stream, each file's name and digest; equal ones landed alike
+    stamps: list[tuple[int, int, int]]  # sizes and times of the files, from before their digests were taken
+
+    @property
+    def files(self) -> list[Path]:
+        """Return all files of both streams."""
+        return [*self.impressions, *self.outcomes]
+
+    def check_unchanged(self) -> None:
+        """Raise BusyError where a file is another by now: rows must be of the bytes whose digest names the day."""
+        found = {IMPRESSIONS: tuple(fingerprint(self.impressions)), OUTCOMES: tuple(fingerprint(self.outcomes))}
+        if found != self.fingerprint or stamps(self.files) != self.stamps:
+            raise changed_meanwhile("landed files", self.day)
 
 
 def ingest_day(
@@ -128,8 +141,9 @@ def _list_landed(landing: LandingZone, day: date, *, inline_label: bool) -> _Lan
             "Check the export job, then run again."
         )
         raise DataRejectedError(msg)
+    before = stamps([*impressions, *outcomes])
     found = {IMPRESSIONS: tuple(fingerprint(impressions)), OUTCOMES: tuple(fingerprint(outcomes))}
-    return _Landed(day, impressions, outcomes, found)
+    return _Landed(day, impressions, outcomes, found, before)
 
 
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
@@ -230,8 +244,7 @@ def _publish_shard(
     if store.manifest(target) is None:
         landed = _list_landed(landing, day, inline_label=recipe.inline_label)
         if landed.fingerprint != fingerprint:
-            msg = f"ingest of {day}: expected the files that it began with, received others meanwhile. Run again."
-            raise BusyError(msg)
+            raise changed_meanwhile("landed files", day)
         with store.writing(target, {"day": day, "piece_of": path}) as folder:
             _fill(folder, recipe, landed, shard)
     return target
@@ -284,3 +297,4 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         rows_in_files=impressions.rows_in_files,
     )
     summary.write(folder / SUMMARY_FILE)
+    landed.check_unchanged()

@@ -69,7 +69,14 @@ class LocalLandingZone:
     @contextmanager
     def writing(self, stream: str, day: str, name: str) -> Iterator[Path]:
         """Give a path aside; on leaving, the file is renamed to its own."""
-        with atomic_write(self._folder / stream / f"dt={day}" / name) as aside:
+        folder = self._folder / stream / f"dt={day}"
+        if not folder.resolve().is_relative_to(self._folder.resolve()):
+            msg = (
+                f"landing folder {folder}: expected a folder of the landing zone, received a symbolic link that leads "
+                "out of it. Remove the link; or set --landing to where files are to land."
+            )
+            raise UsageError(msg)
+        with atomic_write(folder / name) as aside:
             yield aside
 
     def remove(self, stream: str, day: str, name: str) -> None:

@@ -17,6 +17,7 @@ import duckdb
 
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.landed_bytes import digest_of_file, passing_error
 from ctr_retrain.tasks.landing.parquet_statistics import Footer, read_footer
 from ctr_retrain.tasks.landing.parse_lines import is_text, printable
 from ctr_retrain.tasks.landing.text_blocks import PACKINGS, look_over
@@ -61,18 +62,7 @@ class UnreadableFile:
 
 def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
     """Return name and SHA-256 of each file: landings with equal ones are equal."""
-    found = []
-    for path in paths:
-        if path.is_symlink() and _link_problem(path):
-            found.append((path.name, _link_problem(path)))
-            continue
-        try:
-            with path.open("rb") as file:
-                found.append((path.name, hashlib.file_digest(file, "sha256").hexdigest()))
-        except OSError as error:
-            msg = f"landed file {path}: expected to read it, received: {error.strerror}. Mend its disk or its mode."
-            raise StorageError(msg) from error
-    return found
+    return [(path.name, _link_problem(path) or digest_of_file(path)) for path in paths]
 
 
 # Writes the query that makes our columns of a file, and fails at the first row that can't be used.
@@ -96,7 +86,7 @@ def read_file(
     """
     try:
         if path.suffix == ".parquet":
-            return _read_parquet(connection, path, staging)
+            return _read_parquet_twice(connection, path, staging)
         if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
             return _read_text(connection, path, wanted, staging, max_bytes, clean)
     except (duckdb.Error, UnicodeError) as error:
@@ -133,26 +123,32 @@ def read_day(
 def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str], scratch: Path) -> dict[str, str]:
     """Find landed Parquet files whose footer can be read and whose rows can't: name → the error, and its column.
 
-    cleaned: writes the query that makes our columns of a file's rows. Reads everything, each file on a connection of
-    its own, since some errors leave a connection useless.
+    cleaned: writes the query that makes our columns of a file's rows. Reads everything, and what is damaged twice:
+    raises StorageError where the second reading differs, since then it is the disk that is damaged.
     """
     damaged = {}
     for file in files:
-        if not file.name.endswith(".parquet"):  # we staged it ourselves: if that can't be read, our disk is damaged
-            continue
-        for query, where in (
-            *((f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns),
-            (cleaned(file), ""),
-        ):
-            with duck.connect(scratch, threads=1) as connection:
-                try:
-                    connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
-                except duckdb.OutOfMemoryException:  # says nothing about the file
-                    raise
-                except duckdb.Error as error:
-                    damaged[file.name] = f"{where}{_first_line(error)}"
-                    break
+        # Others we staged ourselves: if such a one can't be read, our disk is damaged.
+        if file.name.endswith(".parquet") and (found := _damage_of(file, cleaned(file), scratch)):
+            again = _damage_of(file, cleaned(file), scratch)
+            if again != found:
+                raise passing_error(file.name, found, again)
+            damaged[file.name] = found
     return damaged
+
+
+def _damage_of(file: LandedFile, cleaned: str, scratch: Path) -> str:
+    """Return the first error of a Parquet file's columns, or of the query `cleaned`; empty where all can be read."""
+    columns = [(f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns]
+    for query, where in (*columns, (cleaned, "")):
+        with duck.connect(scratch, threads=1) as connection:  # one each, since some errors leave a connection useless
+            try:
+                connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
+            except duckdb.OutOfMemoryException:  # says nothing about the file
+                raise
+            except duckdb.Error as error:
+                return f"{where}{_first_line(error)}"
+    return ""
 
 
 def _read_complete(
@@ -182,17 +178,32 @@ def _name_problem(path: Path) -> str:
 
 
 def _link_problem(path: Path) -> str:
-    """Say why a symbolic link is not read: it leads out of the landing zone, or to no file; empty where it is read."""
-    if not path.is_symlink():
-        return ""
+    """Say why a file is not read: it, or a folder that it lies in, is a symbolic link out of the landing zone.
+
+    So is a link to no file. Empty where the file is read.
+    """
     zone = path.absolute().parents[2]  # below which streams have days, and days have files
     try:
         target = path.resolve(strict=True)
-    except (OSError, RuntimeError):  # to nothing, or to itself
-        return "expected a file, received a symbolic link to none"
+    except (OSError, RuntimeError):  # to nothing, or to itself; a file that isn't there is told by whoever opens it
+        return "expected a file, received a symbolic link to none" if path.is_symlink() else ""
     if not target.is_relative_to(zone.resolve()):
-        return "expected a file of the landing zone, received a symbolic link that leads out of it"
+        link = "a symbolic link" if path.is_symlink() else "one in a folder that is a symbolic link and"
+        return f"expected a file of the landing zone, received {link} that leads out of it"
     return "" if target.is_file() else "expected a file, received a symbolic link to none"
+
+
+def _read_parquet_twice(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
+    """Describe a landed Parquet file; once more where that fails, since an error that passes is one of the disk.
+
+    Raises duckdb.Error where the file is damaged, StorageError where its disk is.
+    """
+    try:
+        return _read_parquet(connection, path, staging)
+    except duckdb.Error as error:
+        digest_of_file(path)
+        _read_parquet(connection, path, staging)
+        raise passing_error(path, _first_line(error)) from error
 
 
 def _read_parquet(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from isal import igzip, isal_zlib
 
+from ctr_retrain.tasks.landing.landed_bytes import open_landed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -31,7 +33,7 @@ MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
 
 PACKINGS = (".gz", ".zst")  # endings of compressed files
 
-# Errors by which a file, or what unpacks it, says that it is torn.
+# Errors by which what unpacks a file says that it is torn; what the disk refuses is another error, see `open_landed`.
 Damage: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, isal_zlib.error)  # type: ignore[assignment]
 
 
@@ -95,7 +97,7 @@ def blocks(path: Path) -> Iterator[bytes]:
     if path.suffix == ".zst":
         yield from _zstd_blocks(path)
         return
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+    with open_landed(path) as packed, gzip.open(packed) if path.suffix == ".gz" else packed as stream:
         yield from _gathered(stream)
 
 
@@ -107,7 +109,7 @@ def _fast_blocks(path: Path) -> Iterator[bytes]:
     if path.suffix != ".gz":
         yield from blocks(path)
         return
-    with igzip.open(path, "rb") as stream:
+    with open_landed(path) as packed, igzip.open(packed, "rb") as stream:
         while block := stream.read(BLOCK_BYTES):
             yield block
 
@@ -136,7 +138,7 @@ def _zstd_blocks(path: Path) -> Iterator[bytes]:
     """
     done, block_bytes = 0, BLOCK_BYTES
     while True:
-        with pa.input_stream(str(path), compression="zstd") as stream:
+        with open_landed(path) as packed, pa.input_stream(packed, compression="zstd") as stream:
             left = done
             while left:
                 left -= len(stream.read(min(left, block_bytes)))
