@@ -70,38 +70,53 @@ def wrong_imports(name, path):
     return sorted(module for module in own_imports(path) if place_of(module) > place_of(name))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_each_package_imports_only_packages_before_it(name):
-    wrong = wrong_imports(name, MODULES[name])
+def found_in(modules, find):
+    """The modules where `find`, called with a name and its file, finds something, and what."""
+    return {name: found for name, path in modules.items() if (found := find(name, path))}
+
+
+def modules_under(*packages):
+    """The modules of some packages."""
+    return {name: path for name, path in MODULES.items() if name.startswith(packages)}
+
+
+def test_each_package_imports_only_packages_before_it():
+    wrong = found_in(MODULES, wrong_imports)
     assert not wrong, (
-        f"{name} imports {wrong}, which come behind {room_of(name)} in ORDER (flows → tasks → models, and rooms in "
-        f"their order). Move what both need down into {room_of(name)} or below, or pass it in as an argument."
+        f"{wrong}: these imports stand behind their module's own package in ORDER (flows → tasks → models, and rooms "
+        "in their order). Move what both need down into the lower package, or pass it in as an argument."
     )
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("models.")])
-def test_models_know_no_orchestrator_no_storage_and_no_environment(name):
-    wrong = {module for module in imported_modules(MODULES[name]) if module.split(".")[0] in IMPURE}
-    assert not wrong, f"{name} imports {sorted(wrong)}: let a task do that and pass the result in."
+def test_models_know_no_orchestrator_no_storage_and_no_environment():
+    wrong = found_in(
+        modules_under("models."),
+        lambda _, path: sorted({module for module in imported_modules(path) if module.split(".")[0] in IMPURE}),
+    )
+    assert not wrong, f"{wrong}: let a task do that and pass the result in."
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("tasks.")])
-def test_stages_are_plain_functions_that_flows_wrap(name):
-    knows_prefect = any(module.split(".")[0] == "prefect" for module in imported_modules(MODULES[name]))
-    assert not knows_prefect or name in PREFECT_IN_TASKS, f"{name} imports prefect: wrap it in flows/prefect_tasks.py."
-    unwrapped = ".fn(" in MODULES[name].read_text(encoding="utf-8")
-    assert not unwrapped, f"{name} calls a function out of a Prefect task: import the plain one."
+def test_stages_are_plain_functions_that_flows_wrap():
+    stages = modules_under("tasks.")
+    knowing = found_in(
+        stages, lambda _, path: any(module.split(".")[0] == "prefect" for module in imported_modules(path))
+    )
+    assert set(knowing) <= PREFECT_IN_TASKS, f"{sorted(knowing)} import prefect: wrap it in flows/prefect_tasks.py."
+    unwrapped = found_in(stages, lambda _, path: ".fn(" in path.read_text(encoding="utf-8"))
+    assert not unwrapped, f"{sorted(unwrapped)} call a function out of a Prefect task: import the plain one."
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) != "tasks.store"])
-def test_refs_are_read_and_written_by_their_types(name):
+def untyped_ref_calls(name, path):
+    """The calls of a module outside the store that read or write a ref without its type."""
     calls = {
-        node.func.attr
-        for node in nodes_of(MODULES[name])
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        node.func.attr for node in nodes_of(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    raw = sorted(calls & {"read_ref", "swap_ref"})
-    assert not raw, f"{name} calls {raw}, which know no types: use load_ref and replace_ref of tasks.store.protocol."
+    return sorted(calls & {"read_ref", "swap_ref"}) if room_of(name) != "tasks.store" else []
+
+
+def test_refs_are_read_and_written_by_their_types():
+    raw = found_in(MODULES, untyped_ref_calls)
+    assert not raw, f"{raw}: these calls know no types: use load_ref and replace_ref of tasks.store.protocol."
 
 
 def untyped_signatures(path):
@@ -113,12 +128,10 @@ def untyped_signatures(path):
                 yield node.name
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("flows.", "tasks.operate."))])
-def test_answers_travel_as_their_types_until_they_are_printed(name):
-    untyped = list(untyped_signatures(MODULES[name]))
-    assert not untyped or name == "flows.commands.command_output", (  # where JSON is made of them
-        f"{name}: {untyped} pass dict[str, Any]: pass a type of models/documents and read its attributes."
-    )
+def test_answers_travel_as_their_types_until_they_are_printed():
+    untyped = found_in(modules_under("flows.", "tasks.operate."), lambda _, path: list(untyped_signatures(path)))
+    untyped.pop("flows.commands.command_output", None)  # where JSON is made of them
+    assert not untyped, f"{untyped} pass dict[str, Any]: pass a type of models/documents and read its attributes."
 
 
 def test_the_library_for_other_peoples_models_is_used_by_nothing_of_ours():
@@ -148,19 +161,22 @@ def test_no_module_imports_itself_in_a_circle():
         visit(name, [])
 
 
-@pytest.mark.parametrize("path", [*FILES.values(), *sorted(TESTS.rglob("*.py"))], ids=str)
-def test_our_modules_are_imported_by_their_whole_name(path):
-    short = {module for module in imported_modules(path) if module.split(".")[0] in FLOORS}
+def test_our_modules_are_imported_by_their_whole_name():
+    tests = {str(path.relative_to(REPOSITORY)): path for path in sorted(TESTS.rglob("*.py"))}
+    short = found_in(
+        {**FILES, **tests},
+        lambda _, path: sorted({module for module in imported_modules(path) if module.split(".")[0] in FLOORS}),
+    )
     assert not short, (
-        f"{path.relative_to(REPOSITORY)} imports {sorted(short)}: write {PACKAGE}.… instead. A short name is a second "
-        "copy of the module in this repository, and nothing, or somebody else's, on a user's machine."
+        f"{short}: write {PACKAGE}.… instead. A short name is a second copy of the module in this repository, and "
+        "nothing, or somebody else's, on a user's machine."
     )
 
 
-@pytest.mark.parametrize("room", sorted({room_of(name) for name in MODULES}))
-def test_a_folder_holds_few_enough_modules_to_know_them(room):
-    inside = [name for name in MODULES if room_of(name) == room]
-    assert len(inside) <= MOST_MODULES, f"{room} holds {len(inside)} modules: split it by what its files are about."
+def test_a_folder_holds_few_enough_modules_to_know_them():
+    inside = Counter(room_of(name) for name in MODULES)
+    full = {room: count for room, count in inside.items() if count > MOST_MODULES}
+    assert not full, f"{full}: at most {MOST_MODULES} modules; split a folder by what its files are about."
 
 
 def test_every_package_has_its_place_in_the_order_and_says_what_it_is():
@@ -178,17 +194,21 @@ def test_no_two_modules_bear_the_same_name():
     assert not twice, f"{twice}: a search for a file by its name should find one; name what tells them apart"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_gives_a_name_to_one_thing_only(name):
+def names_given_twice(_, path):
+    """The names that a file assigns at its top level more than once."""
     given = Counter(
         target.id
-        for node in tree_of(MODULES[name]).body
+        for node in tree_of(path).body
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     )
-    twice = sorted(constant for constant, times in given.items() if times > 1)
-    assert not twice, f"{name} assigns {twice} again: what read the first now gets the second"
+    return sorted(constant for constant, times in given.items() if times > 1)
+
+
+def test_a_module_gives_a_name_to_one_thing_only():
+    twice = found_in(MODULES, names_given_twice)
+    assert not twice, f"{twice} are assigned again: what read the first now gets the second"
 
 
 def test_the_import_name_leads_to_the_three_folders_and_the_recipes():

@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 from tests.support.repository import REPOSITORY, tree_of
 
 TESTS = REPOSITORY / "tests"
@@ -50,16 +48,14 @@ def test_each_test_file_stands_in_the_folder_of_its_kind():
     assert not astray, f"{astray}: move them to {', '.join(KINDS)}; CONTRIBUTING.md says which is for what"
 
 
-@pytest.mark.parametrize("path", UNIT, ids=lambda path: path.stem)
-def test_a_unit_test_imports_no_tensorflow(path):
-    way = way_to(TENSORFLOW, path)
-    assert way is None, f"{way}: TensorFlow takes seconds to import; move the test to tests/tensorflow"
+def test_a_unit_test_imports_no_tensorflow():
+    ways = [way for path in UNIT if (way := way_to(TENSORFLOW, path))]
+    assert not ways, f"{ways}: TensorFlow takes seconds to import; move these tests to tests/tensorflow"
 
 
-@pytest.mark.parametrize("path", UNIT, ids=lambda path: path.stem)
-def test_a_unit_test_starts_no_process_and_no_server(path):
-    starters = starters_of(path)
-    assert not starters, f"{path.relative_to(REPOSITORY)} imports {starters}: move the test to tests/integration"
+def test_a_unit_test_starts_no_process_and_no_server():
+    starters = {str(path.relative_to(REPOSITORY)): found for path in UNIT if (found := starters_of(path))}
+    assert not starters, f"{starters}: move these tests to tests/integration"
 
 
 def test_the_check_sees_what_is_imported_by_a_detour(tmp_path):
