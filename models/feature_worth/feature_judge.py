@@ -19,6 +19,7 @@ from ctr_retrain.models.judging.clustered_mean import Clusters
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses
 from ctr_retrain.models.number_format import fixed, signed
+from ctr_retrain.models.serving.calibration import sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ class FeatureJudge:
         """Take the rows, the costs of their channels, and the confidence of intervals."""
         self._rows, self._costs, self._confidence = rows, costs, confidence
         self._clusters = Clusters(rows.user_bucket, rows.campaign, rows.weight)
-        self._probability = _sigmoid(rows.log_odds)
+        self._probability = sigmoid(rows.log_odds)
         self._log_loss = log_losses(rows.label, self._probability)
         self.positives = int(rows.label.sum())
         total = rows.weight.sum()
@@ -64,7 +65,7 @@ class FeatureJudge:
     def judge(self, names: Sequence[str], log_odds: NDArray[np.float64]) -> Worth:
         """Say what features of these names bring; log_odds: (rows,), as served without them."""
         rows = self._rows
-        probability = _sigmoid(log_odds + _level(log_odds, rows.weight, self._probability))
+        probability = sigmoid(log_odds + _level(log_odds, rows.weight, self._probability))
         loss = self._interval(log_losses(rows.label, probability) - self._log_loss)
         finding, message = self._words(names, loss)
         return Worth(
@@ -108,17 +109,12 @@ def _level(log_odds: NDArray[np.float64], weight: NDArray[Any], wanted: NDArray[
     """Return what to add to log-odds so that their probabilities have the weighted mean of those that are wanted."""
     total, move = float((weight * wanted).sum()), 0.0
     for _ in range(LEVEL_STEPS):
-        p = _sigmoid(log_odds + move)
+        p = sigmoid(log_odds + move)
         slope = float((weight * p * (1 - p)).sum())
         if slope <= 0:
             break
         move += float(np.clip((total - float((weight * p).sum())) / slope, -1, 1))
     return move
-
-
-def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    # tanh overflows nowhere
-    return np.asarray((1 + np.tanh(log_odds / 2)) / 2)
 
 
 def _part(interval: Interval) -> IntervalPart:

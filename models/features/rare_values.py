@@ -34,11 +34,14 @@ def draw_rare_values(
 ) -> None:
     """Draw the rows of known values of texts towards their fields' shared rows, in place.
 
-    table: (table rows, width). value_rows: (table rows,), training rows that name each.
+    table: (table rows, width). value_rows: training rows that name each of the table's rows, from its first one to the
+    last that any of them names.
     """
     shared = shared_rows(features)
     own = np.flatnonzero(shared != np.arange(len(shared)))
-    information = value_rows[own] * positive_ratio * (1 - positive_ratio)
+    counts = np.zeros(len(table), np.int64)
+    counts[: len(value_rows)] = value_rows
+    information = counts[own] * positive_ratio * (1 - positive_ratio)
     share = (information / (information + PRIOR_INFORMATION)).astype(table.dtype)
     centre = table[shared[own]]
     table[own] = centre + share[:, None] * (table[own] - centre)

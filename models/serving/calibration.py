@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from ctr_retrain.models.documents.training_documents import CalibrationCurve, CalibrationMethod
 from ctr_retrain.models.errors import DataRejectedError
@@ -155,8 +156,7 @@ def fit_calibration(logit: Floats, label: Labels, richest: CalibrationMethod = "
 
 def sigmoid(logit: Floats) -> npt.NDArray[np.float64]:
     """Return 1 / (1 + exp(−x)) without overflow; NaN for NaN."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
+    return np.asarray(expit(logit))
 
 
 def _intercept(logit: Floats, positives: float) -> float:

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.serving.calibration import sigmoid
 from ctr_retrain.models.simulation.scenarios import BotFlood, BrokenClickLogger, DriftingTastes, Incident, RegimeChange
 from ctr_retrain.models.simulation.traffic import (
     CATEGORIES,
@@ -133,7 +134,7 @@ def simulate_day(world: World, day: date) -> WorldDay:
 
     rng = random_stream(world.seed, Stream.CLICKS, day.toordinal())
     log_odds = _click_log_odds(world, day, traffic, users, campaigns)
-    probability = _sigmoid(log_odds + rng.normal(0.0, NOISE_SD, rows))
+    probability = sigmoid(log_odds + rng.normal(0.0, NOISE_SD, rows))
 
     impressions = impressions_table(traffic, users, campaigns, day)
     simulated = WorldDay(
@@ -269,15 +270,10 @@ def _standardised(values: Floats, sd: float) -> Floats:
     return np.asarray(sd * (values - values.mean(axis=0)) / values.std(axis=0))
 
 
-def _sigmoid(x: Floats) -> Floats:
-    """Turn log-odds into probabilities."""
-    return np.asarray(1 / (1 + np.exp(-x)))
-
-
 def _mean_sigmoid(log_odds: Floats) -> Floats:
     """Compute E[σ(ℓ + ε)], ε ~ N(0, NOISE_SD²), by Gauss-Hermite quadrature, 9 nodes (Abramowitz, Stegun 25.4.46)."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     mean = np.zeros_like(log_odds)
     for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-        mean += weight * _sigmoid(log_odds + NOISE_SD * node)
+        mean += weight * sigmoid(log_odds + NOISE_SD * node)
     return mean

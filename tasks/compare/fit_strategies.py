@@ -22,8 +22,9 @@ from ctr_retrain.tasks.execution.model_process import Compute, ProgressOf
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import scores_file
 from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.train.calibrate_network import logits_of
 from ctr_retrain.tasks.train.encode_days import encode_days
-from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
+from ctr_retrain.tasks.train.fit_network import fit_network
 from ctr_retrain.tasks.train.training_rows import TrainingSplit, read_slices
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.stacked_arrays import Stacked
+from ctr_retrain.tasks.train.calibrate_network import logits_of
 from ctr_retrain.tasks.train.encode_days import encode_days
 from ctr_retrain.tasks.train.fit_challenger import fit_rows, rows_of
-from ctr_retrain.tasks.train.fit_network import logits_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,19 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult, TransferReport
-from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError, TrainingDivergedError
+from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError
 from ctr_retrain.models.features.rare_values import draw_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
-from ctr_retrain.models.features.vocabulary import count_unseen
 from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.network.shared_heads import frozen_below_output
-from ctr_retrain.models.recipe.head_section import UNKNOWN
-from ctr_retrain.models.serving.calibration import Calibration, choose_calibration
 from ctr_retrain.models.training.batches import Batches, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy
 from ctr_retrain.models.training.saved_network import Trainable, members_of, trainable_of
 from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, chunks
-from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_loop import optimizer_for, train
 from ctr_retrain.models.training.training_steps import choose_batch_rows, choose_members, choose_rates
 from ctr_retrain.models.training.warm_start import (
     SourceModel,
@@ -38,15 +35,14 @@ from ctr_retrain.models.training.warm_start import (
     transfer_weights,
     transferred_state,
 )
+from ctr_retrain.tasks.train.calibrate_network import calibrate, calibrate_heads, unseen_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
-
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.models.recipe.training_section import Training
-    from ctr_retrain.models.training.stacked_arrays import Stacked
+    from ctr_retrain.models.serving.calibration import Calibration
     from ctr_retrain.models.training.table_optimizer import TableOptimizer
     from ctr_retrain.models.training.training_state import Checkpoints
     from ctr_retrain.models.weights.head_weights import HeadFactors
@@ -118,8 +114,8 @@ def fit_network(
             _draw_rare_values(network, rows)
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
-        calibration, of_heads = _calibrate(rows.calibrate, network), _calibrate_heads(rows.calibrate, network, heads)
-        unseen = _unseen(rows.calibrate, recipe)
+        calibration, of_heads = calibrate(rows.calibrate, network), calibrate_heads(rows.calibrate, network, heads)
+        unseen = unseen_shares(rows.calibrate, recipe)
         return Fitted(network, asked, trainable, transferred, state, calibration, result, of_heads, rows.values, unseen)
 
 
@@ -210,10 +206,8 @@ def _draw_rare_values(network: keras.Model, rows: TrainingSplit) -> None:
         return
     variable = network.get_layer("embedding").table
     table = np.array(tf.convert_to_tensor(variable.value))
-    counts = np.zeros(len(table), np.int64)
-    counts[: len(rows.value_rows)] = rows.value_rows
     ratio = np.count_nonzero(rows.train.label) / len(rows.train)
-    draw_rare_values(table, counts, ratio, rows.features)
+    draw_rare_values(table, rows.value_rows, ratio, rows.features)
     variable.assign(table)
 
 
@@ -221,17 +215,6 @@ def _slower(training: Training, share: float) -> Training:
     """Return the training section with this share of both learning rates."""
     rates = {name: share * getattr(training, name) for name in ("learning_rate", "embedding_learning_rate")}
     return training.model_copy(update=rates)
-
-
-def logits_of(
-    network: keras.Model,
-    ids: npt.NDArray[np.int32] | Stacked,
-    numeric: npt.NDArray[np.float32] | Stacked,
-    column: int = 0,
-) -> npt.NDArray[np.float32]:
-    """Return the network's logits of encoded rows, (n,), before calibration; those of a head by its column."""
-    parts = zip(chunks(ids, CHUNK_ROWS), chunks(numeric, CHUNK_ROWS), strict=True)
-    return np.concatenate([predict_logits(network, *part, column=column) for part in parts])
 
 
 def in_full_precision(network: keras.Model, recipe: Recipe, state: NumericState, base_log_odds: float) -> keras.Model:
@@ -256,48 +239,3 @@ def _stopping_batches(
         )
         raise DataRejectedError(msg)
     return make_batches(rows, factors, training.batch_rows, training.seed, heads)
-
-
-def _calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
-    """Fit the calibration layer on the calibration slice, rows that training never saw.
-
-    Raises TrainingDivergedError where the network answers them with no number.
-    """
-    if rows is None:
-        return choose_calibration(np.empty(0, np.float32), np.empty(0, np.uint8), np.empty(0, np.int16))
-    logit = _finite(logits_of(network, rows.ids, rows.numeric))
-    return choose_calibration(logit, rows.label, rows.day_index)
-
-
-def _unseen(rows: TrainingRows | None, recipe: Recipe) -> dict[str, float]:
-    """Return by feature of texts the share of the rows whose value has no embedding row of its own."""
-    if rows is None:
-        return {}
-    found = count_unseen(chunks(rows.ids, CHUNK_ROWS), recipe.features)
-    return {name: count / len(rows.label) for name, count in found.items()}
-
-
-def _calibrate_heads(
-    rows: TrainingRows | None, network: keras.Model, heads: Sequence[HeadFactors]
-) -> dict[str, Calibration]:
-    """Fit each head's own layer on the rows whose label of its kind is final; without any, it changes nothing."""
-    found = {}
-    for place, head in enumerate(heads):
-        logit, label, day = np.empty(0, np.float32), np.empty(0, np.uint8), np.empty(0, np.int16)
-        if rows is not None and rows.heads is not None:
-            known = rows.heads[:, place] != UNKNOWN
-            logit = _finite(logits_of(network, rows.ids, rows.numeric, 1 + place))[known]
-            label, day = rows.heads[known, place], rows.day_index[known]
-        found[head.kind] = choose_calibration(logit, label, day)
-    return found
-
-
-def _finite(logit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the logits; raises TrainingDivergedError where one is no number."""
-    if unusable := int((~np.isfinite(logit)).sum()):
-        msg = (
-            f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "
-            "Lower training.learning_rate and training.embedding_learning_rate."
-        )
-        raise TrainingDivergedError(msg)
-    return logit

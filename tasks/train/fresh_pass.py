@@ -47,7 +47,8 @@ from ctr_retrain.tasks.store.layout import (
     SERVING,
     TRAINABLE,
 )
-from ctr_retrain.tasks.train.fit_network import in_full_precision, logits_of
+from ctr_retrain.tasks.train.calibrate_network import logits_of
+from ctr_retrain.tasks.train.fit_network import in_full_precision
 from ctr_retrain.tasks.train.row_roles import serving_sample
 from ctr_retrain.tasks.train.training_rows import read_slices
 

@@ -24,7 +24,8 @@ from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARE
 from ctr_retrain.models.features.table_layout import encoded_fields
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.training.device import prepare_device
-from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
+from ctr_retrain.tasks.train.calibrate_network import logits_of
+from ctr_retrain.tasks.train.fit_network import fit_network
 from tests.benchmarks.real_sets import DAY, LABEL, SETS, prepared, recipe_of
 from tests.benchmarks.step_sets import UNWEIGHTED, WORLDS, load_set, sliced
 from tests.benchmarks.table import print_table, write_rows
@@ -67,7 +68,7 @@ def real_set(name, *, weighted):
     found = prepared(name, Path(folder) if folder else None)
     if isinstance(found, str):
         return found
-    recipe, one, frame = load_recipe(recipe_of(name)), SETS[name], found.rows()
+    recipe, one, frame = load_recipe(recipe_of(SETS[name].recipe)), SETS[name], found.rows()
     frame = frame[frame[DAY].between(str(one.train[0]), str(one.test[1]))]
     mapped = {ours: frame[theirs] for ours, theirs in recipe.landing.columns if theirs in frame}
     frame = frame.assign(**mapped).assign(ts=pd.to_datetime(frame["_time"]))

@@ -21,7 +21,8 @@ from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
-from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
+from ctr_retrain.tasks.train.calibrate_network import logits_of
+from ctr_retrain.tasks.train.fit_network import fit_network
 from ctr_retrain.tasks.train.training_rows import TrainingSplit
 from tests.support.known_values import counted
 from tests.support.repository import RECIPES

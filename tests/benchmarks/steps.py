@@ -25,7 +25,8 @@ from ctr_retrain.models.judging.learning_curve import cut_short
 from ctr_retrain.models.judging.metrics import roc_auc
 from ctr_retrain.models.training.device import prepare_device
 from ctr_retrain.models.training.training_steps import choose_batch_rows, choose_rates
-from ctr_retrain.tasks.train.fit_network import fit_network, logits_of
+from ctr_retrain.tasks.train.calibrate_network import logits_of
+from ctr_retrain.tasks.train.fit_network import fit_network
 from tests.benchmarks.step_sets import WORLDS, load_set, real_sets
 from tests.benchmarks.table import print_table, write_rows
 
