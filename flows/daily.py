@@ -43,6 +43,7 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.run_document import day_document, load_document
 from ctr_retrain.tasks.report.run_list import write_run_list
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import has_object
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 from ctr_retrain.tasks.validate.validate_day import rejection_error
@@ -71,7 +72,7 @@ def daily(
     problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
-    send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url.get_secret_value())
+    send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url)
     known = day_document(ingested, validated, drift)
     if not validated.accepted:
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
@@ -79,7 +80,7 @@ def daily(
 
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
-    recorded = store.manifest(path) is not None
+    recorded = has_object(store, path)
     if not recorded:
         with store.writing(path, plan.inputs.to_json()) as folder, models_on(settings.compute) as models:
             _make_run(Run(store, rules, plan, folder), drift, known, models)

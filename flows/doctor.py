@@ -7,14 +7,14 @@ import shutil
 import sys
 import urllib.request
 import uuid
-from http.client import HTTPException
 from pathlib import Path
 
-from ctr_retrain.flows.quiet_libraries import QUIET
+from ctr_retrain.flows.quiet_libraries import QUIET, SERVER_IGNORED
 from ctr_retrain.flows.settings import Settings
 from ctr_retrain.models.documents.command_documents import DoctorAnswer, MachineCheck
 from ctr_retrain.models.errors import CtrRetrainError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.execution.web_request import REQUEST_ERRORS, failure_of, public_address, request_to
 from ctr_retrain.tasks.operate.registry import served_recipe
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
@@ -63,12 +63,12 @@ def probe(store: Store) -> None:
 
     Raises StorageError where one of these fails.
     """
+    store.check_swaps()  # first: a service that knows no conditions is to be named as such
     path = layout.probe_object(uuid.uuid4().hex)
     with store.writing(path, {}) as folder:
         (folder / "probe").write_text("written by doctor", encoding="utf-8")
     store.open(path)
     store.remove([path])
-    store.check_swaps()
 
 
 def _landing(settings: Settings) -> MachineCheck:
@@ -100,13 +100,17 @@ def _device(settings: Settings) -> MachineCheck:
 
 def _server() -> MachineCheck:
     url = os.environ.get("PREFECT_API_URL")
+    if SERVER_IGNORED:
+        message = "PREFECT_API_URL: expected an address of http or https, received none. Mend or unset it."
+        return _check("prefect", passed=False, message=message)
     if not url:
         return _check("prefect", passed=True, message="no PREFECT_API_URL: a server is started when one is needed")
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the user's own server
-            return _check("prefect", passed=True, message=f"{url} answers")
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: no URL at all
-        message = f"PREFECT_API_URL {url}: expected an answer, received: {error}. Start that server or unset it."
+        with urllib.request.urlopen(request_to(f"{url}/health"), timeout=5):  # noqa: S310 - the user's own server
+            return _check("prefect", passed=True, message=f"{public_address(url)} answers")
+    except REQUEST_ERRORS as error:
+        shown = f"PREFECT_API_URL {public_address(url)}"
+        message = f"{shown}: expected an answer, received: {failure_of(error)}. Start that server or unset it."
         return _check("prefect", passed=False, message=message)
 
 

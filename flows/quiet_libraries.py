@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
+
+from ctr_retrain.tasks.execution.shown_logs import show_logs
+from ctr_retrain.tasks.execution.web_request import is_address
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -17,3 +21,13 @@ QUIET = {
 }
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
+show_logs()
+
+# A night must not be lost for want of a log of it: without its server Prefect starts one of its own.
+SERVER_IGNORED = not is_address(os.environ.get("PREFECT_API_URL") or "http://none")
+if SERVER_IGNORED:
+    logging.getLogger(__name__).warning(
+        "PREFECT_API_URL: expected an address such as http://127.0.0.1:4200/api, received one that is none. "
+        "This process goes on without that server; mend the variable or unset it."
+    )
+    del os.environ["PREFECT_API_URL"]

@@ -7,7 +7,6 @@ Until here an answer is of its type; JSON is made of it where it is written.
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import typer
 
 from ctr_retrain.models.errors import Answer, CtrRetrainError
+from ctr_retrain.models.outside_text import json_text, shown
 
 STOPPED = 130  # the shell's exit status of what Ctrl-C ended
 VALUED = ("--recipe", "--root", "--landing")  # global options that take a value
@@ -61,18 +61,17 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
             if isinstance(returned, CommandOutput):
                 _tell(returned, out)
     except CtrRetrainError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.write(f"{type(error).__name__}: {shown(str(error))}\n")
         _fail(error, str(error), error.exit_code, out, error.document, error.details)
     except typer.TyperException as error:
         message = error.format_message()
-        sys.stderr.write(
-            message + "\n" if message.startswith("Usage:") else f"Error: {message.rstrip('.')}. Try --help.\n"
-        )
+        told = message if message.startswith("Usage:") else f"Error: {message.rstrip('.')}. Try --help."
+        sys.stderr.write(shown(told, lines=True) + "\n")
         _fail(error, message, error.exit_code, out)
     except (typer.Abort, KeyboardInterrupt) as error:
         _stop(error, out)
     except Exception as error:  # noqa: BLE001 - a bug: shown whole, and still one JSON document
-        traceback.print_exc()
+        sys.stderr.write(shown(traceback.format_exc(), lines=True))
         _fail(error, str(error), 1, out)
     if returned == STOPPED:  # what Typer makes of Ctrl-C
         _stop(KeyboardInterrupt(), out)
@@ -130,11 +129,16 @@ def _fail(
     details: dict[str, Any] | None = None,
 ) -> NoReturn:
     if out:
-        failure = {"type": type(error).__name__, "message": message, "exit_code": exit_code, **(details or {})}
+        failure = {
+            "type": type(error).__name__,
+            "message": shown(message, lines=True),
+            "exit_code": exit_code,
+            **(details or {}),
+        }
         _write_json(out, {**(document.to_json() if document else {}), "error": failure})
     sys.exit(exit_code)
 
 
 def _write_json(out: TextIO, document: dict[str, Any]) -> None:
-    out.write(json.dumps(document, indent=1, default=str) + "\n")
+    out.write(json_text(document) + "\n")
     out.flush()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr_retrain.flows.commands.terminal import figure_text, print_line
+from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line
 from ctr_retrain.models.documents.comparison_documents import COLUMNS, CRITERIA
 from ctr_retrain.models.documents.evaluation_documents import METRICS
 
@@ -35,7 +34,7 @@ def print_comparison(answer: ComparisonAnswer) -> None:
     """
     again = " (recorded before)" if answer.recorded else ""
     judged, seeds, days = sum(day.positives for day in answer.days), len(answer.seeds), len(answer.days)
-    console = Console()
+    console = SafeConsole()
     if answer.not_converged:
         print_line(f"[yellow]{escape(answer.not_converged)}[/yellow]")
     console.print(f"{answer.date}  {days} day(s), {seeds} seed(s), {judged:,} positives to judge by{again}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr_retrain.flows.commands.terminal import print_line
+from ctr_retrain.flows.commands.terminal import SafeConsole, print_line
 
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.command_documents import LandAnswer
@@ -22,7 +21,7 @@ def print_landed(answer: LandAnswer) -> None:
     table = Table("day", *streams, box=SIMPLE_HEAD)
     for day in sorted(set().union(*streams.values())):
         table.add_row(str(day), *(f"{rows.get(day, 0):,}" for rows in streams.values()))
-    Console().print(table)
+    SafeConsole().print(table)
     if answer.malformed:
         print_line(f"[yellow]malformed[/yellow] {answer.malformed:,} lines landed too, for ingest to quarantine")
     print_line(f"landing {escape(answer.landing)}")
@@ -34,7 +33,7 @@ def print_ingested(answer: IngestAnswer) -> None:
     for stream, rows in (("impressions", answer.impressions), ("outcomes", answer.outcomes)):
         counts = (rows.received, rows.kept, rows.duplicates, rows.quarantined)
         table.add_row(stream, *(f"{count:,}" for count in counts))
-    Console().print(table)
+    SafeConsole().print(table)
     for file, reason in answer.unreadable.items():
         print_line(f"[red]unreadable[/red] {escape(file)}: {escape(reason)}")
     for warning in answer.known_afterwards.values():

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr_retrain.flows.commands.terminal import figure_text, print_line, verdict_text
+from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line, verdict_text
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def print_run(run: RunDocument) -> None:
     """Print a run: verdict and reason first, then its checks, alerts and warnings, and what serves now."""
     # Only `daily` knows what came of the verdict; a stored run is shown without it.
     verdict, answer = run.verdict, run if isinstance(run, DailyAnswer) else None
-    console = Console()
+    console = SafeConsole()
     again = " (recorded before)" if answer and answer.recorded else ""
     first = ", first champion" if verdict.bootstrap else ""
     console.print(f"{run.date}  {verdict_text(verdict.decision)}{first}{again}\n{escape(verdict.reason)}")
@@ -54,7 +53,7 @@ def print_demo(answer: DemoAnswer) -> None:
     table.caption = "cost: per 1,000 impressions, of the challenger and of what it was compared with"
     for run in answer.runs:
         table.add_row(*_demo_row(run))
-    Console().print(table)
+    SafeConsole().print(table)
     print_line(f"report: {escape(answer.runs[-1].report or 'none')}")
 
 
@@ -64,7 +63,7 @@ def print_backfill(answer: BackfillAnswer) -> None:
     for done in answer.days:
         # "rejected" and its like are outcomes of the data, which are printed as they are.
         table.add_row(str(done.date), verdict_text(done.outcome), escape(done.run_id or done.reason or ""))
-    Console().print(table)
+    SafeConsole().print(table)
 
 
 def _messages_of_start(run: RunDocument) -> list[str]:

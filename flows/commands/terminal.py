@@ -4,22 +4,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
+from ctr_retrain.models.outside_text import shown
+
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from ctr_retrain.models.documents.document import Document
 
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red"}  # of a decision
 DECISIONS = {"promote": "promoted", "hold": "held", "reject": "rejected"}  # in the past tense: it has been made
 
 
+class SafeConsole(Console):
+    """A console on which no text acts: each, in a line or in a table, comes by `render_str`."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text with markup rendered, and with all else that would act on the terminal made visible."""
+        return super().render_str(shown(text, lines=True), **options)
+
+
 def print_line(text: str) -> None:
     """Print a line that nothing breaks or cuts off: it may end in a path."""
     # Rich breaks lines at the terminal's width, and a path that is broken can't be clicked or copied.
-    Console().print(text, soft_wrap=True)
+    SafeConsole().print(text, soft_wrap=True)
 
 
 def print_fields(document: Document) -> None:

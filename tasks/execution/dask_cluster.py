@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.tasks.execution.code_digest import code_digest
+from ctr_retrain.tasks.execution.web_request import public_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,8 +85,9 @@ def _check_server(server: str, address: str) -> None:
     """Workers tell the Prefect server how far they are: those elsewhere must reach it."""
     if urlsplit(server).hostname in HERE and urlsplit(address).hostname not in HERE:
         msg = (
-            f"PREFECT_API_URL: expected a Prefect server that the workers of {address} reach, received {server}, "
-            "which is on this machine alone. Start `prefect server start --host 0.0.0.0` and name it by its host."
+            f"PREFECT_API_URL: expected a Prefect server that the workers of {address} reach, received "
+            f"{public_address(server)}, which is on this machine alone. Start `prefect server start --host 0.0.0.0` "
+            "and name it by its host."
         )
         raise UsageError(msg)
 

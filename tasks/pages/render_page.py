@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from ctr_retrain.models.number_format import fixed, number, percent, signed
+from ctr_retrain.models.outside_text import shown
 
 if TYPE_CHECKING:
     from ctr_retrain.tasks.store.protocol import Store
@@ -27,6 +29,7 @@ def environment() -> Environment:
     """Return the templates' environment, with the filters that they write numbers by."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
+        finalize=_fit,
         autoescape=True,  # names of campaigns, files and reasons come from outside: they are text, whatever they hold
         undefined=StrictUndefined,  # a value that is missing is an error, not an empty cell
         trim_blocks=True,
@@ -34,6 +37,11 @@ def environment() -> Environment:
     )
     made.filters.update(percent=percent, number=_shown, count=lambda n: f"{n:,}", signed=signed, fixed=fixed)
     return made
+
+
+def _fit(value: object) -> object:
+    """Return a value without characters that reorder or hide what stands beside it; markup of our own is left as is."""
+    return shown(value, lines=True) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def link_from_root(store: Store, path: str, name: str) -> str:

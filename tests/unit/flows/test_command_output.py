@@ -44,6 +44,20 @@ def bad():
     return CommandOutput.of(answer, show, DataRejectedError("expected 3 days", document=answer))
 
 
+HOSTILE = "a\x1b[2Jb \udcff \u202e https://user:SECRET@host"
+
+
+@app.command()
+def hostile():
+    msg = f"received {HOSTILE}"
+    raise DataRejectedError(msg)
+
+
+@app.command()
+def broken():
+    raise KeyError(HOSTILE)
+
+
 @app.command()
 def silent():
     return None
@@ -85,3 +99,20 @@ def test_one_command_line_leaves_nothing_behind_for_the_next(outcome):
     outcome("good", "--json")
     assert outcome("silent") == (0, "", "")
     assert outcome("silent", "--json") == (0, "", "")
+
+
+@pytest.mark.parametrize("command", ["hostile", "broken", HOSTILE])
+def test_nothing_that_an_error_repeats_acts_on_a_terminal_or_tells_a_password(outcome, command):
+    status, out, err = outcome(command)
+    assert status
+    assert out == ""
+    assert "\\x1b[2Jb" in err
+    assert not set(err) & set("\x1b\udcff\u202e")
+    assert "SECRET" not in err
+
+
+@pytest.mark.parametrize("command", ["hostile", "broken"])
+def test_json_of_an_error_is_one_that_strict_parsers_take_and_tells_no_password(outcome, command):
+    _, out, _ = outcome("--json", command)
+    json.dumps(json.loads(out), ensure_ascii=False).encode("utf-8")
+    assert "SECRET" not in json.loads(out)["error"]["message"]
