@@ -39,7 +39,7 @@ class Training(Section):
     """The newest days of the training window, from which the calibration slice is taken."""
     network: Annotated[str, AfterValidator(_known_network)] = "deepfm"
     """One of the [shipped networks](#networks), or a function of your own: `file.py:function`, found from the recipe's
-    folder, or `package.module:function`."""
+    folder, or `package.module:function`. Such a function is code that runs, with all that you may do."""
     network_source: SkipJsonSchema[str | None] = Field(default=None, exclude_if=lambda source: source is None)
     """Text of the network's file, which loading a recipe puts here; no key for a recipe to set."""
     embedding_dim: Annotated[int, Field(ge=1, le=256)] = 16

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.feature_kinds.arrow_columns import as_numbers, as_texts, as_times, column_of
+from ctr_retrain.models.serving.graph_operations import check_operations
 from ctr_retrain.models.serving.output_names import PROBABILITY
 from ctr_retrain.models.training.device import prepare_device
 
@@ -29,9 +30,13 @@ class Scorer:
     """A SavedModel that scores Arrow tables."""
 
     def __init__(self, path: Path) -> None:
-        """Load the model; raises StorageError where the folder holds none that `save_serving` wrote."""
+        """Load the model, which is TensorFlow's graph and nothing else.
+
+        Raises StorageError where the folder holds none that `save_serving` wrote, or one that does more than compute.
+        """
         prepare_device()
         try:
+            check_operations(path)
             self._model = tf.saved_model.load(str(path))  # kept: the signature holds it by a weak reference only
             self._signature = self._model.signatures["serving_default"]
             self._columns: dict[str, str] = json.loads((path / COLUMNS_FILE).read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,8 @@ from ctr_retrain.models.network.custom_network import find_network, is_own, sour
 
 if TYPE_CHECKING:  # so that --version needn't wait for pydantic
     from ctr_retrain.models.recipe.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -32,5 +35,13 @@ def code_of(recipe: Recipe) -> str:
     training = recipe.training
     if not is_own(training.network):
         return code_digest()
+    source = source_digest(training)
+    _say_once(training.network, source)
     find_network(training)
-    return f"{code_digest()} {training.network}@{source_digest(training)}"
+    return f"{code_digest()} {training.network}@{source}"
+
+
+@cache  # a run asks several times
+def _say_once(network: str, source: str) -> None:
+    """Say that a recipe brings code of its own, before it runs for the first time."""
+    log.warning("network %s is code of your own (SHA-256 %s…): it runs with all that you may do", network, source)

@@ -19,7 +19,7 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, CHALLENGER, TRAINABLE, TRAINABLE_LIST
-from ctr_retrain.tasks.store.protocol import load_document
+from ctr_retrain.tasks.store.protocol import load_document, open_verified
 
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.ref_documents import Tenure
@@ -99,7 +99,9 @@ def open_source_model(store: Store, version: str) -> SourceModel:
     from ctr_retrain.models.training.saved_network import load_trainable  # noqa: PLC0415
     from ctr_retrain.models.training.warm_start import SourceModel  # noqa: PLC0415
 
-    folder = store.open(layout.run_object(version))
+    folder = open_verified(
+        store, layout.run_object(version), f"{CHALLENGER}/{BUNDLE_FILE}", f"{CHALLENGER}/{TRAINABLE}/"
+    )
     assert folder is not None
     bundle = _bundle(store, version)
     recipe = _recipe_of(bundle)
@@ -123,7 +125,7 @@ def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[Bun
     # After its first space, `code` names the source of a network of one's own, by which weights must fit; a new version
     # of this software doesn't matter.
     own, other = (used.partition(" ")[2] for used in (code, bundle.code))
-    if own != other:
+    if own != other or recipe.training.network_source != theirs.training.network_source:
         return f"has weights that don't fit: the source of its network was {other}, and is {own} now"
     if not _knows_values(store, version):
         return "has embedding rows by hashes of values, as older versions of this software had"
