@@ -37,6 +37,7 @@ COMMANDS: dict[str, Callable[..., CommandOutput | None]] = {
     "promote": model_commands.promote,
     "rollback": model_commands.rollback,
     "gc": root_commands.gc,
+    "verify": root_commands.verify,
     "doctor": root_commands.doctor,
 }
 

@@ -20,6 +20,7 @@ from ctr_retrain.tasks.compare.plan_comparison import CompareRequest, plan_compa
 from ctr_retrain.tasks.execution.model_process import models_on
 from ctr_retrain.tasks.operate.registry import claim_root
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import has_object
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 
 compare_strategies = stage(strategies.compare_strategies)
@@ -45,7 +46,7 @@ def compare(
     problems = catch_up(store, settings.landing_zone, request.reach(rules), tomorrow, now, settings.fan_out)
     plan = plan_comparison(store, rules, request, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.comparison_object(plan.comparison_id)
-    recorded = store.manifest(path) is not None
+    recorded = has_object(store, path)
     if not recorded:
         with store.writing(path, plan.inputs.to_json()) as folder, models_on(settings.compute) as models:
             compare_strategies(store, rules, plan, folder, models)

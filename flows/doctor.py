@@ -14,7 +14,13 @@ from ctr_retrain.flows.settings import Settings
 from ctr_retrain.models.documents.command_documents import DoctorAnswer, MachineCheck
 from ctr_retrain.models.errors import CtrRetrainError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.tasks.execution.web_request import REQUEST_ERRORS, failure_of, public_address, request_to
+from ctr_retrain.tasks.execution.web_request import (
+    REQUEST_ERRORS,
+    failure_of,
+    is_address,
+    public_address,
+    request_to,
+)
 from ctr_retrain.tasks.operate.registry import served_recipe
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
@@ -32,6 +38,7 @@ def examine(settings: Settings, recipe: Recipe) -> DoctorAnswer:
         _disk(settings),
         _device(settings),
         _server(),
+        _webhook(settings),
         _telemetry(),
     )
     return DoctorAnswer(checks=checks)
@@ -112,6 +119,15 @@ def _server() -> MachineCheck:
         shown = f"PREFECT_API_URL {public_address(url)}"
         message = f"{shown}: expected an answer, received: {failure_of(error)}. Start that server or unset it."
         return _check("prefect", passed=False, message=message)
+
+
+def _webhook(settings: Settings) -> MachineCheck:
+    url = settings.webhook_url.get_secret_value()
+    if not url:
+        return _check("webhook", passed=True, message="no CTR_RETRAIN_WEBHOOK_URL: alerts are events and log lines")
+    message = "CTR_RETRAIN_WEBHOOK_URL: expected an address of http or https, received none. Mend or unset it."
+    known = is_address(url)  # nothing is sent: whoever listens there would take it for an alert
+    return _check("webhook", passed=known, message=f"alerts go to {public_address(url)}" if known else message)
 
 
 def _telemetry() -> MachineCheck:

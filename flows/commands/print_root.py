@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr_retrain.flows.commands.terminal import figure_text, print_line, verdict_text
+from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line, verdict_text
 
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.command_documents import (
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
         ModelsAnswer,
         ScoreAnswer,
         StatusAnswer,
+        VerifyAnswer,
     )
 
 
@@ -30,7 +30,7 @@ def print_models(answer: ModelsAnswer) -> None:
     for model in answer.models:
         cost = figure_text(model.cost_per_1000, "{:+.2f}")
         table.add_row(model.version, str(model.data_through or ""), verdict_text(model.decision), model.state, cost)
-    Console().print(table)
+    SafeConsole().print(table)
 
 
 def print_scored(answer: ScoreAnswer) -> None:
@@ -66,7 +66,7 @@ def print_status(answer: StatusAnswer) -> None:
     for run in answer.runs:
         runs.add_row(str(run.date), verdict_text(run.decision), escape(run.reason))
     if answer.runs:
-        Console().print(runs)
+        SafeConsole().print(runs)
 
 
 def print_garbage(answer: GarbageAnswer) -> None:
@@ -75,6 +75,16 @@ def print_garbage(answer: GarbageAnswer) -> None:
     for path in answer.removed:
         print_line(f"{done} {escape(path)}")
     print_line(f"{done} {len(answer.removed)} objects; {answer.kept} stay")
+
+
+def print_verified(answer: VerifyAnswer) -> None:
+    """Print what is damaged, and how much was read."""
+    for damage in answer.damaged:
+        print_line(f"[red]✗[/red] {escape(damage.path)}: {escape(damage.message)}")
+    print_line(
+        f"{answer.refs} refs, {answer.objects} objects, {answer.files} files, {answer.size:,} bytes read; "
+        f"{len(answer.damaged)} damaged"
+    )
 
 
 def print_checks(answer: DoctorAnswer) -> None:

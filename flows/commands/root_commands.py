@@ -1,4 +1,4 @@
-"""Commands on a root as a whole: status, gc, doctor; and the version of what works on it.
+"""Commands on a root as a whole: status, gc, verify, doctor; and the version of what works on it.
 
 Heavy imports stand inside the commands, so that --help answers at once.
 """
@@ -42,6 +42,21 @@ def gc(
     swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
     answer = GarbageAnswer(**dict(report), checkpoints=tuple(path.name for path in swept))
     return CommandOutput.of(answer, print_garbage)
+
+
+def verify(context: typer.Context) -> CommandOutput:
+    """Read everything under the root; name what is damaged."""
+    from ctr_retrain.flows.commands.print_root import print_verified  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.verify_root import verify_root  # noqa: PLC0415
+
+    answer = verify_root(settings_of(context).store)
+    names = list(dict.fromkeys(damage.path for damage in answer.damaged))
+    msg = (
+        f"verify {answer.root}: expected {answer.objects} objects and all refs as they were written, received "
+        f"{len(names)} damaged: {', '.join(names[:5])}. Restore them from a backup; days, labels and encoded days may "
+        "be removed instead, and are made again."
+    )
+    return CommandOutput.of(answer, print_verified, StorageError(msg, document=answer) if names else None)
 
 
 def doctor(context: typer.Context) -> CommandOutput:

@@ -178,6 +178,32 @@ class GarbageAnswer(GarbageReport):
     """Checkpoints of fits that nobody makes any more, which went or would go."""
 
 
+class Damage(Part):
+    """Something under a root that is not as it was written."""
+
+    path: str
+    """The object or the ref."""
+    message: str
+    """What was expected and received, with the file."""
+
+
+class VerifyAnswer(Document):
+    """The answer of `verify`: what was read, and what is damaged. Where anything is, the error stands beside it."""
+
+    root: str
+    """Address of the root."""
+    refs: int
+    """Refs that were looked for."""
+    objects: int
+    """Objects that were read."""
+    files: int
+    """Files in them."""
+    size: int = Field(alias="bytes")
+    """Bytes in them."""
+    damaged: tuple[Damage, ...]
+    """What is damaged or missing; empty where all is whole."""
+
+
 class MachineCheck(Part):
     """One thing that a night's run needs."""
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
+from ctr_retrain.models.documents.document import Day, Document, ObjectPath, Part, StoredDocument
 
 
 class Counts(Part):
@@ -76,7 +76,7 @@ class LabelInputs(Part):
 
     event_day: Day
     """The event day."""
-    inputs: tuple[str, ...]
+    inputs: tuple[ObjectPath, ...]
     """Paths of the landed days that went in."""
 
 

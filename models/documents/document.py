@@ -15,7 +15,15 @@ import json
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from ctr_retrain.models.errors import StorageError
 
@@ -28,7 +36,24 @@ Number = Annotated[int | float, WithJsonSchema({"type": "number"})]  # keeps 0 a
 # JSON has no infinity: a bound that isn't there is null.
 Bound = Annotated[float | None, BeforeValidator(lambda value: value if value is None or isfinite(value) else None)]
 
+
+def _file_below(path: str) -> str:
+    """Return the path of a file below an object; raises ValueError for one that leads elsewhere or can't be one."""
+    parts = path.split("/")
+    if not path.isprintable() or "\\" in path or any(p in ("", ".", "..") or len(p.encode()) > 255 for p in parts):
+        msg = "a path below the object"
+        raise ValueError(msg)
+    return path
+
+
+# What a stored document names is a path below the root, and nothing else: it is checked before anything is opened.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+ObjectName = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]  # one part of an object's path
+ObjectPath = Annotated[str, StringConstraints(pattern=f"^{_NAME}(/{_NAME}){{0,9}}$")]
+FilePath = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_file_below)]
+
 FORMAT_KEY = "format"
+MAX_DOCUMENT_BYTES = 2**26  # of a ref, a manifest or a document: a hundred thousand files take 20 MB
 
 
 class Part(BaseModel):
@@ -104,31 +129,42 @@ def parse_document(kind: type[Stored], text: bytes, where: str) -> Stored:
     Raises StorageError where the text is torn, is of another format, or lacks what its format has; `where` says in the
     error which document it was.
     """
-    try:
-        content = kind.from_before(json.loads(text))
-    except ValueError:
-        content = None
+    content = kind.from_before(parse_json(text))
     if not isinstance(content, dict):
         msg = f"{where}: expected a JSON object, received {text[:80]!r}. {kind.REMEDY}."
         raise StorageError(msg)
     return parse_content(kind, content, where)
 
 
+def parse_json(text: bytes) -> object:
+    """Parse stored JSON; None where it is none, is nested without end, or is larger than any document."""
+    try:
+        return json.loads(text) if len(text) <= MAX_DOCUMENT_BYTES else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def parse_content(kind: type[Stored], content: dict[str, Any], where: str) -> Stored:
     """Read a stored document from its keys and values; raises StorageError as `parse_document` does."""
-    if (version := content.get(FORMAT_KEY, 1)) != kind.FORMAT:
-        newer = isinstance(version, int) and version > kind.FORMAT
+    version = content.get(FORMAT_KEY, 1)
+    if type(version) is not int or version != kind.FORMAT:  # True is 1 and 1.0 is, and neither is a format
+        newer = type(version) is int and version > kind.FORMAT
         remedy = "Upgrade ctr-retrain to the version that wrote it" if newer else kind.REMEDY
         msg = f"{where}: expected format {kind.FORMAT}, received format {version!r}. {remedy}."
         raise StorageError(msg)
     try:
         return kind.from_json(content)
     except ValidationError as error:
-        mistake = error.errors(include_url=False)[0]
-        key = ".".join(map(str, mistake["loc"]))
-        received = "none" if mistake["type"] == "missing" else f"{mistake['input']!r}"[:80]
         msg = (
-            f"{where}: expected a document of format {kind.FORMAT} with the key {key!r}, received {received}. "
+            f"{where}: expected a document of format {kind.FORMAT} with {first_mistake(error)}. "
             f"It was damaged or written by other software. {kind.REMEDY}."
         )
         raise StorageError(msg) from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Say which key of stored content is wrong, and what stands there; goes on after "expected … with"."""
+    mistake = error.errors(include_url=False)[0]
+    key = ".".join(map(str, mistake["loc"]))
+    received = "none" if mistake["type"] == "missing" else f"{mistake['input']!r}"[:80]
+    return f"the key {key!r}, received {received}"

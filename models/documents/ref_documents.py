@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from ctr_retrain.models.documents.document import Day, Part, StoredDocument
+from ctr_retrain.models.documents.document import Day, ObjectName, ObjectPath, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert
 
 TakeoverAction = Literal["promote", "override", "rollback"]
@@ -25,7 +25,7 @@ class RecipeNameRef(StoredDocument):
 class PublishedDay(Part):
     """One entry of a landing day's history."""
 
-    current: str
+    current: ObjectName
     """Identity of the landed files and of how they were read, which names the day's object."""
     at: str = ""
     """Time at which it was published, in ISO format."""
@@ -36,7 +36,7 @@ class DayRef(StoredDocument):
 
     REMEDY: ClassVar[str] = "Restore the file from a backup, or remove it and run `ctr-retrain ingest` for that day"
 
-    current: str
+    current: ObjectName
     """Identity of the landed files and of how they were read, which names the day's object."""
     history: tuple[PublishedDay, ...] = ()
     """All objects that the day had, oldest first."""
@@ -51,9 +51,9 @@ class DayDecision(Part):
     """The deciding party: validation, or the user who accepted the day by hand."""
     reason: str
     """The reason."""
-    day_object: str
+    day_object: ObjectPath
     """Path of the landed day that was judged; of other data nothing is decided."""
-    validation: str
+    validation: ObjectPath
     """Path of the expectations that were evaluated over it."""
 
 
@@ -92,16 +92,16 @@ class RunsRef(StoredDocument):
 
     REMEDY: ClassVar[str] = "Restore the file from a backup, or remove it and run `ctr-retrain daily` for that day"
 
-    current: str
+    current: ObjectName
     """The newest one."""
-    history: tuple[str, ...]
+    history: tuple[ObjectName, ...]
     """All of them, newest last."""
 
 
 class Tenure(Part):
     """One entry of the champion's history: a version that came into service, and how."""
 
-    version: str
+    version: ObjectName
     """The version."""
     run_day: Day
     """The day that its run was for."""
@@ -130,9 +130,9 @@ class ChampionRef(StoredDocument):
         "by `ctr-retrain promote`; see `ctr-retrain models`"
     )
 
-    current: str
+    current: ObjectName
     """The version in service."""
     history: tuple[Tenure, ...]
     """All versions that came into service, oldest first; the last one serves."""
-    barred: tuple[str, ...]
+    barred: tuple[ObjectName, ...]
     """Versions that were rolled back and may not come back by the gate."""

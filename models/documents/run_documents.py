@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ctr_retrain.models.documents.comparison_documents import Yardstick
 from ctr_retrain.models.documents.day_documents import LandedRows, Validation
-from ctr_retrain.models.documents.document import Day, Document, Part, StoredDocument
+from ctr_retrain.models.documents.document import Day, Document, ObjectName, ObjectPath, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert, FeatureWorth, NumberDrift
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import MaturityPart
@@ -31,7 +31,7 @@ class UsedDays(Part):
 class RunInputs(Part):
     """The inputs of a run, which its manifest and its bundle hold too."""
 
-    run_id: str
+    run_id: ObjectName
     """Name of the run, which is the version of its model too."""
     day: Day
     """The day that the run was for."""
@@ -45,9 +45,9 @@ class RunInputs(Part):
     """The days that were used."""
     excluded: Mapping[str, str] = Field({})
     """Days of the plan that were left out, and the reason of each."""
-    labels: tuple[str, ...] = ()
+    labels: tuple[ObjectPath, ...] = ()
     """Paths of the labels that were read."""
-    champion: str | None
+    champion: ObjectName | None
     """The champion that the challenger met; null where there was none."""
     recipe_digest: str
     """Digest of the recipe."""

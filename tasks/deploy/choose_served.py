@@ -26,6 +26,7 @@ from ctr_retrain.models.documents.verdict_documents import (
 from ctr_retrain.models.serving.recalibration import shift_text
 from ctr_retrain.tasks.deploy.publish_model import check_serving
 from ctr_retrain.tasks.execution.model_process import Compute, Models, ProgressOf
+from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
@@ -41,7 +42,7 @@ from ctr_retrain.tasks.store.layout import (
     RECALIBRATION_FILE,
     SERVING,
 )
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_manifest
 
 
 def ship_challenger(run: Run, verdict: Verdict, models: Models) -> None:
@@ -113,8 +114,8 @@ def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path)
     elif plan.champion:
         version = plan.champion.version
         # Of the model that serves, which may be fresh; the champion's own record tells what was judged.
-        manifest = store.manifest(layout.model_object(version)) or {}
-        through = date.fromisoformat(seen) if (seen := manifest.get("data_through")) else plan.champion.data_through
+        published = load_manifest(store, layout.model_object(version), PublishedModel)
+        through = published.data_through if published else plan.champion.data_through
         message = f"The champion {version} stays in service."
     else:
         return Served(version=None, data_through=None, age_days=None, message="Nothing is in service.")

@@ -31,7 +31,7 @@ from ctr_retrain.tasks.store.layout import (
     SCORES_FILE,
     TRAINABLE,
 )
-from ctr_retrain.tasks.store.protocol import Store, load_document
+from ctr_retrain.tasks.store.protocol import Store, has_object, load_document, open_verified
 from ctr_retrain.tasks.train.row_roles import serving_sample
 
 TOLERANCE = 1e-6  # largest difference between a probability of the evaluation and of the serving check
@@ -98,7 +98,7 @@ def deploy_challenger(store: Store, run_id: str, action: TakeoverAction, reason:
     action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. Doing it twice
     does nothing the second time. Raises UsageError where the run has no challenger.
     """
-    run = store.open(layout.run_object(run_id))
+    run = open_verified(store, layout.run_object(run_id), f"{CHALLENGER}/")
     if run is None or not (run / CHALLENGER).is_dir():
         msg = f"model {run_id}: expected a run with a trained challenger, received none. See `ctr-retrain models`."
         raise UsageError(msg)
@@ -123,7 +123,7 @@ def deploy_challenger(store: Store, run_id: str, action: TakeoverAction, reason:
 def _publish_bundle(store: Store, run: Path, bundle: BundleDocument) -> None:
     """Publish the run's challenger as a model, unless it was published before."""
     path = layout.model_object(bundle.run_id)
-    if store.manifest(path) is None:
+    if not has_object(store, path):
         described = bundle.to_json()
         with store.writing(path, {key: described[key] for key in MANIFEST_KEYS if key in described}) as folder:
             # A warm start finds the trainable network in the run; serving needs none of it.
@@ -132,15 +132,16 @@ def _publish_bundle(store: Store, run: Path, bundle: BundleDocument) -> None:
 
 
 def served_model(store: Store, version: str) -> tuple[str, Path]:
-    """Return a version and the folder of its bundle; an empty version means the champion.
+    """Return a version and the folder of its bundle, verified; an empty version means the champion.
 
-    A run's challenger can be scored with too, whatever its verdict was. Raises UsageError where there is none.
+    A run's challenger can be scored with too, whatever its verdict was. Raises UsageError where there is none,
+    StorageError where a file of it is damaged.
     """
     current = read_champions(store).current
     wanted = version or (current.version if current else "")
-    folder = store.open(layout.model_object(wanted)) if wanted else None
+    folder = open_verified(store, layout.model_object(wanted)) if wanted else None
     if wanted and folder is None:
-        run = store.open(layout.run_object(wanted))
+        run = open_verified(store, layout.run_object(wanted), f"{CHALLENGER}/")
         folder = run / CHALLENGER if run else None
     if folder is None or not folder.is_dir():
         what = wanted or "champion"

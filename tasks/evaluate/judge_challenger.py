@@ -18,11 +18,12 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.evaluate.measure_seed_twin import known_twins
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
+from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import SCORES_FILE, VERDICT_FILE
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_manifest
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 
@@ -87,8 +88,9 @@ def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
 
 def _recipe_of_champion(store: Store, plan: RunPlan) -> str | None:
     """Return the digest of the champion's recipe: a run of the same one merely refreshes the champion."""
-    manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
-    return manifest["recipe_digest"] if manifest else None
+    path = layout.model_object(plan.champion.version) if plan.champion else None
+    published = load_manifest(store, path, PublishedModel) if path else None
+    return published.recipe_digest if published else None
 
 
 def _seeds(run: Run, theirs: str) -> SeedDeviation | None:

@@ -25,6 +25,7 @@ from ctr_retrain.tasks.evaluate.score_heads import head_column, measure_heads
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Models, ProgressOf
 from ctr_retrain.tasks.execution.progress import Report
+from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
@@ -32,13 +33,11 @@ from ctr_retrain.tasks.store.layout import (
     CHALLENGER,
     COLD_TWIN,
     EVALUATED,
-    EVALUATED_THROUGH,
     EVALUATION_FILE,
-    RECALIBRATION,
     SCORES_FILE,
     SERVING,
 )
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store.protocol import Store, load_manifest, open_verified
 from ctr_retrain.tasks.train.row_roles import HEAD_LABEL, validation_rows
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
@@ -103,8 +102,8 @@ def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
     unseeing = [(name, through) for name, through in seen.items() if through < str(plan.validate[0].day)]
     if plan.champion is None or not unseeing:
         return None
-    folder = store.open(layout.model_object(plan.champion.version))
     name, through = unseeing[0]
+    folder = open_verified(store, layout.model_object(plan.champion.version), f"{name}/")
     return (folder / name, through) if folder else None
 
 
@@ -130,14 +129,13 @@ def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
 
     Empty without a champion or its bundle.
     """
-    manifest = store.manifest(layout.model_object(plan.champion.version)) if plan.champion else None
-    if manifest is None:
+    path = layout.model_object(plan.champion.version) if plan.champion else None
+    published = load_manifest(store, path, PublishedModel) if path else None
+    if published is None:
         return {}
-    if RECALIBRATION in manifest:
-        # A challenger is judged before its own level is brought up to date, and so is the champion: like with like.
-        return {EVALUATED: manifest[EVALUATED_THROUGH]}
-    seen = {SERVING: manifest["data_through"]}
-    return seen | ({EVALUATED: manifest[EVALUATED_THROUGH]} if EVALUATED_THROUGH in manifest else {})
+    twin = {EVALUATED: str(through)} if (through := published.evaluated_data_through) else {}
+    # A challenger is judged before its own level is brought up to date, and so is the champion: like with like.
+    return twin if published.recalibration is not None else {SERVING: str(published.data_through), **twin}
 
 
 def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> JudgedRows:

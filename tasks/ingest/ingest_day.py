@@ -23,13 +23,22 @@ from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
 from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
+from ctr_retrain.tasks.integrity.manifest import LandedDay
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
 from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, stamps
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.landing.read_landing import fingerprint
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import Store, digest_of, load_document, load_ref, replace_ref
+from ctr_retrain.tasks.store.protocol import (
+    Store,
+    digest_of,
+    has_object,
+    load_document,
+    load_manifest,
+    load_ref,
+    replace_ref,
+)
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
 DAY_FORMAT = 2  # of a day's object; another number makes all of them anew
@@ -111,7 +120,7 @@ def _ingest_once(
     landed = _list_landed(landing, day, inline_label=recipe.inline_label)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
-    if store.manifest(path) is None:
+    if not has_object(store, path):
         inputs = LandedDayInputs(
             day=day, landed=landed.fingerprint, recipe_digest=recipe.digest, definition=_definition(recipe)
         )
@@ -165,8 +174,8 @@ def current_day_object(store: Store, day: date) -> str | None:
 def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
     """Return whether the day was ingested as this recipe reads it: the same columns, times and labels."""
     path = current_day_object(store, day)
-    manifest = store.manifest(path) if path else None
-    return manifest is not None and manifest.get("definition") == _definition(recipe)
+    landed = load_manifest(store, path, LandedDay) if path else None
+    return landed is not None and landed.definition == _definition(recipe)
 
 
 def _definition(recipe: Recipe) -> str:
@@ -241,7 +250,7 @@ def _publish_shard(
     """
     shard = Shard(number, recipe.landing.buckets)
     target = shard_of(path, shard)
-    if store.manifest(target) is None:
+    if not has_object(store, target):
         landed = _list_landed(landing, day, inline_label=recipe.inline_label)
         if landed.fingerprint != fingerprint:
             raise changed_meanwhile("landed files", day)

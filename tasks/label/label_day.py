@@ -45,7 +45,7 @@ from ctr_retrain.tasks.label.join_outcomes import (
 from ctr_retrain.tasks.label.label_summary import LabelSummary, add_up_summaries
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import Store, digest_of, load_document
+from ctr_retrain.tasks.store.protocol import Store, digest_of, has_object, load_document
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of, shard_paths
 
 if TYPE_CHECKING:
@@ -83,20 +83,18 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     if event_day not in landed.impressions:
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
-    manifest = store.manifest(path)
-    if manifest is None:
+    if not has_object(store, path):
         _publish(store, recipe, event_day, landed, path)
-        manifest = store.manifest(path) or {}
     summary = load_document(store, path, SUMMARY_FILE, LabelSummary)
     impressions = tuple(sorted(landed.impressions.values()))
-    shards = len(manifest.get(SHARDS, [path]))
+    shards = len(shard_paths(store, path))
     return LabelledDay(event_day, path, summary.rows, summary.positives, impressions, shards)
 
 
 def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> bool:
     """Return whether the labels of an event day as of a day were published before."""
     _, path = _inputs(store, recipe, event_day, as_of)
-    return store.manifest(path) is not None
+    return has_object(store, path)
 
 
 def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, scratch: Path) -> pa.Table | None:
@@ -169,7 +167,7 @@ def _publish_shard(store: Store, recipe: Recipe, event_day: date, landed: _Lande
     """Publish the labels of one shard's events; returns its path."""
     shard = Shard(number, recipe.landing.buckets)
     target = shard_of(path, shard)
-    if store.manifest(target) is None:
+    if not has_object(store, target):
         with store.writing(target, {"event_day": event_day, "piece_of": path}) as folder:
             _fill(folder, _sources(store, landed, shard), recipe, event_day)
     return target

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from ctr_retrain.models.documents.document import Part, StoredDocument
+from ctr_retrain.models.documents.document import FilePath, ObjectPath, Part, StoredDocument
 
 
 class LabelPart(Part):
     """The labels of one landed file: a file of labels that has a row for each of its rows, in the same order."""
 
-    labels: str
+    labels: FilePath
     """The file of labels in the label object."""
-    object: str
+    object: ObjectPath
     """The object that holds the landed file: a landed day, or one of its shards."""
-    impressions: str
+    impressions: FilePath
     """The landed file's path below that object."""
     days_late: int
     """Days from the event day to the landing day."""

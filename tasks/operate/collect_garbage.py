@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.documents.command_documents import GarbageReport
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayRef
+from ctr_retrain.tasks.integrity.manifest import EncodedDay, KeptRun, MadeOfDays, Sharded
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
-from ctr_retrain.tasks.store.protocol import load_refs
-from ctr_retrain.tasks.store.shards import SHARDS
-from ctr_retrain.tasks.train.encoding_key import ENCODING, encoding_digest
+from ctr_retrain.tasks.store.protocol import list_day_refs, load_day_refs, load_manifest
+from ctr_retrain.tasks.train.encoding_key import encoding_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,18 +44,18 @@ def collect_garbage(
 def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable[str] = ()) -> set[str]:
     """Return the spared objects and all that a ref or a kept run leads to, there or not, with their shards."""
     paths = list(paths)
-    days = load_refs(store, layout.DAY_REFS, DayRef)
-    current_days = {layout.day_object(date.fromisoformat(day), ref.current) for day, ref in days}
-    decisions = [decision for _, decision in load_refs(store, layout.ACCEPTED_REFS, AcceptedRef)]
+    days = load_day_refs(store, layout.DAY_REFS, DayRef)
+    current_days = {layout.day_object(day, ref.current) for day, ref in days}
+    decisions = [decision for _, decision in load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef)]
     judged = {path for decision in decisions for path in (decision.day_object, decision.validation)}
     versions = _kept_versions(read_champions(store), recipe.retention.champions)
     runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
-    manifests = [manifest for path in runs if (manifest := store.manifest(path))]
+    kept = [run for path in runs if (run := load_manifest(store, path, KeptRun))]
     comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
     models = {layout.model_object(version) for version in versions}
     # A verdict is bound to the champion that it was judged against, which stays as long as the run does.
-    models |= {layout.model_object(manifest["champion"]) for manifest in manifests if manifest["champion"]}
-    labels = {path for manifest in manifests for path in manifest["labels"]}
+    models |= {layout.model_object(run.champion) for run in kept if run.champion}
+    labels = {path for run in kept for path in run.labels}
     labels |= _labels_at_hand(store, recipe, paths, current_days)
     labels |= {path for path in spared if path.startswith("labels/")}
     rows = current_days | judged | labels | _inputs(store, labels)  # labels are nothing without the landed days
@@ -74,8 +74,7 @@ def _kept_versions(champions: Champions, earlier: int) -> list[str]:
 def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:
     """Return a folder's runs or comparisons from `runs_days` before the newest on, recorded or about to be."""
     days = {path: _day(path.rsplit("/", maxsplit=1)[-1][:10]) for path in paths if path.startswith(f"{folder}/")}
-    recorded = [date.fromisoformat(name.rsplit("/", maxsplit=1)[-1]) for name in store.list_refs(layout.RUNS)]
-    newest = max([*recorded, *(day for day in days.values() if day)], default=None)
+    newest = max([*list_day_refs(store, layout.RUNS), *(day for day in days.values() if day)], default=None)
     if newest is None:
         return set()
     oldest = newest - timedelta(days=recipe.retention.runs_days)
@@ -95,31 +94,30 @@ def _encoded_at_hand(store: Store, recipe: Recipe, paths: list[str], current_day
     return {
         path
         for path in _within_window(store, recipe, layout.ENCODED, paths)
-        if (manifest := store.manifest(path)) and manifest[ENCODING] == digest
-        if set(manifest["inputs"]) <= current_days
+        if (encoded := load_manifest(store, path, EncodedDay)) and encoded.encoding == digest
+        if set(encoded.inputs) <= current_days
     }
 
 
 def _within_window(store: Store, recipe: Recipe, folder: str, paths: list[str]) -> list[str]:
     """Return the objects of a folder that belong to an event day which the next run may read."""
-    landed = store.list_refs(layout.DAY_REFS)
+    landed = list_day_refs(store, layout.DAY_REFS)
     if not landed:
         return []
-    newest = date.fromisoformat(landed[-1].rsplit("/", maxsplit=1)[-1])
-    window = {str(day) for day in plan_days(newest, recipe).all_days}
+    window = {str(day) for day in plan_days(landed[-1], recipe).all_days}
     return [path for path in paths if path.startswith(f"{folder}/") and path.split("/")[1] in window]
 
 
 def _inputs(store: Store, labels: Iterable[str]) -> set[str]:
     """Return the landed days that went into labels."""
-    manifests = [manifest for path in labels if (manifest := store.manifest(path))]
-    return {path for manifest in manifests for path in manifest["inputs"]}
+    made = [found for path in labels if (found := load_manifest(store, path, MadeOfDays))]
+    return {path for found in made for path in found.inputs}
 
 
 def _shards(store: Store, paths: Iterable[str]) -> set[str]:
     """Return the shards in which the rows of landed and labelled days lie."""
-    manifests = [manifest for path in paths if (manifest := store.manifest(path))]
-    return {shard for manifest in manifests for shard in manifest.get(SHARDS, ())}
+    rows = [found for path in paths if (found := load_manifest(store, path, Sharded))]
+    return {shard for found in rows for shard in found.shards}
 
 
 def _day(text: str) -> date | None:

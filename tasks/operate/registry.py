@@ -15,11 +15,20 @@ from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.report.run_document import load_document
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
-from ctr_retrain.tasks.store.protocol import Store, load_ref, load_refs, replace_ref
+from ctr_retrain.tasks.store.protocol import (
+    Store,
+    has_object,
+    list_day_refs,
+    load_day_refs,
+    load_manifest,
+    load_ref,
+    replace_ref,
+)
 
 
 def claim_root(store: Store, recipe_name: str) -> None:
@@ -60,7 +69,7 @@ def recorded_run(store: Store, day: date) -> str | None:
     """Return the newest run that was made for a day, None where there is none or `gc` removed it."""
     ref = load_ref(store, layout.run_ref(day), RunsRef)
     run_id = ref.content.current if ref else None
-    return run_id if run_id and store.manifest(layout.run_object(run_id)) else None
+    return run_id if run_id and has_object(store, layout.run_object(run_id)) else None
 
 
 def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
@@ -93,7 +102,7 @@ def find_run(store: Store, run_or_day: str) -> RunDocument:
         run_id = recorded_run(store, date.fromisoformat(run_or_day))
     except ValueError:  # not a day, and so the id of a run
         run_id = run_or_day
-    if run_id is None or store.manifest(layout.run_object(run_id)) is None:
+    if run_id is None or not has_object(store, layout.run_object(run_id)):
         msg = f"run {run_or_day}: expected one under {store.root}, received none. See `ctr-retrain status`."
         raise UsageError(msg)
     return load_document(store, layout.run_object(run_id))
@@ -133,26 +142,20 @@ def _state(champions: Champions, version: str) -> ModelState:
 def describe_status(store: Store) -> StatusAnswer:
     """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs."""
     champion = read_champions(store).current
-    served = store.manifest(layout.model_object(champion.version)) if champion else None
-    decisions = load_refs(store, layout.ACCEPTED_REFS, AcceptedRef)
-    rejected = [
-        RejectedDay(date=date.fromisoformat(day), reason=decision.reason)
-        for day, decision in decisions
-        if not decision.accepted
-    ]
-    landed = store.list_refs(layout.DAY_REFS)
-    days = [ref_name.rsplit("/", maxsplit=1)[-1] for ref_name in store.list_refs(layout.RUNS)][-7:]
-    recorded = [recorded_run(store, date.fromisoformat(text)) for text in reversed(days)]
+    served = load_manifest(store, layout.model_object(champion.version), PublishedModel) if champion else None
+    decisions = load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef)
+    rejected = [RejectedDay(date=day, reason=decision.reason) for day, decision in decisions if not decision.accepted]
+    newest = max(list_day_refs(store, layout.DAY_REFS), default=None)
+    recorded = [recorded_run(store, day) for day in reversed(list_day_refs(store, layout.RUNS)[-7:])]
     runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
-    newest = landed[-1].rsplit("/", maxsplit=1)[-1] if landed else None
-    through = served["data_through"] if served else None
-    age = (date.fromisoformat(newest) - date.fromisoformat(through)).days if newest and through else None
+    through = served.data_through if served else None
+    age = (newest - through).days if newest and through else None
     return StatusAnswer(
         root=store.root,
         recipe=served_recipe(store),
         champion=champion.version if champion else None,
-        champion_data_through=date.fromisoformat(through) if through else None,  # of what serves
-        newest_day=date.fromisoformat(newest) if newest else None,
+        champion_data_through=through,  # of what serves
+        newest_day=newest,
         champion_data_age_days=age,
         yardstick=_newest_yardstick(runs),
         rejected_days=tuple(rejected),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from typing import get_args
 
 from ctr_retrain.models.charts.charts import trend_chart
@@ -17,7 +18,7 @@ from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.pages.render_page import link_from_root, render_page
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import DATA_DOCS, REPORT_FILE, RUN_FILE
-from ctr_retrain.tasks.store.protocol import Store, load_ref, load_refs
+from ctr_retrain.tasks.store.protocol import Store, load_day_refs, load_ref
 
 READERS = 16  # runs read at once, each of which a bucket answers in its own time
 
@@ -48,7 +49,7 @@ class UnreadableRun:
 class RejectedData:
     """A day whose data was rejected and that nobody accepted: it has no run."""
 
-    date: str
+    date: date
     reason: str
     docs: str  # link to its data docs
 
@@ -93,7 +94,7 @@ def list_runs(store: Store) -> tuple[list[ListedRun], list[UnreadableRun]]:
     """Return all runs, newest day first, of one day's the newest first; and those that can't be read, by name."""
     # The id of a run holds its day and no time: the day's history knows which run came later.
     order = {}
-    for _, ref in load_refs(store, layout.RUNS, RunsRef):
+    for _, ref in load_day_refs(store, layout.RUNS, RunsRef):
         order.update({run_id: place for place, run_id in enumerate(ref.history)})
     with ThreadPoolExecutor(READERS) as pool:
         found = list(pool.map(lambda path: _read_run(store, path), store.list_objects(layout.RUNS)))
@@ -116,7 +117,7 @@ def _read_run(store: Store, path: str) -> ListedRun | UnreadableRun:
 def _rejected_days(store: Store) -> list[RejectedData]:
     """List the days whose data was rejected and that nobody accepted, newest first."""
     found = []
-    for day, decision in load_refs(store, layout.ACCEPTED_REFS, AcceptedRef):
+    for day, decision in load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef):
         if not decision.accepted:
             docs = link_from_root(store, decision.validation, DATA_DOCS)
             found.append(RejectedData(day, decision.reason, docs))

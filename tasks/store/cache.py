@@ -12,6 +12,7 @@ staging/ID/       files that are being fetched or written
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,12 @@ class Blob:
     path: str  # in the folder that is asked for
     digest: str  # SHA-256, which names its bytes
     fetch: Callable[[Path], None]  # writes the bytes to a path, and verifies them
+
+    def __post_init__(self) -> None:
+        """Refuse a digest that is none: it becomes a path."""
+        if not re.fullmatch(r"[0-9a-f]{64}", self.digest):
+            msg = f"file {self.path!r}: expected a SHA-256 of 64 hex digits, received {self.digest[:80]!r}"
+            raise StorageError(msg)
 
 
 class Cache:
@@ -83,6 +90,18 @@ class Cache:
             if fetched:
                 self._trim()
         return target
+
+    def mend(self, name: str, blobs: Sequence[Blob]) -> None:
+        """Fetch files of the folder `name` anew and put them in the place of those that lie there."""
+        target = self._folder / "folders" / name
+        with self.staging() as aside:
+            for blob in blobs:
+                blob.fetch(aside / blob.digest)
+                self._take_over(aside / blob.digest, blob.digest)
+                link = _path_below(target, blob.path)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                _link(self._path_of(blob.digest), aside / "link")
+                (aside / "link").replace(link)
 
     def keep(self, files: Sequence[tuple[Path, str]]) -> None:
         """Take over files that were just written, with their digests, so that they needn't be fetched."""

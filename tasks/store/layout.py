@@ -8,6 +8,7 @@ from pathlib import Path
 CHAMPION_REF = "champion"
 DAY_REFS = "days"
 ACCEPTED_REFS = "accepted"
+ALERTED_REFS = "alerted"
 RUNS = "runs"
 MODELS = "models"
 COMPARISONS = "comparisons"
@@ -126,7 +127,7 @@ def accepted_ref(day: date) -> str:
 
 def alerted_ref(day: date) -> str:
     """Ref that lists the alerts of a day that people were told of."""
-    return f"alerted/{day}"
+    return f"{ALERTED_REFS}/{day}"
 
 
 def name_ref() -> str:

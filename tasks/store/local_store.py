@@ -13,10 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctr_retrain.models.documents.document import MAX_DOCUMENT_BYTES
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.integrity.file_digests import Difference, differences
+from ctr_retrain.tasks.integrity.manifest import MANIFEST, files_of, parse_manifest
 from ctr_retrain.tasks.store.leases import Leases
 from ctr_retrain.tasks.store.protocol import (
-    MANIFEST,
     Ref,
     describe_files,
     name_below_root,
@@ -48,7 +50,7 @@ class LocalStore:
     def read_ref(self, name: str) -> Ref | None:
         """Read the ref `name`; None where there is none."""
         try:
-            text = self._ref_path(name).read_bytes()
+            text = _read_document(self._ref_path(name))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -96,7 +98,12 @@ class LocalStore:
     def manifest(self, path: str) -> dict[str, Any] | None:
         """Return the content of an object's manifest; None where the object doesn't exist."""
         file = self.file(path, MANIFEST)
-        return parse_stored_json(file.read_bytes(), f"manifest of {path}", self.root) if file else None
+        try:
+            return parse_manifest(_read_document(file), path, self.root) if file else None
+        except FileNotFoundError:  # removed since
+            return None
+        except OSError as error:
+            raise self._storage_error("read the manifest of", path, error) from error
 
     def open(self, path: str) -> Path | None:
         """Return an object's own folder; None where the object doesn't exist."""
@@ -110,6 +117,18 @@ class LocalStore:
         """Return the path of an object's own file; None where the object, or the file in it, doesn't exist."""
         folder = self.open(path)
         return folder / name if folder and (folder / name_below_root(name)).is_file() else None
+
+    def mend(self, path: str, names: Collection[str]) -> bool:  # noqa: ARG002 - there is one copy only
+        """Return False: the files lie here alone."""
+        return False
+
+    def damaged_files(self, path: str) -> list[Difference]:
+        """Read all files of an object and find what its manifest doesn't say."""
+        content = self.manifest(path)
+        try:
+            return differences(self._root / path, files_of(content)) if content else []
+        except OSError as error:
+            raise self._storage_error("read", path, error) from error
 
     def address(self, path: str, name: str) -> str:
         """Return the path of an object's file, there or not."""
@@ -214,6 +233,12 @@ class LocalStore:
             "Nothing was published; free space or mend the disk and run again."
         )
         return StorageError(msg)
+
+
+def _read_document(path: Path) -> bytes:
+    """Read a small file; of one that is larger than any document, only enough to be refused."""
+    with path.open("rb") as file:
+        return file.read(MAX_DOCUMENT_BYTES + 1)
 
 
 def _sync_all(folder: Path) -> None:

@@ -12,17 +12,18 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Protocol
 
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.documents.document import Stored, parse_content, parse_document
+from ctr_retrain.models.documents.document import Stored, parse_content, parse_document, parse_json
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
+from ctr_retrain.tasks.integrity.file_digests import Difference, differences
+from ctr_retrain.tasks.integrity.manifest import Kind, Manifest, typed_manifest
 
-MANIFEST = "manifest.json"
 NAME_BYTES = 200  # longest part of a path: file systems take 255, some of them for our endings
 SHOWN = 300  # characters that a message shows of a name that is refused
 
@@ -63,13 +64,22 @@ class Store(Protocol):
         """Give a folder to fill; on leaving it without an error the object `path` exists whole, else nothing does."""
 
     def manifest(self, path: str) -> dict[str, Any] | None:
-        """Return the content of an object's manifest, fetching nothing else; None where the object doesn't exist."""
+        """Return the content of an object's manifest, fetching nothing else; None where the object doesn't exist.
+
+        Files and writer are checked. For anything else in it use `load_manifest`; to see if it exists, `has_object`.
+        """
 
     def open(self, path: str) -> Path | None:
         """Return a local folder with an object's files; None where the object doesn't exist."""
 
     def file(self, path: str, name: str) -> Path | None:
         """Return one local file of an object, without the others; None where the object or the file doesn't exist."""
+
+    def mend(self, path: str, names: Collection[str]) -> bool:
+        """Replace local copies of an object's files by what lies in the bucket; False where the files are no copies."""
+
+    def damaged_files(self, path: str) -> list[Difference]:
+        """Read all files of an object where they lie, not their copies, and find what its manifest doesn't say."""
 
     def address(self, path: str, name: str) -> str:
         """Return the address of an object's file under the root, for people and for links between pages."""
@@ -149,11 +159,22 @@ def load_ref(store: Store, name: str, kind: type[Stored]) -> TypedRef[Stored] | 
     return TypedRef(parse_content(kind, ref.value, f"refs/{name}.json under {store.root}"), ref)
 
 
-def load_refs(store: Store, folder: str, kind: type[Stored]) -> Iterator[tuple[str, Stored]]:
-    """Read all refs in a folder, sorted: the last part of each one's name, such as its day, and its content."""
+def list_refs(store: Store, folder: str) -> list[str]:
+    """List the names of all refs in a folder, sorted, whatever they hold."""
+    return store.list_refs(folder)
+
+
+def list_day_refs(store: Store, folder: str) -> list[date]:
+    """List the days that have a ref in a folder, sorted; raises StorageError where a file there is no day's."""
+    return [day_of_ref(store, name) for name in store.list_refs(folder)]
+
+
+def load_day_refs(store: Store, folder: str, kind: type[Stored]) -> Iterator[tuple[date, Stored]]:
+    """Read all refs in a folder, sorted: the day of each one's name, and its content."""
     for name in store.list_refs(folder):
+        day = day_of_ref(store, name)
         if ref := load_ref(store, name, kind):  # another process may have removed it meanwhile
-            yield name.rsplit("/", maxsplit=1)[-1], ref.content
+            yield day, ref.content
 
 
 def replace_ref(store: Store, name: str, content: Stored, expected: TypedRef[Stored] | None) -> None:
@@ -161,15 +182,45 @@ def replace_ref(store: Store, name: str, content: Stored, expected: TypedRef[Sto
     store.swap_ref(name, content.to_json(), expected.as_read if expected else None)
 
 
+def has_object(store: Store, path: str) -> bool:
+    """Return True if the object exists."""
+    return store.manifest(path) is not None
+
+
+def load_manifest(store: Store, path: str, kind: type[Kind]) -> Kind | None:
+    """Return what a kind of object says of itself in its manifest; None where the object doesn't exist.
+
+    Raises StorageError where the manifest is damaged or lacks what such objects have.
+    """
+    content = store.manifest(path)
+    return None if content is None else typed_manifest(content, kind, path, store.root)
+
+
+def open_verified(store: Store, path: str, *below: str) -> Path | None:
+    """Open an object for those who run or judge by what lies in it: its files have the digests of its manifest.
+
+    below: paths of files, or of folders with a slash at their end, to which this is limited; by default all. Each file
+    is read once a process. A damaged copy of what lies in a bucket is fetched anew. Raises StorageError, which names
+    the files, where they are damaged where they lie; None where the object doesn't exist.
+    """
+    folder, manifest = store.open(path), load_manifest(store, path, Manifest)
+    if folder is None or manifest is None:
+        return None
+    wrong = differences(folder, manifest.files, below or ("",))
+    if wrong and store.mend(path, [difference.file for difference in wrong]):
+        wrong = differences(folder, manifest.files, below or ("",))
+    if wrong:
+        msg = (
+            f"{path} under {store.root}: {'; '.join(map(str, wrong[:3]))}. {len(wrong)} files were changed or damaged "
+            "where they lie: restore the object from a backup, or promote another model. See `ctr-retrain verify`."
+        )
+        raise StorageError(msg)
+    return folder
+
+
 def digest_of(value: Any) -> str:
     """Return the SHA-256 of a JSON value, 16 hex digits; key order doesn't count."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of an opened object."""
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return manifest
 
 
 def describe_files(folder: Path, meta: dict[str, Any]) -> bytes:
@@ -180,11 +231,10 @@ def describe_files(folder: Path, meta: dict[str, Any]) -> bytes:
 
 
 def parse_stored_json(text: bytes, what: str, root: str) -> dict[str, Any]:
-    """Parse the content of a ref or a manifest; raises StorageError where it is no JSON object."""
-    with contextlib.suppress(ValueError):
-        content = json.loads(text)
-        if isinstance(content, dict):
-            return content
+    """Parse the content of a ref or a mark; raises StorageError where it is no JSON object."""
+    content = parse_json(text)
+    if isinstance(content, dict):
+        return content
     msg = f"{what} in {root}: expected JSON, received {text[:80]!r}. Restore the file from a backup."
     raise StorageError(msg)
 
@@ -196,6 +246,19 @@ def swap_conflict(name: str, root: str) -> BusyError:
         "version: another run was faster. Run again: it starts from what is there now."
     )
     return BusyError(msg, ref=name)
+
+
+def day_of_ref(store: Store, name: str) -> date:
+    """Return the day that a ref's name ends in; raises StorageError for another file that was put beside the refs."""
+    text = name.rsplit("/", maxsplit=1)[-1]
+    with contextlib.suppress(ValueError):
+        if str(day := date.fromisoformat(text)) == text:
+            return day
+    msg = (
+        f"refs/{name}.json under {store.root}: expected only files named after days, such as 2026-03-01.json, received "
+        f"{text[:SHOWN]!r}. It is none of ours: move it elsewhere."
+    )
+    raise StorageError(msg)
 
 
 def _file_entry(file: Path, folder: Path) -> dict[str, Any]:

@@ -28,7 +28,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
-from ctr_retrain.tasks.store.s3_errors import ConflictError, explain
+from ctr_retrain.models.documents.document import MAX_DOCUMENT_BYTES
+from ctr_retrain.tasks.store.s3_errors import explain, other_size
 
 PART_BYTES = 16 * 2**20  # of a multipart upload, and of a download in ranges
 AT_ONCE = 8  # files, or ranges of one file, at the same time
@@ -96,6 +97,8 @@ class Bucket:
                     response = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
                 except self._client.exceptions.NoSuchKey:
                     return None
+                if (size := response["ContentLength"]) > MAX_DOCUMENT_BYTES:
+                    raise other_size(self.url, name, f"at most {MAX_DOCUMENT_BYTES:,}", size)
                 try:
                     return response["Body"].read(), response["ETag"]
                 except BotoCoreError as error:
@@ -114,18 +117,6 @@ class Bucket:
             )
         etag: str = response["ETag"]
         return etag
-
-    def honours_conditions(self, name: str) -> bool:
-        """Return True if a conditional write on a key that is there is refused; the key is removed again."""
-        self.write(name, b"first")
-        try:
-            self.write(name, b"second", IfNoneMatch="*")
-        except ConflictError:
-            return True
-        else:
-            return False
-        finally:
-            self.delete([name])
 
     def upload(self, files: Iterable[tuple[str, Path]]) -> None:
         """Put local files under keys, several at once; large ones in parts. Each body carries its checksum."""
@@ -155,6 +146,11 @@ class Bucket:
         Raises StorageError also where the key holds less, or has gone.
         """
         starts = range(0, max(size, 1), PART_BYTES)
+        if len(starts) > 1:  # a size that is made up must not lead to millions of requests
+            with self._translating_errors("read", name):
+                stored = self._client.head_object(Bucket=self._bucket, Key=self._key(name), **condition)
+            if stored["ContentLength"] != size:
+                raise other_size(self.url, name, f"{size:,}", stored["ContentLength"])
         with target.open("wb") as file:
             fetch = partial(self._download_range, name, file.fileno(), size, condition)
             if len(starts) == 1:
@@ -217,6 +213,8 @@ class Bucket:
         for attempt in range(self._access.attempts):
             with self._translating_errors("read", name):
                 response = self._client.get_object(Bucket=self._bucket, Key=self._key(name), **header, **condition)
+                if response["ContentLength"] != end - start:  # before a body without end is written to the disk
+                    raise other_size(self.url, name, f"{end - start:,}", response["ContentLength"])
                 try:
                     at = start
                     for chunk in response["Body"].iter_chunks(CHUNK_BYTES):

@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.integrity.conditional_writes import ConflictError
 
 NO_CREDENTIALS = (
     NoCredentialsError,
@@ -42,10 +43,6 @@ REFUSED = {
 }
 
 
-class ConflictError(StorageError):
-    """A conditional write or read that met another version than its condition names."""
-
-
 def explain(error: BaseException, action: str, endpoint: str, bucket: str) -> StorageError:
     """Return the error to raise in place of botocore's, whose message is left out: it may repeat headers or keys."""
     if isinstance(error, NO_CREDENTIALS):
@@ -64,6 +61,10 @@ def explain(error: BaseException, action: str, endpoint: str, bucket: str) -> St
     code = _code_of(error)
     if code in CONDITION_FAILED:
         return ConflictError(f"could not {action}: expected it unchanged, received another version. Run again.")
+    if code in {"NoSuchKey", "404"}:  # what `If-Match` meets where there is none
+        return ConflictError(
+            f"could not {action}: expected it to be there, received none. It was removed meanwhile; run again."
+        )
     if code == "NoSuchBucket":
         reason = f"expected the bucket {bucket!r}, received none of that name. Create it, or mend --root or --landing"
     elif code in REFUSED:
@@ -71,11 +72,30 @@ def explain(error: BaseException, action: str, endpoint: str, bucket: str) -> St
             f"expected credentials that may do this, received {code} from {endpoint}. Check which ones boto3 finds "
             "(`aws sts get-caller-identity`) and the bucket's policy"
         )
-    elif code in {"NoSuchKey", "404"}:
-        reason = "expected it to be there, received none. It was removed meanwhile; run again"
+    elif code in {"NotImplemented", "501"}:
+        reason = (
+            f"expected a service that knows this request, received {code}, from {endpoint}. Conditional writes need "
+            "If-Match and If-None-Match: use a service that honours them, as S3 does"
+        )
     else:
         reason = f"expected success, received {code} from {endpoint}, also after retries. Run again later"
     return StorageError(f"could not {action}: {reason}.")
+
+
+def cache_error(action: str, path: str, root: str, error: OSError) -> StorageError:
+    """Explain the operating system's error: only the local cache raises one."""
+    reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+    return StorageError(
+        f"could not {action} {path} under {root}: expected a writable local cache with room, received: {reason}. "
+        "Nothing was published; free space, or set CTR_RETRAIN_CACHE, and run again."
+    )
+
+
+def other_size(place: str, name: str, expected: str, received: int) -> StorageError:
+    """Make the error of a key whose size is not what was said."""
+    return StorageError(
+        f"{place}/{name}: expected {expected} bytes, received {received:,}. It is damaged: restore it from a backup."
+    )
 
 
 def _code_of(error: ClientError) -> str:

@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.tasks.store.protocol import MANIFEST, parse_stored_json
-from ctr_retrain.tasks.store.s3_errors import ConflictError
+from ctr_retrain.tasks.integrity.conditional_writes import ConflictError
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
+from ctr_retrain.tasks.store.s3_object import RemovalMark, parse_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -89,10 +90,10 @@ class Removal:
         for mark in list(self.bucket.keys(REMOVING)):
             stored = self.bucket.read(mark.name) if self._age(mark.modified) >= self.within else None
             if stored is not None:
-                marked = parse_stored_json(stored[0], mark.name, self.bucket.url)
-                current = self.find(marked["path"])
-                if current is None or current.files != marked["files"]:
-                    self._delete_below(marked["files"])
+                marked = parse_mark(RemovalMark, stored[0], mark.name, self.bucket.url)
+                current = self.find(marked.path)
+                if current is None or current.files != marked.files:
+                    self._delete_below(marked.files)
                 self.bucket.delete([mark.name])
 
     def _delete_below(self, files: str) -> None:

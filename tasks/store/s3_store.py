@@ -10,7 +10,6 @@ that died.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import time
 import uuid
@@ -20,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.integrity.conditional_writes import ConflictError, check_conditions
+from ctr_retrain.tasks.integrity.file_digests import Difference
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.protocol import (
-    MANIFEST,
     Ref,
     describe_files,
     name_below_root,
@@ -31,8 +32,17 @@ from ctr_retrain.tasks.store.protocol import (
     swap_conflict,
 )
 from ctr_retrain.tasks.store.s3_bucket import Bucket
-from ctr_retrain.tasks.store.s3_errors import ConflictError
-from ctr_retrain.tasks.store.s3_object import BY, WRITER, StoredObject, blob_of, parse_object
+from ctr_retrain.tasks.store.s3_errors import cache_error
+from ctr_retrain.tasks.store.s3_object import (
+    BY,
+    WRITER,
+    StoredObject,
+    WriterMark,
+    blob_of,
+    parse_mark,
+    parse_object,
+    stored_differences,
+)
 from ctr_retrain.tasks.store.s3_removal import WITHIN, Removal
 
 WRITE_ID = "write_id"  # in a stored ref: tells our write from another's when the response was lost; not in the value
@@ -117,11 +127,10 @@ class S3Store:
                     text = describe_files(folder, {**meta, WRITER: writer})
                     published = StoredObject(path, text, json.loads(text))
                     if self._publish(published, folder):
-                        entries = published.content["files"]
                         with contextlib.suppress(OSError):  # it is published; what can't be kept is fetched again
-                            self._cache.keep([(folder / entry["path"], entry["sha256"]) for entry in entries])
+                            self._cache.keep([(folder / entry.path, entry.sha256) for entry in published.entries])
         except OSError as error:
-            raise self._cache_error("write", path, error) from error
+            raise cache_error("write", path, self.root, error) from error
 
     def manifest(self, path: str) -> dict[str, Any] | None:
         """Return the content of an object's manifest; None where the object doesn't exist."""
@@ -133,23 +142,39 @@ class S3Store:
         found = self._find(path)
         if found is None:
             return None
-        name = hashlib.sha256(f"{self.root}/{path}\n".encode() + found.text).hexdigest()[:32]
-        blobs = [blob_of(self._bucket, found, entry) for entry in found.content["files"]]
+        blobs = [blob_of(self._bucket, found, entry) for entry in found.entries]
         try:
-            return self._cache.folder(name, blobs, {MANIFEST: found.text})
+            return self._cache.folder(found.folder_name(self.root), blobs, {MANIFEST: found.text})
         except OSError as error:
-            raise self._cache_error("read", path, error) from error
+            raise cache_error("read", path, self.root, error) from error
+
+    def mend(self, path: str, names: Collection[str]) -> bool:
+        """Fetch files of an object anew, verified, in place of their copies in the cache."""
+        found = self._find(path)
+        if found is None:
+            return False
+        blobs = [blob_of(self._bucket, found, entry) for entry in found.entries if entry.path in names]
+        try:
+            self._cache.mend(found.folder_name(self.root), blobs)
+        except OSError as error:
+            raise cache_error("read", path, self.root, error) from error
+        return bool(blobs)
+
+    def damaged_files(self, path: str) -> list[Difference]:
+        """Fetch all files of an object past the cache and find what its manifest doesn't say."""
+        found = self._find(path)
+        return stored_differences(self._bucket, found, self._cache) if found else []
 
     def file(self, path: str, name: str) -> Path | None:
         """Return one local file of an object, fetched and verified; None where the object or the file isn't there."""
         found = self._find(path)
-        entry = next((entry for entry in found.content["files"] if entry["path"] == name), None) if found else None
+        entry = next((entry for entry in found.entries if entry.path == name), None) if found else None
         if found is None or entry is None:
             return None
         try:
             return self._cache.file(blob_of(self._bucket, found, entry))
         except OSError as error:
-            raise self._cache_error("read", path, error) from error
+            raise cache_error("read", path, self.root, error) from error
 
     def address(self, path: str, name: str) -> str:
         """Return the s3:// URL of an object's file; below the object's own path where the object doesn't exist."""
@@ -195,7 +220,7 @@ class S3Store:
             stored = self._bucket.read(marker.name)
             if stored is None:  # another sweep was faster
                 continue
-            path = parse_stored_json(stored[0], marker.name, self.root).get("path", "")
+            path = parse_mark(WriterMark, stored[0], marker.name, self.root).path
             writer = marker.name.removeprefix("writing/").removesuffix(".json")
             published = self._find(path)
             if published is None or published.writer != writer:
@@ -211,12 +236,7 @@ class S3Store:
 
     def check_swaps(self) -> None:
         """Raise StorageError where the service ignores conditions, so that two runs could overwrite each other."""
-        if not self._bucket.honours_conditions(f"probe/{uuid.uuid4().hex}"):
-            msg = (
-                f"{self.root}: expected a conditional write on a key that is there to be refused, received success: "
-                "this service ignores conditions. Use one that honours If-Match and If-None-Match, as S3 does."
-            )
-            raise StorageError(msg)
+        check_conditions(self._bucket, f"probe/{uuid.uuid4().hex}", self.root)
 
     def _read_ref(self, name: str) -> tuple[Ref, str] | None:
         """Read a ref and the id of the write that made it."""
@@ -239,7 +259,7 @@ class S3Store:
         marker = f"writing/{wanted.writer}.json"
         began = _seconds()
         self._bucket.write(marker, json.dumps({"path": wanted.path}).encode())
-        names = [entry["path"] for entry in wanted.content["files"]]
+        names = [entry.path for entry in wanted.entries]
         self._bucket.upload((f"{wanted.files}/{name}", folder / name) for name in names)
         if _seconds() - began > self._dead_after.total_seconds() / 2:
             msg = (
@@ -270,15 +290,6 @@ class S3Store:
     def _delete_below(self, files: str) -> None:
         """Delete all files of one writer."""
         self._bucket.delete([listed.name for listed in self._bucket.keys(f"{files}/")])
-
-    def _cache_error(self, action: str, path: str, error: OSError) -> StorageError:
-        """Explain the operating system's error: only the local cache raises one."""
-        reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
-        msg = (
-            f"could not {action} {path} under {self.root}: expected a writable local cache with room, received: "
-            f"{reason}. Nothing was published; free space, or set CTR_RETRAIN_CACHE, and run again."
-        )
-        return StorageError(msg)
 
 
 def _ref_key(name: str) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.integrity.manifest import Manifest, Sharded
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import load_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,8 +61,8 @@ def shard_paths(store: Store, path: str, shard: Shard = WHOLE) -> list[str]:
 
     Of an object that was cut into another number of shards all are needed: rows of the wanted shard lie in each.
     """
-    manifest = store.manifest(path)
-    found: list[str] = [path] if manifest is None else manifest.get(SHARDS, [path])
+    sharded = load_manifest(store, path, Sharded)
+    found = list(sharded.shards) if sharded and sharded.shards else [path]
     own = shard_of(path, shard)
     return [own] if own in found else found
 
@@ -72,8 +74,8 @@ def shard_files(store: Store, path: str, beginning: str) -> list[Path]:
     """
     files: list[Path] = []
     for shard in shard_paths(store, path):
-        manifest = store.manifest(shard)
-        names = [str(entry["path"]) for entry in manifest["files"]] if manifest else []
+        manifest = load_manifest(store, shard, Manifest)
+        names = [entry.path for entry in manifest.files] if manifest else []
         found = [store.file(shard, name) for name in names if name.startswith(beginning)]
         if manifest is None or None in found:
             raise _missing(store, shard)

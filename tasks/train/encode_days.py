@@ -20,9 +20,10 @@ from ctr_retrain.models.features.encoder import Coded, encode_values
 from ctr_retrain.models.features.table_layout import numbers, slots
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
+from ctr_retrain.tasks.integrity.manifest import EncodedDay
 from ctr_retrain.tasks.label.labelled_rows import labelled_files
 from ctr_retrain.tasks.store.layout import CODES_FILE, DICTIONARY_FILE, NUMERIC_FILE
-from ctr_retrain.tasks.store.protocol import read_manifest
+from ctr_retrain.tasks.store.protocol import has_object, load_manifest
 from ctr_retrain.tasks.train.disk_arrays import make_map
 from ctr_retrain.tasks.train.encoding_key import ENCODING, encoded_path, encoding_digest
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 def encode_days(store: Store, recipe: Recipe, days: Iterable[LabelledDay]) -> list[Coded]:
     """Return the days' codes and numbers as open memory maps; encode and publish those that were not encoded before."""
     days = list(days)
-    new = [day for day in days if store.manifest(encoded_path(day, recipe)) is None]
+    new = [day for day in days if not has_object(store, encoded_path(day, recipe))]
     if new:
         with progress_of(f"encoding {len(new)} of {len(days)} days", "rows") as progress:
             done = 0
@@ -130,8 +131,8 @@ def _read(group: _RowGroup, features: tuple[Feature, ...]) -> pa.Table:
 def _opened(store: Store, recipe: Recipe, day: LabelledDay) -> Coded:
     """Open an encoded day; raise StorageError where it is gone or has other rows than its labels."""
     path = encoded_path(day, recipe)
-    folder = store.open(path)
-    rows = read_manifest(folder)["rows"] if folder else 0
+    folder, encoded = store.open(path), load_manifest(store, path, EncodedDay)
+    rows = encoded.rows if encoded else 0
     if folder is None or rows != day.rows:
         msg = f"{path} under {store.root}: expected {day.rows:,} encoded rows, received {rows:,}. Remove it, run again."
         raise StorageError(msg)

@@ -31,7 +31,15 @@ from ctr_retrain.tasks.ingest.quarantine_reasons import quarantine_reasons
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import FINDINGS_FILE, PROFILE_FILE, VALUES_FILE
-from ctr_retrain.tasks.store.protocol import Store, TypedRef, digest_of, load_document, load_ref, replace_ref
+from ctr_retrain.tasks.store.protocol import (
+    Store,
+    TypedRef,
+    digest_of,
+    has_object,
+    load_document,
+    load_ref,
+    replace_ref,
+)
 from ctr_retrain.tasks.validate.expectations import ExpectationResult, run_expectations
 from ctr_retrain.tasks.validate.write_data_docs import DataDocsPage, describe_findings, evaluated_by, write_data_docs
 
@@ -74,7 +82,7 @@ def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> Vali
     ref = load_ref(store, layout.accepted_ref(day), AcceptedRef)
     ingested = load_ingested_day(store, day)
     path = _path(recipe, ingested)
-    if store.manifest(path) is None:
+    if not has_object(store, path):
         with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
             findings = _evaluate(store, recipe, ingested, folder)
             FindingsDocument(findings=findings).write(folder / FINDINGS_FILE)
@@ -111,7 +119,7 @@ def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) ->
 
 def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
     """Return True if these bounds were evaluated over the day's data; raises DataRejectedError where it has none."""
-    return store.manifest(_path(recipe, load_ingested_day(store, day))) is not None
+    return has_object(store, _path(recipe, load_ingested_day(store, day)))
 
 
 def load_validated_day(store: Store, day: date) -> ValidatedDay | None:

@@ -16,6 +16,7 @@ from ctr_retrain.models.documents.command_documents import (
     ScoreAnswer,
     SimulateAnswer,
     StatusAnswer,
+    VerifyAnswer,
     VersionAnswer,
 )
 from ctr_retrain.models.documents.comparison_documents import (
@@ -60,6 +61,7 @@ ANSWERS = {
     "simulate": SimulateAnswer,
     "status": StatusAnswer,
     "validate": ValidationAnswer,
+    "verify": VerifyAnswer,
     "version": VersionAnswer,
 }
 # By the file in which a document lies.

@@ -8,9 +8,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 UNAVAILABLE, LOST_ANSWER, CUT, CORRUPT, TRUNCATED = "503", "lost answer", "cut", "corrupt", "truncated"
 PASSED = "passed"  # the request goes through, late where it is held
-UNCONDITIONAL = "unconditional"  # the request goes through without its conditions, as with services that ignore them
+# The request goes through without its conditions, or without one of them, as with services that ignore it.
+UNCONDITIONAL, NO_IF_MATCH, NO_IF_NONE_MATCH = "unconditional", "no if-match", "no if-none-match"
+IGNORED = {
+    UNCONDITIONAL: ("if-match", "if-none-match"),
+    NO_IF_MATCH: ("if-match",),
+    NO_IF_NONE_MATCH: ("if-none-match",),
+}
+NOT_IMPLEMENTED = "501"  # to a request that has a condition, as from services that know none and say so
 
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+UNKNOWN = b"<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality.</Message></Error>"
 
 
 @dataclass
@@ -98,8 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == CUT:
             self.close_connection = True
             return
-        dropped = ("expect", "if-match", "if-none-match") if kind == UNCONDITIONAL else ("expect",)
-        status, headers, content = self._forward(body, dropped)
+        if kind == NOT_IMPLEMENTED and any(self.headers.get(name) for name in IGNORED[UNCONDITIONAL]):
+            self._answer(501, [("Content-Type", "application/xml")], UNKNOWN)
+            return
+        status, headers, content = self._forward(body, ("expect", *IGNORED.get(kind, ())))
         if kind == LOST_ANSWER:
             self.close_connection = True
         elif kind == CORRUPT:

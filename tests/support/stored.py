@@ -1,7 +1,10 @@
 """What a store holds where it lies, past the store itself: names under the root, and bytes put there by hand."""
 
+import hashlib
+import json
 from pathlib import Path
 
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store.local_store import IN_USE, LocalStore
 
 
@@ -21,6 +24,20 @@ def put(store, name, content):
         path.write_bytes(content)
     else:
         store._bucket.write(name, content)
+
+
+def read_manifest(folder):
+    """The manifest of an opened object."""
+    return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+
+def rewrite(folder, name, text):
+    """Write a file of a local object anew, and its manifest, as if it had been published so."""
+    (folder / name).write_text(text, encoding="utf-8")
+    manifest, content = read_manifest(folder), (folder / name).read_bytes()
+    (entry,) = (file for file in manifest["files"] if file["path"] == name)
+    entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def staging_of(store):

@@ -15,10 +15,10 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.protocol import MANIFEST
 from tests.support.command_line import at, run
 from tests.support.processes import finish, start_with
 from tests.support.repository import REPOSITORY
@@ -47,6 +47,7 @@ COMMANDS = {
     "rollback": {"--reason"},
     "serve": {"--cron", "--timezone"},
     "doctor": set(),
+    "verify": set(),
 }
 
 
@@ -383,7 +384,7 @@ def test_land_splits_a_file_by_day(small_landing, recipe_file, tmp_path):
 def test_the_doctor_reports_each_check_and_claims_no_root(small_landing, recipe_file, tmp_path):
     answer = at(tmp_path / "root", small_landing, recipe_file)("doctor", "--json")
     checks = {check["name"]: check for check in answer.document["checks"]}
-    assert checks.keys() == {"python", "recipe", "root", "landing", "disk", "device", "prefect", "telemetry"}
+    assert checks.keys() == {"python", "recipe", "root", "landing", "disk", "device", "prefect", "webhook", "telemetry"}
     assert all(check["words"] for check in checks.values())
     failed = {name for name, check in checks.items() if not check["passed"]}
     assert failed <= {"disk"}  # a machine may be short of it
@@ -408,11 +409,14 @@ def test_gc_says_what_it_would_remove_and_removes_nothing_in_a_dry_run(tmp_path,
 def test_the_doctor_names_what_is_to_be_mended_and_exits_with_4(root, tmp_path, monkeypatch):
     recipe = write_recipe(tmp_path)
     recipe.write_text(recipe.read_text(encoding="utf-8").replace('"small"', '"other"'), encoding="utf-8")
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_API_URL", "http://user:SECRET@127.0.0.1:9/api/SECRET")
+    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "https://hooks.example:port/SECRET")
     answer = at(root, tmp_path / "nowhere", recipe)("doctor", "--json")
+    assert "SECRET" not in answer.stdout + answer.stderr
     words = {check["name"]: check["words"] for check in answer.document["checks"] if not check["passed"]}
-    assert words.keys() - {"disk"} == {"root", "landing", "prefect"}
+    assert words.keys() - {"disk"} == {"root", "landing", "prefect", "webhook"}
     assert "serves 'small', not 'other'" in words["root"]
     assert "set --landing" in words["landing"]
-    assert "expected an answer" in words["prefect"]
-    assert_failed(answer, 4, "StorageError", "doctor: expected 8 checks to pass, received failures of root, landing")
+    assert "http://127.0.0.1:9: expected an answer, received: Connection refused" in words["prefect"]
+    assert "expected an address of http or https" in words["webhook"]
+    assert_failed(answer, 4, "StorageError", "doctor: expected 9 checks to pass, received failures of root, landing")

@@ -25,6 +25,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.train.row_roles import CALIBRATE, TRAIN, TRAINED, labels_of
 from tests.support.flow_answers import daily
 from tests.support.small_world import NEXT_DAY, RECIPE, RUN_DAY, copy_days
+from tests.support.stored import rewrite
 
 WARM = RECIPE + "\n[warm_start]\nenabled = true\ncold_every = 1\nexpire_days = 3\n"
 
@@ -156,16 +157,16 @@ def test_why_a_run_starts_cold_although_it_should_be_warm_is_said(two_days):
 
 
 def test_a_champion_of_before_is_read_as_it_was_trained_and_its_numbers_begin_anew_in_pieces(two_days):
-    version, file = two_days.first["run_id"], run_folder(two_days, two_days.first) / "challenger" / "bundle.json"
-    text = file.read_text()
+    version, run = two_days.first["run_id"], run_folder(two_days, two_days.first)
+    text = (run / "challenger" / "bundle.json").read_text()
     before = json.loads(text)
     for key in ("bounds", "knots"):
         del before["numeric_state"][key]
     for feature in before["recipe"]["features"]:
         feature.pop("encoding", None)
-    file.write_text(json.dumps(before))
+    rewrite(run, "challenger/bundle.json", json.dumps(before))
     source_model = open_source_model(LocalStore(two_days.root), version)
-    file.write_text(text)
+    rewrite(run, "challenger/bundle.json", text)
     assert [f.encoding for f in source_model.recipe.features if f.holds == "number"] == ["standardized"]
     assert source_model.state.bounds == source_model.state.knots == ()
     numbers = [feature for feature in plan_of(two_days)[0].features if feature.holds == "number"]

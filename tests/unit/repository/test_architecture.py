@@ -25,8 +25,9 @@ ORDER = (
     *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
     *(f"models.{room}" for room in ("judging", "leaks", "losses", "network", "weights", "training", "serving")),
     *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
-    *(f"tasks.{room}" for room in ("execution", "store", "pages", "landing", "ingest", "label", "validate", "plan")),
-    *(f"tasks.{room}" for room in ("train", "evaluate", "deploy", "report", "operate", "compare", "demo")),
+    *(f"tasks.{room}" for room in ("execution", "integrity", "store", "pages", "landing", "ingest", "label")),
+    *(f"tasks.{room}" for room in ("validate", "plan", "train", "evaluate", "deploy", "report", "operate")),
+    *(f"tasks.{room}" for room in ("compare", "demo")),
     "flows",
     "flows.commands",
     ENTRY,
@@ -107,16 +108,20 @@ def test_stages_are_plain_functions_that_flows_wrap():
 
 
 def untyped_ref_calls(name, path):
-    """The calls of a module outside the store that read or write a ref without its type."""
+    """The calls of a module outside the store that read or write a ref or a manifest without its type."""
     calls = {
         node.func.attr for node in nodes_of(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    return sorted(calls & {"read_ref", "swap_ref"}) if room_of(name) != "tasks.store" else []
+    untyped = {"read_ref", "swap_ref", "list_refs", "manifest"}
+    return sorted(calls & untyped) if room_of(name) != "tasks.store" else []
 
 
-def test_refs_are_read_and_written_by_their_types():
+def test_refs_and_manifests_are_read_and_written_by_their_types():
     raw = found_in(MODULES, untyped_ref_calls)
-    assert not raw, f"{raw}: these calls know no types: use load_ref and replace_ref of tasks.store.protocol."
+    assert not raw, (
+        f"{raw}: these calls know no types: use load_ref, load_day_refs, list_day_refs, replace_ref, load_manifest and "
+        "has_object of tasks.store.protocol."
+    )
 
 
 def untyped_signatures(path):

@@ -14,6 +14,7 @@ import pytest
 from ctr_retrain.tasks.deploy.score_file import _inputs
 from ctr_retrain.tasks.landing.read_landing import LandedFile
 from tests.support.command_line import run
+from tests.support.stored import rewrite
 
 VALIDATION_DAY = "2026-03-06"
 
@@ -177,7 +178,7 @@ def test_your_own_column_names_work_as_the_models_recipe_maps_them(score, rows, 
     description = json.loads(bundle.read_text(encoding="utf-8"))
     description["recipe"]["landing"] |= {"time": "%d.%m.%Y %H:%M:%S"}
     description["recipe"]["landing"]["columns"] |= {"ts": "shown at", "channel": "medium"}
-    bundle.write_text(json.dumps(description), encoding="utf-8")
+    rewrite(bundle.parent, "bundle.json", json.dumps(description))
     times = [value.strftime("%d.%m.%Y %H:%M:%S") for value in rows["ts"].to_pylist()]
     yours = rows.drop_columns("ts").append_column("shown at", pa.array(times))
     yours = yours.rename_columns({"channel": "medium"})
@@ -273,3 +274,45 @@ def test_a_file_with_our_names_is_read_by_them_alone_where_a_recipe_uses_one_of_
     wanted = ("user_id", "device")
     assert '"user_id"' in _inputs(file, recipe, wanted, our_names=True)["user_id"]
     assert '"device"' in _inputs(file, recipe, wanted, our_names=False)["user_id"]
+
+
+# --- a bundle that was changed where it lies
+
+
+@pytest.fixture
+def own_root(first_run, tmp_path):
+    """A copy of the first run's root, to be changed, and the folder of its model."""
+    root = shutil.copytree(first_run.root, tmp_path / "root")
+    return root, root / "models" / first_run.document["run_id"]
+
+
+def score_of(root, landed, tmp_path):
+    return run("--root", root, "--json", "score", "--input", landed, "--output", tmp_path / "scores.csv")
+
+
+def test_model_of_which_a_byte_was_changed_scores_nothing_and_verify_names_it(own_root, landed, tmp_path):
+    root, model = own_root
+    assert run("--root", root, "--json", "verify").document["damaged"] == []
+    graph = bytearray((model / "serving" / "saved_model.pb").read_bytes())
+    graph[len(graph) // 2] ^= 1
+    (model / "serving" / "saved_model.pb").write_bytes(graph)
+    words = "serving/saved_model.pb: expected SHA-256"
+    assert_refused(score_of(root, landed, tmp_path), 4, words, tmp_path / "scores.csv")
+    found = run("--root", root, "--json", "verify")
+    assert (found.status, found.document["error"]["type"]) == (4, "StorageError")
+    (damage,) = found.document["damaged"]
+    assert damage["path"] == f"models/{model.name}"
+    assert words in damage["message"]
+    assert f"models/{model.name}: {words}" in " ".join(run("--root", root, "verify").stdout.split())
+
+
+def test_code_that_a_bundle_s_recipe_brings_along_is_not_run(own_root, landed, tmp_path):
+    root, model = own_root
+    bundle = json.loads((model / "bundle.json").read_text(encoding="utf-8"))
+    bundle["recipe"]["training"] |= {
+        "network": "evil.py:build",
+        "network_source": f"open({str(tmp_path / 'ran')!r}, 'w').close()\ndef build(*_): pass\n",
+    }
+    rewrite(model, "bundle.json", json.dumps(bundle))
+    assert score_of(root, landed, tmp_path).status == 0
+    assert not (tmp_path / "ran").exists()

@@ -19,8 +19,8 @@ import pytest
 from ctr_retrain.models.errors import BusyError, CtrRetrainError, DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.protocol import MANIFEST
 from tests.support.command_line import run
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import FIRST_DAY, clean_environment

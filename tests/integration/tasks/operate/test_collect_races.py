@@ -19,11 +19,11 @@ import pytest
 
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.protocol import MANIFEST, read_manifest
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.counts import draws
@@ -31,7 +31,7 @@ from tests.support.faulty_proxy import PASSED
 from tests.support.forked import Forked
 from tests.support.landed_day import ingest
 from tests.support.landed_twice import DAY, NEW, NOW, OLD, Place, land, make_run, s3_store_in
-from tests.support.stored import stored_names
+from tests.support.stored import read_manifest, stored_names
 
 FLIPS, KILLS = draws(8, 150), draws(3, 40)
 AT_ONCE = timedelta(0)

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import pytest
 
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.protocol import MANIFEST
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.counts import draws
 from tests.support.forked import Forked

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store.local_store import LocalStore
-from ctr_retrain.tasks.store.protocol import MANIFEST
 from tests.support.landed_day import impression
 from tests.support.processes import finish, start
 from tests.support.repository import REPOSITORY

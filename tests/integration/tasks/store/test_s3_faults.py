@@ -13,6 +13,9 @@ from tests.support.faulty_proxy import (
     CORRUPT,
     CUT,
     LOST_ANSWER,
+    NO_IF_MATCH,
+    NO_IF_NONE_MATCH,
+    NOT_IMPLEMENTED,
     PASSED,
     TRUNCATED,
     UNAVAILABLE,
@@ -132,12 +135,13 @@ def test_body_that_breaks_off_is_fetched_again(reader, proxy, s3_store):
     assert (reader.open("days/d/1") / "rows").stat().st_size == 100_000
 
 
-def test_file_that_is_shorter_than_its_manifest_says_is_a_storage_error(reader, s3_store, bucket):
+def test_file_of_another_size_than_its_manifest_says_is_a_storage_error_and_not_fetched(reader, s3_store, bucket):
     publish(s3_store)
     (rows,) = (name for name in stored_names(s3_store) if name.endswith("/rows"))
-    bucket.write(rows, b"x")
-    with pytest.raises(StorageError, match="could not read"):
-        reader.open("days/d/1")
+    for other in (b"x", b"x" * 10_000):
+        bucket.write(rows, other)
+        with pytest.raises(StorageError, match=f"rows: expected 3 bytes, received {len(other):,}. It is damaged"):
+            reader.open("days/d/1")
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -241,12 +245,45 @@ def test_wrong_credentials_are_refused_in_words_that_do_not_repeat_them(
             assert secret not in str(error)
 
 
-def test_service_that_ignores_conditions_is_found_out_by_the_doctor(behind_proxy, proxy):
+def test_service_that_honours_both_conditions_passes_the_probe_and_keeps_nothing_of_it(behind_proxy, proxy):
     probe(behind_proxy)
-    proxy.order(UNCONDITIONAL, "PUT", "/root/probe/", times=100)
-    with pytest.raises(StorageError, match="this service ignores conditions"):
-        probe(behind_proxy)
+    conditional = [path for method, path in proxy.requests if method == "PUT" and "/root/probe/" in path]
+    assert len(conditional) >= 6  # a write, three to be refused and two to be taken
     assert stored_names(behind_proxy) == set()
+
+
+@pytest.mark.parametrize(
+    ("service", "found"),
+    [
+        (
+            UNCONDITIONAL,
+            {"stale ETag: success", "on a key that isn't there: success", "on a key that is there: success"},
+        ),
+        (NO_IF_MATCH, {"stale ETag: success", "on a key that isn't there: success"}),
+        (NO_IF_NONE_MATCH, {"on a key that is there: success"}),
+        (
+            NOT_IMPLEMENTED,
+            {"stale ETag: an error (NotImplemented)", "on a key that is there: an error (NotImplemented)"},
+        ),
+    ],
+)
+def test_service_on_which_two_promotions_overwrite_each_other_is_found_out(behind_proxy, proxy, service, found):
+    proxy.order(service, "PUT", "/root/probe/", times=100)
+    with pytest.raises(StorageError, match="Two runs could overwrite each other") as refused:
+        probe(behind_proxy)
+    words = str(refused.value)
+    assert all(outcome in words for outcome in found)
+    assert words.count(": success") == sum("success" in outcome for outcome in found)
+    assert stored_names(behind_proxy) == set()
+
+
+def test_service_that_knows_no_conditions_is_named_as_such_by_every_swap(behind_proxy, proxy):
+    proxy.order(NOT_IMPLEMENTED, "PUT", "refs/champion", times=100)
+    with pytest.raises(
+        StorageError, match=r"received NotImplemented, from 127.0.0.1.* use a service that honours them"
+    ):
+        behind_proxy.swap_ref("champion", {"current": "a"}, None)
+    assert proxy.asked("PUT", "refs/champion") == 1  # asking again would change nothing
 
 
 def test_no_credentials_at_all_say_where_to_put_them(s3_server, bucket_name, cache, monkeypatch):

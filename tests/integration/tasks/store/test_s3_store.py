@@ -147,6 +147,42 @@ def test_manifest_that_leads_out_of_the_cache_is_refused(s3_store, cache, path):
     assert not [path for path in cache._folder.parent.rglob("outside") if path.is_file()]
 
 
+@pytest.mark.parametrize("digest", ["../../../../outside", "/etc/hostname", "folders/../../outside"])
+def test_manifest_whose_digest_is_a_path_is_refused_and_nothing_is_written_or_taken_over(s3_store, cache, digest):
+    put(s3_store, "days/d/1.by-w/rows", b"abc")
+    entry = {"path": "rows", "bytes": 3, "sha256": digest}
+    put(s3_store, "days/d/1/manifest.json", json.dumps({"writer": "w", "files": [entry]}).encode())
+    for use in (s3_store.open, s3_store.manifest, lambda path: s3_store.file(path, "rows")):
+        with pytest.raises(StorageError, match=r"manifest of days/d/1 .*the key 'files.0.sha256'"):
+            use("days/d/1")
+    assert not [path for path in cache._folder.parent.rglob("outside") if path.is_file()]
+    assert not list(cache._folder.glob("blobs/*/*"))
+
+
+def test_file_that_is_said_to_be_endless_is_refused_after_one_look(s3_store, bucket):
+    publish(s3_store, "days/d/1", rows=b"abc")
+    manifest = s3_store.manifest("days/d/1")
+    manifest["files"][0] |= {"bytes": 4 * 2**40, "sha256": "0" * 64}
+    bucket.write("days/d/1/manifest.json", json.dumps(manifest).encode())
+    with pytest.raises(StorageError, match=r"rows: expected 4,398,046,511,104 bytes, received 3"):
+        s3_store.open("days/d/1")
+
+
+@pytest.mark.parametrize("mark", ["writing/w.json", "removing/w.json"])
+@pytest.mark.parametrize("content", [{}, {"path": "../x", "files": ""}, {"path": "days/d/1", "files": "days"}, []])
+def test_mark_that_is_none_deletes_nothing(s3_store, bucket, cache, mark, content):
+    publish(s3_store, "days/d/1", rows=b"abc")
+    store = S3Store(bucket, cache, dead_after=timedelta(0), removes_within=timedelta(0))
+    before = stored_names(store)
+    bucket.write(mark, json.dumps(content).encode())
+    if mark == "writing/w.json" and content and content["path"] == "days/d/1":
+        store.sweep()  # its own writer is another: what it wrote, which is nothing, goes
+    else:
+        with pytest.raises(StorageError, match=mark):
+            store.sweep() if mark.startswith("writing") else store.remove(["days/d/2"])
+    assert stored_names(store) - {mark} == before
+
+
 @pytest.mark.parametrize("text", [b"{half", b"[]", b"{}", b'{"writer": "w", "files": [{}]}'])
 def test_manifest_that_is_none_is_a_storage_error(s3_store, text):
     put(s3_store, "days/d/1/manifest.json", text)

@@ -6,10 +6,9 @@ import signal
 
 import pytest
 
-from ctr_retrain.tasks.store.protocol import read_manifest
 from tests.support.counts import draws
 from tests.support.processes import finish, start_with
-from tests.support.stored import staging_of
+from tests.support.stored import read_manifest, staging_of
 
 SWAPS = draws(25, 250)  # of each process that tries again
 

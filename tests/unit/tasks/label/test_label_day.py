@@ -12,9 +12,9 @@ from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from ctr_retrain.tasks.store.protocol import read_manifest
 from tests.support.labelled_day import label_rows, label_table
 from tests.support.landed_day import impression
+from tests.support.stored import read_manifest
 
 
 @pytest.fixture

@@ -6,34 +6,10 @@ import pytest
 from ctr_retrain.models.documents.ref_documents import AcceptedRef
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.champion import read_champions
-from ctr_retrain.tasks.store.protocol import load_ref, load_refs, replace_ref
+from ctr_retrain.tasks.store.protocol import load_day_refs, load_ref, replace_ref
 from tests.docs.schemas import REFS, schema_of
 from tests.support.command_line import run
-
-DECISION = {
-    "accepted": False,
-    "by": "validation",
-    "reason": "failed rows",
-    "day_object": "days/2026-03-01/a",
-    "validation": "validations/2026-03-01/b",
-}
-TENURE = {
-    "version": "2026-03-07-ab",
-    "run_day": "2026-03-07",
-    "data_through": "2026-03-04",
-    "action": "promote",
-    "reason": "Promoted: every check passed.",
-    "at": "2026-03-08T04:00:00+00:00",
-}
-ALERT = {"name": "positive_ratio", "level": "critical", "channel": "ad", "expected": [0.01, 0.02], "received": 0.001}
-BEFORE = {  # as refs were written before they said their format
-    "refs-recipe-name": {"current": "demo"},
-    "refs-days": {"current": "a", "history": [{"current": "a", "at": "2026-03-02T04:00:00+00:00"}]},
-    "refs-accepted": {**DECISION, "history": [{**DECISION, "at": "2026-03-02T04:00:00+00:00"}]},
-    "refs-alerted": {"alerts": [{**ALERT, "cause": "Check the click logger."}], "posted": True},
-    "refs-runs": {"current": "2026-03-07-ab", "history": ["2026-03-07-ab"]},
-    "refs-champion": {"current": "2026-03-07-ab", "history": [TENURE], "barred": ["2026-03-06-cd"]},
-}
+from tests.support.older_refs import BEFORE, TENURE
 
 
 @pytest.mark.parametrize("name", REFS)
@@ -47,7 +23,7 @@ def test_a_ref_of_before_there_were_formats_is_read_and_keeps_every_key_and_valu
 
 def test_no_ref_is_none(store):
     assert load_ref(store, "accepted/2026-03-01", AcceptedRef) is None
-    assert list(load_refs(store, "accepted", AcceptedRef)) == []
+    assert list(load_day_refs(store, "accepted", AcceptedRef)) == []
 
 
 @pytest.mark.parametrize("name", REFS)

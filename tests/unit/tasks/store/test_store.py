@@ -7,8 +7,9 @@ from importlib.metadata import version
 import pytest
 
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
-from ctr_retrain.tasks.store.protocol import MANIFEST, digest_of, read_manifest
-from tests.support.stored import put, staging_of, stored_names
+from ctr_retrain.tasks.integrity.manifest import MANIFEST
+from ctr_retrain.tasks.store.protocol import digest_of
+from tests.support.stored import put, read_manifest, staging_of, stored_names
 
 # --- objects
 
