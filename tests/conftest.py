@@ -56,6 +56,7 @@ TINY = {
         "max_quarantined_share": 1,
         "max_duplicate_share": 1,
         "max_unreadable_files": 100,
+        "max_mostly_quarantined_files": 100,
     },
     "gate": {"max_cost_delta_per_1000": 1, "max_channel_cost_delta_per_1000": 1},
 }

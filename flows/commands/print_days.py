@@ -36,6 +36,11 @@ def print_ingested(answer: IngestAnswer) -> None:
     SafeConsole().print(table)
     for file, reason in answer.unreadable.items():
         print_line(f"[red]unreadable[/red] {escape(file)}: {escape(reason)}")
+    # Rather another file than was expected than a good one with bad rows: who exports it has to know its name.
+    for file, share in answer.mostly_quarantined.items():
+        print_line(f"[red]mostly quarantined[/red] {escape(file)}: {escape(share)}")
+    for file, reason in answer.not_read.items():
+        print_line(f"[yellow]not read[/yellow] {escape(file)}: {escape(reason)}")
     for warning in answer.known_afterwards.values():
         print_line(f"[yellow]warning[/yellow] {escape(warning)}")
 

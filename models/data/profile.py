@@ -25,6 +25,7 @@ TITLES = {
     "quarantined_share": "quarantined rows among all that came in",
     "duplicate_share": "duplicates among all rows that came in",
     "unreadable_files": "files that could not be read",
+    "mostly_quarantined_files": "files with over half of their rows quarantined",
     "null_share": "impressions without a value of {}",
     "positive_ratio": "positive ratio of channel {}",
     "values": "values of {}",
@@ -95,13 +96,19 @@ def expected_ranges(recipe: Recipe) -> tuple[Range, ...]:
         Range("quarantined_share", maximum=rules.max_quarantined_share),
         Range("duplicate_share", maximum=rules.max_duplicate_share),
         Range("unreadable_files", maximum=rules.max_unreadable_files),
+        Range("mostly_quarantined_files", maximum=rules.max_mostly_quarantined_files),
         *(Range(f"null_share[{column}]", maximum=share) for column, share in rules.max_null_share.items()),
         *(Range(f"positive_ratio[{name}]", *channel.positive_ratio) for name, channel in recipe.channels.items()),
     )
 
 
 def measure_day(
-    profile: pa.Table, day: date, recipe: Recipe, counts: tuple[Counts, Counts], unreadable_files: int
+    profile: pa.Table,
+    day: date,
+    recipe: Recipe,
+    counts: tuple[Counts, Counts],
+    unreadable_files: int,
+    mostly_quarantined_files: int = 0,
 ) -> dict[str, float | None]:
     """Measure a day: number by name, None where there is nothing to measure.
 
@@ -121,6 +128,7 @@ def measure_day(
         "quarantined_share": sum(count.quarantined for count in counts) / received if received else None,
         "duplicate_share": sum(count.duplicates for count in counts) / received if received else None,
         "unreadable_files": unreadable_files,
+        "mostly_quarantined_files": mostly_quarantined_files,
         **{
             f"null_share[{column}]": _total(today, f"nulls_{column}") / rows if rows else None
             for column in recipe.validation.max_null_share

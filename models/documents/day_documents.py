@@ -49,6 +49,10 @@ class LandedRows(Part):
     """Files that could not be read, and what is wrong with each."""
     unknown_columns: tuple[str, ...] = ()
     """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
+    not_read: Mapping[str, str] = Field(default_factory=dict)
+    """What else lay in the day's folders, and why it was not read: markers of writers, hidden files, devices."""
+    mostly_quarantined: Mapping[str, str] = Field(default_factory=dict)
+    """Files of which over half of the rows can't be used, and how many that are."""
 
 
 class DaySummary(StoredDocument, LandedRows):
@@ -56,6 +60,8 @@ class DaySummary(StoredDocument, LandedRows):
 
     rows_in_files: int | None = None
     """Rows of all files that landed, whichever shard they are in; null where an older version didn't count them."""
+    quarantined_files: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
+    """Quarantined rows and all rows of each file that has any of the former; in a shard, its own of the former."""
 
 
 class LandedDayInputs(Part):
@@ -95,6 +101,10 @@ class IngestAnswer(Document):
     """Files that could not be read, and what is wrong with each."""
     unknown_columns: tuple[str, ...]
     """Columns that landed and that the recipe doesn't name; those of outcomes as outcomes.NAME."""
+    not_read: Mapping[str, str] = Field(default_factory=dict)
+    """What else lay in the day's folders, and why it was not read: markers of writers, hidden files, devices."""
+    mostly_quarantined: Mapping[str, str] = Field(default_factory=dict)
+    """Files of which over half of the rows can't be used, and how many that are."""
     known_afterwards: Mapping[str, str] = Field({})
     """Features that may be known only after the decision, by the day's own outcomes or by what their names say, and
     what to do about each."""

@@ -24,6 +24,8 @@ class Validation(Section):
     """Largest share of duplicates, of the same rows."""
     max_unreadable_files: Annotated[int, Field(ge=0)] = 0
     """Most files that are torn, of another format, or without a required column."""
+    max_mostly_quarantined_files: Annotated[int, Field(ge=0)] = 0
+    """Most files of which over half of the rows can't be used, however few rows these are of the day."""
     max_null_share: dict[str, Share] = Field(default_factory=dict)
     """Column = largest share of nulls: `{ device = 0.05 }`."""
     value_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)

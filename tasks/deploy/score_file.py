@@ -23,7 +23,8 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.landing.column_rules import typed
-from ctr_retrain.tasks.landing.read_landing import LandedFile, UnreadableFile, read_file
+from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
+from ctr_retrain.tasks.landing.read_landing import read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, SERVING
 from ctr_retrain.tasks.store.staging import atomic_write

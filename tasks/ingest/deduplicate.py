@@ -7,6 +7,7 @@ pass writes all others as they come. A hash collision merely makes two rows be c
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -24,9 +25,9 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.ingest.hash_filter import HashFilter
 from ctr_retrain.tasks.landing.column_rules import ORIGIN
-from ctr_retrain.tasks.landing.file_parts import Part, RowRange, cut_into_parts, whole_file
+from ctr_retrain.tasks.landing.file_parts import LandedFile, Part, RowRange, cut_into_parts, whole_file
 from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
-from ctr_retrain.tasks.landing.read_landing import LandedFile, damaged_files, read_day
+from ctr_retrain.tasks.landing.read_landing import damaged_files, read_day
 from ctr_retrain.tasks.landing.text_to_parquet import MALFORMED, ROW
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE, Shard
@@ -66,6 +67,7 @@ class Deduplicated:
     rows_in_files: int  # of all shards
     unreadable: dict[str, str]  # unreadable and torn files by `stream/name`, with what is wrong
     columns: set[str]  # all that the files have
+    quarantined: dict[str, tuple[int, int]]  # by `stream/name` of a file with quarantined rows: these, and all its rows
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
     files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes, clean)
     reasons = {file.name: file.reason for file in unreadable}
     try:
-        counts = _split(connection, stream, files, folder, scratch)
+        counts, bad = _split(connection, stream, files, folder, scratch)
     except duckdb.Error:
         # Some damage shows only while rows are read. Each file, read alone, tells whether it has any; then all is
         # written anew, without the damaged ones.
@@ -114,12 +116,16 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
             raise DataRejectedError(msg, unreadable=damaged) from None
         for written in (*(folder / stream.name).iterdir(), *(folder / layout.QUARANTINE).glob(f"{stream.name}-*")):
             written.unlink()
-        counts = _split(connection, stream, files, folder, scratch)
+        counts, bad = _split(connection, stream, files, folder, scratch)
     reasons |= {file.name: file.damage for file in files if file.damage}
     columns = {name for file in files for name in file.names}
     rows_in_files = sum(file.positions for file in files)
     return Deduplicated(
-        counts, rows_in_files, {f"{stream.name}/{name}": reason for name, reason in reasons.items()}, columns
+        counts,
+        rows_in_files,
+        {f"{stream.name}/{name}": reason for name, reason in reasons.items()},
+        columns,
+        {f"{stream.name}/{file.name}": (bad[file.name], file.positions) for file in files if file.name in bad},
     )
 
 
@@ -130,8 +136,13 @@ def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
     return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
 
 
-def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path) -> Counts:
-    """Find bad and repeated rows in a first pass, write all rows in a second; raise StorageError unless they add up."""
+def _split(
+    connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path
+) -> tuple[Counts, Counter[str]]:
+    """Find bad and repeated rows in a first pass, write all rows in a second; raise StorageError unless they add up.
+
+    Returns with the counts the quarantined rows of each file that has any.
+    """
     scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut_into_parts(files))
     _fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
     connection.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM bad")
@@ -158,7 +169,17 @@ def _split(connection: duck.Connection, stream: Stream, files: list[LandedFile],
             f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts!r}; please report it"
         )
         raise StorageError(msg)
-    return counts
+    return counts, _bad_by_file([] if stream.shard.number else files, scans)
+
+
+def _bad_by_file(files: list[LandedFile], scans: list[_Scan]) -> Counter[str]:
+    """Count the quarantined rows of each file that has any, malformed lines of `files` among them."""
+    found = Counter({file.name: len(file.malformed) for file in files if file.malformed})
+    for scan in scans:
+        names = {row_range.number: row_range.file.name for row_range in scan.part.row_ranges}
+        for number, rows in Counter(scan.bad["slice"].to_pylist()).items():
+            found[names[number]] += rows
+    return found
 
 
 def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:

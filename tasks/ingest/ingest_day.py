@@ -22,12 +22,11 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
-from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
+from ctr_retrain.tasks.ingest.quarantine_reasons import mostly_quarantined, nothing_usable
 from ctr_retrain.tasks.integrity.manifest import LandedDay
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
-from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, stamps
+from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, fingerprint, stamps
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
-from ctr_retrain.tasks.landing.read_landing import fingerprint
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import (
@@ -41,7 +40,7 @@ from ctr_retrain.tasks.store.protocol import (
 )
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
-DAY_FORMAT = 2  # of a day's object; another number makes all of them anew
+DAY_FORMAT = 3  # of a day's object; another number makes all of them anew
 NOTHING = Counts(received=0, kept=0, duplicates=0, quarantined=0)
 ATTEMPTS = 5  # to publish a day while others publish it
 
@@ -56,6 +55,8 @@ class IngestedDay:
     outcomes: Counts  # the same of outcomes
     unreadable: Mapping[str, str]  # file name → what is wrong with it
     unknown_columns: tuple[str, ...]  # that landed and that the recipe doesn't name; outcomes' as outcomes.NAME
+    not_read: Mapping[str, str]  # what else lay there, and why it was not read
+    mostly_quarantined: Mapping[str, str]  # files of which over half of the rows can't be used, and how many
 
     @property
     def identity(self) -> str:
@@ -70,6 +71,8 @@ class IngestedDay:
             outcomes=self.outcomes,
             unreadable=self.unreadable,
             unknown_columns=self.unknown_columns,
+            not_read=self.not_read,
+            mostly_quarantined=self.mostly_quarantined,
         )
 
 
@@ -83,6 +86,7 @@ class _Landed:
     fingerprint: dict[
         str, tuple[tuple[str, str], ...]
     ]  # by stream, each file's name and digest; equal ones landed alike
+    left_out: dict[str, str]  # what else lies there, as STREAM/NAME, and why it is not read
     stamps: list[tuple[int, int, int]]  # sizes and times of the files, from before their digests were taken
 
     @property
@@ -144,15 +148,18 @@ def _list_landed(landing: LandingZone, day: date, *, inline_label: bool) -> _Lan
     """List what lies in the landing zone; raises DataRejectedError where no impressions do."""
     impressions = landing.files(IMPRESSIONS, day)
     outcomes = [] if inline_label else landing.files(OUTCOMES, day)
+    streams = (IMPRESSIONS,) if inline_label else (IMPRESSIONS, OUTCOMES)
+    left_out = {f"{stream}/{name}": why for stream in streams for name, why in landing.left_out(stream, day).items()}
     if not impressions:
+        received = f"only {', '.join(left_out)}" if left_out else "none"
         msg = (
-            f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received none. "
+            f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received {received}. "
             "Check the export job, then run again."
         )
         raise DataRejectedError(msg)
     before = stamps([*impressions, *outcomes])
     found = {IMPRESSIONS: tuple(fingerprint(impressions)), OUTCOMES: tuple(fingerprint(outcomes))}
-    return _Landed(day, impressions, outcomes, found, before)
+    return _Landed(day, impressions, outcomes, found, left_out, before)
 
 
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
@@ -162,7 +169,16 @@ def load_ingested_day(store: Store, day: date) -> IngestedDay:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
     summary = load_document(store, path, SUMMARY_FILE, DaySummary)
-    return IngestedDay(day, path, summary.impressions, summary.outcomes, summary.unreadable, summary.unknown_columns)
+    return IngestedDay(
+        day,
+        path,
+        summary.impressions,
+        summary.outcomes,
+        summary.unreadable,
+        summary.unknown_columns,
+        summary.not_read,
+        summary.mostly_quarantined,
+    )
 
 
 def current_day_object(store: Store, day: date) -> str | None:
@@ -226,12 +242,18 @@ def _fill_by_shards(
 def _add_up(shards: list[DaySummary]) -> DaySummary:
     """Return the summary of a day from those of its shards."""
     # All shards read the same files, and so have the same unreadable ones and columns.
+    bad: dict[str, tuple[int, int]] = {}
+    for name, (quarantined, rows) in (found for shard in shards for found in shard.quarantined_files.items()):
+        bad[name] = (bad.get(name, (0, 0))[0] + quarantined, rows)
     return DaySummary(
         impressions=sum((shard.impressions for shard in shards), NOTHING),
         outcomes=sum((shard.outcomes for shard in shards), NOTHING),
         unreadable=shards[0].unreadable,
         unknown_columns=shards[0].unknown_columns,
+        not_read=shards[0].not_read,
+        mostly_quarantined=mostly_quarantined(bad),
         rows_in_files=shards[0].rows_in_files,
+        quarantined_files=bad,
     )
 
 
@@ -298,12 +320,16 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
     unknown |= {
         f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in outcome_columns(recipe)}
     }
+    bad = impressions.quarantined | outcomes.quarantined
     summary = DaySummary(
         impressions=impressions.counts,
         outcomes=outcomes.counts,
         unreadable=impressions.unreadable | outcomes.unreadable,
         unknown_columns=tuple(sorted(unknown)),
+        not_read=landed.left_out,
+        mostly_quarantined=mostly_quarantined(bad),
         rows_in_files=impressions.rows_in_files,
+        quarantined_files=bad,
     )
     summary.write(folder / SUMMARY_FILE)
     landed.check_unchanged()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.parse_lines import one_line
 from ctr_retrain.tasks.store.layout import QUARANTINE
 from ctr_retrain.tasks.store.shards import shard_files
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
     from pathlib import Path
 
@@ -52,6 +54,18 @@ def quarantine_reasons(store: Store, path: str, scratch: Path) -> list[Quarantin
     return found
 
 
+def mostly_quarantined(files: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+    """Name the files of which over half of the rows can't be used, in words.
+
+    files: quarantined rows and all rows of each.
+    """
+    return {
+        name: f"{quarantined:,} of {rows:,} rows quarantined"
+        for name, (quarantined, rows) in sorted(files.items())
+        if 2 * quarantined > rows
+    }
+
+
 def nothing_usable(connection: duck.Connection, folders: list[Path], day: date, counts: Counts) -> DataRejectedError:
     """Return the error of a day that is empty or holds no usable row, with the commonest reason and an example."""
     if not counts.received:
@@ -65,7 +79,8 @@ def nothing_usable(connection: duck.Connection, folders: list[Path], day: date, 
     ).fetchone()
     reason, rows, file, raw = row or ("", 0, "", "")
     return DataRejectedError(
-        f"impressions of {day}: expected usable rows, received none of {counts.received}; most often {reason} "
-        f"({rows} rows, such as {str(raw)[:200]} in {file}). Mend the export or [landing] in the recipe.",
+        f"impressions of {day}: expected usable rows, received none of {counts.received}; most often "
+        f"{one_line(reason)} ({rows} rows, such as {one_line(str(raw)[:200])} in {one_line(file)}). "
+        "Mend the export or [landing] in the recipe.",
         reason=reason,
     )

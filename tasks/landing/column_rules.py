@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctr_retrain.models.data.schema import Column, outcome_columns
 from ctr_retrain.models.recipe.landing_section import EPOCH_MICROSECONDS, UNIX_EPOCH
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.read_landing import LandedFile
+from ctr_retrain.tasks.landing.file_parts import LandedFile
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
 FLOATS = ("FLOAT", "DOUBLE")  # DuckDB's types that may hold NaN
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_TRUTH = "CASE lower(trim({})) WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 END"
 ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 # Columns with a row's origin: number of its row range, file's name, row's number in the file, content as landed.
 ORIGIN = ("_slice", "_file", "_row", "_raw")
@@ -179,6 +180,8 @@ def typed(file: LandedFile, column: Column, landing: Landing) -> str:
         if physical in INTEGERS:
             return f"{source}::DOUBLE"
         number = f"try_cast({source} AS DOUBLE)"
+        if physical == "VARCHAR":  # of which JSON's true, in a file of texts, is 1 as a typed one is
+            number = f"coalesce({number}, {_TRUTH.format(source)})"
         return f"CASE WHEN isfinite({number}) THEN {number} END"
     return as_time(source, physical, landing)
 

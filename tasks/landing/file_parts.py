@@ -1,4 +1,4 @@
-"""Landed files cut into parts, each read, checked and written as one Parquet file by one thread, in the files' order.
+"""Landed files as tables, and their parts, each read, checked and written as a file by one thread, in the files' order.
 
 So the work spreads over the cores, memory stays that of a few row groups, and the result doesn't depend on how many
 cores there are.
@@ -6,16 +6,45 @@ cores there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.text_to_parquet import ROW
+from ctr_retrain.tasks.landing.parquet_statistics import Footer
+from ctr_retrain.tasks.landing.text_to_parquet import ROW, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from ctr_retrain.tasks.landing.read_landing import LandedFile
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A readable file as a table, with the lines that hold no row."""
+
+    name: str  # file name below the day's landing folder
+    table: str  # of a query; each row has its number in the column ROW
+    columns: dict[str, str]  # name → DuckDB type
+    rows: int
+    names: frozenset[str]  # of the columns that landed with a value
+    malformed: Malformed = field(default_factory=Malformed)
+    damage: str = ""  # the error at which the file is torn
+    footer: Footer = field(default_factory=Footer)
+    cleaned: Path | None = None  # Parquet of the rows in our columns, all usable; `table` then has these columns
+    staged: bool = False  # the table's Parquet file is ours
+
+    @property
+    def positions(self) -> int:
+        """Return one more than the greatest number of a row."""
+        return self.rows + len(self.malformed)
+
+
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file of which nothing was kept."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 from ctr_retrain.models.errors import BusyError, StorageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BUFFER_BYTES = 1 << 18
+STREAMS = ("impressions", "outcomes")
 
 
 class _DiskBytes(io.RawIOBase):
@@ -121,3 +123,50 @@ def changed_meanwhile(what: str, where: object) -> BusyError:
         "Run again; let exports write under a name that begins with a dot, and rename the file once it is whole."
     )
     return BusyError(msg)
+
+
+def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
+    """Return name and SHA-256 of each file: landings with equal ones are equal."""
+    return [(landed_name(path), link_problem(path) or digest_of_file(path)) for path in paths]
+
+
+def landed_name(path: Path) -> str:
+    """Return a landed file's name below its day's folder, STREAM/dt=DAY, in which it may lie deeper."""
+    return "/".join(path.parts[-_depth(path) :])
+
+
+def _depth(path: Path) -> int:
+    """Return how many parts of a landed file's path stand below its day's folder."""
+    folders = path.parts[:-1]
+    days = [at for at, (stream, day) in enumerate(pairwise(folders), start=2) if stream in STREAMS and day[:3] == "dt="]
+    return len(path.parts) - days[0] if days else 1
+
+
+def name_problem(path: Path) -> str:
+    """Say why a landed file can't be told from others by its name, whose bytes are no text; empty where it can."""
+    return "" if is_text(str(path)) else "expected a name in UTF-8, received other bytes"
+
+
+def link_problem(path: Path) -> str:
+    """Say why a file is not read: it, or a folder that it lies in, is a symbolic link out of the landing zone.
+
+    So is a link to no file. Empty where the file is read.
+    """
+    zone = path.absolute().parents[_depth(path) + 1]  # below which streams have days, and days have files
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # to nothing, or to itself; a file that isn't there is told by whoever opens it
+        return "expected a file, received a symbolic link to none" if path.is_symlink() else ""
+    if not target.is_relative_to(zone.resolve()):
+        link = "a symbolic link" if path.is_symlink() else "one in a folder that is a symbolic link and"
+        return f"expected a file of the landing zone, received {link} that leads out of it"
+    return "" if target.is_file() else "expected a file, received a symbolic link to none"
+
+
+def is_text(found: str) -> bool:
+    """Return True for text that Unicode has: a lone surrogate stands for a byte that is no UTF-8."""
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,6 +1,7 @@
 """The landing zone of raw events, by stream and day, in a local folder or in a bucket: STREAM/dt=DAY/NAME.
 
-Names that begin with . or _ don't count.
+All below a day's folder counts, however deep, save what is named as writers name what isn't whole, or isn't data: with
+. or _ at the beginning. That is told, and so is what is no file.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from ctr_retrain.models.errors import StorageError, UsageError
+from ctr_retrain.tasks.landing.parse_lines import printable
 from ctr_retrain.tasks.store.cache import Blob, Cache
 from ctr_retrain.tasks.store.s3_bucket import Bucket, ListedKey
 from ctr_retrain.tasks.store.staging import atomic_write
@@ -23,7 +25,10 @@ class LandingZone(Protocol):
     """Files that landed, and the place where more may land. Its text is its address, for people."""
 
     def files(self, stream: str, day: date) -> list[Path]:
-        """Return local files with all that landed on a day, under their own names, sorted."""
+        """Return local files with all that landed on a day, under their own names, those of folders too, sorted."""
+
+    def left_out(self, stream: str, day: date) -> dict[str, str]:
+        """Say of all else below the day's folder why it is not read, by its name there."""
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed, sorted."""
@@ -54,8 +59,13 @@ class LocalLandingZone:
         if not self._folder.is_dir():
             msg = f"landing zone {self}: expected a folder, received none. Set --landing."
             raise UsageError(msg)
-        found = (self._folder / stream / f"dt={day}").glob("*")
-        return sorted(path for path in found if (path.is_file() or path.is_symlink()) and _counts(path.name))
+        return sorted(path for path, problem in _walk(self._folder / stream / f"dt={day}") if not problem)
+
+    def left_out(self, stream: str, day: date) -> dict[str, str]:
+        """Say of all else below the day's folder why it is not read; of a folder once for all that lies in it."""
+        folder = self._folder / stream / f"dt={day}"
+        found = sorted((path.relative_to(folder).as_posix(), problem) for path, problem in _walk(folder) if problem)
+        return {printable(name): problem for name, problem in found}
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed."""
@@ -97,8 +107,7 @@ class S3LandingZone:
 
     def files(self, stream: str, day: date) -> list[Path]:
         """Fetch the files that landed on a day; one that lands while they are listed may be among them or not."""
-        below = f"{stream}/dt={day}/"
-        listed = [key for key in self._bucket.keys(below) if _counts(key.name.removeprefix(below))]
+        listed = [key for key, problem in self._listed(stream, day) if not problem]
         if not listed:
             return []
         blobs = [Blob(key.name, self._identity(key), partial(self._fetch, key)) for key in listed]
@@ -112,6 +121,11 @@ class S3LandingZone:
             )
             raise StorageError(msg) from error
         return sorted(folder / blob.path for blob in blobs)
+
+    def left_out(self, stream: str, day: date) -> dict[str, str]:
+        """Say of all other keys below the day's folder why they are not read."""
+        below = f"{stream}/dt={day}/"
+        return {key.name.removeprefix(below): problem for key, problem in self._listed(stream, day) if problem}
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed."""
@@ -138,6 +152,19 @@ class S3LandingZone:
         """Take a file away again."""
         self._bucket.delete([f"{stream}/dt={day}/{name}"])
 
+    def _listed(self, stream: str, day: date) -> list[tuple[ListedKey, str]]:
+        """List the keys below the day's folder, each with the reason for which it is not read, or none."""
+        below = f"{stream}/dt={day}/"
+        keys = {key.name.removeprefix(below): key for key in self._bucket.keys(below)}
+        folders = {parent.as_posix() for name in keys for parent in PurePosixPath(name).parents}
+        found = []
+        for name, key in keys.items():
+            if (name.endswith("/") and not key.size) or not name:
+                continue  # consoles make such a key for each folder
+            beside = "expected a file, received one of a folder's name" if name in folders else ""
+            found.append((key, _key_problem(name) or beside))
+        return found
+
     def _identity(self, key: ListedKey) -> str:
         """Return a digest that changes with the file; that of its bytes is not known before they are read."""
         text = f"{self._bucket.url}/{key.name}\n{key.etag}\n{key.size}"
@@ -161,6 +188,32 @@ class S3LandingZone:
         raise StorageError(msg)
 
 
-def _counts(name: str) -> bool:
-    """Return True for a name that a landed file can have; in a bucket a name could be anything."""
-    return bool(name) and name[0] not in "._" and not {"/", "\0"} & set(name)
+def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield all that lies below a folder, each with the reason for which it is not read, or none.
+
+    Links are not followed here: whoever reads a file looks where it leads.
+    """
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if problem := _name_problem(path.name):
+            yield path, problem
+        elif path.is_symlink() or path.is_file():
+            yield path, ""
+        elif path.is_dir():
+            yield from _walk(path)
+        else:
+            yield path, "expected a file, received a device, a pipe or a socket"
+
+
+def _name_problem(name: str) -> str:
+    """Say why a file or folder of this name is not read; empty where it is."""
+    return f"its name begins with {name[0]}, as that of what is not whole, or no data" if name[0] in "._" else ""
+
+
+def _key_problem(name: str) -> str:
+    """Say why a key is not read by its name below the day's folder, which in a bucket could be anything."""
+    parts = name.split("/")
+    if {"", ".", ".."} & set(parts) or "\0" in name:
+        return "expected a path that names a file, received one that leads elsewhere"
+    return next(filter(None, map(_name_problem, parts)), "")

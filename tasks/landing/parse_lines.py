@@ -1,22 +1,32 @@
-"""Parsing of lines into rows, one by one: the slow path, which gives a line that holds no row its number and reason."""
+"""Lines of a landed text, one by one, and those among them that hold no row, with number and reason."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ctr_retrain.tasks.landing.text_blocks import MAX_LINE_BYTES, CutLine
+from ctr_retrain.models.outside_text import shown
+from ctr_retrain.tasks.landing.landed_bytes import open_landed
 
-MAX_RECORD_LINES = 100  # of one CSV record: an unclosed quote must not swallow the rest of the file
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+READ_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
+KEPT_OF_LONG_LINE = 4000  # bytes
 RAW_CHARACTERS = 2000  # that are kept of a malformed line
+MOST_TOLD = 600  # characters of a reason
 # Reasons that quarantine shows.
 NOT_UTF8 = "malformed_encoding: expected UTF-8"
 TOO_LONG = f"expected a line of at most {MAX_LINE_BYTES >> 20} MiB"
+
+
+class CutLine(bytes):
+    """The beginning of a line that is longer than MAX_LINE_BYTES; the rest of it was passed over."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -29,116 +39,66 @@ class MalformedRow:
     raw: str  # its beginning
 
 
-Rows = Iterator[dict[str, str | None] | MalformedRow]
+class Lines:
+    """The lines of a plain text, each with its end; where the text is torn, the last one stands apart."""
+
+    def __init__(self, path: Path, *, torn: bool) -> None:
+        """Begin a text; nothing is read before the first line is asked for. torn: it ends where its file is torn."""
+        self.count = 0  # lines given so far
+        self.torn = b""  # the line at which the file is torn, known after all others
+        self._lines = self._read(path, torn=torn)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return the lines themselves."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Return the next line."""
+        line = next(self._lines)
+        self.count += 1
+        return line
+
+    def _read(self, path: Path, *, torn: bool) -> Iterator[bytes]:
+        """Yield the lines; of one that is too long only its beginning, as a CutLine, while the rest is passed over."""
+        rest, passing_over = b"", False
+        with open_landed(path) as file:
+            while block := file.read(READ_BYTES):
+                text = block
+                if passing_over:
+                    _, found, text = block.partition(b"\n")
+                    if not found:
+                        continue
+                    passing_over = False
+                *lines, rest = (rest + text).split(b"\n")
+                for line in lines:
+                    yield line + b"\n" if len(line) <= MAX_LINE_BYTES else CutLine(line[:KEPT_OF_LONG_LINE])
+                if len(rest) > MAX_LINE_BYTES:
+                    yield CutLine(rest[:KEPT_OF_LONG_LINE])
+                    rest, passing_over = b"", True
+        if torn:
+            self.torn = rest
+        elif rest:
+            yield rest
 
 
-def parse_json_lines(lines: Iterator[str]) -> Rows:
-    """Parse each line that is not blank as a row of texts, numbers as they are written."""
-    row = 0
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        row += 1
-        if isinstance(line, CutLine):
-            yield MalformedRow(row, number, f"malformed_json: {TOO_LONG}", printable(line))
-            continue
-        try:
-            # Numbers stay as they are written: an id of 1.50 must not become 1.5 on this path alone.
-            value = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
-        except (ValueError, RecursionError) as error:
-            yield MalformedRow(row, number, f"malformed_json: {error}", printable(line))
-            continue
-        if not isinstance(value, dict):
-            yield MalformedRow(row, number, "malformed_json: expected an object", printable(line))
-            continue
-        values = {key: _as_text(item) for key, item in value.items()}
-        yield values if _encodable(values) else MalformedRow(row, number, NOT_UTF8, printable(line))
-
-
-def parse_csv(lines: Iterator[str], names: list[str], delimiter: str) -> Rows:
-    """Parse each record after the header; a record may span lines only where it then has the header's fields."""
-    csv.field_size_limit(MAX_LINE_BYTES)  # Python's own bound is 128 KiB a field
-    header = csv.reader(lines, delimiter=delimiter)
-    next(header, None)
-    row, number = 0, header.line_num + 1
-    ahead: deque[str] = deque()  # lines that were read in search of a record's end, and belong to later records
-    while True:
-        if not ahead:
-            ahead.extend(line for line in (next(lines, ""),) if line)
-        if not ahead:
-            return
-        first = ahead[0]
-        record, used = _next_record(ahead, lines, len(names), delimiter)
-        if record != []:
-            row += 1
-        if isinstance(record, str):
-            yield MalformedRow(row, number, f"malformed_csv: {record}", printable(first))
-        elif record:
-            values = dict(zip(names, (value or None for value in record), strict=True))
-            yield values if _encodable(values) else MalformedRow(row, number, NOT_UTF8, printable(first))
-        number += used
-
-
-def _next_record(ahead: deque[str], lines: Iterator[str], fields: int, delimiter: str) -> tuple[list[str] | str, int]:
-    """Take the next record off the lines: its fields, [] for a blank line, or why its first line holds none.
-
-    Returns with it the number of lines that were taken.
-    """
-    text = ""
-    problem = ""
-    for used in range(1, MAX_RECORD_LINES + 1):
-        if used > len(ahead):
-            ahead.extend(line for line in (next(lines, ""),) if line)
-        if used > len(ahead):
-            break
-        if isinstance(ahead[used - 1], CutLine):
-            problem = problem or TOO_LONG
-            break
-        text += ahead[used - 1]
-        try:
-            records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-        except csv.Error as error:
-            problem = problem or str(error)
-            if "unexpected end of data" in str(error):  # a quoted field goes on in the next line
-                continue
-            break
-        record = records[0] if records else []
-        if len(records) > 1 or (record and len(record) != fields):
-            problem = problem or f"expected {fields} fields, received {len(record)}"
-            break
-        for _ in range(used):
-            ahead.popleft()
-        return record, used
-    ahead.popleft()
-    return problem, 1
-
-
-def _encodable(values: dict[str, str | None]) -> bool:
-    """Return True if all values are Unicode text, see `is_text`."""
+def json_problem(line: bytes) -> str:
+    """Say why a line holds no JSON object, for one of which that is known."""
+    if isinstance(line, CutLine):
+        return TOO_LONG
     try:
-        "".join(value for value in values.values() if value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return "expected one object a line" if isinstance(value, dict) else "expected an object"
 
 
-def printable(line: str) -> str:
+def printable(line: bytes | str) -> str:
     """Return the beginning of a line, without its line break, as text that any file takes."""
-    kept = line[:RAW_CHARACTERS].rstrip("\r\n")
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    kept = text[:RAW_CHARACTERS].rstrip("\r\n")
     return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def is_text(found: str) -> bool:
-    """Return True for text that Unicode has: a lone surrogate stands for a byte that is no UTF-8."""
-    try:
-        found.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _as_text(value: Any) -> str | None:
-    """Return a JSON value as a text: lists and objects as JSON, null as None."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)
+def one_line(reason: str) -> str:
+    """Return the beginning of a reason, which may quote a file, on one line."""
+    return shown(reason[:MOST_TOLD]) + ("…" if len(reason) > MOST_TOLD else "")

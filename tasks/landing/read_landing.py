@@ -1,14 +1,16 @@
-"""Reading of landed files, Parquet, JSON lines or CSV, compressed or not, as Parquet whose rows keep their numbers.
+"""Reading of landed files, Parquet, JSON or CSV, compressed or not, as Parquet whose rows keep their numbers.
 
-A file that can't be read at all (no Parquet, too large) is one unreadable file beside the rows of the others; of one
-that is torn, the rows before the tear are kept, and it counts as unreadable all the same.
+A file's bytes say how it is packed and what it holds, its name only what its bytes leave open. A file that can't be
+read at all (another format, too large) is one unreadable file beside the rows of the others; of one that is torn, the
+rows before the tear are kept, and it counts as unreadable all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,52 +19,32 @@ import duckdb
 
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.landed_bytes import digest_of_file, passing_error
+from ctr_retrain.tasks.landing.containers import HEAD_BYTES, PARQUET, Damage, packing_of, unpack_file, unread_kind
+from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
+from ctr_retrain.tasks.landing.landed_bytes import (
+    digest_of_file,
+    landed_name,
+    link_problem,
+    name_problem,
+    open_landed,
+    passing_error,
+)
 from ctr_retrain.tasks.landing.parquet_statistics import Footer, read_footer
-from ctr_retrain.tasks.landing.parse_lines import is_text, printable
-from ctr_retrain.tasks.landing.text_blocks import PACKINGS, look_over
-from ctr_retrain.tasks.landing.text_to_parquet import ROW, Malformed, stage_csv, stage_json_lines
+from ctr_retrain.tasks.landing.parse_lines import one_line, printable
+from ctr_retrain.tasks.landing.text_blocks import first_block, form_of, look_over
+from ctr_retrain.tasks.landing.text_to_parquet import (
+    ROW,
+    HeaderError,
+    Staged,
+    stage_csv,
+    stage_json_lines,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ctr_retrain.models.data.schema import Column
+    from ctr_retrain.tasks.landing.text_blocks import Form, Look
 
-CSV_FORMATS = (".csv", ".tsv")
-JSON_FORMATS = (".jsonl", ".ndjson", ".json")
-
-
-@dataclass(frozen=True)
-class LandedFile:
-    """A readable file as a table, with the lines that hold no row."""
-
-    name: str  # file name below the day's landing folder
-    table: str  # of a query; each row has its number in the column ROW
-    columns: dict[str, str]  # name → DuckDB type
-    rows: int
-    names: frozenset[str]  # of the columns that landed with a value
-    malformed: Malformed = field(default_factory=Malformed)
-    damage: str = ""  # the error at which the file is torn
-    footer: Footer = field(default_factory=Footer)
-    cleaned: Path | None = None  # Parquet of the rows in our columns, all usable; `table` then has these columns
-
-    @property
-    def positions(self) -> int:
-        """Return one more than the greatest number of a row."""
-        return self.rows + len(self.malformed)
-
-
-@dataclass(frozen=True)
-class UnreadableFile:
-    """A file of which nothing was kept."""
-
-    name: str
-    reason: str
-
-
-def fingerprint(paths: Iterable[Path]) -> list[tuple[str, str]]:
-    """Return name and SHA-256 of each file: landings with equal ones are equal."""
-    return [(path.name, _link_problem(path) or digest_of_file(path)) for path in paths]
+MOST_PACKINGS = 3  # around one another: a transport may pack what was packed
 
 
 # Writes the query that makes our columns of a file, and fails at the first row that can't be used.
@@ -76,22 +58,22 @@ def read_file(
     staging: Path,
     max_bytes: int,
     clean: CleanFile | None = None,
+    name: str = "",
 ) -> LandedFile | UnreadableFile:
     """Read one landed file; a text is staged below `staging`.
 
-    wanted: the columns to look for in JSON lines. max_bytes: of the file, unpacked. clean: with it JSON's numbers are
-    read as such, without it as they are written,
-    and a text file whose rows are all usable is cleaned at once. Raises StorageError where the file is whole and
-    staging it failed: a full disk must not look like a bad file.
+    wanted: the columns to look for in JSON. max_bytes: of the file, unpacked. clean: with it a text file whose rows are
+    all usable is cleaned at once. name: by which the file is told, if not its own. Raises StorageError where the file
+    is whole and staging it failed.
     """
+    task = _Task(connection, path, name or path.name, wanted, staging, max_bytes, clean)
+    if not path.is_file():
+        return task.unreadable("expected a file, received none")
     try:
-        if path.suffix == ".parquet":
-            return _read_parquet_twice(connection, path, staging)
-        if _format_of(path) in (*CSV_FORMATS, *JSON_FORMATS):
-            return _read_text(connection, path, wanted, staging, max_bytes, clean)
-    except (duckdb.Error, UnicodeError) as error:
-        return UnreadableFile(path.name, _first_line(error))
-    return UnreadableFile(path.name, "expected .parquet, .jsonl or .csv, with .gz, .zst or nothing behind it")
+        with _naming_the_disk(path):
+            return _read_by_content(task, path)
+    except (duckdb.Error, UnicodeError, HeaderError) as error:
+        return task.unreadable(_first_line(error))
 
 
 def read_day(
@@ -129,7 +111,7 @@ def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str],
     damaged = {}
     for file in files:
         # Others we staged ourselves: if such a one can't be read, our disk is damaged.
-        if file.name.endswith(".parquet") and (found := _damage_of(file, cleaned(file), scratch)):
+        if not file.staged and (found := _damage_of(file, cleaned(file), scratch)):
             again = _damage_of(file, cleaned(file), scratch)
             if again != found:
                 raise passing_error(file.name, found, again)
@@ -147,7 +129,7 @@ def _damage_of(file: LandedFile, cleaned: str, scratch: Path) -> str:
             except duckdb.OutOfMemoryException:  # says nothing about the file
                 raise
             except duckdb.Error as error:
-                return f"{where}{_first_line(error)}"
+                return one_line(f"{where}{_first_line(error)}")
     return ""
 
 
@@ -160,67 +142,105 @@ def _read_complete(
     clean: CleanFile,
 ) -> LandedFile | UnreadableFile:
     """Read a file; one with a bad name or link, or without a required column, is unreadable."""
-    if problem := _name_problem(path) or _link_problem(path):
-        return UnreadableFile(printable(path.name), problem)
-    landed = read_file(connection, path, wanted, staging, max_bytes, clean)
+    name = landed_name(path)
+    if problem := name_problem(path) or link_problem(path):
+        return UnreadableFile(printable(name), problem)
+    landed = read_file(connection, path, wanted, staging, max_bytes, clean, name)
     if isinstance(landed, UnreadableFile) or landed.cleaned:
         return landed
     missing = [column.source for column in wanted if column.required and column.source not in landed.columns]
     if missing:
         reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
-        return UnreadableFile(path.name, landed.damage or reason)
+        return UnreadableFile(name, one_line(landed.damage or reason))
     return landed
 
 
-def _name_problem(path: Path) -> str:
-    """Say why a landed file can't be told from others by its name, whose bytes are no text; empty where it can."""
-    return "" if is_text(path.name) else "expected a name in UTF-8, received other bytes"
+@dataclass(frozen=True)
+class _Task:
+    """All that reading one file needs."""
+
+    connection: duck.Connection
+    path: Path  # of the file
+    name: str  # by which it is told
+    wanted: tuple[Column, ...]
+    staging: Path
+    max_bytes: int
+    clean: CleanFile | None
+
+    def unreadable(self, reason: str) -> UnreadableFile:
+        """Return the file as one that can't be read."""
+        return UnreadableFile(self.name, one_line(reason))
 
 
-def _link_problem(path: Path) -> str:
-    """Say why a file is not read: it, or a folder that it lies in, is a symbolic link out of the landing zone.
+def _read_by_content(task: _Task, source: Path, packings: int = 0) -> LandedFile | UnreadableFile:
+    """Read a landed file by what its bytes are. source: where they lie, unpacked so many times."""
+    with open_landed(source) as file:
+        head = file.read(HEAD_BYTES)
+    packing = packing_of(head)
+    if head.startswith(PARQUET):
+        return _read_parquet_twice(task, source)
+    beginning = first_block(source, packing)
+    if packing and (packing_of(beginning) or beginning.startswith(PARQUET)) and packings < MOST_PACKINGS:
+        target = task.staging / f"{_digest(task.path)}-{packings}.unpacked"
+        try:
+            whole = unpack_file(source, packing, task.max_bytes, target)
+        except Damage as error:
+            return task.unreadable(str(error))
+        return _read_by_content(task, target, packings + 1) if whole else task.unreadable(_too_large(task.max_bytes))
+    if kind := unread_kind(beginning):
+        return task.unreadable(f"expected Parquet, JSON or CSV, received what looks like {kind}")
+    form, problem = form_of(task.name, beginning)
+    return _read_text(task, source, packing, form) if form else task.unreadable(problem)
 
-    So is a link to no file. Empty where the file is read.
-    """
-    zone = path.absolute().parents[2]  # below which streams have days, and days have files
+
+@contextmanager
+def _naming_the_disk(path: Path) -> Iterator[None]:
+    """Turn a failing disk into a StorageError: it must not look like a bad file."""
     try:
-        target = path.resolve(strict=True)
-    except (OSError, RuntimeError):  # to nothing, or to itself; a file that isn't there is told by whoever opens it
-        return "expected a file, received a symbolic link to none" if path.is_symlink() else ""
-    if not target.is_relative_to(zone.resolve()):
-        link = "a symbolic link" if path.is_symlink() else "one in a folder that is a symbolic link and"
-        return f"expected a file of the landing zone, received {link} that leads out of it"
-    return "" if target.is_file() else "expected a file, received a symbolic link to none"
+        yield
+    except (duckdb.IOException, OSError) as error:
+        msg = (
+            f"staging {path}: expected a disk with room, received: {_first_line(error)}. "
+            "Nothing was published; free space or mend the disk and run again."
+        )
+        raise StorageError(msg) from error
 
 
-def _read_parquet_twice(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
+def _too_large(max_bytes: int) -> str:
+    """Return the reason of a file that is larger than the recipe allows."""
+    return f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
+
+
+def _read_parquet_twice(task: _Task, source: Path) -> LandedFile | UnreadableFile:
     """Describe a landed Parquet file; once more where that fails, since an error that passes is one of the disk.
 
-    Raises duckdb.Error where the file is damaged, StorageError where its disk is.
+    Raises StorageError where the disk is damaged and not the file.
     """
     try:
-        return _read_parquet(connection, path, staging)
-    except duckdb.Error as error:
-        digest_of_file(path)
-        _read_parquet(connection, path, staging)
-        raise passing_error(path, _first_line(error)) from error
+        return _read_parquet(task, source)
+    except duckdb.Error as error:  # an IOException too: a torn footer leads behind the file's end
+        digest_of_file(source)
+        try:
+            _read_parquet(task, source)
+        except duckdb.Error as again:
+            return task.unreadable(_first_line(again))
+        raise passing_error(task.path, _first_line(error)) from error
 
 
-def _read_parquet(connection: duck.Connection, path: Path, staging: Path) -> LandedFile:
+def _read_parquet(task: _Task, source: Path) -> LandedFile:
     """Describe a landed Parquet file, which is read where it lies."""
-    table = _parquet_table(_plain_path(path, staging))
-    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
+    table = _parquet_table(_plain_path(source, task.staging))
+    described = task.connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
+    rows = duck.scalar(task.connection, f"SELECT count(*) FROM {table}")
     columns = {row[0]: row[1] for row in described}
-    rows = duck.scalar(connection, f"SELECT count(*) FROM {table}")
-    return LandedFile(path.name, table, columns, rows, frozenset(columns), footer=read_footer(path))
+    return LandedFile(task.name, table, columns, rows, frozenset(columns), footer=read_footer(source))
 
 
 def _plain_path(path: Path, staging: Path) -> Path:
     """Return a file's path, or a link to it below `staging` where DuckDB would take its name for a pattern."""
     if not duck.needs_pattern(path):
         return path
-    packing = path.suffix if path.suffix in PACKINGS else ""
-    link = staging / f"{_digest(path)}-link{_format_of(path)}{packing}"
+    link = staging / f"{_digest(path)}-link"
     if not link.is_symlink():
         link.symlink_to(path.absolute())
     return link
@@ -231,63 +251,50 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
-def _read_text(
-    connection: duck.Connection,
-    path: Path,
-    wanted: tuple[Column, ...],
-    staging: Path,
-    max_bytes: int,
-    clean: CleanFile | None,
-) -> LandedFile | UnreadableFile:
+def _read_text(task: _Task, source: Path, packing: str, form: Form) -> LandedFile | UnreadableFile:
     """Look the file over, then stage it; a torn one line by line up to the tear."""
-    json_lines = _format_of(path) in JSON_FORMATS
-    target, source = staging / f"{_digest(path)}.parquet", _plain_path(path, staging)
-    unpacked = target.with_suffix(".txt")
-
-    def clean_table(table: str, columns: dict[str, str]) -> str:
-        assert clean is not None
-        return clean(LandedFile(path.name, table, columns, 0, frozenset(columns)))
-
+    target = task.staging / f"{_digest(task.path)}.parquet"
+    plain = target.with_suffix(".txt")
     try:
-        look = look_over(source, max_bytes, unpacked, json_keys=json_lines)
+        look = look_over(_plain_path(source, task.staging), packing, form, task.max_bytes, plain)
         if look.too_large:
-            reason = f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
-            return UnreadableFile(path.name, reason)
-        if json_lines:
-            types = {c.source: "DOUBLE" if clean and c.kind == "number" else "VARCHAR" for c in wanted}
-            staged = stage_json_lines(connection, source, look, types, target, clean_table if clean else None)
-        else:
-            staged = stage_csv(connection, source, look, target, clean_table if clean else None)
-    except (duckdb.IOException, OSError) as error:
-        msg = (
-            f"staging {path}: expected a disk with room, received: {_first_line(error)}. "
-            "Nothing was published; free space or mend the disk and run again."
-        )
-        raise StorageError(msg) from error
+            return task.unreadable(_too_large(task.max_bytes))
+        staged = _stage(task, look, target)
     finally:
-        unpacked.unlink(missing_ok=True)
+        plain.unlink(missing_ok=True)
     return LandedFile(
-        path.name,
+        task.name,
         _parquet_table(staged.parquet, numbered=staged.numbered),
         staged.columns,
         staged.rows,
         staged.names,
         staged.malformed,
-        look.damage or "",
+        one_line(look.damage),
         Footer() if staged.cleaned else read_footer(staged.parquet),
         staged.parquet if staged.cleaned else None,
+        staged=True,
     )
+
+
+def _stage(task: _Task, look: Look, target: Path) -> Staged:
+    """Stage a text that was looked over."""
+
+    def clean_table(table: str, columns: dict[str, str]) -> str:
+        assert task.clean is not None
+        return task.clean(LandedFile(task.name, table, columns, 0, frozenset(columns)))
+
+    clean = clean_table if task.clean else None
+    if look.form == "json":
+        return stage_json_lines(task.connection, look, [column.source for column in task.wanted], target, clean)
+    staged = stage_csv(task.connection, look, target, clean)
+    # Without a row nothing fails that isn't there: a header that lacks a column would pass for a clean one.
+    return stage_csv(task.connection, look, target, None) if staged.cleaned and not staged.rows else staged
 
 
 def _parquet_table(path: Path, *, numbered: bool = False) -> str:
     """Return a file's rows as a table of a query, numbered in ROW; numbered: the file holds that column itself."""
     numbering = "" if numbered else ", file_row_number=true"
     return f"read_parquet({duck.path(path)}{numbering}, hive_partitioning=false)"
-
-
-def _format_of(path: Path) -> str:
-    """Return the ending of a file's name that tells its format, without that of its compression."""
-    return Path(path.stem).suffix if path.suffix in PACKINGS else path.suffix
 
 
 def _first_line(error: Exception) -> str:

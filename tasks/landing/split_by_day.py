@@ -20,8 +20,9 @@ from ctr_retrain.models.documents.command_documents import LandAnswer
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.column_rules import as_time, event_id
+from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
-from ctr_retrain.tasks.landing.read_landing import LandedFile, UnreadableFile, read_file
+from ctr_retrain.tasks.landing.read_landing import read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:

@@ -1,218 +1,192 @@
-"""Read a landed text file as it comes, compressed or not: its blocks, its lines, and whether it is whole.
+"""Read a landed text file as it comes: its blocks and lines, what stands in them, and whether it is whole.
 
 Everything is bounded: a line by MAX_LINE_BYTES, the file by what the caller allows. A torn file gives its lines up to
-the tear, and then says so. A packed file is unpacked once, and what reads it afterwards reads the plain text.
+the tear, and then says so. What is packed, in another encoding, or no text of lines is written out plain once, and
+what reads it afterwards reads that.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
-from isal import igzip, isal_zlib
-
-from ctr_retrain.tasks.landing.landed_bytes import open_landed
+from ctr_retrain.tasks.landing.containers import BLOCK_BYTES, Damage, decoded, encoding_of, unpacked
+from ctr_retrain.tasks.landing.csv_records import CsvLayout
+from ctr_retrain.tasks.landing.json_rows import needs_splitting, one_object_a_line
+from ctr_retrain.tasks.landing.parse_lines import MAX_LINE_BYTES, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-BLOCK_BYTES = 1 << 20
-MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
-KEPT_OF_LONG_LINE = 4000  # bytes
 WHOLE_BLOCKS = 2  # at a file's beginning, of which each line is looked at for keys that nobody expects
 SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
 SAMPLED_BYTES = 1 << 16
 MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
 
-PACKINGS = (".gz", ".zst")  # endings of compressed files
+Form = Literal["json", "csv", "tsv"]
 
-# Errors by which what unpacks a file says that it is torn; what the disk refuses is another error, see `open_landed`.
-Damage: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, isal_zlib.error)  # type: ignore[assignment]
-
-
-class CutLine(str):
-    """The beginning of a line that is longer than MAX_LINE_BYTES; the rest of it was passed over."""
-
-    __slots__ = ()
+PACKED_ENDINGS = (".gz", ".gzip", ".zst", ".zstd", ".zz", ".z")
+FORMS: dict[str, Form] = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+TOLD = 80  # characters of a text that is none of these
 
 
-@dataclass(frozen=True)
+@dataclass
 class Look:
-    """The findings of one pass over a file."""
+    """The findings of one pass over a text file."""
 
-    plain: Path  # where it stands unpacked: the file itself, if it never was packed
-    keys: tuple[str, ...]  # of JSON objects, as far as lines were looked at
-    damage: str | None  # the error at which reading ended, if it did not reach the end
+    plain: Path  # where it stands as plain UTF-8 with a row a line: the file itself, if it is so
+    form: Form
+    head: bytes = b""  # its first block
+    keys: dict[str, None] = field(default_factory=dict)  # of JSON objects, as far as lines were looked at
+    rows: int = 0  # lines that are not blank, a header of CSV among them
+    one_reading: bool = True  # each reader reads the same in it, so that the fast one may
+    damage: str = ""  # the error at which reading ended, if it did not reach the end
     too_large: bool = False  # unpacked, it is larger than allowed
 
 
-def look_over(path: Path, max_bytes: int, unpacked: Path, *, json_keys: bool) -> Look:
-    """Unpack a file to its end, or to `max_bytes`, and collect the keys of its first lines and of some later ones.
+def form_of(name: str, beginning: bytes) -> tuple[Form | None, str]:
+    """Return a text's form by its first block and its name, or None and what is wrong with it.
 
-    A packed file comes to stand plain at `unpacked`; raises OSError where it can't be written there. Of keys, each line
-    of the first 2 MiB is looked at, then one block of 64 KiB in every 8 MiB.
+    An object at its beginning is JSON whatever the file is called; of other texts the name tells, in any case, and
+    where it says nothing, or its line of column names has the other delimiter alone, that line.
+    """
+    text = next(decoded(iter([beginning]), *encoding_of(beginning)), b"").lstrip()
+    ending = _ending(name)
+    if text.startswith(b"{") or needs_splitting(text):
+        return "json", ""
+    told = f"received text that begins {printable(text)[:TOLD]!r}" if text else "received none"
+    if FORMS.get(ending) == "json":
+        if text and not any(line.lstrip().startswith(b"{") for line in text.split(b"\n")):
+            return None, f"expected JSON objects, {told}"
+        return "json", ""
+    first = text.partition(b"\n")[0]
+    if ending in FORMS and (b"," in first) == (b"\t" in first):
+        return FORMS[ending], ""
+    if ending not in FORMS and (b"\0" in first or not (b"," in first or b"\t" in first)):
+        return None, f"expected Parquet, JSON objects, or CSV or TSV with a line of column names, {told}"
+    return ("tsv" if first.count(b"\t") > first.count(b",") else "csv"), ""
+
+
+def _ending(name: str) -> str:
+    """Return the ending of a file's name that tells its form, without those of its compression, in lower case."""
+    path = PurePath(name.lower())
+    while path.suffix in PACKED_ENDINGS:
+        path = path.with_suffix("")
+    return path.suffix
+
+
+def look_over(path: Path, packing: str, form: Form, max_bytes: int, target: Path) -> Look:
+    """Pass over a text file to its end, or to `max_bytes`, count its lines and collect the keys of some of them.
+
+    A file that is no plain text of lines comes to stand as one at `target`; raises OSError where it can't be written
+    there, or where the disk fails. Of keys, each line of the first 2 MiB is looked at, then one block of 64 KiB in
+    every 8 MiB.
     """
     # isal's unpacking may lack the block before a tear, so what turns out to be damaged is read again by zlib.
-    look = _look(path, _fast_blocks(path), max_bytes, unpacked, json_keys=json_keys)
-    return _look(path, blocks(path), max_bytes, unpacked, json_keys=json_keys) if look.damage else look
+    look = _look(path, packing, form, max_bytes, target, fast=True)
+    return _look(path, packing, form, max_bytes, target, fast=False) if look.damage else look
 
 
-def _look(path: Path, source: Iterator[bytes], max_bytes: int, unpacked: Path, *, json_keys: bool) -> Look:
+def first_block(path: Path, packing: str) -> bytes:
+    """Return the beginning of a file, unpacked, as far as it can be read."""
+    try:
+        return next(unpacked(path, packing), b"")
+    except Damage:
+        return b""
+
+
+def _look(path: Path, packing: str, form: Form, max_bytes: int, target: Path, *, fast: bool) -> Look:
     """Pass over the file once, by its unpacked blocks, up to where it ends, tears or is too large."""
-    plain, size, keys, rest = path, 0, dict[str, None](), b""
+    beginning = first_block(path, packing)
+    encoding, mark = encoding_of(beginning)
+    split = form == "json" and needs_splitting(next(decoded(iter([beginning]), encoding, mark)))
+    plain = path if not (packing or mark or split or encoding != "utf-8") else target
+    look, size = Look(plain, form), 0
+    survey = _Survey(look)
+
+    def measured() -> Iterator[bytes]:
+        nonlocal size
+        for block in unpacked(path, packing, fast=fast):
+            size += len(block)
+            if size > max_bytes:
+                look.too_large = True
+                return
+            yield block
+
+    source = decoded(measured(), encoding, mark)
+    source = one_object_a_line(source) if split else source
     with ExitStack() as stack:
-        if path.suffix in PACKINGS:
-            plain = unpacked
-            target = stack.enter_context(plain.open("wb"))
-        for number in count():
+        writing = stack.enter_context(target.open("wb")) if plain == target else None
+        while True:
             try:
                 block = next(source, None)
             except Damage as error:
-                return Look(plain, tuple(keys), str(error))
+                look.damage = str(error) or type(error).__name__
+                break
             if block is None:
                 break
-            size += len(block)
-            if size > max_bytes:
-                return Look(plain, tuple(keys), None, too_large=True)
-            if plain != path:
-                target.write(block)
-            if json_keys and number < WHOLE_BLOCKS:
-                *lines, rest = (rest + block).split(b"\n")
-                _add_keys(keys, lines)
-            elif json_keys and number % SAMPLED_EVERY == 0:
-                _add_keys(keys, block[:SAMPLED_BYTES].split(b"\n")[1:-1])
-    _add_keys(keys, [rest])
-    return Look(plain, tuple(keys), None)
+            if writing:
+                writing.write(block)
+            survey.add(block)
+    survey.end()
+    return look
 
 
-def blocks(path: Path) -> Iterator[bytes]:
-    """Yield the file's bytes, unpacked, up to where it is damaged; raises one of `Damage` there."""
-    if path.suffix == ".zst":
-        yield from _zstd_blocks(path)
-        return
-    with open_landed(path) as packed, gzip.open(packed) if path.suffix == ".gz" else packed as stream:
-        yield from _gathered(stream)
+class _Survey:
+    """The lines of a text while it passes by, block by block, noted in a Look."""
 
+    def __init__(self, look: Look) -> None:
+        """Begin a text."""
+        self._look, self._blocks, self._rest, self._length = look, 0, b"", 0
+        self._csv = CsvLayout(look.form) if look.form != "json" else None
 
-def _fast_blocks(path: Path) -> Iterator[bytes]:
-    """Yield a file's bytes as `blocks` does, four times as fast where it is gzipped.
+    def add(self, block: bytes) -> None:
+        """Note what a block holds."""
+        look, lines = self._look, block.split(b"\n")
+        if len(look.head) < BLOCK_BYTES:
+            look.head += block
+        self._length += len(lines[0])
+        # A line that lies within one block is short enough; one that began before it may not be.
+        look.one_reading &= self._length <= MAX_LINE_BYTES
+        if self._csv:
+            self._csv.add(block)
+        else:
+            self._note_keys(lines, block)
+        if len(lines) > 1:
+            lines[0] = self._rest + lines[0]
+            look.rows += self._filled(lines[:-1])
+            self._rest, self._length = b"", len(lines[-1])
+        # Of a line that goes on, it is enough to know if anything but blanks stands in it.
+        self._rest = self._rest if self._filled([self._rest]) else self._rest + lines[-1]
+        self._blocks += 1
 
-    Of a damaged file the block before the damage is missing: isal's reader throws away what it had unpacked of it.
-    """
-    if path.suffix != ".gz":
-        yield from blocks(path)
-        return
-    with open_landed(path) as packed, igzip.open(packed, "rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            yield block
+    def end(self) -> None:
+        """Note the last line, which need not have an end; that at which a file is torn is no row yet."""
+        look = self._look
+        look.rows += 0 if look.damage else self._filled([self._rest])
+        look.one_reading &= not look.damage and (self._csv is None or self._csv.one_reading)
 
+    def _filled(self, lines: list[bytes]) -> int:
+        """Count the lines that are not blank. In CSV a blank is a value: only a line without any is blank."""
+        blank = lines.count(b"\r") if self._csv else sum(map(bytes.isspace, lines))
+        return len(lines) - lines.count(b"") - blank
 
-def _gathered(stream: Any) -> Iterator[bytes]:
-    """Yield blocks of a stream; where it is torn, what comes before the tear and only then raise one of `Damage`."""
-    held, size = [], 0
-    try:
-        while some := stream.read1(BLOCK_BYTES):
-            held.append(some)
-            size += len(some)
-            if size >= BLOCK_BYTES:
-                yield b"".join(held)
-                held, size = [], 0
-    except Damage:
-        yield b"".join(held)
-        raise
-    if held:
-        yield b"".join(held)
-
-
-def _zstd_blocks(path: Path) -> Iterator[bytes]:
-    """Yield blocks of a file that zstd packed, the last ones before a tear smaller and smaller.
-
-    Arrow's stream gives nothing of a block in which the file is torn.
-    """
-    done, block_bytes = 0, BLOCK_BYTES
-    while True:
-        with open_landed(path) as packed, pa.input_stream(packed, compression="zstd") as stream:
-            left = done
-            while left:
-                left -= len(stream.read(min(left, block_bytes)))
+    def _note_keys(self, lines: list[bytes], block: bytes) -> None:
+        """Note the keys of the lines that are JSON objects; whoever reads the rows finds lines that are none."""
+        if self._blocks >= WHOLE_BLOCKS:
+            sampled = self._blocks % SAMPLED_EVERY == 0
+            lines = block[:SAMPLED_BYTES].split(b"\n")[1:-1] if sampled else []
+        elif self._rest:
+            lines = [self._rest + lines[0], *lines[1:]]
+        keys = self._look.keys
+        for line in lines:
             try:
-                while block := stream.read(block_bytes):
-                    done += len(block)
-                    yield block
-            except OSError:
-                if block_bytes == 1:
-                    raise
-                block_bytes = max(1, block_bytes // 64)
-            else:
-                return
-
-
-class Lines:
-    """The lines of a file, each with its end; bytes that are not UTF-8 come as surrogates, so that they can be told.
-
-    After the last one `damage` says what tore the file, if anything did, and `torn` is what came of the torn line.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Begin a file; nothing is read before the first line is asked for."""
-        self.count = 0  # lines given so far
-        self.damage: str | None = None
-        self.torn = ""
-        self._lines = self._read(path)
-
-    def __iter__(self) -> Iterator[str]:
-        """Return the lines themselves."""
-        return self
-
-    def __next__(self) -> str:
-        """Return the next line."""
-        line = next(self._lines)
-        self.count += 1
-        return line
-
-    def _read(self, path: Path) -> Iterator[str]:
-        """Yield the lines; of one that is too long only its beginning, as a CutLine, while the rest is passed over."""
-        rest, passing_over, begun = b"", False, False
-        try:
-            for block in blocks(path):
-                text = block if begun else block.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of UTF-8
-                begun = True
-                if passing_over:
-                    _, found, text = text.partition(b"\n")
-                    if not found:
-                        continue
-                    passing_over = False
-                *lines, rest = (rest + text).split(b"\n")
-                for line in lines:
-                    yield _decoded(line + b"\n")
-                if len(rest) > MAX_LINE_BYTES:
-                    yield CutLine(_decoded(rest[:KEPT_OF_LONG_LINE]))
-                    rest, passing_over = b"", True
-        except Damage as error:
-            self.damage, self.torn = str(error), _decoded(rest)
-            return
-        if rest:
-            yield _decoded(rest)
-
-
-def _decoded(line: bytes) -> str:
-    """Return the line as text; a byte that is not UTF-8 becomes a surrogate."""
-    return line.decode("utf-8", "surrogateescape")
-
-
-def _add_keys(keys: dict[str, None], lines: Iterable[bytes]) -> None:
-    """Add the keys of each line that is a JSON object; whoever reads the rows finds lines that are none."""
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict) and not row.keys() <= keys.keys() and len(keys) < MAX_KEYS:
-            keys.update(dict.fromkeys(row))
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(row, dict) and not row.keys() <= keys.keys() and len(keys) < MAX_KEYS:
+                keys.update(dict.fromkeys(row))

@@ -1,36 +1,40 @@
 """Staging of text files as Parquet, rows in the file's order, malformed lines apart.
 
-There are three ways, each for files on which the one before fails. DuckDB reads the file and makes our columns of it at
-once, which goes well where every row is usable. DuckDB reads it as it landed, all columns as texts. A torn file, or one
-with malformed lines, is read line by line, and each line that can't be read is kept with its number and the reason.
+Every value is read as a text, by one reader, so that a row means the same whatever stands beside it. There are three
+ways, each for files on which the one before fails. DuckDB reads the file and makes our columns of it at once, which
+goes well where every row is usable. DuckDB reads it as it landed. A torn file, or one in which a line holds no row, is
+read line by line, and each such line is kept with its number and the reason.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.csv_records import DELIMITERS, Values, parse_csv, read_header
+from ctr_retrain.tasks.landing.json_rows import read_json_rows
+from ctr_retrain.tasks.landing.landed_bytes import is_text
 from ctr_retrain.tasks.landing.parquet_statistics import read_footer
-from ctr_retrain.tasks.landing.parse_lines import MalformedRow, Rows, is_text, parse_csv, parse_json_lines, printable
-from ctr_retrain.tasks.landing.text_blocks import Lines, Look
+from ctr_retrain.tasks.landing.parse_lines import Lines, MalformedRow, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ctr_retrain.tasks.landing.text_blocks import Look
 
 # Makes a query of our columns, which fails at the first row that can't be used, from a table with ROW and the types of
 # its columns by name.
 Clean = Callable[[str, dict[str, str]], str]
 
 ROW = "file_row_number"  # 0-based among the file's rows; DuckDB's own name of a Parquet row's number
-SLOW_PATH_ROWS = 50_000  # rows of one batch on the slow path
+SLOW_PATH_ROWS = 50_000  # rows of one batch of CSV records
 SCRATCH_COMPRESSION = "lz4_raw"  # of files that live for minutes
 MALFORMED = pa.schema([("row", pa.int64()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
 # Raised by DuckDB where a row isn't as the way of reading expects it; anything else is a failure of the machine.
@@ -73,40 +77,47 @@ class Staged:
     malformed: Malformed = Malformed()
 
 
-def stage_csv(connection: duck.Connection, path: Path, look: Look, target: Path, clean: Clean | None) -> Staged:
-    """Stage a CSV file with a header, or a TSV file, as Parquet at `target`.
+class HeaderError(ValueError):
+    """A CSV file whose first line gives no column names."""
+
+
+def stage_csv(connection: duck.Connection, look: Look, target: Path, clean: Clean | None) -> Staged:
+    """Stage a CSV file with a header, or a TSV file, as Parquet at `target`; raises HeaderError where it has no header.
 
     look: the result of looking the file over. clean: makes our columns at once, where given.
     """
-    delimiter = "\t" if ".tsv" in path.suffixes else ","
-    names = _distinct_names(next(csv.reader(Lines(path), delimiter=delimiter), ["no_header"]))
+    assert look.form != "json"
+    header = read_header(look.head, look.form)
+    if isinstance(header, str):
+        raise HeaderError(header)
+    names = _distinct_names(header)
     columns = dict.fromkeys(names, "VARCHAR")
     source = (
         f"read_csv({duck.path(look.plain)}, auto_detect=false, header=true, columns={_typed(columns)}, "
-        f"delim={duck.text(delimiter)}, quote='\"', escape='\"', hive_partitioning=false)"
+        f"delim={duck.text(DELIMITERS[look.form])}, quote='\"', escape='\"', compression='none', "
+        "hive_partitioning=false)"
     )
-    for way in () if look.damage else (clean, None):
+    fast = look.one_reading and not look.head.startswith((b"\r", b"\n"))
+    for way in (clean, None) if fast else ():
         with suppress(*UNEXPECTED_ROW):
-            return _stage_fast(connection, source, columns, target, frozenset(names), way)
-    return _stage_lines(path, lambda lines: parse_csv(lines, names, delimiter), names, target)
+            staged = _stage_fast(connection, source, columns, target, frozenset(names), way)
+            if staged.rows == look.rows - 1:
+                return staged
+    return _stage_records(look, names, target)
 
 
 def stage_json_lines(
-    connection: duck.Connection,
-    path: Path,
-    look: Look,
-    wanted: dict[str, str],
-    target: Path,
-    clean: Clean | None,
+    connection: duck.Connection, look: Look, wanted: Iterable[str], target: Path, clean: Clean | None
 ) -> Staged:
-    """Stage a file of JSON lines as Parquet at `target`, with a column for each key that a row has.
+    """Stage a file of JSON lines as Parquet at `target`, with a column of texts for each key that a row has.
 
-    wanted: key → DuckDB type, in which it is read where all rows allow that; where one row doesn't, all are texts.
-    look: the result of looking the file over. clean: makes our columns at once, where given.
+    wanted: the keys that are read. look: the result of looking the file over. clean: makes our columns at once, where
+    given.
     """
+    wanted = list(wanted)
     names = _column_names([*wanted, *look.keys])
-    staged = None if look.damage else _stage_json_fast(connection, look, wanted, names, target, clean)
-    staged = staged or _stage_lines(path, parse_json_lines, names, target)
+    staged = _stage_json_fast(connection, look, wanted, names, target, clean) if look.one_reading else None
+    staged = staged or _stage_objects(connection, look, wanted, names, target)
     if staged.cleaned or not staged.rows:
         return staged
     empty = read_footer(staged.parquet).always_null
@@ -115,24 +126,26 @@ def stage_json_lines(
 
 
 def _stage_json_fast(
-    connection: duck.Connection, look: Look, wanted: dict[str, str], names: list[str], target: Path, clean: Clean | None
+    connection: duck.Connection, look: Look, wanted: list[str], names: list[str], target: Path, clean: Clean | None
 ) -> Staged | None:
-    """Stage a file as DuckDB reads it: cleaned, else typed, else as texts; None where a line is malformed."""
-    known = {name: wanted[name] for name in names if name in wanted}
-    typed = {name: wanted.get(name, "VARCHAR") for name in names}
-    seen = frozenset(look.keys) & frozenset(names)
-    ways: list[tuple[dict[str, str], Clean | None]] = [(known, clean)] if clean and known else []
-    ways += [(columns, None) for columns in (typed, dict.fromkeys(names, "VARCHAR"))]
-    for columns, way in ways:
+    """Stage a file as DuckDB reads it, cleaned or as it landed; None where a line of it holds no row."""
+    known = [name for name in names if name in wanted]
+    seen = look.keys.keys() & set(names)
+    for columns, way in ((known, clean), (names, None)):
+        if columns == known and not (clean and known):
+            continue
+        typed = dict.fromkeys(columns, "VARCHAR")
         source = (
-            f"read_json({duck.path(look.plain)}, format='newline_delimited', columns={_typed(columns)}, "
-            "hive_partitioning=false)"
+            f"read_json({duck.path(look.plain)}, format='newline_delimited', columns={_typed(typed)}, "
+            "compression='none', hive_partitioning=false)"
         )
         try:
-            return _stage_fast(connection, source, columns, target, seen, way)
+            staged = _stage_fast(connection, source, typed, target, frozenset(seen), way)
         except UNEXPECTED_ROW as error:
             if "Malformed JSON" in str(error):
                 return None
+            continue
+        return staged if staged.rows == look.rows else None
     return None
 
 
@@ -153,52 +166,88 @@ def _stage_fast(
     return Staged(target, {}, rows, names, cleaned=True)
 
 
-def _stage_lines(path: Path, parse: Callable[[Iterator[str]], Rows], names: list[str], target: Path) -> Staged:
-    """Parse rows one by one; malformed ones, and the line at which a file is torn, are kept apart."""
-    lines, position = Lines(path), -1
-    schema = pa.schema([(name, pa.string()) for name in names] + [(ROW, pa.int64())])
-    aside = target.with_suffix(".malformed.parquet")
-    with _RowWriter(target, schema) as rows, _RowWriter(aside, MALFORMED) as malformed:
-        for position, row in enumerate(parse(lines)):
-            if isinstance(row, MalformedRow):
-                malformed.write(asdict(row))
-            else:
-                rows.write({**row, ROW: position})
-        if lines.damage and lines.torn.strip():
-            reason = f"torn: {lines.damage}"
-            malformed.write(asdict(MalformedRow(position + 2, lines.count + 1, reason, printable(lines.torn))))
-    columns = dict.fromkeys(names, "VARCHAR")
-    names_seen = frozenset(names)
-    return Staged(target, columns, rows.count, names_seen, numbered=True, malformed=Malformed(malformed.count, aside))
+def _stage_objects(
+    connection: duck.Connection, look: Look, wanted: list[str], names: list[str], target: Path
+) -> Staged:
+    """Stage the lines that are JSON objects; malformed ones, and the line at which a file is torn, are kept apart."""
+    lines = Lines(look.plain, torn=bool(look.damage))
+    with _Writers(target, names) as writers:
+        for rows, numbers, malformed in read_json_rows(connection, lines, names, wanted):
+            writers.write(rows, numbers)
+            writers.set_aside(malformed)
+        writers.set_aside_torn(lines, look.damage)
+    return writers.staged(names)
 
 
-class _RowWriter:
-    """A Parquet file that is written row by row."""
+def _stage_records(look: Look, names: list[str], target: Path) -> Staged:
+    """Stage the records of CSV one by one; malformed ones, and the line at which a file is torn, are kept apart."""
+    assert look.form != "json"
+    lines = Lines(look.plain, torn=bool(look.damage))
+    records: list[Values] = []
+    numbers: list[int] = []
+    with _Writers(target, names) as writers:
 
-    def __init__(self, target: Path, schema: pa.Schema) -> None:
-        """Open the file."""
-        self.count = 0
-        self._batch: list[dict[str, Any]] = []
-        self._file = pq.ParquetWriter(target, schema, compression="zstd")
-        self._schema = schema
+        def flush() -> None:
+            columns = zip(*records, strict=True) if records else ([] for _ in names)
+            table = pa.table([pa.array(column, pa.string()) for column in columns], names=names)
+            writers.write(table, numbers)
+            records.clear()
+            numbers.clear()
+
+        for number, record in enumerate(parse_csv(lines, len(names), look.form)):
+            if isinstance(record, MalformedRow):
+                writers.set_aside([record])
+                continue
+            records.append(record)
+            numbers.append(number)
+            if len(records) == SLOW_PATH_ROWS:
+                flush()
+        flush()
+        writers.set_aside_torn(lines, look.damage)
+    return writers.staged(names)
+
+
+class _Writers:
+    """Two Parquet files that are written as rows come: of the rows with their numbers, and of malformed lines."""
+
+    def __init__(self, target: Path, names: list[str]) -> None:
+        """Open both files, the second beside `target`."""
+        self._target, self._aside = target, target.with_suffix(".malformed.parquet")
+        self._schema = pa.schema([(name, pa.string()) for name in names] + [(ROW, pa.int64())])
+        self._rows = pq.ParquetWriter(target, self._schema, compression="zstd")
+        self._malformed = pq.ParquetWriter(self._aside, MALFORMED, compression="zstd")
+        self._counts = {"rows": 0, "malformed": 0}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._file.close()
+        self._rows.close()
+        self._malformed.close()
 
-    def write(self, row: dict[str, Any]) -> None:
-        """Add a row."""
-        self._batch.append(row)
-        self.count += 1
-        if len(self._batch) == SLOW_PATH_ROWS:
-            self._flush()
+    def write(self, rows: pa.Table, numbers: list[int]) -> None:
+        """Add rows; numbers: theirs among the file's rows, from 0."""
+        self._rows.write_table(rows.append_column(ROW, pa.array(numbers, pa.int64())).cast(self._schema))
+        self._counts["rows"] += len(numbers)
 
-    def _flush(self) -> None:
-        self._file.write_batch(pa.RecordBatch.from_pylist(self._batch, schema=self._schema))
-        self._batch.clear()
+    def set_aside(self, malformed: list[MalformedRow]) -> None:
+        """Add malformed lines."""
+        if malformed:
+            self._malformed.write_table(pa.Table.from_pylist([asdict(row) for row in malformed], schema=MALFORMED))
+        self._counts["malformed"] += len(malformed)
+
+    def set_aside_torn(self, lines: Lines, damage: str) -> None:
+        """Add the line at which the file is torn, if anything stands in it, behind all others."""
+        if lines.torn.strip():
+            row = sum(self._counts.values()) + 1
+            self.set_aside([MalformedRow(row, lines.count + 1, f"torn: {damage}", printable(lines.torn))])
+
+    def staged(self, names: list[str]) -> Staged:
+        """Return what was staged, once both files are closed."""
+        columns = dict.fromkeys(names, "VARCHAR")
+        malformed = Malformed(self._counts["malformed"], self._aside)
+        rows = self._counts["rows"]
+        return Staged(self._target, columns, rows, frozenset(names), numbered=True, malformed=malformed)
 
 
 def _typed(columns: dict[str, str]) -> str:

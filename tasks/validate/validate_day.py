@@ -43,6 +43,8 @@ from ctr_retrain.tasks.store.protocol import (
 from ctr_retrain.tasks.validate.expectations import ExpectationResult, run_expectations
 from ctr_retrain.tasks.validate.write_data_docs import DataDocsPage, describe_findings, evaluated_by, write_data_docs
 
+MOST_FILES_NAMED = 5  # in one finding
+
 
 @dataclass(frozen=True)
 class ValidatedDay:
@@ -177,13 +179,14 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
     """
     profile, values = (_read_table(store, ingested, name) for name in (PROFILE_FILE, VALUES_FILE))
     counts = (ingested.impressions, ingested.outcomes)
-    measures = measure_day(profile, ingested.day, recipe, counts, len(ingested.unreadable))
+    files = (len(ingested.unreadable), len(ingested.mostly_quarantined))
+    measures = measure_day(profile, ingested.day, recipe, counts, *files)
     sets = {
         value_set_name(column): compare_values(values, column, allowed)
         for column, allowed in recipe.validation.value_sets.items()
     }
     results = run_expectations(measures, values, recipe)
-    findings = (*_judge_measures(measures, results, recipe), *_judge_values(sets, results, recipe))
+    findings = (*_judge_measures(measures, results, recipe, ingested), *_judge_values(sets, results, recipe))
     if len(results) != len(findings):
         missing = sorted({finding.name for finding in findings} - results.keys())
         msg = (
@@ -217,15 +220,24 @@ def _read_table(store: Store, ingested: IngestedDay, name: str) -> pa.Table:
 
 
 def _judge_measures(
-    measures: Mapping[str, float | None], results: Mapping[str, ExpectationResult], recipe: Recipe
+    measures: Mapping[str, float | None],
+    results: Mapping[str, ExpectationResult],
+    recipe: Recipe,
+    ingested: IngestedDay,
 ) -> Iterator[Finding]:
     """Put each number of the day beside its range and the result."""
     for expected in expected_ranges(recipe):
         measure = measures[expected.name]
+        received = expected.received(measure) + _files_behind(expected.name, ingested)
         # Great Expectations lets a number pass that isn't there.
-        yield _finding(
-            expected.name, expected.expected(), expected.received(measure), results, there=measure is not None
-        )
+        yield _finding(expected.name, expected.expected(), received, results, there=measure is not None)
+
+
+def _files_behind(name: str, ingested: IngestedDay) -> str:
+    """Name the first files that a number counts, each with what is wrong; nothing where it counts no file."""
+    files = ingested.mostly_quarantined if name == "mostly_quarantined_files" else {}
+    named = [f"{file} ({wrong})" for file, wrong in list(files.items())[:MOST_FILES_NAMED]]
+    return f": {', '.join(named)}{' …' if len(files) > len(named) else ''}" if named else ""
 
 
 def _judge_values(

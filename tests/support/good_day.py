@@ -7,6 +7,7 @@ STRICT = {
     "max_quarantined_share": 0.04,
     "max_duplicate_share": 0.04,
     "max_unreadable_files": 0,
+    "max_mostly_quarantined_files": 0,
     "max_null_share": {"device": 0.1},
     "value_sets": {"device": ["ios", "web"]},
 }

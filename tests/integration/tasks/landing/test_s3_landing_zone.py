@@ -7,6 +7,7 @@ import pytest
 
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
+from ctr_retrain.tasks.landing.landed_bytes import landed_name
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone, S3LandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 from ctr_retrain.tasks.store.cache import Cache
@@ -60,11 +61,24 @@ def test_nothing_landed_names_the_url(s3_zone, s3_store, tiny_recipe, now):
         ingest_day(s3_store, s3_zone, tiny_recipe(), DAY, now)
 
 
-@pytest.mark.parametrize("name", ["inner/rows.csv", "../rows.csv", "../../../../rows.csv", "/rows.csv", "", ".."])
-def test_key_that_is_no_plain_name_is_left_alone_and_nothing_is_written_outside_the_cache(s3_zone, bucket, cache, name):
+@pytest.mark.parametrize("name", ["a//rows.csv", "../rows.csv", "a/../../../../rows.csv", "/rows.csv", ".."])
+def test_key_that_names_no_file_is_told_and_nothing_is_written_outside_the_cache(s3_zone, bucket, cache, name):
     bucket.write(f"impressions/dt={DAY}/{name}", b"abc")
     assert s3_zone.files("impressions", DAY) == []
+    assert "expected a path that names a file" in s3_zone.left_out("impressions", DAY)[name]
     assert not list(cache._folder.parent.rglob("*rows.csv"))
+
+
+def test_keys_in_folders_are_read_and_markers_are_told(s3_zone, bucket):
+    for name in ("hour=13/rows.csv", "hour=14/rows.csv", "_SUCCESS", "_temporary/0/rows.csv", "both", "both/rows.csv"):
+        bucket.write(f"impressions/dt={DAY}/{name}", name.encode())
+    for folder in ("", "hour=13/"):
+        bucket.write(f"impressions/dt={DAY}/{folder}", b"")
+    found = s3_zone.files("impressions", DAY)
+    names = ["both/rows.csv", "hour=13/rows.csv", "hour=14/rows.csv"]
+    assert [path.read_text() for path in found] == names
+    assert [landed_name(path) for path in found] == names
+    assert list(s3_zone.left_out("impressions", DAY)) == ["_SUCCESS", "_temporary/0/rows.csv", "both"]
 
 
 @pytest.fixture

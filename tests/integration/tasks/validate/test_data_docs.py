@@ -26,11 +26,11 @@ def test_one_page_is_written_beside_the_findings(store, validated, strict):
     assert files == {"data_docs/index.html", "findings.json", "manifest.json"}
     assert page_of(store, found).stat().st_size < 30_000  # one a day, kept
     page = Page(page_of(store, found).read_text(encoding="utf-8"))
-    assert "All 10 expectations about this day are met." in page.text
+    assert "All 11 expectations about this day are met." in page.text
     assert page.count("table", "id", "quarantine") == 0
     written = json.loads((folder / "findings.json").read_text(encoding="utf-8"))
     assert written["format"] == 2
-    assert len(written["findings"]) == 10
+    assert len(written["findings"]) == 11
 
 
 def test_the_page_of_a_failed_day_says_what_failed_and_no_value_can_break_into_it(store, validated, strict, tmp_path):
@@ -45,7 +45,7 @@ def test_the_page_of_a_failed_day_says_what_failed_and_no_value_can_break_into_i
     assert failed(found)["values[device]"] == rf"{HOSTILE}, 'ios\n', {'x' * 100}… (1,000,000 characters)"
     page = in_browser(page_of(store, found), tmp_path)
     assert page.console == []
-    assert "3 of 10 expectations about this day are not met" in page.text
+    assert "3 of 11 expectations about this day are not met" in page.text
     assert all(finding.expected in page.text and finding.received in page.text for finding in found.findings)
     assert f"{HOSTILE} 2 'ios\\n' 1" in page.text  # most rows first
     assert "impressions ts too old 3" in page.text  # no run's report would show it

@@ -32,8 +32,8 @@ def test_good_day_meets_every_expectation_and_they_were_really_evaluated(store, 
     assert found.accepted
     assert found.by == "validation"
     # Six figures of the day, one null share, a ratio a channel, one value set.
-    assert len(found.findings) == 6 + 1 + 2 + 1 == found.validation.evaluated
-    assert found.reason == "all 10 expectations met"
+    assert len(found.findings) == 7 + 1 + 2 + 1 == found.validation.evaluated
+    assert found.reason == "all 11 expectations met"
 
 
 def test_findings_that_an_older_version_wrote_are_read_and_those_of_a_newer_one_are_refused(store, validated, strict):
@@ -108,6 +108,13 @@ def test_unreadable_file_is_counted(store, landing, land_rows, validated, strict
     assert failed(validated(strict)) == {"unreadable_files": "1"}
 
 
+def test_file_of_which_over_half_is_quarantined_is_named(landing, land_rows, validated, strict, day):
+    path = land_rows("impressions", day, [], "broken.jsonl")
+    path.write_text('{"torn\n{"torn\n', encoding="utf-8")
+    found = validated(strict)
+    assert failed(found)["mostly_quarantined_files"] == "1: impressions/broken.jsonl (2 of 2 rows quarantined)"
+
+
 def test_late_impressions_of_the_day_before_do_not_count_for_the_days_figures(validated, strict):
     found = validated(
         strict,
@@ -127,7 +134,7 @@ def test_expectation_that_was_not_evaluated_rejects_the_day(store, land_and_inge
         return {name: passed for name, passed in real(*arguments).items() if name != "hours_covered"}
 
     monkeypatch.setattr(validate_module, "run_expectations", loses_one)
-    with pytest.raises(DataRejectedError, match=r"expected 10 results, received 9; missing \['hours_covered'\]"):
+    with pytest.raises(DataRejectedError, match=r"expected 11 results, received 10; missing \['hours_covered'\]"):
         validate_day(store, strict, day, now)
     assert load_validated_day(store, day) is None
 
@@ -224,4 +231,4 @@ def test_hostile_column_name_is_judged_and_documented(store, validated, tiny_rec
     )
     found = validated(recipe, lambda rows, clicks: ([{**row, name: row["device"]} for row in rows], clicks))
     assert failed(found) == {}
-    assert len(found.findings) == 6 + 1 + 2 + 1
+    assert len(found.findings) == 7 + 1 + 2 + 1

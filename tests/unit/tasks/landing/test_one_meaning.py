@@ -1,0 +1,155 @@
+"""Rules of a row's meaning: it is the same alone, beside a torn line, in another order and in another file."""
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctr_retrain.models.data.schema import impression_columns, landed_columns
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.column_rules import clean_impressions
+from ctr_retrain.tasks.landing.file_parts import whole_file
+from ctr_retrain.tasks.landing.read_landing import read_file
+from tests.support.counts import draws
+from tests.support.landed_day import impression
+
+TORN = {"jsonl": b'{"event_id":"a4","ts":"2026-0', "csv": b'a4,"2026-0'}
+HEADER = "event_id,ts,user_id,channel,campaign_id,device,bid"
+GOOD = ["1", "2026-03-02T10:00:00Z", "u1", "ad", "c1", "ios", "0.5"]
+
+# --- JSON: each trait in turn as the value of the number, of the category and of the id
+
+NUMBERS = [
+    *("0.5", "17", "17.10", "1e3", "1E-2", "-0", "-0.0", "0.1", "12345678901234567890", "12345678901234567890.0"),
+    *("123456789012345678901234567890", "1e999", "-1e999", "1e-400", "9007199254740993", "1.0", "100.0", "01", "+1"),
+    *(".5", "1.", "0x10", "1_000", "nan", "NaN", "Inf", "-Infinity", "true", "false", "null"),
+]
+TEXTS = [
+    *('"ios"', '""', '" "', '" 17 "', '"17"', '"true"', '"True"', '"NaN"', '"null"', '"\\u00e9"', '"é"', '"🙂"'),
+    *('"\\ud83d\\ude42"', '"\\ud800"', '"\\u0000"', '"a\\nb"', '"a\tb"', '"\\x41"', '"[1]"', '"{}"', '"a\\"b"'),
+    *('"1,5"', '"  x"', "'x'", "x", '"x', '"\u2028"', '"\\/"', '"\x7f"'),
+]
+NESTED = [
+    *('{"os":"ios","v":17}', '{"os": "ios", "v": "17"}', '["é"]', '["\\u00e9"]', "[1, 2.50, null]", "[]", "{}"),
+    *('[[["deep"]]]', '{"a":{"b":[true,1e2]}}', "[1,]", '{"a":1,}', "[1 2]", '{"a" 1}', "[" * 300 + "]" * 300),
+]
+LINE_ENDS = ["", " ", "\t", "\r", "\f", "\v", ",", " }", "x", "\u00a0"]
+KEYS = ["bid", "device", "user_id", "event_id", "ts", "channel", "other"]
+
+
+@st.composite
+def json_lines(draw):
+    """One line, as somebody's logger may write it."""
+    values = {"event_id": '"1"', "ts": '"2026-03-02T10:00:00Z"', "user_id": '"u1"', "channel": '"ad"'}
+    pairs = [*(values | {"campaign_id": '"c1"', "device": '"ios"', "bid": "0.5"}).items()]
+    for _ in range(draw(st.integers(0, 3))):
+        key = draw(st.sampled_from(KEYS))
+        value = draw(st.sampled_from([*NUMBERS, *TEXTS, *NESTED]))
+        at = draw(st.integers(0, len(pairs)))
+        if draw(st.integers(0, 4)):  # one time in five the key stands twice
+            pairs = [pair for pair in pairs if pair[0] != key]
+        pairs.insert(at, (key, value))
+    between = draw(st.sampled_from([":", ": ", " :", ":\t"]))
+    text = draw(st.sampled_from([",", ", "])).join(f'"{key}"{between}{value}' for key, value in pairs)
+    text = "{" + text + draw(st.sampled_from(["}"] * 8 + [",}", "", "}}", "}\0"]))
+    if not draw(st.integers(0, 9)):
+        text = draw(st.sampled_from(["null", "[]", "5", '"x"', "[1, 2]", "{}", text + text, f"[{text}]", text[:-9]]))
+    before, after = (draw(st.sampled_from([""] * 6 + LINE_ENDS)) for _ in range(2))
+    line = f"{before}{text}{after}".encode("utf-8", "surrogatepass")
+    return line.replace(b"ios", draw(st.sampled_from([b"ios"] * 9 + [b"i\xff"])))
+
+
+FIELDS = [
+    *("ios", "", " ", " ios", "ios ", '"ios"', '""', ' "ios"', '"ios" ', '  "i,os"  ', '"i""os"', '"""', '""""'),
+    *('i"os', '"i"os', "i''s", "'ios'", "true", "1e3", "0.50", "-0", "NaN", "nan", "1,5", '"1,5"', "\t", "é", "🙂"),
+    *("\\N", "NULL", "#", "\x7f", "\0", '"a\rb"', "x" * 300, '"[1, 2]"', '"{""a"": 1}"', '" x "', '","', '"open'),
+]
+
+
+@st.composite
+def csv_lines(draw):
+    """One line of CSV, as somebody's export may write it."""
+    fields = list(GOOD)
+    for _ in range(draw(st.integers(0, 3))):
+        fields[draw(st.integers(0, 6))] = draw(st.sampled_from(FIELDS))
+    fields = fields[: draw(st.sampled_from([7] * 9 + [1, 6]))]
+    fields += draw(st.sampled_from([[]] * 8 + [[""], ["x"], ["", ""]]))
+    line = ",".join(fields).encode() + draw(st.sampled_from([b""] * 8 + [b"\r", b" "]))
+    return line.replace(b"c1", draw(st.sampled_from([b"c1"] * 9 + [b"c\xff"])))
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    """Read a file as ingest does; answers what became of each line, by the line's number in the text."""
+    from datetime import date  # noqa: PLC0415
+
+    from ctr_retrain.models.recipe.recipe import Recipe  # noqa: PLC0415
+    from tests.conftest import TINY  # noqa: PLC0415
+
+    recipe, day = Recipe.model_validate(TINY), date(2026, 3, 2)
+    columns, folder = impression_columns(recipe), tmp_path_factory.mktemp("read")
+    with duck.connect(folder, threads=1) as connection:
+
+        def read(lines, name):
+            header = [HEADER.encode()] if name.endswith("csv") else []
+            (folder / name).write_bytes(b"\n".join([*header, *lines]) + b"\n")
+            file = read_file(connection, folder / name, landed_columns(recipe), folder, 10**9, clean_or_fail)
+            return rows_of_file(file)
+
+        def query(file):
+            return clean_impressions(whole_file(file), recipe, columns, day)
+
+        def clean_or_fail(file):
+            fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
+            columns = "_reason, _slice, _file, _row, _raw"
+            return f"SELECT * EXCLUDE ({columns}) FROM ({query(file)}) WHERE {fail}"  # noqa: S608
+
+        def rows_of_file(file):
+            rows = connection.execute(f"SELECT * EXCLUDE (_slice, _file, _raw) FROM ({query(file)})").fetchall()  # noqa: S608
+            names = [column[0] for column in connection.description]
+            found = {}
+            for row in rows:
+                values = dict(zip(names, row, strict=True))
+                number, reason = values.pop("_row"), values.pop("_reason")
+                found[number] = reason or tuple(sorted((key, repr(value)) for key, value in values.items()))
+            return found | {row.row - 1: row.reason for row in file.malformed}
+
+        yield read
+
+
+def meanings(found):
+    """What became of a file's rows, in whatever order they stand."""
+    return Counter(found.values())
+
+
+def beside(reader, good, line, end):
+    """A line's own meaning: what is in a file of it and a good line that isn't in one of the good line alone."""
+    own = meanings(reader([*good, line], f"beside.{end}")) - meanings(reader(good, f"good.{end}"))
+    if end == "csv" or line.lstrip().startswith(b"{"):  # a file without any object is no file of JSON lines
+        assert meanings(reader([line], f"alone.{end}")) == own
+    return own
+
+
+@pytest.mark.parametrize(("end", "strategy"), [("jsonl", json_lines()), ("csv", csv_lines())])
+def test_a_row_means_the_same_alone_beside_a_torn_line_in_another_order_and_in_another_file(reader, end, strategy):
+    tried = 0
+    good = [",".join(GOOD).encode() if end == "csv" else json.dumps(impression("g")).encode()]
+    of_good, torn = meanings(reader(good, f"good.{end}")), beside(reader, good, TORN[end], end)
+    assert sum(of_good.values()) == sum(torn.values()) == 1
+
+    @settings(max_examples=draws(10, 1500))
+    @given(st.lists(strategy, min_size=1, max_size=8))
+    def check(lines):
+        nonlocal tried
+        tried += len(lines)
+        alone = sum((beside(reader, good, line, end) for line in lines), Counter())
+        assert meanings(reader([*good, *lines], f"together.{end}")) == of_good + alone
+        assert meanings(reader([*good, *lines[::-1]], f"reversed.{end}")) == of_good + alone
+        assert meanings(reader([*good, *lines, TORN[end]], f"torn behind.{end}")) == of_good + alone + torn
+        assert meanings(reader([*good, TORN[end], *lines], f"torn before.{end}")) == of_good + alone + torn
+        assert meanings(reader([*good, *lines, *lines], f"twice.{end}")) == of_good + alone + alone
+
+    check()
+    print(f"{tried} rows of {end} were tried")  # noqa: T201 - which `pytest -rP` shows
