@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from ctr_retrain.models.weights.head_weights import HeadFactors
     from ctr_retrain.models.weights.row_weights import Factors
 
-RUN_ROWS = 64  # short enough that a batch of 2,048 mixes rows from 32 places in time
+RUN_ROWS = 64  # at most: long enough for the disk to read at full speed
+PLACES = 32  # in time, of which a batch mixes rows, as long as it has so many: neighbours are alike
 READERS = 2  # batches that are read at once, and kept ready
 
 
@@ -176,7 +177,7 @@ def _some_unseen(
 
 @dataclass(frozen=True, eq=False)
 class BatchOrder:
-    """The order of an epoch: runs of RUN_ROWS rows in random order, then a permutation within each batch.
+    """The order of an epoch: runs of neighbouring rows in random order, then a permutation within each batch.
 
     The shorter run at the end of the data, where there is one, always comes last.
     """
@@ -189,9 +190,14 @@ class BatchOrder:
     @cached_property
     def runs(self) -> npt.NDArray[np.int64]:
         """Return the numbers of the runs, in the order in which they are read."""
-        full, rest = divmod(self.rows, RUN_ROWS)
+        full, rest = divmod(self.rows, self.run_rows)
         shuffled = np.random.default_rng(self.seed).permutation(full)
         return np.append(shuffled, full) if rest else shuffled
+
+    @property
+    def run_rows(self) -> int:
+        """Return the rows of a run: as many as leave a batch of rows from PLACES places, at most RUN_ROWS."""
+        return min(RUN_ROWS, max(1, self.batch_rows // PLACES))
 
     @property
     def batches(self) -> int:
@@ -202,7 +208,7 @@ class BatchOrder:
         """Return the row numbers of one batch, (batch_rows,), fewer in the last batch."""
         first = batch * self.batch_rows
         position = np.arange(first, min(first + self.batch_rows, self.rows))
-        index = self.runs[position // RUN_ROWS] * RUN_ROWS + position % RUN_ROWS
+        index = self.runs[position // self.run_rows] * self.run_rows + position % self.run_rows
         if self.chosen is not None:
             index = self.chosen[index].astype(np.int64)
         return np.random.default_rng((self.seed, batch)).permutation(index)

@@ -95,7 +95,7 @@ def shuffles(seeds):
     train, test = bursts(np.random.default_rng(1))
     losses, rows = {}, []
     for run_rows in RUNS:
-        batches.RUN_ROWS = run_rows
+        batches.BatchOrder.run_rows = run_rows
         order = batches.BatchOrder(len(train["day"]), SHUFFLE_BATCH, 1)
         mixed = [order.rows_of(number) for number in range(order.batches)]
         losses[run_rows] = [loss_after(train, test, seed) for seed in range(seeds)]

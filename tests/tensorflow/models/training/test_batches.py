@@ -61,7 +61,7 @@ def test_rows_are_shuffled_within_a_batch_and_between_batches():
     order = numbers(stream(rows_of(10_000), batch_rows=1000))
     assert (np.diff(order) == 1).mean() < 0.01
     for batch in np.split(order, 10):
-        assert len(set(batch // RUN_ROWS)) >= 1000 // RUN_ROWS
+        assert len(set(batch // 31)) >= 32  # a batch of 1,000 has runs of 31 rows, from 32 places or more
         assert 2000 < batch.mean() < 8000  # from all over the data, whose mean is 5,000
 
 
@@ -111,12 +111,17 @@ def test_memory_maps_stream_like_arrays(tmp_path):
     assert np.array_equal(numbers(stream(TrainingRows(*maps))), numbers(stream(rows)))
 
 
-def test_a_batch_mixes_runs_of_neighbouring_rows():
-    order = BatchOrder(rows=1000, batch_rows=256, seed=3)
-    assert order.batches == 4
+@pytest.mark.parametrize(
+    ("batch_rows", "run_rows"), [(1, 1), (32, 1), (63, 1), (64, 2), (2048, 64), (65_536, RUN_ROWS)]
+)
+def test_a_batch_mixes_runs_of_neighbouring_rows_from_32_places_or_as_many_as_it_has_rows(batch_rows, run_rows):
+    order = BatchOrder(rows=131_072, batch_rows=batch_rows, seed=3)
     first = order.rows_of(0)
-    assert len(set(first // RUN_ROWS)) == 4  # four runs of 64
-    assert sorted(order.runs) == list(range(16))
+    runs, rows = np.unique(first // run_rows, return_counts=True)
+    assert len(runs) >= min(32, batch_rows)
+    assert rows.max() == run_rows
+    assert (rows == run_rows).sum() >= len(runs) - 1
+    assert sorted(order.runs) == list(range(-(-131_072 // run_rows)))
 
 
 def test_no_rows_and_arrays_of_different_lengths_are_refused():
