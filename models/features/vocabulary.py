@@ -9,7 +9,8 @@ enough to tell it from nothing; where they don't, it stays as it began, near 0, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from ctr_retrain.models.features.table_layout import encoded_fields, id_features
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from typing import Self
 
     import numpy.typing as npt
 
@@ -33,6 +35,28 @@ UNSEEN_SHARE = 0.01  # of the training rows whose value counts as unseen
 # Among these rows: of fewer, the shared row's log-odds would be off by more than a tenth by chance alone. On a log with
 # 900 positives, a row trained on nine cost the linear network 0.007 of log loss and a quarter of the level.
 UNSEEN_POSITIVES = 100
+
+NEVER = np.iinfo(np.int16).max  # a day that doesn't come
+
+
+@dataclass(frozen=True, eq=False)
+class ValueCounts:
+    """How many training rows hold the value of each row of the embedding table, and from which day on.
+
+    Both are of the table's rows from the first to the last that any training row names.
+    """
+
+    rows: npt.NDArray[np.int64]  # (table rows,)
+    first_day: npt.NDArray[np.int16]  # (table rows,), the day's place in the window; NEVER without a row
+
+    @classmethod
+    def of_days(cls, days: Sequence[npt.NDArray[Any]]) -> Self:
+        """Sum up the counts of each day, (table rows,) each, the earliest first."""
+        rows, first_day = np.zeros(len(days[0]), np.int64), np.full(len(days[0]), NEVER, np.int16)
+        for day, count in enumerate(days):
+            first_day[(rows == 0) & (count > 0)] = day
+            rows += count.astype(np.int64)
+        return cls(rows, first_day)
 
 
 def count_codes(chunks: Iterable[npt.NDArray[np.int32]], dictionary: Dictionary) -> npt.NDArray[np.int64]:

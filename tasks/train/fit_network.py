@@ -17,8 +17,9 @@ from ctr_retrain.models.documents.training_documents import FieldValues, Trainin
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError
 from ctr_retrain.models.features.rare_values import draw_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
-from ctr_retrain.models.network.build_network import build_network
+from ctr_retrain.models.network.build_network import build_network, embedding_width
 from ctr_retrain.models.network.shared_heads import frozen_below_output
+from ctr_retrain.models.serving.unseen_weights import fit_unseen_values
 from ctr_retrain.models.training.batches import Batches, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy
 from ctr_retrain.models.training.saved_network import Trainable, members_of, trainable_of
@@ -110,8 +111,10 @@ def fit_network(
             batches, stopping = _weighed_batches(rows, factors, recipe.training, heads)
             with frozen_below_output(network):
                 result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
-        if source_model is None:  # a warm start's rows come drawn already, and would be so again each night
-            _draw_rare_values(network, rows)
+        if (
+            source_model is None
+        ):  # a warm start's rows come settled already, and rare ones would be drawn again each night
+            _settle_values(network, rows, recipe)
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = calibrate(rows.calibrate, network), calibrate_heads(rows.calibrate, network, heads)
@@ -200,14 +203,16 @@ def _started(
     return optimizer, transfer_slots(optimizer, network, source_model, sources, transferred) if kept else transferred
 
 
-def _draw_rare_values(network: keras.Model, rows: TrainingSplit) -> None:
-    """Draw embedding rows of values with few training rows towards those of values never seen."""
-    if rows.value_rows is None:
+def _settle_values(network: keras.Model, rows: TrainingSplit, recipe: Recipe) -> None:
+    """Fit the rows of unseen values to the newest values, and draw those of rare values towards them."""
+    counts = rows.value_counts
+    if counts is None:
         return
+    fit_unseen_values(network, rows.train, counts.first_day, rows.features, embedding_width(recipe.training))
     variable = network.get_layer("embedding").table
     table = np.array(tf.convert_to_tensor(variable.value))
     ratio = np.count_nonzero(rows.train.label) / len(rows.train)
-    draw_rare_values(table, rows.value_rows, ratio, rows.features)
+    draw_rare_values(table, counts.rows, ratio, rows.features)
     variable.assign(table)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctr_retrain.models.data.maturity import seen_shares
 from ctr_retrain.models.errors import DataRejectedError, StorageError
-from ctr_retrain.models.features.vocabulary import count_codes, fit_values, unseen_rows
+from ctr_retrain.models.features.vocabulary import ValueCounts, count_codes, fit_values, unseen_rows
 from ctr_retrain.models.training.batches import TrainingRows
 from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, Stacked, chunks
 from ctr_retrain.tasks.execution import duck
@@ -47,7 +47,7 @@ class TrainingSplit:
     features: tuple[Feature, ...]  # the recipe's, which know their values with rows of the embedding table
     values: tuple[FieldValues, ...] = ()  # what was counted where the values were fitted on these rows
     recent_ids: Stacked | None = None  # in a warm start, ids of the newer rows, without which values expire
-    value_rows: npt.NDArray[np.int64] | None = None  # (table rows,), training rows of each; None: not counted
+    value_counts: ValueCounts | None = None  # of the rows to train on; None: not counted
 
 
 def read_slices(
@@ -77,8 +77,8 @@ def read_slices(
         raise DataRejectedError(msg)
     positives = int(np.count_nonzero(train.label))
     train = replace(train, unseen=unseen_rows(features, values, positives))
-    value_rows = encoded.count_rows([count for _, count in counted]) if counted else None
-    return TrainingSplit(train, calibrate, stop, features, values, _recent_ids(encoded, run), value_rows)
+    value_counts = encoded.count_values([count for _, count in counted]) if counted else None
+    return TrainingSplit(train, calibrate, stop, features, values, _recent_ids(encoded, run), value_counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,12 @@ class _Encoded:
         """Return the rows of the embedding table of the chosen rows of each day, or of all."""
         return Stacked([day.codes for day in self.days], chosen, self.table_rows)
 
-    def count_rows(self, counts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-        """Add up each day's counts of its codes by the row of the table that they have: (table rows,)."""
+    def count_values(self, counts: Sequence[npt.NDArray[np.int64]]) -> ValueCounts:
+        """Count values by the row of the table that they have, of each day's counts of its codes."""
         # As many as the highest row that is named: rows beyond it stand for no value of these days.
         size = 1 + max((int(rows.max(initial=-1)) for rows in self.table_rows), default=-1)
-        sums = (np.bincount(rows, count, size) for rows, count in zip(self.table_rows, counts, strict=True))
-        return np.asarray(np.sum([*sums], axis=0), np.int64)
+        of_days = [np.bincount(rows, count, size) for rows, count in zip(self.table_rows, counts, strict=True)]
+        return ValueCounts.of_days(of_days)
 
     def since(self, first: int) -> _Encoded:
         """Return the days from that one on."""

@@ -15,7 +15,8 @@ import pandas as pd
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.features.encoder import encode_values
-from ctr_retrain.models.features.vocabulary import fit_values, unseen_rows
+from ctr_retrain.models.features.table_layout import field_offsets
+from ctr_retrain.models.features.vocabulary import ValueCounts, fit_values, unseen_rows
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import World, simulate_day
@@ -108,16 +109,19 @@ def _trained(world, run_day, weights, days):
     kept = {day: days[day].kept_out(day, training.calibration_share) for day in plan.calibrate}
     nobody = {day: np.zeros(len(days[day].label), bool) for day in wanted}
     learnt = [(day, ~(nobody | kept)[day]) for day in plan.train]
-    features, values = fit_values(
-        RECIPE.features, [counted(days[day].coded.dictionary, days[day].coded.codes[rows]) for day, rows in learnt]
-    )
+    counts = [counted(days[day].coded.dictionary, days[day].coded.codes[rows]) for day, rows in learnt]
+    features, values = fit_values(RECIPE.features, counts)
+    by_row = [
+        np.bincount(names.table_rows(features), of_codes, field_offsets(features)[-1]) for names, of_codes in counts
+    ]
     train = _rows(days, learnt, features)
     train = TrainingRows(
         train.ids, train.numeric, train.label, train.day_index, unseen=unseen_rows(features, values, train.label.sum())
     )
     calibrate = [(day, kept[day]) for day in plan.calibrate]
     factors = _factors(plan.train, train, weights)
-    split = TrainingSplit(train, _rows(days, calibrate, features), None, features, values)
+    held = _rows(days, calibrate, features)
+    split = TrainingSplit(train, held, None, features, values, value_counts=ValueCounts.of_days(by_row))
     fitted = fit_network(split, RECIPE.model_copy(update={"weights": weights}), factors, lambda _done, _total: None)
     parts = []
     validate, later = ([(day, ~nobody[day]) for day in of] for of in (plan.validate, served))

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ctr_retrain.models.features.encoder import encode_values
-from ctr_retrain.models.features.vocabulary import fit_values, unseen_rows
+from ctr_retrain.models.features.vocabulary import ValueCounts, fit_values, unseen_rows
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import World, simulate_day
@@ -106,8 +106,9 @@ def sliced(recipe, table, label, day, user, days, gap=0, weights=UNWEIGHTED) -> 
     mass = ClassMass(cell // 2, cell % 2, np.ones(len(cell)), count)
     factors = compute_factors(names, names[-1], mass, weights)
     learnt = replace(rows_of(train), unseen=unseen_rows(features, values, int(label[train].sum())))
-    value_rows = np.bincount(ids[train].ravel())
-    split = TrainingSplit(learnt, rows_of(calibrate), None, features, values, value_rows=value_rows)
+    size = int(ids[train].max(initial=0)) + 1
+    counts = ValueCounts.of_days([np.bincount(ids[train & (day == d)].ravel(), minlength=size) for d in range(days)])
+    split = TrainingSplit(learnt, rows_of(calibrate), None, features, values, value_counts=counts)
     return StepSet(recipe, split, factors, rows_of(day >= days + gap))
 
 

@@ -10,7 +10,7 @@ from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.models.feature_kinds.fingerprints import FIRST_KNOWN_ROW, SHARED_ROW
 from ctr_retrain.models.features.encoder import encode, encode_values
-from ctr_retrain.models.features.vocabulary import unseen_rows
+from ctr_retrain.models.features.vocabulary import NEVER, unseen_rows
 from ctr_retrain.models.training.stacked_arrays import Stacked, chunks
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label.label_day import LabelledDay, label_day
@@ -234,7 +234,12 @@ def test_the_training_rows_of_each_row_of_the_table_are_counted(store, land, rec
     days = tuple(label(store, recipe, day + timedelta(days=number), 1) for number in range(2))
     rows = read_slices(Run(store, recipe, plan_on(days), tmp_path), tmp_path)
     ids = rows.train.ids[np.arange(len(rows.train))]
-    assert rows.value_rows.tolist() == np.bincount(ids.ravel(), minlength=len(rows.value_rows)).tolist()
+    counted = rows.value_counts
+    assert counted.rows.tolist() == np.bincount(ids.ravel(), minlength=len(counted.rows)).tolist()
+    later = rows.train.day_index == 1
+    assert [day for day in counted.first_day.tolist() if day != NEVER] == [
+        int(later[(ids == row).any(axis=1)].min()) for row in np.unique(ids)
+    ]
 
 
 def test_labels_and_encoded_rows_that_differ_in_number_are_an_error(store, land, recipe, day):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.features.rare_values import PRIOR_INFORMATION
-from ctr_retrain.models.features.vocabulary import shared_rows
+from ctr_retrain.models.features.vocabulary import ValueCounts, shared_rows
 from ctr_retrain.models.training.saved_network import named_weights
 from ctr_retrain.tasks.train import fit_network as fitting
 from tests.support import warm_world
@@ -21,9 +21,8 @@ def counting(monkeypatch):
 
     def fit(days, source_model=None, *, counted):
         def with_counts(rows, *arguments, **named):
-            ids = rows.train.ids
-            counts = np.bincount(ids.ravel()) if counted else None
-            return fitting.fit_network(replace(rows, value_rows=counts), *arguments, **named)
+            counts = ValueCounts.of_days([np.bincount(rows.train.ids.ravel())]) if counted else None
+            return fitting.fit_network(replace(rows, value_counts=counts), *arguments, **named)
 
         monkeypatch.setattr(warm_world, "fit_network", with_counts)
         model, source, _ = fitted(days, days, source_model)
