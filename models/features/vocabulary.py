@@ -41,7 +41,7 @@ NEVER = np.iinfo(np.int16).max  # a day that doesn't come
 
 @dataclass(frozen=True, eq=False)
 class ValueCounts:
-    """How many training rows hold the value of each row of the embedding table, and from which day on.
+    """Counts of the training rows that hold the value of each row of the embedding table, and the first day of each.
 
     Both are of the table's rows from the first to the last that any training row names.
     """

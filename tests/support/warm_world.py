@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ctr_retrain.models.features.vocabulary import fit_values, unseen_rows
+from ctr_retrain.models.features.vocabulary import ValueCounts, fit_values, unseen_rows
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.simulation.scenarios import DriftingTastes
@@ -54,7 +54,8 @@ def fitted(days, window, source_model=None, **warm_start):
     train = TrainingRows(rows.ids, rows.numeric, rows.label, rows.day_index - np.int16(first))
     train = replace(train, unseen=unseen_rows(features, values, int(rows.label.sum())))
     recent = joined(window, features).ids if source_model else None
-    counts = np.bincount(rows.ids.ravel())
+    of_days = [rows.ids[train.day_index == number] for number in range(len(days))]
+    counts = ValueCounts.of_days([np.bincount(ids.ravel(), minlength=rows.ids.max() + 1) for ids in of_days])
     row_ranges = TrainingSplit(train, None, None, features, values, recent, counts)
     fit = fit_network(row_ranges, recipe, factors, lambda _done, _total: None, source_model=source_model)
     return Model(fit.network, features), SourceModel(recipe, fit.state, fit.trainable), len(rows.label)
