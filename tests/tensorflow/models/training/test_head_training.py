@@ -75,7 +75,8 @@ def test_weights_of_each_head_and_sampling_by_the_label_are_undone_in_each_proba
     known = rows.heads[:, 0] != UNKNOWN
     for column, label in enumerate((rows.label[known], *rows.heads[known].T)):
         p = sigmoid(predict_logits(built, rows.ids, rows.numeric, column=column))[known]
-        assert 0.9 < p.sum() / label.sum() < 1.1
+        # Four seeds gave 0.99 to 1.15; with weights or sampling left in, it would be two to seven.
+        assert 0.85 < p.sum() / label.sum() < 1.2
         assert p[label == 1].mean() > 1.15 * p[label == 0].mean()
 
 
