@@ -60,7 +60,7 @@ def reads_in_a_branch(text, target):
         (saves, "SaveV2"),
         (calls_python, "PyFunc"),
         (reads, "ReadFile"),
-        (reads_lines, "MapDataset"),
+        (reads_lines, "Dataset"),
         (reads_in_a_branch, "(Read|Write)File in cond_"),
     ],
 )
