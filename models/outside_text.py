@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from html import escape
 from typing import Any
 
 # The user and password of a URL, which stand in what libraries say of it.
@@ -27,6 +28,11 @@ def shown(text: str, *, lines: bool = False) -> str:
     masked = _CREDENTIALS.sub("***@", text) if "://" in text else text
     kept = f"{_JOINERS}\n\t" if lines else _JOINERS
     return masked if masked.isprintable() else "".join(_visible(character, kept) for character in masked)
+
+
+def page_text(text: str) -> str:
+    """Return a text for a page that is not made by a template, such as a drawing: shown, and no markup."""
+    return escape(shown(text, lines=True))
 
 
 def json_text(document: dict[str, Any]) -> str:

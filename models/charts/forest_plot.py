@@ -7,12 +7,12 @@ surely better is drawn as a circle, one that is surely worse as a diamond, the r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.charts.plot import Axis, marker
 from ctr_retrain.models.number_format import number
+from ctr_retrain.models.outside_text import page_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,13 +44,13 @@ def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow]) -> str:
     axis = Axis(min(ends) - padding, max(ends) + padding, axis_label, number)
     height = TOP + ROW * len(rows) + BOTTOM
     bottom = height - BOTTOM
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">']
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{page_text(title)}">']
     for tick in axis.ticks():
         x = _x(axis, tick)
         parts.append(f'<path class="grid" d="M{x} {TOP}V{bottom}"/>')
-        parts.append(f'<text class="label" x="{x}" y="{bottom + 17}">{escape(number(tick))}</text>')
+        parts.append(f'<text class="label" x="{x}" y="{bottom + 17}">{page_text(number(tick))}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="label" x="{middle}" y="{height - 6}">{escape(axis_label)}</text>')
+    parts.append(f'<text class="label" x="{middle}" y="{height - 6}">{page_text(axis_label)}</text>')
     parts.append(f'<path class="line upright" d="M{_x(axis, 0.0)} {TOP}V{bottom}"/>')
     parts += [_row_marks(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
     return "".join([*parts, "</svg>"])
@@ -60,9 +60,9 @@ def _row_marks(axis: Axis, row: ForestRow, y: float) -> str:
     """Draw a comparison's name, interval and mark at the height y, in pixels."""
     style = STYLES[row.verdict]
     return (
-        f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(row.name)}</text>'
+        f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{page_text(row.name)}</text>'
         f'<path class="interval {style}" d="M{_x(axis, row.low)} {y}H{_x(axis, row.high)}"/>'
-        f'<g class="point {style}">{marker(_x(axis, row.value), y, style)}<title>{escape(row.hint)}</title></g>'
+        f'<g class="point {style}">{marker(_x(axis, row.value), y, style)}<title>{page_text(row.hint)}</title></g>'
     )
 
 

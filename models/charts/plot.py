@@ -9,10 +9,11 @@ challenger, champion, alert, reference or band. A `hint` is the text that a brow
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
 from typing import TYPE_CHECKING
+
+from ctr_retrain.models.outside_text import page_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,19 +107,19 @@ class Plot:
         (left, height), (right, _) = self.at(self.x.low, y), self.at(self.x.high, y)
         self.marks.append(f'<path class="line level" d="M{left} {height}H{right}"/>')
         self.marks.append(
-            f'<text class="note" x="{right - 4}" y="{height - 5}" text-anchor="end">{escape(name)}</text>'
+            f'<text class="note" x="{right - 4}" y="{height - 5}" text-anchor="end">{page_text(name)}</text>'
         )
 
     def upright(self, x: float, name: str) -> None:
         """Draw an upright line at x with its name at the top."""
         (left, bottom), (_, top) = self.at(x, self.y.low), self.at(x, self.y.high)
         self.marks.append(f'<path class="line upright" d="M{left} {bottom}V{top}"/>')
-        self.marks.append(f'<text class="note" x="{left + 5}" y="{top + 11}">{escape(name)}</text>')
+        self.marks.append(f'<text class="note" x="{left + 5}" y="{top + 11}">{page_text(name)}</text>')
 
     def svg(self) -> str:
         """Return the whole picture as an SVG element."""
         parts = [*self._grid(), *self.marks, *self._legend()]
-        opening = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(self.title)}">'
+        opening = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{page_text(self.title)}">'
         return opening + "".join(parts) + "</svg>"
 
     def _grid(self) -> list[str]:
@@ -128,16 +129,18 @@ class Plot:
         for tick in self.y.ticks():
             _, y = self.at(self.x.low, tick)
             parts.append(f'<path class="grid" d="M{LEFT} {y}H{right}"/>')
-            parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{escape(self.y.tick_text(tick))}</text>')
+            parts.append(
+                f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{page_text(self.y.tick_text(tick))}</text>'
+            )
         for tick in self.x.ticks():
             x, _ = self.at(tick, self.y.low)
             parts.append(f'<path class="grid" d="M{x} {TOP}V{bottom}"/>')
-            text = escape(self.x.tick_text(tick))
+            text = page_text(self.x.tick_text(tick))
             parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="middle">{text}</text>')
         middle = (TOP + bottom) / 2
-        parts.append(f'<text class="label" x="{(LEFT + right) / 2}" y="{HEIGHT - 8}">{escape(self.x.label)}</text>')
+        parts.append(f'<text class="label" x="{(LEFT + right) / 2}" y="{HEIGHT - 8}">{page_text(self.x.label)}</text>')
         turned = f'transform="rotate(-90 12 {middle})"'
-        parts.append(f'<text class="label" x="12" y="{middle}" {turned}>{escape(self.y.label)}</text>')
+        parts.append(f'<text class="label" x="12" y="{middle}" {turned}>{page_text(self.y.label)}</text>')
         return parts
 
     def _legend(self) -> list[str]:
@@ -150,7 +153,7 @@ class Plot:
                 sample = f'<path class="line {style}" d="M{x} 13h18"/>'
             else:
                 sample = f'<g class="point {style}">{marker(x + 7, 13, style)}</g>'
-            parts.append(f'{sample}<text x="{x + 22}" y="17">{escape(name)}</text>')
+            parts.append(f'{sample}<text x="{x + 22}" y="17">{page_text(name)}</text>')
             x += 34 + LETTER * len(name)
         return parts
 
@@ -166,7 +169,7 @@ def marker(x: float, y: float, style: str) -> str:
 
 def _hint(text: str) -> str:
     """Return the SVG element whose text a browser shows when its parent is pointed at."""
-    return f"<title>{escape(text)}</title>"
+    return f"<title>{page_text(text)}</title>"
 
 
 def _joined(points: Sequence[tuple[float, float]]) -> str:

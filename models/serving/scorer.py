@@ -39,8 +39,8 @@ class Scorer:
             check_operations(path)
             self._model = tf.saved_model.load(str(path))  # kept: the signature holds it by a weak reference only
             self._signature = self._model.signatures["serving_default"]
-            self._columns: dict[str, str] = json.loads((path / COLUMNS_FILE).read_text(encoding="utf-8"))
-        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+            self._columns = _columns_of(path)
+        except (OSError, KeyError, ValueError, RecursionError, tf.errors.OpError) as error:
             msg = f"model {path}: expected a complete SavedModel of this software, received: {error}."
             raise StorageError(msg) from error
         specs = self._signature.structured_input_signature[1]
@@ -77,6 +77,15 @@ class Scorer:
         """Return a column of the table as the signature's input of this name."""
         column = self._columns[name]
         return tf.constant(self._casts[name](column_of(table, column), column))
+
+
+def _columns_of(path: Path) -> dict[str, str]:
+    """Read which column each of the signature's inputs is; raises ValueError where the file says something else."""
+    columns = json.loads((path / COLUMNS_FILE).read_text(encoding="utf-8"))
+    if not isinstance(columns, dict) or not all(isinstance(column, str) for column in columns.values()):
+        msg = f"{COLUMNS_FILE}: expected names of inputs and columns"
+        raise ValueError(msg)
+    return columns
 
 
 # The signature's types are those of text, numbers and times; these read an Arrow column as each of them.

@@ -128,14 +128,22 @@ def load_trainable(folder: Path) -> Trainable:
     try:
         content = json.loads((folder / LIST_FILE).read_text(encoding="utf-8"))
         network, optimizer, known = (
-            {name: np.load(folder / file, mmap_mode="r") for name, file in content[owner].items()}
+            {name: np.load(folder / _file_name(file), mmap_mode="r") for name, file in content[owner].items()}
             for owner in ("network", "optimizer", KNOWN)
         )
         arrays = tuple(network.values()), tuple(optimizer.values())
         return Trainable(*arrays, tuple(network), tuple(optimizer), content["base_log_odds"], known)
-    except (OSError, KeyError, ValueError, AttributeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{folder}: expected a network's variables as training left them, received: {error}. Train a model anew."
         raise StorageError(msg) from error
+
+
+def _file_name(name: str) -> str:
+    """Return the name of a file in the folder, as `save_trainable` gives it; raises ValueError for any other path."""
+    if not re.fullmatch(r"[a-z]+-\d{4,}\.npy", name):
+        msg = f"a file named {name!r}"
+        raise ValueError(msg)
+    return name
 
 
 def rebuild_network(trainable: Trainable, recipe: Recipe, state: NumericState) -> keras.Model:

@@ -14,6 +14,7 @@ import duckdb
 from pydantic import ValidationError
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument, KeptOutRows
+from ctr_retrain.models.documents.document import parse_json
 from ctr_retrain.models.feature_kinds.numeric import read_as_before
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.training.compatibility import same_rows_kept_out, why_incompatible
@@ -136,7 +137,8 @@ def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[Bun
 def _knows_values(store: Store, version: str) -> bool:
     """Say whether the champion's trainable state names the values that its embedding rows stand for."""
     file = store.file(layout.run_object(version), f"{CHALLENGER}/{TRAINABLE}/{TRAINABLE_LIST}")
-    return file is not None and "known" in json.loads(file.read_text(encoding="utf-8"))
+    content = parse_json(file.read_bytes()) if file else None
+    return isinstance(content, dict) and "known" in content
 
 
 def _bundle(store: Store, version: str) -> BundleDocument:
