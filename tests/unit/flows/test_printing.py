@@ -8,12 +8,19 @@ import pytest
 
 from ctr_retrain.flows.cli import COMMANDS
 from ctr_retrain.flows.commands.print_days import print_ingested, print_landed, print_validated
-from ctr_retrain.flows.commands.print_root import print_checks, print_garbage, print_models, print_status
+from ctr_retrain.flows.commands.print_root import (
+    print_checks,
+    print_garbage,
+    print_models,
+    print_status,
+    print_verified,
+)
 from ctr_retrain.flows.commands.print_runs import print_backfill, print_demo, print_run
 from ctr_retrain.flows.commands.terminal import print_fields
 from ctr_retrain.models.documents.command_documents import (
     BackfillAnswer,
     BackfillDay,
+    Damage,
     DemoAnswer,
     DoctorAnswer,
     GarbageAnswer,
@@ -24,6 +31,7 @@ from ctr_retrain.models.documents.command_documents import (
     RollbackAnswer,
     RunSummary,
     StatusAnswer,
+    VerifyAnswer,
 )
 from ctr_retrain.models.documents.comparison_documents import Criterion
 from ctr_retrain.models.documents.day_documents import (
@@ -179,3 +187,33 @@ def test_plain_values_are_printed_a_line_each_and_their_brackets_are_kept(shown)
 
 def test_the_criteria_of_the_command_line_are_those_of_comparisons():
     assert get_args(get_type_hints(COMMANDS["compare"])["criterion"]) == get_args(Criterion)
+
+
+def test_what_is_damaged_is_printed_with_how_much_was_read(shown):
+    damage = Damage(path="models/[a]", message="serving/x: expected 3 bytes, received 5")
+    answer = VerifyAnswer(root="r", refs=4, objects=3, files=12, size=34_567, damaged=(damage,))
+    assert shown(print_verified, answer) == (
+        "✗ models/[a]: serving/x: expected 3 bytes, received 5 "
+        "4 refs, 3 objects, 12 files, 34,567 bytes read; 1 damaged"
+    )
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x9b2J", "\u202e", "\x07"])
+def test_nothing_in_a_line_or_a_table_acts_on_the_terminal(shown, hostile):
+    reason = f"column {hostile}device of https://user:SECRET@host"
+    run = RunSummary(date=DAY, run_id="r", decision="hold", reason=reason, alerts=(), report=None)
+    answer = StatusAnswer(
+        root="r",
+        recipe="demo",
+        champion=None,
+        champion_data_through=None,
+        newest_day=DAY,
+        champion_data_age_days=None,
+        yardstick=None,
+        rejected_days=(RejectedDay(date=DAY, reason=reason),),
+        runs=(run,),
+    )
+    words = shown(print_status, answer)
+    escaped = hostile.encode("unicode_escape").decode()
+    assert words.count(f"column {escaped}device of https://***@host") == 2
+    assert hostile not in words

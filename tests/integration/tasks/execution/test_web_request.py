@@ -1,6 +1,9 @@
 """Addresses that may hold secrets: what is shown of them, what is sent, and what is said when that fails."""
 
 import base64
+import os
+import subprocess
+import sys
 import urllib.error
 from http.client import InvalidURL
 from urllib.request import urlopen
@@ -71,3 +74,30 @@ def test_any_text_for_an_address_ends_in_an_error_that_is_expected(text):
             with pytest.raises(REQUEST_ERRORS) as refused:
                 urlopen(request_to(url), timeout=0.001)
             assert failure_of(refused.value)
+
+
+START = "import ctr_retrain.flows.quiet_libraries as q, logging, os; print(os.environ.get('PREFECT_API_URL'))"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://user:SECRET@host:port/api", "None"),
+        ("SECRET", "None"),
+        ("http://127.0.0.1:9/api", "http://127.0.0.1:9/api"),
+    ],
+)
+def test_server_address_that_is_none_ends_no_run_and_is_not_repeated(url, kept):
+    environment = {**os.environ, "PREFECT_API_URL": url}
+    answer = subprocess.run([sys.executable, "-c", START], env=environment, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == kept
+    assert ("PREFECT_API_URL: expected an address" in answer.stderr) == (kept == "None")
+    assert "SECRET" not in answer.stderr
+
+
+def test_every_log_line_of_a_flow_s_process_is_fit_to_be_read():
+    program = (
+        "import ctr_retrain.flows.quiet_libraries, logging; logging.getLogger('x').warning('of %s', '\\x1b[2J\\n')"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stderr == "of \\x1b[2J\\n\n"

@@ -6,6 +6,7 @@ from typing import get_type_hints
 
 import pytest
 from jinja2 import DictLoader, Environment
+from markupsafe import Markup
 
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.tasks.pages.render_page import TEMPLATES, environment
@@ -78,3 +79,9 @@ def test_a_name_that_is_gone_is_found_in_an_included_part_too():
 def test_names_that_are_there_are_no_mistakes():
     text = "{% for run in runs|reverse %}{{ run.date.strftime('%d') }} {{ run.heads['x'].metrics.items() }}{% endfor %}"
     assert not mistakes_of(text)
+
+
+def test_no_value_on_a_page_hides_or_reorders_what_stands_beside_it_and_own_markup_stays():
+    page = environment().from_string("<b>{{ name }}</b>{{ drawing }}")
+    text = page.render(name="<i>gpj.\u202eexe\x1b</i> of https://user:SECRET@host", drawing=Markup("<svg/>"))
+    assert text == "<b>&lt;i&gt;gpj.\\u202eexe\\x1b&lt;/i&gt; of https://***@host</b><svg/>"
