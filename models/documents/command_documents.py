@@ -193,7 +193,7 @@ class VerifyAnswer(Document):
     root: str
     """Address of the root."""
     refs: int
-    """Refs that were looked for."""
+    """Refs that were read."""
     objects: int
     """Objects that were read."""
     files: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.command_documents import Damage, VerifyAnswer
@@ -26,7 +27,7 @@ from ctr_retrain.tasks.integrity.manifest import (
     Sharded,
 )
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.protocol import day_of_ref, has_object, list_refs, load_manifest, load_ref
+from ctr_retrain.tasks.store.protocol import day_of_ref, has_object, has_ref, list_refs, load_manifest, load_ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +58,10 @@ def verify_root(store: Store) -> VerifyAnswer:
 
     Of a bucket all files are fetched, past the cache. Raises StorageError where the root can't be listed.
     """
-    refs = [*REF_KINDS, *(name for folder in DAY_REF_KINDS for name in list_refs(store, folder))]
+    refs = [
+        *filter(partial(has_ref, store), REF_KINDS),
+        *(name for folder in DAY_REF_KINDS for name in list_refs(store, folder)),
+    ]
     damaged = [damage for name in refs for damage in _damage(f"refs/{name}.json", _check_ref, store, name)]
     paths, sizes = list(store.ages()), list[int]()
     with progress_of("verifying", "objects") as progress:

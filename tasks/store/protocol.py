@@ -159,6 +159,14 @@ def load_ref(store: Store, name: str, kind: type[Stored]) -> TypedRef[Stored] | 
     return TypedRef(parse_content(kind, ref.value, f"refs/{name}.json under {store.root}"), ref)
 
 
+def has_ref(store: Store, name: str) -> bool:
+    """Return True if there is such a ref, whatever it holds."""
+    try:
+        return store.read_ref(name) is not None
+    except StorageError:  # one that can't be read is there all the same
+        return True
+
+
 def list_refs(store: Store, folder: str) -> list[str]:
     """List the names of all refs in a folder, sorted, whatever they hold."""
     return store.list_refs(folder)

@@ -87,7 +87,7 @@ def test_verification_goes_on_behind_what_is_damaged_and_counts_what_it_read(sto
     }
     assert "the key 'data_through', received 'never'" in found[MODEL]
     assert "expected the object days/2026-03-01/gone, received none" in found["refs/days/2026-03-01.json"]
-    assert (answer.objects, answer.files) == (3, 3)
+    assert (answer.refs, answer.objects, answer.files) == (4, 3, 3)
 
 
 def test_verification_changes_nothing(store, model):
