@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctr_retrain.models.documents.document import MAX_DOCUMENT_BYTES
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.integrity.manifest import (
     EncodedDay,
@@ -90,9 +89,11 @@ def test_what_is_no_manifest_at_all_is_refused(text):
         parsed(text)
 
 
-def test_document_without_end_is_read_no_further_than_to_be_refused(store):
-    put(store, "days/d/1/manifest.json", b"[" + b" " * MAX_DOCUMENT_BYTES + b"]")
-    put(store, "refs/champion.json", b"{" + b" " * MAX_DOCUMENT_BYTES + b"}")
+def test_document_without_end_is_read_no_further_than_to_be_refused(store, monkeypatch):
+    for module in ("models.documents.document", "tasks.store.local_store"):
+        monkeypatch.setattr(f"ctr_retrain.{module}.MAX_DOCUMENT_BYTES", 1000)  # of 64 MiB, which take a second to write
+    put(store, "days/d/1/manifest.json", json.dumps(WHOLE).encode() + b" " * 1000)
+    put(store, "refs/champion.json", b"{" + b" " * 1000 + b"}")
     for read in (lambda: store.manifest("days/d/1"), lambda: store.read_ref("champion")):
         with pytest.raises(StorageError, match="expected JSON, received"):
             read()
