@@ -62,6 +62,14 @@ TINY = {
 }
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say how many inputs tests of generated ones have tried, also where they ran in processes of their own."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "tried":
+                terminalreporter.write_line(f"{report.nodeid.split('::')[0]} tried {value}")
+
+
 @pytest.fixture
 def day():
     return date(2026, 3, 2)

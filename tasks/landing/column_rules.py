@@ -153,7 +153,7 @@ def _is_missing(file: LandedFile, column: Column) -> str:
     if physical == "VARCHAR" and column.source not in file.footer.never_blank:
         missing.append(f"trim({source}) = ''")
     if physical == "VARCHAR" and column.kind in ("number", "label"):
-        missing.append(f"lower(trim({source})) = 'nan'")
+        missing.append(f"coalesce(isnan(try_cast({source} AS DOUBLE)), false)")
     return f"({' OR '.join(missing) or 'false'})"
 
 

@@ -285,7 +285,8 @@ def _stage(task: _Task, look: Look, target: Path) -> Staged:
 
     clean = clean_table if task.clean else None
     if look.form == "json":
-        return stage_json_lines(task.connection, look, [column.source for column in task.wanted], target, clean)
+        types = {column.source: "DOUBLE" if column.kind == "number" else "VARCHAR" for column in task.wanted}
+        return stage_json_lines(task.connection, look, types, target, clean)
     staged = stage_csv(task.connection, look, target, clean)
     # Without a row nothing fails that isn't there: a header that lacks a column would pass for a clean one.
     return stage_csv(task.connection, look, target, None) if staged.cleaned and not staged.rows else staged

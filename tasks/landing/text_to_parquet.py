@@ -107,17 +107,16 @@ def stage_csv(connection: duck.Connection, look: Look, target: Path, clean: Clea
 
 
 def stage_json_lines(
-    connection: duck.Connection, look: Look, wanted: Iterable[str], target: Path, clean: Clean | None
+    connection: duck.Connection, look: Look, wanted: dict[str, str], target: Path, clean: Clean | None
 ) -> Staged:
     """Stage a file of JSON lines as Parquet at `target`, with a column of texts for each key that a row has.
 
-    wanted: the keys that are read. look: the result of looking the file over. clean: makes our columns at once, where
-    given.
+    wanted: key → DuckDB type in which a file of usable rows is read; its values are those that the texts' rules make.
+    look: the result of looking the file over. clean: makes our columns at once, where given.
     """
-    wanted = list(wanted)
     names = _column_names([*wanted, *look.keys])
     staged = _stage_json_fast(connection, look, wanted, names, target, clean) if look.one_reading else None
-    staged = staged or _stage_objects(connection, look, wanted, names, target)
+    staged = staged or _stage_objects(connection, look, list(wanted), names, target)
     if staged.cleaned or not staged.rows:
         return staged
     empty = read_footer(staged.parquet).always_null
@@ -126,15 +125,15 @@ def stage_json_lines(
 
 
 def _stage_json_fast(
-    connection: duck.Connection, look: Look, wanted: list[str], names: list[str], target: Path, clean: Clean | None
+    connection: duck.Connection, look: Look, wanted: dict[str, str], names: list[str], target: Path, clean: Clean | None
 ) -> Staged | None:
     """Stage a file as DuckDB reads it, cleaned or as it landed; None where a line of it holds no row."""
-    known = [name for name in names if name in wanted]
     seen = look.keys.keys() & set(names)
-    for columns, way in ((known, clean), (names, None)):
-        if columns == known and not (clean and known):
-            continue
-        typed = dict.fromkeys(columns, "VARCHAR")
+    ways: list[tuple[dict[str, str], Clean | None]] = [(dict.fromkeys(names, "VARCHAR"), None)]
+    # Typed numbers are those that the texts' rules make, and spare a text each: a twelfth of the time.
+    if clean and (known := {name: wanted[name] for name in names if name in wanted}):
+        ways.insert(0, (known, clean))
+    for typed, way in ways:
         source = (
             f"read_json({duck.path(look.plain)}, format='newline_delimited', columns={_typed(typed)}, "
             "compression='none', hive_partitioning=false)"

@@ -151,7 +151,9 @@ def assert_bytes_add_up(found, content, number):
         assert received == len(lines) - 1, number
 
 
-def test_whatever_lands_each_row_and_each_byte_is_accounted_for(store, landing, land_rows, tiny_recipe, day, now):
+def test_whatever_lands_each_row_and_each_byte_is_accounted_for(
+    store, landing, land_rows, tiny_recipe, day, now, record_property
+):
     outcomes = Counter()
     for number in range(INPUTS):
         name, content = fuzzed(number)
@@ -170,7 +172,7 @@ def test_whatever_lands_each_row_and_each_byte_is_accounted_for(store, landing, 
             assert_bytes_add_up(found, content, number)
         path.unlink()
     assert outcomes["read"] >= INPUTS // 10, outcomes
-    print(f"{INPUTS} files were tried: {dict(outcomes)}")  # noqa: T201 - which `pytest -rP` shows
+    record_property("tried", f"{INPUTS} files: {dict(outcomes)}")
 
 
 def assert_for_people(reason, number):

@@ -24,7 +24,7 @@ GOOD = ["1", "2026-03-02T10:00:00Z", "u1", "ad", "c1", "ios", "0.5"]
 NUMBERS = [
     *("0.5", "17", "17.10", "1e3", "1E-2", "-0", "-0.0", "0.1", "12345678901234567890", "12345678901234567890.0"),
     *("123456789012345678901234567890", "1e999", "-1e999", "1e-400", "9007199254740993", "1.0", "100.0", "01", "+1"),
-    *(".5", "1.", "0x10", "1_000", "nan", "NaN", "Inf", "-Infinity", "true", "false", "null"),
+    *(".5", "1.", "0x10", "1_000", "nan", "NaN", "-nan", "-NaN", "Inf", "-Infinity", "true", "false", "null"),
 ]
 TEXTS = [
     *('"ios"', '""', '" "', '" 17 "', '"17"', '"true"', '"True"', '"NaN"', '"null"', '"\\u00e9"', '"é"', '"🙂"'),
@@ -133,7 +133,9 @@ def beside(reader, good, line, end):
 
 
 @pytest.mark.parametrize(("end", "strategy"), [("jsonl", json_lines()), ("csv", csv_lines())])
-def test_a_row_means_the_same_alone_beside_a_torn_line_in_another_order_and_in_another_file(reader, end, strategy):
+def test_a_row_means_the_same_alone_beside_a_torn_line_in_another_order_and_in_another_file(
+    reader, end, strategy, record_property
+):
     tried = 0
     good = [",".join(GOOD).encode() if end == "csv" else json.dumps(impression("g")).encode()]
     of_good, torn = meanings(reader(good, f"good.{end}")), beside(reader, good, TORN[end], end)
@@ -152,4 +154,4 @@ def test_a_row_means_the_same_alone_beside_a_torn_line_in_another_order_and_in_a
         assert meanings(reader([*good, *lines, *lines], f"twice.{end}")) == of_good + alone + alone
 
     check()
-    print(f"{tried} rows of {end} were tried")  # noqa: T201 - which `pytest -rP` shows
+    record_property("tried", f"{tried} rows of {end}, each in seven files")
