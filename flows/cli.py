@@ -22,6 +22,7 @@ COMMANDS: dict[str, Callable[..., CommandOutput | None]] = {
     "demo": run_commands.demo,
     "demo-open-bandit": run_commands.demo_open_bandit,
     "simulate": day_commands.simulate,
+    "init": day_commands.init,
     "land": day_commands.land,
     "ingest": day_commands.ingest,
     "validate": day_commands.validate,

@@ -1,4 +1,4 @@
-"""Commands on a day's data: simulate, land, ingest, validate, accept.
+"""Commands on a day's data: simulate, init, land, ingest, validate, accept.
 
 Heavy imports stand inside the commands, so that --help answers at once.
 """
@@ -39,6 +39,24 @@ def simulate(
     world = World(seed=seed, rows_per_day=rows_per_day)
     answer = simulate_days.simulate(world, parse_day(start, "--start"), days, out)
     return CommandOutput.of(answer, print_fields)
+
+
+def init(
+    source: Annotated[Path, typer.Option("--from", help="A file of impressions: CSV, JSON lines or Parquet.")],
+    cost_send: Annotated[float, typer.Option(help="What showing or sending one impression costs.")],
+    value_click: Annotated[float, typer.Option(help="What a click, or whatever makes a positive, is worth.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The recipe to write; by default the file's name with .toml.")
+    ] = None,
+) -> CommandOutput:
+    """Write a first recipe for your own file."""
+    from ctr_retrain.flows.commands.print_days import print_first_recipe  # noqa: PLC0415
+    from ctr_retrain.models.first_recipe.recipe_text import Prices  # noqa: PLC0415
+    from ctr_retrain.tasks.first_recipe.write_first_recipe import first_recipe  # noqa: PLC0415
+
+    # Beside no landing zone and no root: `init` is what a newcomer types first, and neither is there yet.
+    target = out or Path(f"{source.name.partition('.')[0]}.toml")
+    return CommandOutput.of(first_recipe(source, Prices.of(cost_send, value_click), target), print_first_recipe)
 
 
 def land(

@@ -9,10 +9,38 @@ from rich.markup import escape
 from rich.table import Table
 
 from ctr_retrain.flows.commands.terminal import SafeConsole, print_line
+from ctr_retrain.models.number_format import percent
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.documents.command_documents import LandAnswer
+    from ctr_retrain.models.documents.command_documents import InitAnswer, LandAnswer
     from ctr_retrain.models.documents.day_documents import IngestAnswer, ValidationAnswer
+
+
+def print_first_recipe(answer: InitAnswer) -> None:
+    """Print what a first recipe rests on, what to check, and what to type next."""
+    outcomes = ", ".join(f"{column} ({kind})" for kind, column in answer.outcomes.items())
+    found = {"time": answer.time, "event_id": answer.event_id, "user_id": answer.user_id or "-"}
+    found |= {"campaign_id": answer.campaign_id or "-", "channels": ", ".join(answer.channels), "outcomes": outcomes}
+    for name, value in found.items():
+        print_line(f"{name:13}{escape(value)}")
+    print_line(f"{'rows':13}{answer.rows:,}")
+    # Both ratios in one line: most people are surprised by one of the two.
+    worth = "sending pays" if answer.seen_rate > answer.break_even_rate else "choosing whom to send to has to pay"
+    print_line(
+        f"{'break-even':13}{percent(answer.break_even_rate)} of positives; seen {percent(answer.seen_rate)}: {worth}"
+    )
+    for doubt in answer.unsure:
+        print_line(f"[yellow]check[/yellow] {escape(doubt)}")
+    # With a question mark: figures say that a column tells too much, not why.
+    for feature, reason in answer.leaks.items():
+        print_line(f"[red]leak?[/red] {escape(feature)}: {escape(reason)}")
+    for column, reason in answer.left_out.items():
+        print_line(f"left out {escape(column)}: {escape(reason)}")
+    missing = f", once {answer.missing_days} more day(s) have landed" if answer.missing_days else ""
+    print_line(f"first day with a full verdict: {answer.first_verdict_day}{missing}")
+    print_line(f"recipe {escape(answer.recipe)}; next:")
+    for command in answer.next_commands:
+        print_line(f"  {escape(command)}")
 
 
 def print_landed(answer: LandAnswer) -> None:

@@ -50,6 +50,43 @@ class LandAnswer(Document):
     """Lines that could not be read; they landed too, for `ingest` to quarantine."""
 
 
+class InitAnswer(Document):
+    """The answer of `init`: a first recipe for one's own file, and what it rests on."""
+
+    recipe: str
+    """Path of the recipe."""
+    rows: int
+    """Rows of the file."""
+    time: str
+    """Column with the impression's time, and how it is written."""
+    event_id: str
+    """Column that tells one impression from another; `file_row` where the file's name and the row's number do."""
+    user_id: str | None
+    """Column with the user; null where none was found."""
+    campaign_id: str | None
+    """Column with the campaign; null where none was found."""
+    channels: tuple[str, ...]
+    """Names of the channels."""
+    outcomes: Mapping[str, str]
+    """Column of each kind of outcome in the impression's own row; the first makes a positive."""
+    seen_rate: float
+    """Positive ratio of the rows that were looked at."""
+    break_even_rate: float
+    """Positive ratio from which on sending to everybody pays, by the two prices."""
+    first_verdict_day: Day
+    """The first day that can have a full verdict."""
+    missing_days: int
+    """Days that have to land before that; 0: all are there."""
+    unsure: tuple[str, ...]
+    """Choices that the file alone could not decide, each a sentence."""
+    leaks: Mapping[str, str]
+    """Features that seem to be known only afterwards, and so are left out, with the reason."""
+    left_out: Mapping[str, str]
+    """Columns that became no feature, with the reason."""
+    next_commands: tuple[str, ...]
+    """Commands to type next."""
+
+
 class ScoreAnswer(Document):
     """The answer of `score`: what was scored."""
 

@@ -7,11 +7,11 @@ import re
 # Words of what happens to an impression, or of when.
 AFTERWARDS = frozenset(
     """
-    actual after afterwards arrived assigned bounce bounced cancel canceled cancelled changes churned click
-    clicked closed completed completion conversion converted delay delayed delivered dismissed duration dwell
-    engagement final finished label landed liked next opened outcome outcomes played purchase purchased read refunded
-    response result returned revenue scroll scrolled shared skipped status target unsubscribed viewed waiting watch
-    watched watchtime
+    actual after afterwards arrived assigned attributed attribution bounce bounced cancel canceled cancelled changes
+    churned click clicked closed completed completion conversion converted delay delayed delivered dismissed duration
+    dwell engagement final finished label landed liked next opened outcome outcomes played purchase purchased read
+    refunded response result returned revenue scroll scrolled shared skipped status target unsubscribed viewed waiting
+    watch watched watchtime
     """.split()  # noqa: SIM905 - forty quoted words are no easier to read
 )
 # Beside one of these, such a word tells of earlier impressions, or of what was planned.

@@ -74,7 +74,8 @@ class InlineOutcome(Section):
     kind: Annotated[str, Field(min_length=1)]
     """The kind of outcome that the column tells of."""
     column: Annotated[str, Field(min_length=1)]
-    """Your column: 1 or true where it happened; 0, false or nothing where it did not."""
+    """Your column: 1, true or yes where it happened; 0, false, no or nothing where it did not. Where `ts` names this
+    column too, any time in it says that it happened."""
     ts: str = ""
     """Your column with the outcome's own time; empty: it happened with the impression."""
 

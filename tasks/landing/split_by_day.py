@@ -26,11 +26,14 @@ from ctr_retrain.tasks.landing.read_landing import read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ctr_retrain.models.recipe.landing_section import InlineOutcome
     from ctr_retrain.models.recipe.recipe import Recipe
 
+# Of a flag in the impression's own row, in small letters. A time that says yes by being there says no in more ways.
+YES, NO = ("true", "t", "yes", "y"), ("", "false", "f", "no", "n")
+NO_TIME = (*NO, "null", "\\n", "na", "n/a", "none", "nan", "nat", "-1", "0")
 DAMAGE = (duckdb.DataError, duckdb.InternalError)  # raised by rows that can't be read
 ENDINGS = (".parquet", ".malformed.jsonl")  # of the files that a file is split into, behind its own name
 
@@ -200,7 +203,8 @@ def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:
 
     An outcome lands on the day of its own time. Where that can't be read or lies before the impression's day, it lands
     with the impression and its time stays as it is, so that it is quarantined or counts for nothing, and is not lost.
-    A flag that says neither yes nor no makes an outcome without a kind, which ingest quarantines.
+    A flag that says neither yes nor no makes an outcome without a kind, which ingest quarantines. A column that is the
+    outcome's time as well says yes wherever it holds something.
     """
     rows = f"SELECT *, row_number() OVER (ORDER BY {ROW}) - 1 AS landed_row"
     rows += f" FROM {file.table} WHERE {_lands_on(file, day, recipe)}"
@@ -210,11 +214,20 @@ def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:
         flag = f"lower(trim({duck.name(outcome.column)}::VARCHAR))"
         number = f"try_cast({flag} AS DOUBLE)"
         ts = outcome.ts or recipe.landing.columns.ts
+        there = f"{flag} NOT IN ({_texts(NO)}) AND coalesce({number}, 1) <> 0"
+        came = f"{flag} IN ({_texts(YES)}) OR {number} = 1"
+        if outcome.ts == outcome.column:
+            came, there = "true", f"{flag} NOT IN ({_texts(NO_TIME)})"
         return (
             f"SELECT {identity} AS event_id, {duck.name(ts)} AS ts, "
-            f"CASE WHEN {flag} = 'true' OR {number} = 1 THEN {duck.text(outcome.kind)} END AS kind, "
+            f"CASE WHEN {came} THEN {duck.text(outcome.kind)} END AS kind, "
             f"greatest(DATE '{day.day}', {_day_of(file, ts, recipe)}) AS landing_day FROM rows "
-            f"WHERE {flag} NOT IN ('', 'false') AND coalesce({number}, 1) <> 0"
+            f"WHERE {there}"
         )
 
     return f"WITH rows AS ({rows}) {' UNION ALL '.join(map(select, recipe.landing.outcomes))}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    """Write texts as a list of SQL."""
+    return ", ".join(map(duck.text, values))
