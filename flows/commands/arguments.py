@@ -67,6 +67,14 @@ def parse_day(text: str, option: str = "--date") -> date:
     return day
 
 
+def require_file(path: Path, option: str) -> None:
+    """Raise UsageError, which names the option, where there is no such file."""
+    if not path.is_file():
+        received = "a folder" if path.is_dir() else "none"
+        msg = f"{option}: expected a file, received {received} at {path}. Check the path."
+        raise UsageError(msg)
+
+
 def require_words(reason: str) -> str:
     """Return the reason, which must say something: it is all that the history keeps of why. Raises UsageError."""
     if not reason.strip():

@@ -16,6 +16,7 @@ from ctr_retrain.flows.commands.arguments import (
     DayOption,
     ReasonOption,
     parse_day,
+    require_file,
     require_words,
     settings_and_recipe,
     settings_of,
@@ -68,6 +69,7 @@ def land(
     from ctr_retrain.tasks.landing.split_by_day import land_file  # noqa: PLC0415
 
     settings, recipe = settings_and_recipe(context)
+    require_file(source, "--from")
     return CommandOutput.of(land_file(source, recipe, settings.landing_zone), print_landed)
 
 

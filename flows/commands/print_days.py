@@ -53,6 +53,8 @@ def print_landed(answer: LandAnswer) -> None:
     if answer.malformed:
         print_line(f"[yellow]malformed[/yellow] {answer.malformed:,} lines landed too, for ingest to quarantine")
     print_line(f"landing {escape(answer.landing)}")
+    if answer.rows:
+        print_line(f"next: ctr-retrain doctor, then ctr-retrain daily --date {max(answer.rows)}")
 
 
 def print_ingested(answer: IngestAnswer) -> None:

@@ -119,25 +119,30 @@ def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Pa
         msg = f"land {source}: expected a readable file, received: {reason}"
         raise DataRejectedError(msg)
     assert isinstance(file, LandedFile)
-    landing, found = recipe.landing, ", ".join(file.columns)
-    if landing.columns.ts not in file.columns:
-        msg = f"land {source}: expected the time column {landing.columns.ts!r}, received {found}. Map it in the recipe."
-        raise DataRejectedError(msg)
-    if not landing.outcomes:
-        return file
-    ids = landing.event_id_columns if landing.event_id_from == "columns" else ()
-    if missing := [column for column in (*ids, *landing.inline_outcome_columns) if column not in file.columns]:
-        msg = (
-            f"land {source}: expected {', '.join(missing)} to make outcomes of, received {found}. "
-            "Mend event_id_columns or [[landing.outcomes]] in the recipe."
-        )
-        raise DataRejectedError(msg)
+    _require_columns(file, source, recipe)
+    landing = recipe.landing
     times = {name: file.columns[name] for name in (outcome.ts or landing.columns.ts for outcome in landing.outcomes)}
     typed = {name for name, kind in times.items() if kind.startswith(("TIMESTAMP", "DATE"))}
     if typed and typed != times.keys() and landing.time != "iso":
         msg = f"land {source}: expected the times of outcomes typed alike, as they share a column, received {times}."
         raise DataRejectedError(msg)
     return file
+
+
+def _require_columns(file: LandedFile, source: Path, recipe: Recipe) -> None:
+    """Raise DataRejectedError naming each column without which `ingest` would refuse the landed file, and its key."""
+    landing = recipe.landing
+    needed = {column.source: f"landing.columns.{column.name}" for column in landed_columns(recipe) if column.required}
+    if landing.event_id_from == "columns":
+        needed |= dict.fromkeys(landing.event_id_columns, "landing.event_id_columns")
+    needed |= dict.fromkeys(landing.inline_outcome_columns, "[[landing.outcomes]]")
+    if missing := [f"{name!r} ({key})" for name, key in needed.items() if name not in file.columns]:
+        msg = (
+            f"land {source}: expected the columns that the recipe maps, received none called {', '.join(missing)} "
+            f'among {", ".join(file.columns)}. Put your names into these keys of the recipe, or "" where the file has '
+            "none; `init --from` writes a recipe for a file."
+        )
+        raise DataRejectedError(msg)
 
 
 def _days(connection: duck.Connection, file: LandedFile, source: Path, recipe: Recipe) -> list[_Day]:

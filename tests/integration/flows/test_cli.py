@@ -28,6 +28,7 @@ from tests.support.stored import stored_names
 COMMANDS = {
     "demo": {"--folder"},
     "simulate": {"--start", "--days", "--rows-per-day", "--out", "--seed"},
+    "init": {"--from", "--cost-send", "--value-click", "--out"},
     "land": {"--from"},
     "gc": {"--dry-run"},
     "ingest": {"--date"},

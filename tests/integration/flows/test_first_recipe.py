@@ -33,5 +33,8 @@ def test_what_was_found_is_said_at_the_terminal_and_mistakes_have_an_exit_status
     assert run(*arguments, "--cost-send", "0.05").status == 2  # the recipe is there now
     assert run(*arguments, "--cost-send", "2").status == 2
     assert run(*arguments).status == 2  # a price is missing
+    missing = at(tmp_path / "root", tmp_path / "landing", recipe)("land", "--from", tmp_path / "none.csv")
+    assert missing.status == 2
+    assert "--from: expected a file, received none" in missing.stderr
     ratings = exports.movielens(tmp_path, liked=False)
     assert run("init", "--from", ratings, "--cost-send", "0.1", "--value-click", "1").status == 3

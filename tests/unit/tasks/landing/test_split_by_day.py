@@ -82,17 +82,19 @@ def test_time_is_read_as_the_recipe_says(source, landing, tiny_recipe, time, fir
 
 def test_columns_stay_as_they_are(source, landing, tiny_recipe):
     path = landing.parent / "typed.parquet"
-    table = pa.table({"ts": pa.array([date(2026, 3, 2)]), "score": pa.array([1.5], pa.float32()), "Größe": [["a"]]})
+    needed = {name: ["1"] for name in ("event_id", "user_id", "channel", "campaign_id")}
+    times = pa.array([date(2026, 3, 2)])
+    table = pa.table({"ts": times, "score": pa.array([1.5], pa.float32()), "Größe": [["a"]], **needed})
     pq.write_table(table, path)
     land_file(path, tiny_recipe(), LocalLandingZone(landing))
     (found,) = (landing / "impressions").glob("dt=2026-03-02/*")
     assert pq.read_table(found).to_pydict() == table.to_pydict()
     assert pq.read_schema(found).field("score").type == pa.float32()
     jsonl = landing.parent / "few.jsonl"
-    jsonl.write_text('{"ts": "2026-03-02", "x": "1"}\n', encoding="utf-8")
+    jsonl.write_text(json.dumps({**row("a", "2026-03-02"), "x": "1"}) + "\n", encoding="utf-8")
     land_file(jsonl, tiny_recipe(), LocalLandingZone(landing))
     names = pq.read_schema(landing / "impressions" / "dt=2026-03-02" / "few.jsonl.parquet").names
-    assert sorted(names) == ["ts", "x"]
+    assert sorted(names) == ["campaign_id", "channel", "event_id", "ts", "user_id", "x"]
 
 
 def test_landing_again_replaces_all_that_the_file_had_landed(source, landing, tiny_recipe):
@@ -176,7 +178,9 @@ def test_typed_flags_and_times_make_outcomes_too_unless_their_types_cannot_share
     landing, tiny_recipe, day, tmp_path
 ):
     shown, later = datetime(2026, 3, 2, 10, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC)
-    table = pa.table({"event_id": ["a", "b"], "ts": [shown] * 2, "clicked": [True, False], "clicked_at": [later] * 2})
+    whose = {name: ["ad", "ad"] for name in ("user_id", "channel", "campaign_id")}
+    clicks = {"clicked": [True, False], "clicked_at": [later] * 2}
+    table = pa.table({"event_id": ["a", "b"], "ts": [shown] * 2, **clicks, **whose})
     pq.write_table(table, tmp_path / "typed.parquet")
     recipe = tiny_recipe(landing={**INLINE, "time": "epoch_s"})
     assert land_file(tmp_path / "typed.parquet", recipe, LocalLandingZone(landing)).to_json()["outcomes"] == {
@@ -195,7 +199,9 @@ def test_typed_flags_and_times_make_outcomes_too_unless_their_types_cannot_share
 
 def test_file_without_a_column_that_outcomes_are_made_of_lands_nothing(source, landing, tiny_recipe):
     path = source([{key: text for key, text in click("a", "2026-03-02", "1", "").items() if key != "clicked_at"}])
-    with pytest.raises(DataRejectedError, match="expected clicked_at to make outcomes of, received event_id, ts"):
+    with pytest.raises(
+        DataRejectedError, match=r"none called 'clicked_at' \(\[\[landing.outcomes\]\]\) among event_id, ts"
+    ):
         land_file(path, tiny_recipe(landing=INLINE), LocalLandingZone(landing))
     assert not landed(landing)
 
@@ -219,12 +225,19 @@ def test_numbers_count_from_the_recipes_origin(source, landing, tiny_recipe):
 
 
 def test_file_that_cannot_be_read_or_has_no_time_lands_nothing(source, landing, tiny_recipe):
+
+    def soon(path):
+        path.write_text("event_id,ts,user_id,channel,campaign_id\na,soon,u,ad,c\n", encoding="utf-8")
+
     cases = {
         "half.csv.gz": ("readable file", lambda path: path.write_bytes(path.read_bytes()[:-9])),
         "none.csv": ("readable file", lambda path: path.unlink()),
-        "other.csv": ("expected the time column 'ts', received", lambda path: path.write_text("when\n1\n")),
-        "other.jsonl": ("expected the time column 'ts', received when", lambda path: path.write_text('{"when": 1}\n')),
-        "never.csv": ("expected times like landing.time = 'iso'", lambda path: path.write_text("ts,x\nsoon,1\n")),
+        "other.csv": ("received none called .*'ts' .landing.columns.ts", lambda path: path.write_text("when\n1\n")),
+        "other.jsonl": (
+            "'campaign_id' .landing.columns.campaign_id. among when",
+            lambda path: path.write_text('{"when": 1}\n'),
+        ),
+        "never.csv": ("expected times like landing.time = 'iso'", soon),
     }
     for name, (message, spoil) in cases.items():
         path = source(THREE_DAYS, name)
@@ -254,3 +267,13 @@ def test_outcomes_that_are_split_off_land_under_the_names_that_the_recipe_reads(
     assert pq.read_schema(file).names == list(names.values())
     found = ingest_day(store, LocalLandingZone(landing), recipe, day, now)
     assert (found.impressions.kept, found.outcomes.kept) == (2, 1)
+
+
+def test_a_file_that_ingest_would_refuse_is_refused_with_each_key_to_mend(source, landing, tiny_recipe):
+    rows = [{"id": "a", "ts": "2026-03-02T00:00:00Z", "user_id": "u", "campaign_id": "c"}]
+    with pytest.raises(DataRejectedError) as error:
+        land_file(source(rows), tiny_recipe(), LocalLandingZone(landing))
+    said = str(error.value)
+    assert "'event_id' (landing.event_id_columns), 'channel' (landing.columns.channel) among id, ts" in said
+    assert "'user_id' (" not in said
+    assert landed(landing) == {}
