@@ -21,6 +21,12 @@ def score(
     source: Annotated[Path, typer.Option("--input", help="Raw impressions: Parquet, CSV or JSON lines.")],
     target: Annotated[Path, typer.Option("--output", help="The same rows with `probability`: .csv or Parquet.")],
     model: Annotated[str, typer.Option(help="A version; default: the champion.")] = "",
+    # By default nothing but a column of which no value can be read: some are broken in every export, and a night's
+    # scores must not end with the first of them. What was counted is in the answer.
+    max_unreadable: Annotated[
+        float,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Refuse a column with more values that can't be read."),
+    ] = 1,
 ) -> CommandOutput:
     """Score a file with a model in service."""
     import_tensorflow()
@@ -30,8 +36,14 @@ def score(
     from ctr_retrain.tasks.deploy.score_file import score_file  # noqa: PLC0415
 
     version, bundle = served_model(settings_of(context).store, model)
-    scored = score_file(bundle, source, target)
-    answer = ScoreAnswer(model=version, rows=scored.rows, output=str(target), absent_columns=scored.absent_columns)
+    scored = score_file(bundle, source, target, max_unreadable=max_unreadable)
+    answer = ScoreAnswer(
+        model=version,
+        rows=scored.rows,
+        output=str(target),
+        absent_columns=scored.absent_columns,
+        unreadable=scored.unreadable,
+    )
     return CommandOutput.of(answer, print_scored)
 
 

@@ -71,6 +71,15 @@ def print_ingested(answer: IngestAnswer) -> None:
         print_line(f"[red]mostly quarantined[/red] {escape(file)}: {escape(share)}")
     for file, reason in answer.not_read.items():
         print_line(f"[yellow]not read[/yellow] {escape(file)}: {escape(reason)}")
+    for column, values in answer.unreadable_values.items():
+        found = f"{values.rows:,} of {values.values:,} values, such as {escape(repr(values.example))}"
+        print_line(f"[yellow]unreadable[/yellow] {escape(column)}: {found}, which count as missing")
+    if answer.without_label:
+        print_line(f"[yellow]without a label[/yellow] {answer.without_label:,} impressions, which train nothing")
+    if answer.attribution is not None and answer.attribution.words:
+        print_line(f"[yellow]outcomes[/yellow] {escape(answer.attribution.words)}")
+    for notice in answer.notices:
+        print_line(f"[yellow]notice[/yellow] {escape(notice)}")
     for warning in answer.known_afterwards.values():
         print_line(f"[yellow]warning[/yellow] {escape(warning)}")
 
@@ -82,7 +91,6 @@ def print_validated(answer: ValidationAnswer) -> None:
     met = answer.evaluated - len(answer.failed)
     print_line(f"{answer.date}  [green]accepted[/green]{who}{why}; {met} of {answer.evaluated} expectations met")
     for finding in answer.failed:
-        message = f"expected {finding.expected}, received {finding.received}"
-        print_line(f"[red]✗[/red] {finding.name}: {escape(message)}")
+        print_line(f"[red]✗[/red] {escape(finding.words)}")
     if answer.data_docs is not None:
         print_line(f"data docs {escape(answer.data_docs)}")

@@ -37,6 +37,9 @@ def print_scored(answer: ScoreAnswer) -> None:
     """Print what was scored, and the columns that the model would have read and the file lacks."""
     for name, value in (("model", answer.model), ("rows", f"{answer.rows:,}"), ("output", answer.output)):
         print_line(f"{name:8}{escape(value)}")
+    for column, values in answer.unreadable.items():
+        found = f"{values.rows:,} of {values.values:,} values of {column}, such as {values.example!r}"
+        print_line(f"[yellow]warning[/yellow] can't be read and count as missing: {escape(found)}")
     if answer.absent_columns:
         absent = escape(", ".join(answer.absent_columns))
         print_line(

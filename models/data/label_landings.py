@@ -36,7 +36,8 @@ class LabelDefinition:
 
 def impression_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
     """Return the landing days that may hold impressions of an event day, through `as_of`."""
-    return day_range(event_day, min(as_of, event_day + timedelta(days=recipe.landing.late_days)))
+    first = event_day - timedelta(days=recipe.landing.most_days_early)
+    return day_range(first, min(as_of, event_day + timedelta(days=recipe.landing.most_days_late)))
 
 
 def earlier_landings(event_day: date, recipe: Recipe) -> tuple[date, ...]:
@@ -44,19 +45,21 @@ def earlier_landings(event_day: date, recipe: Recipe) -> tuple[date, ...]:
 
     Such an event counts where it landed first, and not again on this day.
     """
-    return day_range(event_day - timedelta(days=recipe.landing.late_days), event_day - timedelta(days=1))
+    first = event_day - timedelta(days=recipe.landing.most_days_early)
+    return day_range(first - timedelta(days=recipe.landing.most_days_late), first - timedelta(days=1))
 
 
 def outcome_landings(event_day: date, as_of: date, recipe: Recipe) -> tuple[date, ...]:
     """Return the landing days that may hold outcomes that count for an event day, grace included, through `as_of`."""
     if recipe.inline_label:
         return ()
-    return day_range(event_day, min(as_of, event_day + timedelta(days=_outcome_days(recipe))))
+    first = event_day - timedelta(days=recipe.landing.most_days_early)
+    return day_range(first, min(as_of, event_day + timedelta(days=_outcome_days(recipe))))
 
 
 def final_age_days(recipe: Recipe) -> int:
     """Return the age, in days after the event day, from which on neither rows nor labels of the day change."""
-    return max(_outcome_days(recipe), recipe.landing.late_days)
+    return max(_outcome_days(recipe), recipe.landing.most_days_late)
 
 
 def _outcome_days(recipe: Recipe) -> int:

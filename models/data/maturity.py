@@ -33,8 +33,8 @@ class _Arrivals:
     """Impressions of one hour that landed alike, with outcomes that did."""
 
     hour: int  # of the impression's time
-    days_late: int  # from the event day to the impressions' landing day
-    age_days: int | None  # from the event day to the outcomes' landing day; None: no outcome
+    days_late: int  # from the event day to the impressions' landing day; 0 where that is the day before
+    age_days: int | None  # from the event day to the outcomes' landing day, likewise; None: no outcome
     rows: int
 
 
@@ -130,6 +130,14 @@ def _shares_at(maturity: Maturity, age_days: int) -> NDArray[np.float64]:
 
 def _rows_of_kind(table: pa.Table, channel: str, kind: str) -> list[_Arrivals]:
     """Return the rows of an arrivals table that are of a channel and a kind of outcome."""
-    names = ("hour", "days_late", "age_days", "rows")
-    rows = [row for row in table.to_pylist() if row["channel"] == channel and row["kind"] == kind]
-    return [_Arrivals(*(row[name] for name in names)) for row in rows]
+    found = [row for row in table.to_pylist() if row["channel"] == channel and row["kind"] == kind]
+    # What landed on the day before its event day is there at the event day's end, which is age 0.
+    return [
+        _Arrivals(
+            hour=row["hour"],
+            days_late=max(0, row["days_late"]),
+            age_days=None if row["age_days"] is None else max(0, row["age_days"]),
+            rows=row["rows"],
+        )
+        for row in found
+    ]

@@ -18,20 +18,35 @@ class Column:
     name: str  # ours
     source: str  # its name in the landed files
     kind: Kind  # how its values are read
-    required: bool  # a row without a value is quarantined
+    required: bool  # a file without it is unreadable, and a row without a value is quarantined
     delimiter: str = ""  # between a row's values, of a text that holds several; it joins those of a list
+    written: str = ""  # how times are written, as the recipe's `landing.time` says it
+    instead: str = ""  # stands for a missing value, so that the row is kept
+    may_be_null: bool = False  # a row without a value is kept, though a file has to have the column
+
+    @property
+    def spares_row(self) -> bool:
+        """True where a value that can't be read is missing, and counted, and the row is kept all the same."""
+        return self.kind == "number" and self.name != "confidence"  # which weighs: a row of no weight says nothing
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Bounds beyond which a number can't be what the column says; None where any number can."""
+        return (0.0, 1.0) if self.name in PROBABILITIES else None
 
 
 def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
     """Return the columns of a clean impression beside `event_id`: the contract's, features', validation's."""
     mapped = recipe.landing.columns
-    columns = [Column("ts", mapped.ts, "time", required=True)]
+    columns = [Column("ts", mapped.ts, "time", required=True, written=recipe.landing.time)]
     if not recipe.landing.channel_constant:
         columns.append(Column("channel", mapped.channel, "text", required=True))
     for name, kind in CONTRACT.items():
         source = getattr(mapped, name)
         if source:
-            columns.append(Column(name, source, kind, required=name in ("user_id", "campaign_id", "label")))
+            required = name in ("user_id", "campaign_id", "label")
+            instead = recipe.landing.missing_campaign if name == "campaign_id" else ""
+            columns.append(Column(name, source, kind, required, instead=instead, may_be_null=name == "label"))
     known = {column.name for column in columns} | {"channel", "event_id"}
     delimiters = {source: f.list_delimiter for f in recipe.features for source in f.sources if f.list_delimiter}
     for feature in recipe.features:
@@ -62,11 +77,12 @@ def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
     mapped = recipe.landing.outcome_columns
     return (
         Column("event_id", mapped.event_id, "text", required=True),
-        Column("ts", mapped.ts, "time", required=True),
+        Column("ts", mapped.ts, "time", required=True, written=recipe.landing.outcome_time or recipe.landing.time),
         Column("kind", mapped.kind, "text", required=True),
     )
 
 
+PROBABILITIES = frozenset({"propensity", "served_probability"})
 # The landing contract's columns beside id, time and channel. The recipe says which of them the user's files have.
 CONTRACT: dict[str, Kind] = {
     "user_id": "text",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from ctr_retrain.models.documents.day_documents import RejectedDay
+from ctr_retrain.models.documents.day_documents import RejectedDay, UnreadableValues
 from ctr_retrain.models.documents.document import Day, Document, Part
 from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.models.documents.run_documents import DailyAnswer
@@ -98,6 +98,8 @@ class ScoreAnswer(Document):
     """The file that they were written to."""
     absent_columns: tuple[str, ...]
     """Columns that the model reads and the file lacks; where an outcome fills them, the model learnt from a leak."""
+    unreadable: Mapping[str, UnreadableValues] = Field({})
+    """Values that the model was told to be missing, since they can't be read as what it reads, by the file's column."""
 
 
 class ListedModel(Part):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, Document, ObjectPath, Part, StoredDocument
+
+MOST_KINDS = 20  # of outcomes that no channel names, kept of a day
+KINDS_SHOWN = 5  # of them in a sentence
 
 
 class Counts(Part):
@@ -38,6 +42,81 @@ class Counts(Part):
         return self.received == self.kept + self.duplicates + self.quarantined
 
 
+class Attribution(Part):
+    """Outcomes that were kept of a day, by whether an impression of the same landing day answers for them."""
+
+    outcomes: int
+    """Outcomes that were kept."""
+    found: int
+    """Those of a kind that some channel names, whose impression landed on the same day."""
+    not_found: int
+    """Those of such a kind, whose impression landed on another day, or under another id, or nowhere."""
+    unnamed: int
+    """Those of a kind that no channel names."""
+    unnamed_kinds: Mapping[str, int] = Field({})
+    """The most frequent kinds that no channel names, with the outcomes of each."""
+
+    def __add__(self, other: Attribution) -> Attribution:
+        """Add up two parts of a day."""
+        kinds = Counter(self.unnamed_kinds) + Counter(other.unnamed_kinds)
+        return Attribution(
+            outcomes=self.outcomes + other.outcomes,
+            found=self.found + other.found,
+            not_found=self.not_found + other.not_found,
+            unnamed=self.unnamed + other.unnamed,
+            unnamed_kinds=dict(kinds.most_common(MOST_KINDS)),
+        )
+
+    @property
+    def share(self) -> float | None:
+        """Return the share of outcomes that found an impression; None without any outcome."""
+        return self.found / self.outcomes if self.outcomes else None
+
+    @property
+    def words(self) -> str:
+        """Say for a person why outcomes found no impression; empty where all did."""
+        parts = []
+        if self.not_found:
+            parts.append(f"{self.not_found:,} of {self.outcomes:,} without an impression that landed on the same day")
+        if self.unnamed:
+            kinds = ", ".join(f"{kind!r} {rows:,}" for kind, rows in list(self.unnamed_kinds.items())[:KINDS_SHOWN])
+            parts.append(f"{self.unnamed:,} of kinds that no channel names ({kinds})")
+        return "; ".join(parts)
+
+
+class UnreadableValues(Part):
+    """Values of a column that can't be read, or can't be what it says, and cost no row."""
+
+    rows: int
+    """Such values, which count as missing."""
+    values: int
+    """Values that the column has, these among them."""
+    example: str = ""
+    """One of them, as it landed."""
+
+    @property
+    def share(self) -> float:
+        """Return the share of the column's values."""
+        return self.rows / self.values
+
+    def __add__(self, other: UnreadableValues) -> UnreadableValues:
+        """Add up two parts of a day."""
+        return UnreadableValues(
+            rows=self.rows + other.rows, values=self.values + other.values, example=self.example or other.example
+        )
+
+
+class ColumnFill(Part):
+    """The values of a feature's column on a day."""
+
+    rows: int
+    """Impressions that have a value."""
+    sampled: int = 0
+    """Of a column of texts, the values that were looked at."""
+    numbers: int = 0
+    """Those of them that are written as numbers."""
+
+
 class LandedRows(Part):
     """Rows and files that landed on a day."""
 
@@ -53,11 +132,21 @@ class LandedRows(Part):
     """What else lay in the day's folders, and why it was not read: markers of writers, hidden files, devices."""
     mostly_quarantined: Mapping[str, str] = Field(default_factory=dict)
     """Files of which over half of the rows can't be used, and how many that are."""
+    unreadable_values: Mapping[str, UnreadableValues] = Field({})
+    """Values that count as missing since they can't be read, or can't be what their column says, by our column."""
+    without_label: int = 0
+    """Impressions whose inline label is empty: they are kept, and neither trained on nor judged by."""
+    attribution: Attribution | None = None
+    """Outcomes that found an impression; null where labels are inline, and of days that an older version read."""
+    notices: tuple[str, ...] = ()
+    """Sentences about what landed otherwise than the recipe says."""
 
 
 class DaySummary(StoredDocument, LandedRows):
     """Rows and files that landed on a day, or in one shard of it: summary.json beside the rows."""
 
+    fill: Mapping[str, ColumnFill] = Field({})
+    """The values of each feature's column; none where an older version didn't look."""
     rows_in_files: int | None = None
     """Rows of all files that landed, whichever shard they are in; null where an older version didn't count them."""
     quarantined_files: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
@@ -105,6 +194,14 @@ class IngestAnswer(Document):
     """What else lay in the day's folders, and why it was not read: markers of writers, hidden files, devices."""
     mostly_quarantined: Mapping[str, str] = Field(default_factory=dict)
     """Files of which over half of the rows can't be used, and how many that are."""
+    unreadable_values: Mapping[str, UnreadableValues] = Field({})
+    """Values that count as missing since they can't be read, or can't be what their column says, by our column."""
+    without_label: int = 0
+    """Impressions whose inline label is empty: they are kept, and neither trained on nor judged by."""
+    attribution: Attribution | None = None
+    """Outcomes that found an impression; null where labels are inline."""
+    notices: tuple[str, ...] = ()
+    """Sentences about what landed otherwise than the recipe says."""
     known_afterwards: Mapping[str, str] = Field({})
     """Features that may be known only after the decision, by the day's own outcomes or by what their names say, and
     what to do about each."""
@@ -119,6 +216,15 @@ class FailedExpectation(Part):
     """The expectation, in words."""
     received: str
     """The day's own figure, in words."""
+    detail: str = Field("", exclude_if=lambda detail: not detail)
+    """The rows that the figure comes of, where that is known."""
+
+    @property
+    def words(self) -> str:
+        """Say what was expected and received, and of which rows it comes."""
+        return f"{self.name}: expected {self.expected}, received {self.received}" + (
+            self.detail and f" ({self.detail})"
+        )
 
 
 class Finding(FailedExpectation):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -9,6 +12,7 @@ import pyarrow.compute as pc
 
 from ctr_retrain.models.errors import DataRejectedError
 
+LARGEST_WRITTEN = 1e18  # a float from here on is no integer that anybody counted
 MISSING_TIME = -(2**63)  # the int64 that stands for "no time" in the served graph
 
 
@@ -21,12 +25,21 @@ def column_of(table: pa.Table, name: str) -> pa.Array:
 
 
 def as_texts(column: pa.Array, name: str) -> npt.NDArray[np.object_]:
-    """Return values as bytes, (n,): b"" where missing; floats as DuckDB writes them, other types as Arrow does."""
+    """Return values as bytes, (n,), as ingest writes them: b"" where missing, an integer without a decimal point.
+
+    Sixteen bytes of a UUID are that UUID, other bytes are as they are.
+    """
     column = _plain(column)
     if pa.types.is_floating(column.type):
         return _float_texts(column)
-    if not (_is_text(column) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+    if pa.types.is_decimal(column.type):
+        return _decimal_texts(column)
+    if _is_bytes(column):
+        return np.array([_text_of_bytes(value) for value in column.to_pylist()], object)
+    if not _is_text(column):
         column = _cast(column, pa.string(), name, "values that can be written as text")
+    elif pc.any(pc.match_substring(column, ".0")).as_py():
+        column = pc.replace_substring_regex(column, r"^([+-]?[0-9]+)[.]0+$", r"\1")
     return np.asarray(column.cast(pa.large_binary()).fill_null(b"").to_numpy(zero_copy_only=False), object)
 
 
@@ -75,12 +88,44 @@ def as_times(column: pa.Array, name: str) -> npt.NDArray[np.int64]:
 
 
 def _float_texts(column: pa.Array) -> npt.NDArray[np.object_]:
-    """Return the shortest texts that read back as the same floats; NaN is missing.
+    """Return the shortest texts that read back as the same floats, integers as such; NaN is missing."""
+    return np.array([_float_text(value) for value in column.to_numpy(zero_copy_only=False)], object)
 
-    1.0 keeps the ".0" that Arrow drops: the served graph gets the text that DuckDB wrote at ingest.
-    """
-    values = column.to_numpy(zero_copy_only=False)
-    return np.array([b"" if np.isnan(value) else str(value).encode() for value in values], object)
+
+def _float_text(value: Any) -> bytes:
+    """Write a float as DuckDB does at ingest; see `landed_values.value_text`."""
+    if np.isnan(value):
+        return b""
+    return str(int(value) if abs(value) < LARGEST_WRITTEN and value == int(value) else value).encode()
+
+
+def _decimal_texts(column: pa.Array) -> npt.NDArray[np.object_]:
+    """Return decimals without zeros at the end, and without a decimal point where nothing is left behind it."""
+    texts = ("" if value is None else f"{value:f}" for value in column.to_pylist())
+    return np.array([(text.rstrip("0").rstrip(".") if "." in text else text).encode() for text in texts], object)
+
+
+def _text_of_bytes(value: bytes | None) -> bytes:
+    """Return bytes that are UTF-8 as they are, sixteen of a UUID written as one."""
+    if value is None:
+        return b""
+    if len(value) == 16 and (_says_uuid(value) or not _is_utf8(value)):
+        return str(UUID(bytes=value)).encode()
+    return value
+
+
+def _says_uuid(value: bytes) -> bool:
+    """Return True where version and variant of RFC 9562 stand in their places."""
+    return 1 <= value[6] >> 4 <= 7 and value[8] >> 6 == 0b10
+
+
+def _is_utf8(value: bytes) -> bool:
+    """Return True for bytes that are a text."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _plain(column: pa.Array) -> pa.Array:
@@ -92,6 +137,11 @@ def _plain(column: pa.Array) -> pa.Array:
 
 def _is_text(column: pa.Array) -> bool:
     return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _is_bytes(column: pa.Array) -> bool:
+    kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    return any(is_kind(column.type) for is_kind in kinds)
 
 
 def _without_blanks(column: pa.Array) -> pa.Array:

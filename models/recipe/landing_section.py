@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ctr_retrain.models.section import Section
+from ctr_retrain.models.time_format import EPOCH_MICROSECONDS, readable_time
 
 
-def _readable_time(time: str) -> str:
-    """Raise ValueError unless the recipe's `landing.time` names a way to write time."""
-    if time != "iso" and time not in EPOCH_MICROSECONDS and "%" not in time:
-        msg = f"expected iso, {', '.join(EPOCH_MICROSECONDS)} or a strptime format"
-        raise ValueError(msg)
-    return time
+def _known_zone(name: str) -> str:
+    """Raise ValueError unless the name is that of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        msg = "expected a time zone such as Europe/Berlin"
+        raise ValueError(msg) from error
+    return name
 
 
-EPOCH_MICROSECONDS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}  # microseconds in a unit of the number
+def _own_time(time: str) -> str:
+    """Raise ValueError unless it is empty or a way to write time."""
+    return time and readable_time(time)
+
+
 UNIX_EPOCH = date(1970, 1, 1)
 
 
@@ -73,22 +81,51 @@ class InlineOutcome(Section):
 
     kind: Annotated[str, Field(min_length=1)]
     """The kind of outcome that the column tells of."""
-    column: Annotated[str, Field(min_length=1)]
-    """Your column: 1, true or yes where it happened; 0, false, no or nothing where it did not. Where `ts` names this
-    column too, any time in it says that it happened."""
+    column: str = ""
+    """Your column: yes, true or 1 where it happened; no, false, 0 or nothing where it did not. Empty, or the same as
+    `ts`: a time says that it happened."""
     ts: str = ""
     """Your column with the outcome's own time; empty: it happened with the impression."""
+
+    @model_validator(mode="after")
+    def _has_a_column(self) -> Self:
+        """Raise ValueError where nothing tells of the outcome."""
+        if not self.column and not self.ts:
+            msg = f"expected column or ts of {self.kind!r}, received neither"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def told_by_time(self) -> bool:
+        """Return True where a time that is there says that it happened."""
+        return self.column in ("", self.ts)
+
+    @property
+    def told_by(self) -> str:
+        """Return the column that tells whether the outcome happened."""
+        return self.column or self.ts
 
 
 class Landing(Section):
     """Rules for reading landed files."""
 
-    time: Annotated[str, AfterValidator(_readable_time)] = "iso"
+    time: Annotated[str, AfterValidator(readable_time)] = "iso"
     """How time is written: `iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format; without a zone it is UTC."""
+    outcome_time: Annotated[str, AfterValidator(_own_time)] = ""
+    """How outcomes' own times are written, where that differs; empty: as `time`."""
     origin: date = UNIX_EPOCH
     """The day from whose start the numbers of `epoch_*` count."""
+    null_values: tuple[str, ...] = ()
+    """Texts that mean that nothing is there, in every column, such as `["NULL", "-"]`. Numbers, times and labels need
+    none for `\\N`, `NULL`, `NA`, `N/A`, `None` and `NaN`, which may be values of other columns."""
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of numbers that are written as texts."""
     late_days: Annotated[int, Field(ge=0, le=30)] = 1
     """Files that land on day L may hold impressions of the days L - `late_days` to L."""
+    early_minutes: Annotated[int, Field(ge=0, lt=24 * 60)] = 0
+    """Files that land on day L may hold rows of so many minutes of the next day, since loggers change files late."""
+    day_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    """Time zone by whose days files land: `dt=2026-03-01` then holds that day of this zone. Event days stay UTC."""
     grace_days: Annotated[int, Field(ge=0, le=30)] = 0
     """How many days more to wait for late outcome files before labels count as mature."""
     max_file_gb: Annotated[float, Field(gt=0)] = 100
@@ -101,6 +138,8 @@ class Landing(Section):
     """Your column with the impression's id, or several to be joined."""
     channel_constant: str = ""
     """The channel of all rows, where the files have no such column."""
+    missing_campaign: str = ""
+    """Campaign of rows that have none, such as `none`; empty: such rows are quarantined."""
     columns: Columns = Columns()
     """Your names of our columns."""
     outcome_columns: OutcomeColumns = OutcomeColumns()
@@ -119,6 +158,8 @@ class Landing(Section):
             )
         elif kinds and self.columns.label:
             msg = f"expected columns.label or outcomes, received both: {self.columns.label!r} and {kinds}"
+        elif self.outcome_time and (untimed := [outcome.kind for outcome in self.outcomes if not outcome.ts]):
+            msg = f"outcomes: expected ts of each beside outcome_time, received none of {untimed}"
         elif len(set(kinds)) != len(kinds):
             msg = f"outcomes: expected different kinds, received {kinds}"
         else:
@@ -129,6 +170,31 @@ class Landing(Section):
     def max_file_bytes(self) -> int:
         """Return the size of the largest text file, unpacked, in bytes."""
         return round(self.max_file_gb * 2**30)
+
+    def day_start(self, day: date) -> datetime:
+        """Return the time, in UTC and without a zone, at which a landing day begins."""
+        begins = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self.day_zone))
+        return begins.astimezone(UTC).replace(tzinfo=None)
+
+    def time_bounds(self, day: date) -> tuple[datetime, datetime]:
+        """Return the first time that an impression of a landing day may have, and the first that is too late."""
+        end = self.day_start(day + timedelta(days=1)) + timedelta(minutes=self.early_minutes)
+        return self.day_start(day - timedelta(days=self.late_days)), end
+
+    @property
+    def most_days_late(self) -> int:
+        """Return the most days from an event day to a landing day that may hold its impressions."""
+        return self.late_days + any(offset > timedelta() for offset in self._offsets)
+
+    @property
+    def most_days_early(self) -> int:
+        """Return the most days from a landing day to a later event day of which it may hold impressions: 0 or 1."""
+        return int(self.early_minutes > 0 or any(offset < timedelta() for offset in self._offsets))
+
+    @property
+    def _offsets(self) -> list[timedelta]:
+        """Return how far the zone of landing days is ahead of UTC, in winter and in summer."""
+        return [datetime(2026, month, 1, tzinfo=ZoneInfo(self.day_zone)).utcoffset() or timedelta() for month in (1, 7)]
 
     @property
     def inline_outcome_columns(self) -> tuple[str, ...]:

@@ -200,9 +200,22 @@ class Recipe(Section):
                 feature.pop(key, None)
         if not content["training"]["ensemble"]:  # as in recipes of before, whose refresh shall stay one
             del content["training"]["ensemble"]
+        for section, keys in LATER_KEYS.items():
+            own = getattr(self, section)
+            for key in keys:
+                if getattr(own, key) == type(own).model_fields[key].default:
+                    del content[section][key]
         canonical = json.dumps(content, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
+
+# Keys that came after recipes were digested: one that has its default is as if it weren't there, so that a recipe of
+# before keeps its digest.
+LATER_LANDING_KEYS = "outcome_time null_values decimal early_minutes day_zone missing_campaign"
+LATER_KEYS = {
+    "landing": frozenset(LATER_LANDING_KEYS.split()),
+    "validation": frozenset({"min_attributed_share", "max_unreadable_share"}),
+}
 
 # Known only after the decision (or only to the logger), so never an input of the model.
 NOT_FEATURES = frozenset(

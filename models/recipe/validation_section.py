@@ -26,6 +26,11 @@ class Validation(Section):
     """Most files that are torn, of another format, or without a required column."""
     max_mostly_quarantined_files: Annotated[int, Field(ge=0)] = 0
     """Most files of which over half of the rows can't be used, however few rows these are of the day."""
+    min_attributed_share: Share = 0
+    """Least share of outcomes that are of a labelled kind and whose impression landed on the same day; 0: three
+    quarters of the median of the days before, from seven on."""
+    max_unreadable_share: Share = 0.5
+    """Largest share of a column's values that can't be read, or can't be what it says; they count as missing."""
     max_null_share: dict[str, Share] = Field(default_factory=dict)
     """Column = largest share of nulls: `{ device = 0.05 }`."""
     value_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,17 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.schema import impression_columns
+from ctr_retrain.models.data.schema import Column, impression_columns
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
+from ctr_retrain.models.documents.day_documents import UnreadableValues
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
+from ctr_retrain.models.number_format import percent
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
-from ctr_retrain.tasks.landing.column_rules import typed
+from ctr_retrain.tasks.landing.column_rules import typed, unreadable
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
+from ctr_retrain.tasks.landing.landed_values import writable
 from ctr_retrain.tasks.landing.read_landing import read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, SERVING
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.serving.scorer import Scorer
 
 BATCH_ROWS = 200_000  # scored and written at once, so that memory doesn't grow with the file
+EXAMPLE_CHARACTERS = 100  # of a value that can't be read
 TARGETS = (".parquet", ".csv")  # how the file of scores may end
 
 
@@ -42,6 +46,7 @@ class ScoredFile:
 
     rows: int  # that were scored
     absent_columns: tuple[str, ...]  # that the model reads and the file lacks: it was told that their values miss
+    unreadable: Mapping[str, UnreadableValues]  # by the file's column: values that it was told miss, as well
 
 
 def score_sample(bundle: str, source: str, target: str) -> None:
@@ -49,15 +54,18 @@ def score_sample(bundle: str, source: str, target: str) -> None:
     score_file(Path(bundle), Path(source), Path(target), our_names=True)
 
 
-def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = False) -> ScoredFile:
+def score_file(
+    bundle: Path, source: Path, target: Path, *, our_names: bool = False, max_unreadable: float = 1
+) -> ScoredFile:
     """Write the source's rows with a column `probability` as Parquet or CSV, in their order.
 
     Models with heads add a column `probability_KIND` for each.
     Columns are found under the landed names of the bundle's recipe, or else under ours (with our_names: under ours
     alone), and read as ingest reads them. Columns that the file lacks, nulls and unseen values are answered. Of JSON
     lines, the keys of the first hundred rows and those that the model reads are kept. A target appears whole or not at
-    all. Raises UsageError for a source or target that can't be one, DataRejectedError for a file that can't be read
-    whole, StorageError for a failing disk.
+    all. Values that can't be read count as missing and are counted. Raises UsageError for a source or target that can't
+    be one, DataRejectedError for a file that can't be read whole or has a column of which nothing, or less than
+    1 − `max_unreadable`, can be read, StorageError for a failing disk.
     """
     if target.suffix not in TARGETS:
         msg = (
@@ -69,18 +77,24 @@ def score_file(bundle: Path, source: Path, target: Path, *, our_names: bool = Fa
     recipe, scorer = Recipe.model_validate(BundleDocument.read(bundle / BUNDLE_FILE).recipe), Scorer(bundle / SERVING)
     with tempfile.TemporaryDirectory() as scratch, duck.connect(Path(scratch)) as connection:
         file = _read(connection, source, recipe, Path(scratch), scorer.output_names)
-        inputs = _inputs(file, recipe, scorer.columns, our_names=our_names)
+        columns = _columns(file, recipe, scorer.columns, our_names=our_names)
+        inputs = {column.name: typed(file, column, recipe.landing) for column in columns}
+        if recipe.landing.channel_constant and "channel" in scorer.columns:
+            inputs["channel"] = duck.text(recipe.landing.channel_constant)
         if not inputs:
             wanted, received = ", ".join(scorer.columns), ", ".join(file.columns) or "none"
             msg = f"scoring {source}: expected at least one of the model's columns {wanted}, received {received}."
             raise DataRejectedError(msg)
+        found = _count_unreadable(connection, file, columns, recipe)
+        _refuse_unreadable(source, found, max_unreadable)
         selects = [f"{expression} AS {duck.name(f'_model_{name}')}" for name, expression in inputs.items()]
         rows = f"SELECT * EXCLUDE ({ROW}), "
         order = f" ORDER BY {ROW}" if source.suffix != ".parquet" else ""
         query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
         _write(batches.schema, _checked(batches, source), scorer, file.rows, target)
-    return ScoredFile(file.rows, tuple(column for column in scorer.columns if column not in inputs))
+    absent = tuple(column for column in scorer.columns if column not in inputs)
+    return ScoredFile(file.rows, absent, {name: values for name, values in found.items() if values.rows})
 
 
 def _read(
@@ -114,16 +128,47 @@ def _read(
     return file
 
 
-def _inputs(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_names: bool) -> dict[str, str]:
-    """Return the served graph's columns as SQL expressions over the file's; those that the file lacks are left out."""
-    found = {}
+def _columns(file: LandedFile, recipe: Recipe, wanted: tuple[str, ...], *, our_names: bool) -> list[Column]:
+    """Return the served graph's columns, each with the file's own column; those that the file lacks are left out."""
+    found = []
     for column in impression_columns(recipe):
         source = column.name if our_names or column.source not in file.columns else column.source
         if column.name in wanted and source in file.columns:
-            found[column.name] = typed(file, replace(column, source=source), recipe.landing)
-    if recipe.landing.channel_constant and "channel" in wanted:
-        found["channel"] = duck.text(recipe.landing.channel_constant)
+            found.append(replace(column, source=source))
     return found
+
+
+def _count_unreadable(
+    connection: duckdb.DuckDBPyConnection, file: LandedFile, columns: list[Column], recipe: Recipe
+) -> dict[str, UnreadableValues]:
+    """Count by the file's column the values that can't be read as numbers or times."""
+    checked = [column for column in columns if column.kind in ("number", "time")]
+    selects = []
+    for column in checked:
+        wrong, there = unreadable(file, column, recipe.landing)
+        value = f"left({writable(column.source, file.columns[column.source])}::VARCHAR, {EXAMPLE_CHARACTERS})"
+        selects += [f"count_if({wrong})", f"count_if({there})", f"any_value({value}) FILTER ({wrong})"]
+    row = connection.execute(f"SELECT {', '.join(selects)} FROM {file.table}").fetchone() if selects else ()
+    counted = [(row or ())[3 * place : 3 * place + 3] for place in range(len(checked))]
+    return {
+        column.source: UnreadableValues(rows=int(rows), values=int(values), example=example or "")
+        for column, (rows, values, example) in zip(checked, counted, strict=True)
+    }
+
+
+def _refuse_unreadable(source: Path, found: Mapping[str, UnreadableValues], most: float) -> None:
+    """Raise DataRejectedError for each column of which nothing can be read, or too little."""
+    bad = [
+        f"column {name!r}: {values.rows:,} of {values.values:,} values can't be read, such as {values.example!r}"
+        for name, values in found.items()
+        if values.rows and (values.rows == values.values or values.share > most)
+    ]
+    if bad:
+        msg = (
+            f"scoring {source}: expected values as the model's recipe reads them (landing.time, landing.decimal), "
+            f"at most {percent(most)} unreadable and never all, received {'; '.join(bad)}. Nothing was written."
+        )
+        raise DataRejectedError(msg, unreadable={name: values.to_json() for name, values in found.items()})
 
 
 def _checked(batches: pa.RecordBatchReader, source: Path) -> Iterator[pa.Table]:

@@ -24,6 +24,8 @@ ROW_GROUP_ROWS = 122_880  # DuckDB's own size of a row group
 PART_ROWS = 4 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
 _GLOB = re.compile(r"([*?[])")  # characters that DuckDB takes for a pattern in a path
 
+NO_SUCH_COLUMN = duckdb.BinderException  # raised by a query that names a column or a field that there isn't
+
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 Item = TypeVar("Item")
 Result = TypeVar("Result")

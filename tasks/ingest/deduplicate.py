@@ -8,10 +8,10 @@ pass writes all others as they come. A hash collision merely makes two rows be c
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -33,15 +33,15 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-BAD = -1  # instead of the days that a row landed late: it can't be used
+BAD = -(2**15)  # instead of the days that a row landed late: it can't be used
 # Columns of the quarantine's files.
-QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED])
+QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED, ("value", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class Stream:
     by_event_day: bool  # each event day's rows get files of their own: the landing day's, and a few days' before it
     max_file_bytes: int  # of one file, unpacked
     shard: Shard = WHOLE  # events that are ingested; lines that hold no row belong to the first shard
+    flags: Mapping[str, list[str]] = field(default_factory=dict)  # see `unreadable_flags`
+
+    @property
+    def published(self) -> str:
+        """Return the SQL of the columns that are published."""
+        return f"* EXCLUDE ({', '.join(['_reason', *ORIGIN, *self.flags])})"
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Deduplicated:
     unreadable: dict[str, str]  # unreadable and torn files by `stream/name`, with what is wrong
     columns: set[str]  # all that the files have
     quarantined: dict[str, tuple[int, int]]  # by `stream/name` of a file with quarantined rows: these, and all its rows
+    files: list[LandedFile]  # those of which rows were read
+    unreadable_values: Counter[str]  # values by column of ours that are missing because they couldn't be read
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class _Scan:
     rows: NDArray[np.uint32]  # (usable rows,), the row's number in its file
     row_ranges: NDArray[np.int64]  # (row ranges of the part,), how many of the usable rows each has
     ages: dict[int, int]  # days that rows landed late → usable rows
+    unreadable_values: Counter[str]  # of the usable rows, by column
     bad: pa.Table  # places of the other rows: slice, which is the row range's number, and row
 
     @property
@@ -102,7 +111,7 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
     files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes, clean)
     reasons = {file.name: file.reason for file in unreadable}
     try:
-        counts, bad = _split(connection, stream, files, folder, scratch)
+        counts, bad, unreadable_values = _split(connection, stream, files, folder, scratch)
     except duckdb.Error:
         # Some damage shows only while rows are read. Each file, read alone, tells whether it has any; then all is
         # written anew, without the damaged ones.
@@ -116,32 +125,32 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
             raise DataRejectedError(msg, unreadable=damaged) from None
         for written in (*(folder / stream.name).iterdir(), *(folder / layout.QUARANTINE).glob(f"{stream.name}-*")):
             written.unlink()
-        counts, bad = _split(connection, stream, files, folder, scratch)
+        counts, bad, unreadable_values = _split(connection, stream, files, folder, scratch)
     reasons |= {file.name: file.damage for file in files if file.damage}
     columns = {name for file in files for name in file.names}
     rows_in_files = sum(file.positions for file in files)
-    return Deduplicated(
-        counts,
-        rows_in_files,
-        {f"{stream.name}/{name}": reason for name, reason in reasons.items()},
-        columns,
-        {f"{stream.name}/{file.name}": (bad[file.name], file.positions) for file in files if file.name in bad},
-    )
+    named = {f"{stream.name}/{name}": reason for name, reason in reasons.items()}
+    quarantined = {f"{stream.name}/{file.name}": (bad[file.name], file.positions) for file in files if file.name in bad}
+    return Deduplicated(counts, rows_in_files, named, columns, quarantined, files, unreadable_values)
 
 
 def _clean_or_fail(stream: Stream, file: LandedFile) -> str:
-    """Return the query of a whole file's rows as they are published; one that can't be used is an error."""
+    """Return the query of a whole file's rows as they are published.
+
+    A row that can't be used is an error, and so is a value that can't be read, since it has to be counted.
+    """
     rows = stream.query(whole_file(file))
-    fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
-    return f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {fail}"
+    good = " AND ".join(["_reason IS NULL", *(f"{flags} = 0" for flags in stream.flags)])
+    fail = f"CASE WHEN {good} THEN true ELSE error('unusable') END"
+    return f"SELECT {stream.published} FROM ({rows}) WHERE {fail}"
 
 
 def _split(
     connection: duck.Connection, stream: Stream, files: list[LandedFile], folder: Path, scratch: Path
-) -> tuple[Counts, Counter[str]]:
+) -> tuple[Counts, Counter[str], Counter[str]]:
     """Find bad and repeated rows in a first pass, write all rows in a second; raise StorageError unless they add up.
 
-    Returns with the counts the quarantined rows of each file that has any.
+    Returns the counts of rows, the quarantined rows of each file that has any, and values that couldn't be read.
     """
     scans = duck.in_parallel(connection, lambda cursor, part: _scan(cursor, stream, part), cut_into_parts(files))
     _fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
@@ -169,7 +178,8 @@ def _split(
             f"{stream.name}: expected received = kept + duplicates + quarantined, received {counts!r}; please report it"
         )
         raise StorageError(msg)
-    return counts, _bad_by_file([] if stream.shard.number else files, scans)
+    values = sum((scan.unreadable_values for scan in scans), Counter())
+    return counts, _bad_by_file([] if stream.shard.number else files, scans), values
 
 
 def _bad_by_file(files: list[LandedFile], scans: list[_Scan]) -> Counter[str]:
@@ -187,7 +197,7 @@ def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
     late = f"date_diff('day', ts::DATE, DATE '{stream.day}')" if stream.by_event_day else "0"
     found = connection.execute(
         f"SELECT hash({stream.key}) AS hash, CASE WHEN _reason IS NULL THEN {late} ELSE {BAD} END::SMALLINT AS age, "
-        f"_slice::INTEGER AS slice, _row::BIGINT AS row "
+        f"_slice::INTEGER AS slice, _row::BIGINT AS row{''.join(f', {flags}' for flags in stream.flags)} "
         f"FROM ({stream.query(part.row_ranges)}) WHERE {stream.shard.holds}"
     ).fetchnumpy()
     bad = found["age"] == BAD
@@ -201,8 +211,18 @@ def _scan(connection: duck.Connection, stream: Stream, part: Part) -> _Scan:
         good["row"].astype(np.uint32),
         np.bincount(good["slice"] - first, minlength=len(part.row_ranges)),
         dict(zip(ages.tolist(), rows.tolist(), strict=True)),
+        _count_flags(stream, good),
         places,
     )
+
+
+def _count_flags(stream: Stream, rows: Mapping[str, NDArray[Any]]) -> Counter[str]:
+    """Count by column the values that couldn't be read, of the flags of usable rows."""
+    found: Counter[str] = Counter()
+    for flags, names in stream.flags.items():
+        if rows[flags].any():
+            found.update({name: int((rows[flags] >> bit & 1).sum()) for bit, name in enumerate(names)})
+    return +found
 
 
 def _leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: list[_Scan]) -> int:
@@ -263,7 +283,7 @@ def _write(connection: duck.Connection, stream: Stream, scan: _Scan, folder: Pat
     rows, kept = stream.query(row_ranges), 0
     for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
         event_day = stream.day - timedelta(days=age)
-        query = f"SELECT * EXCLUDE (_reason, {', '.join(ORIGIN)}) FROM ({rows}) WHERE {stream.shard.holds}"
+        query = f"SELECT {stream.published} FROM ({rows}) WHERE {stream.shard.holds}"
         if len(scan.ages) > 1:
             query += f" AND ts >= DATE '{event_day}' AND ts < DATE '{event_day + timedelta(days=1)}'"
         target = folder / stream.name / layout.part_file(event_day, scan.part.number)
@@ -293,7 +313,7 @@ def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: _Scan, f
     bad = _only(scan.part.row_ranges, scan.bad, "bad")
     query = (
         "SELECT _file AS file, (_row + 1)::BIGINT AS row, NULL::BIGINT AS line, _reason AS reason, "
-        f"left(_raw::VARCHAR, {RAW_CHARACTERS}) AS raw FROM ({stream.query(bad)})"
+        f"left(_raw::VARCHAR, {RAW_CHARACTERS}) AS raw, _value AS value FROM ({stream.query(bad)})"
     )
     target = folder / layout.QUARANTINE / f"{stream.name}-{scan.part.number:04d}.parquet"
     return duck.write(connection, target, query, scratch)
@@ -309,7 +329,7 @@ def _quarantine_lines(stream: Stream, files: list[LandedFile], folder: Path) -> 
     with pq.ParquetWriter(target, QUARANTINE, compression="zstd") as writer:
         for file in files:
             for batch in file.malformed.batches():
-                name = pa.repeat(file.name, len(batch))
-                writer.write_batch(pa.RecordBatch.from_arrays([name, *batch.columns], schema=QUARANTINE))
+                name, value = pa.repeat(file.name, len(batch)), pa.nulls(len(batch), pa.string())
+                writer.write_batch(pa.RecordBatch.from_arrays([name, *batch.columns, value], schema=QUARANTINE))
                 count += len(batch)
     return count

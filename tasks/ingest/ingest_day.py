@@ -14,17 +14,25 @@ from functools import partial
 from pathlib import Path
 
 from ctr_retrain.models.data.schema import impression_columns, landed_columns, outcome_columns
-from ctr_retrain.models.documents.day_documents import Counts, DaySummary, LandedDayInputs, LandedRows
+from ctr_retrain.models.documents.day_documents import (
+    Attribution,
+    Counts,
+    DaySummary,
+    LandedDayInputs,
+    LandedRows,
+    UnreadableValues,
+)
 from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.ingest.day_summary import add_up_summaries, summarise
 from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
-from ctr_retrain.tasks.ingest.quarantine_reasons import mostly_quarantined, nothing_usable
+from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
 from ctr_retrain.tasks.integrity.manifest import LandedDay
-from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
+from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes, unreadable_flags
 from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, fingerprint, stamps
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
@@ -41,7 +49,6 @@ from ctr_retrain.tasks.store.protocol import (
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
 DAY_FORMAT = 3  # of a day's object; another number makes all of them anew
-NOTHING = Counts(received=0, kept=0, duplicates=0, quarantined=0)
 ATTEMPTS = 5  # to publish a day while others publish it
 
 
@@ -57,6 +64,10 @@ class IngestedDay:
     unknown_columns: tuple[str, ...]  # that landed and that the recipe doesn't name; outcomes' as outcomes.NAME
     not_read: Mapping[str, str]  # what else lay there, and why it was not read
     mostly_quarantined: Mapping[str, str]  # files of which over half of the rows can't be used, and how many
+    unreadable_values: Mapping[str, UnreadableValues]  # by column, values that are missing as they can't be read
+    without_label: int  # impressions whose inline label is empty
+    attribution: Attribution | None  # outcomes that found an impression; None where labels are inline
+    notices: tuple[str, ...]  # sentences about what landed otherwise than the recipe says
 
     @property
     def identity(self) -> str:
@@ -66,14 +77,7 @@ class IngestedDay:
     @property
     def landed(self) -> LandedRows:
         """Return the counts of its rows and files, as documents hold them."""
-        return LandedRows(
-            impressions=self.impressions,
-            outcomes=self.outcomes,
-            unreadable=self.unreadable,
-            unknown_columns=self.unknown_columns,
-            not_read=self.not_read,
-            mostly_quarantined=self.mostly_quarantined,
-        )
+        return LandedRows(**{name: getattr(self, name) for name in LandedRows.model_fields})
 
 
 @dataclass(frozen=True)
@@ -169,16 +173,7 @@ def load_ingested_day(store: Store, day: date) -> IngestedDay:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
     summary = load_document(store, path, SUMMARY_FILE, DaySummary)
-    return IngestedDay(
-        day,
-        path,
-        summary.impressions,
-        summary.outcomes,
-        summary.unreadable,
-        summary.unknown_columns,
-        summary.not_read,
-        summary.mostly_quarantined,
-    )
+    return IngestedDay(day, path, **{name: getattr(summary, name) for name in LandedRows.model_fields})
 
 
 def current_day_object(store: Store, day: date) -> str | None:
@@ -223,7 +218,7 @@ def _fill_by_shards(
         shards = list(fan_out.over(numbers, f"ingesting pieces of {landed.day}", work).values())
     folders = [open_existing(store, shard) for shard in shards]
     with store.writing(path, {**inputs.to_json(), SHARDS: shards}) as folder:
-        summary = _add_up([DaySummary.read(shard / SUMMARY_FILE) for shard in folders])
+        summary = add_up_summaries([DaySummary.read(shard / SUMMARY_FILE) for shard in folders])
         scratch = folder / "scratch"
         scratch.mkdir()
         with duck.connect(scratch) as connection:
@@ -237,24 +232,6 @@ def _fill_by_shards(
             add_profiles_up(connection, folders, folder, recipe)
         shutil.rmtree(scratch)
         summary.write(folder / SUMMARY_FILE)
-
-
-def _add_up(shards: list[DaySummary]) -> DaySummary:
-    """Return the summary of a day from those of its shards."""
-    # All shards read the same files, and so have the same unreadable ones and columns.
-    bad: dict[str, tuple[int, int]] = {}
-    for name, (quarantined, rows) in (found for shard in shards for found in shard.quarantined_files.items()):
-        bad[name] = (bad.get(name, (0, 0))[0] + quarantined, rows)
-    return DaySummary(
-        impressions=sum((shard.impressions for shard in shards), NOTHING),
-        outcomes=sum((shard.outcomes for shard in shards), NOTHING),
-        unreadable=shards[0].unreadable,
-        unknown_columns=shards[0].unknown_columns,
-        not_read=shards[0].not_read,
-        mostly_quarantined=mostly_quarantined(bad),
-        rows_in_files=shards[0].rows_in_files,
-        quarantined_files=bad,
-    )
 
 
 def _publish_shard(
@@ -297,6 +274,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         by_event_day=True,
         max_file_bytes=recipe.landing.max_file_bytes,
         shard=shard,
+        flags=unreadable_flags(columns),
     )
     outcoming = Stream(
         OUTCOMES,
@@ -315,21 +293,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
             raise nothing_usable(connection, [folder], day, impressions.counts)
         outcomes = deduplicate(connection, outcoming, folder, scratch)
         write_profile(connection, folder, recipe, day)
+        summary = summarise(connection, folder, impressions, outcomes, landed.left_out, recipe)
+        summary.write(folder / SUMMARY_FILE)
     shutil.rmtree(scratch)
-    unknown = impressions.columns - {column.source for column in landed_columns(recipe)}
-    unknown |= {
-        f"{OUTCOMES}.{name}" for name in outcomes.columns - {column.source for column in outcome_columns(recipe)}
-    }
-    bad = impressions.quarantined | outcomes.quarantined
-    summary = DaySummary(
-        impressions=impressions.counts,
-        outcomes=outcomes.counts,
-        unreadable=impressions.unreadable | outcomes.unreadable,
-        unknown_columns=tuple(sorted(unknown)),
-        not_read=landed.left_out,
-        mostly_quarantined=mostly_quarantined(bad),
-        rows_in_files=impressions.rows_in_files,
-        quarantined_files=bad,
-    )
-    summary.write(folder / SUMMARY_FILE)
     landed.check_unchanged()

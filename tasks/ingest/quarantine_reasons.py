@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.parse_lines import one_line
@@ -33,6 +35,13 @@ class QuarantinedRows:
     file: str  # that the example landed in
     row: int  # its number there
     raw: str  # its beginning, as it landed
+    value: str | None = None  # the example's value for which it can't be used; None where it has none
+
+    @property
+    def words(self) -> str:
+        """Say for a person how many rows there are, why, and which value the example has."""
+        example = "" if self.value is None else f", such as {self.value!r}"
+        return f"{self.stream} {self.kind} {self.rows:,}{example}"
 
 
 def quarantine_reasons(store: Store, path: str, scratch: Path) -> list[QuarantinedRows]:
@@ -44,10 +53,13 @@ def quarantine_reasons(store: Store, path: str, scratch: Path) -> list[Quarantin
             files = shard_files(store, path, f"{QUARANTINE}/{stream}-")
             if not files:
                 continue
+            # An older version kept no value.
+            value = "min_by(value, (file, row))" if "value" in pq.read_schema(files[0]).names else "NULL"
             # The example of a reason is the first by file and row, so that a page made again shows the same one.
             rows = connection.sql(
                 "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(reason, (file, row)), "
-                "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160) "
+                "min_by(file, (file, row)), min_by(row, (file, row)), left(min_by(raw, (file, row)), 160), "
+                f"{value} "
                 f"FROM {duck.parquet(*files)} GROUP BY kind ORDER BY 2 DESC, 1 LIMIT {MOST_REASONS}"
             ).fetchall()
             found += [QuarantinedRows(stream, *row) for row in rows]
@@ -74,13 +86,14 @@ def nothing_usable(connection: duck.Connection, folders: list[Path], day: date, 
         )
     quarantine = duck.parquet(*(folder / QUARANTINE / "*.parquet" for folder in folders))
     row = connection.execute(
-        f"SELECT reason, count(*), any_value(file), any_value(raw) FROM {quarantine} "
-        "GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 1"
+        "SELECT split_part(reason, ':', 1) AS kind, count(*), min_by(file, (file, row)), min_by(raw, (file, row)), "
+        f"min_by(value, (file, row)) FROM {quarantine} GROUP BY kind ORDER BY count(*) DESC, kind LIMIT 1"
     ).fetchone()
-    reason, rows, file, raw = row or ("", 0, "", "")
+    reason, rows, file, raw, value = row or ("", 0, "", "", None)
+    example = str(raw)[:200] if value is None else f"{value!r} in {str(raw)[:200]}"
     return DataRejectedError(
         f"impressions of {day}: expected usable rows, received none of {counts.received}; most often "
-        f"{one_line(reason)} ({rows} rows, such as {one_line(str(raw)[:200])} in {one_line(file)}). "
+        f"{one_line(reason)} ({rows} rows, such as {one_line(example)} in {one_line(file)}). "
         "Mend the export or [landing] in the recipe.",
         reason=reason,
     )

@@ -2,7 +2,8 @@
 
 The impressions stay where they landed. Beside each of their files comes a file of labels with a row for each of its
 rows, in the same order, so that the two are joined by position (see `labelled_rows`). A landed row that counts
-elsewhere, with an earlier landing of its event or in another shard, has its place there too and is marked.
+elsewhere, with an earlier landing of its event or in another shard, or nowhere, since its inline label is empty, has
+its place there too and is marked.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ def file_queries(connection: duck.Connection, sources: Sources, recipe: Recipe, 
         for file in files:
             reasons = [] if sources.shard == WHOLE else [f"NOT ({sources.shard.holds})"]
             reasons += [came_before] if file.path in repeating else []
+            reasons += ["label IS NULL"] if recipe.inline_label else []  # it says neither yes nor no
             rows = (
                 f"SELECT *, file_row_number AS {ROW}, {days_late}::SMALLINT AS {LANDED_LATE}, "
                 f"{' OR '.join(reasons) or 'false'} AS {ELSEWHERE} FROM {duck.parquet(file.path)}"

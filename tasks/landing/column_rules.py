@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.schema import Column, outcome_columns
-from ctr_retrain.models.recipe.landing_section import EPOCH_MICROSECONDS, UNIX_EPOCH
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.file_parts import LandedFile
+from ctr_retrain.tasks.landing.landed_values import (
+    INTEGERS,
+    as_joined,
+    as_label,
+    as_number,
+    as_text,
+    as_time,
+    is_missing,
+    writable,
+)
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
 
     from ctr_retrain.models.recipe.landing_section import Landing
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.landing.file_parts import RowRange
 
 TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
-FLOATS = ("FLOAT", "DOUBLE")  # DuckDB's types that may hold NaN
-INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_TRUTH = "CASE lower(trim({})) WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 END"
-ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
-# Columns with a row's origin: number of its row range, file's name, row's number in the file, content as landed.
-ORIGIN = ("_slice", "_file", "_row", "_raw")
+# Columns with a row's origin: number of its row range, file's name, row's number in the file, content as landed, and
+# of that the value for which the row can't be used.
+ORIGIN = ("_slice", "_file", "_row", "_raw", "_value")
+VALUE_CHARACTERS = 200  # that are kept of such a value
+BITS = 62  # columns whose unreadable values one integer tells
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A reason for which a row can't be used."""
+
+    reason: str
+    condition: str  # SQL
+    column: str = ""  # of ours, whose landed value shows what is wrong; empty: there is none
 
 
 def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
@@ -39,20 +57,21 @@ def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: t
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
         selects.append(_select_from(row_range, [f"{identity} AS event_id", *channel], columns, landing))
     known = ", ".join(duck.text(name) for name in recipe.channels)
+    given = "" if landing.channel_constant else "channel"
     rules = [
-        ("event_id_missing", "event_id IS NULL OR event_id = ''"),
-        *_time_rules(day),
-        ("ts_too_old", f"ts < TIMESTAMP '{day - timedelta(days=landing.late_days)}'"),
-        ("channel_missing", "channel IS NULL OR channel = ''"),
-        ("channel_unknown", f"channel NOT IN ({known})"),
+        _Rule("event_id_missing", "event_id IS NULL OR event_id = ''"),
+        *_time_rules(day, landing),
+        _Rule("ts_too_old", f"ts < TIMESTAMP '{landing.time_bounds(day)[0]}'", "ts"),
+        _Rule("channel_missing", "channel IS NULL OR channel = ''"),
+        _Rule("channel_unknown", f"channel NOT IN ({known})", given),
     ]
     for column in columns:
-        if column.required and column.name not in ("ts", "channel"):
-            rules.append((f"{column.name}_missing", duck.name("_missing_" + column.name)))
-        if column.kind in ("number", "label"):
-            rules.append((f"{column.name}_wrong_type", duck.name("_wrong_" + column.name)))
+        if column.required and not (column.instead or column.may_be_null) and column.name not in ("ts", "channel"):
+            rules.append(_Rule(f"{column.name}_missing", duck.name("_missing_" + column.name)))
+        if column.kind in ("number", "label") and not column.spares_row:
+            rules.append(_Rule(f"{column.name}_wrong_type", duck.name("_wrong_" + column.name), column.name))
         if column.name == "confidence":
-            rules.append(("confidence_out_of_range", "confidence <= 0 OR confidence > 1"))
+            rules.append(_Rule("confidence_out_of_range", "confidence <= 0 OR confidence > 1", "confidence"))
     return _with_reason(selects, rules, columns)
 
 
@@ -66,32 +85,59 @@ def clean_outcomes(row_ranges: Iterable[RowRange], recipe: Recipe, day: date) ->
         for row_range in row_ranges
     ]
     rules = [
-        ("event_id_missing", "event_id IS NULL OR event_id = ''"),
-        *_time_rules(day),
-        ("kind_missing", "kind IS NULL OR kind = ''"),
+        _Rule("event_id_missing", "event_id IS NULL OR event_id = ''"),
+        *_time_rules(day, recipe.landing),
+        _Rule("kind_missing", "kind IS NULL OR kind = ''"),
     ]
     return _with_reason(selects, rules, columns)
 
 
-def _time_rules(day: date) -> list[tuple[str, str]]:
+def unreadable_flags(columns: Iterable[Column]) -> dict[str, list[str]]:
+    """Return the columns that tell of a kept row which of its values are missing because they couldn't be read.
+
+    Each is an integer with a bit for each of the columns of ours that it stands for, the lowest bit for the first.
+    """
+    names = [column.name for column in columns if column.spares_row]
+    return {f"_unreadable_{first}": names[first : first + BITS] for first in range(0, len(names), BITS)}
+
+
+def unreadable(file: LandedFile, column: Column, landing: Landing) -> tuple[str, str]:
+    """Return two conditions: that a column's value can't be read as its kind, and that there is a value at all."""
+    missing = _is_missing(file, column, landing)
+    wrong = _is_wrong(file, column, landing, missing)
+    if column.kind == "time":
+        wrong = f"({typed(file, column, landing)} IS NULL AND NOT {missing})"
+    return wrong, f"(NOT {missing})"
+
+
+def unreadable_example(file: LandedFile, column: Column, landing: Landing) -> str:
+    """Write the query of a landed value of a column that can't be read; empty where the file holds none such."""
+    wrong = "false" if file.cleaned else _is_wrong(file, column, landing, _is_missing(file, column, landing))
+    if wrong == "false":
+        return ""
+    value = f"left({writable(column.source, file.columns[column.source])}::VARCHAR, {VALUE_CHARACTERS})"
+    return f"SELECT {value} FROM {file.table} WHERE {wrong} LIMIT 1"
+
+
+def _time_rules(day: date, landing: Landing) -> list[_Rule]:
     """Return reason and condition of each way in which a row's time can be unusable."""
     return [
-        ("ts_missing", "_missing_ts"),
-        ("ts_unreadable", "ts IS NULL"),
-        ("ts_in_future", f"ts >= TIMESTAMP '{day + timedelta(days=1)}'"),
+        _Rule("ts_missing", "_missing_ts"),
+        _Rule("ts_unreadable", "ts IS NULL", "ts"),
+        _Rule("ts_in_future", f"ts >= TIMESTAMP '{landing.time_bounds(day)[1]}'", "ts"),
     ]
 
 
 def _select_from(row_range: RowRange, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
-    """Select our columns of a row range, for each the flags that it is missing or of the wrong type, and the origin."""
+    """Select our columns of a row range, for each of them its flags and its landed value, and the origin."""
     file = row_range.file
     for column in columns:
-        missing = _is_missing(file, column)
-        expressions += [
-            f"{typed(file, column, landing)} AS {duck.name(column.name)}",
-            f"{missing} AS {duck.name('_missing_' + column.name)}",
-            f"{_is_wrong(file, column, landing, missing)} AS {duck.name('_wrong_' + column.name)}",
-        ]
+        missing = _is_missing(file, column, landing)
+        value = typed(file, column, landing)
+        landed = writable(column.source, file.columns[column.source]) if column.source in file.columns else "NULL"
+        flags = (missing, _is_wrong(file, column, landing, missing), f"left({landed}::VARCHAR, {VALUE_CHARACTERS})")
+        expressions.append(f"{value} AS {duck.name(column.name)}")
+        expressions += [f"{value} AS {flag}" for value, flag in zip(flags, _flags(column), strict=True)]
     packed = ", ".join(f"{duck.name(name)} := {writable(name, type_)}" for name, type_ in file.columns.items())
     return _select(row_range, expressions, f"to_json(struct_pack({packed}))")
 
@@ -100,13 +146,14 @@ def _select_cleaned(row_range: RowRange, names: list[str], columns: Iterable[Col
     """Select our columns, flags and the origin of a file that was cleaned at once: it has no unusable row."""
     expressions = [duck.name(name) for name in names if name not in {column.name for column in columns}]
     for column in columns:
-        expressions += [duck.name(column.name), *(f"false AS {flag}" for flag in _flags(column))]
+        missing, wrong, landed = _flags(column)
+        expressions += [duck.name(column.name), f"false AS {missing}", f"false AS {wrong}", f"NULL AS {landed}"]
     return _select(row_range, expressions, "NULL::JSON")
 
 
-def _flags(column: Column) -> tuple[str, str]:
-    """Name the columns that tell if a value is missing, and if it is of the wrong type."""
-    return duck.name(f"_missing_{column.name}"), duck.name(f"_wrong_{column.name}")
+def _flags(column: Column) -> tuple[str, str, str]:
+    """Name the columns that tell if a value is missing, if it is of the wrong type, and how it landed."""
+    return tuple(duck.name(f"_{flag}_{column.name}") for flag in ("missing", "wrong", "landed"))  # type: ignore[return-value]
 
 
 def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
@@ -120,12 +167,27 @@ def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
     return f"SELECT {', '.join([*expressions, *origin])} FROM {row_range.table}"
 
 
-def _with_reason(selects: list[str], rules: list[tuple[str, str]], columns: Iterable[Column]) -> str:
-    """Join the row ranges' queries and replace the flags by the first reason whose condition holds, or null."""
-    cases = " ".join(f"WHEN {condition} THEN {duck.text(reason)}" for reason, condition in rules)
+def _with_reason(selects: list[str], rules: list[_Rule], columns: tuple[Column, ...]) -> str:
+    """Join the row ranges' queries and replace the flags by the first reason whose condition holds, or null.
+
+    Of the flags of values that couldn't be read and cost no row, integers remain: see `unreadable_flags`.
+    """
+    reasons = " ".join(f"WHEN {rule.condition} THEN {duck.text(rule.reason)}" for rule in rules)
+    landed = {column.name: _flags(column)[2] for column in columns}
+    values = " ".join(f"WHEN {rule.condition} THEN {landed.get(rule.column, 'NULL')}" for rule in rules)
+    masks = "".join(f", {_mask(names)} AS {mask}" for mask, names in unreadable_flags(columns).items())
     flags = ", ".join(flag for column in columns for flag in _flags(column))
     union = " UNION ALL ".join(selects) or _no_row(columns)
-    return f"SELECT * EXCLUDE ({flags}), CASE {cases} END AS _reason FROM ({union})"
+    return (
+        f"SELECT * EXCLUDE ({flags}), CASE {reasons} END AS _reason, (CASE {values} END)::VARCHAR AS _value{masks} "
+        f"FROM ({union})"
+    )
+
+
+def _mask(names: list[str]) -> str:
+    """Return the SQL of an integer with a bit for each column whose value is of the wrong type."""
+    flags = (duck.name(f"_wrong_{name}") for name in names)
+    return " | ".join(f"({flag}::BIGINT << {bit})" for bit, flag in enumerate(flags))
 
 
 def _no_row(columns: Iterable[Column]) -> str:
@@ -133,86 +195,52 @@ def _no_row(columns: Iterable[Column]) -> str:
     nulls = {column.name: TYPES[column.kind] for column in columns}
     if "kind" not in nulls:  # an impression, of which these two may be made up
         nulls |= {"event_id": "VARCHAR", "channel": "VARCHAR"}
-    nulls |= {f"_{flag}_{column.name}": "BOOLEAN" for flag in ("missing", "wrong") for column in columns}
+    types = {"missing": "BOOLEAN", "wrong": "BOOLEAN", "landed": "VARCHAR"}
+    nulls |= {f"_{flag}_{column.name}": type_ for flag, type_ in types.items() for column in columns}
     nulls |= {"_slice": "INTEGER", "_file": "VARCHAR", "_row": "BIGINT", "_raw": "VARCHAR"}
     return f"SELECT {', '.join(f'NULL::{type_} AS {duck.name(name)}' for name, type_ in nulls.items())} LIMIT 0"
 
 
-def _source(file: LandedFile, source: str) -> str:
-    """Return the SQL of a landed column: null where this file has none."""
-    return duck.name(source) if source in file.columns else "NULL"
-
-
-def _is_missing(file: LandedFile, column: Column) -> str:
-    """Return the condition that the landed column holds nothing; NaN is how some write that of a number."""
-    source, physical = _source(file, column.source), file.columns.get(column.source, "")
-    # The footer's statistics spare the look at each value where they already answer it.
-    missing = [] if column.source in file.footer.never_null else [f"{source} IS NULL"]
-    if physical in FLOATS:
-        missing.append(f"isnan({source})")
-    if physical == "VARCHAR" and column.source not in file.footer.never_blank:
-        missing.append(f"trim({source}) = ''")
-    if physical == "VARCHAR" and column.kind in ("number", "label"):
-        missing.append(f"coalesce(isnan(try_cast({source} AS DOUBLE)), false)")
-    return f"({' OR '.join(missing) or 'false'})"
+def _is_missing(file: LandedFile, column: Column, landing: Landing) -> str:
+    """Return the condition that a landed column holds nothing; a file without it holds nothing in any row."""
+    if column.source not in file.columns:
+        return "true"
+    return is_missing(column.source, file.columns[column.source], column.kind, landing, file.footer)
 
 
 def _is_wrong(file: LandedFile, column: Column, landing: Landing, missing: str) -> str:
     """Return the condition that the landed column holds something that is no value of the column's kind."""
-    if column.kind not in ("number", "label") or (
-        column.kind == "number" and file.columns.get(column.source) in INTEGERS
-    ):
+    if column.kind not in ("number", "label") or column.source not in file.columns:
+        return "false"
+    if column.kind == "number" and column.bounds is None and file.columns[column.source] in INTEGERS:
         return "false"
     return f"({typed(file, column, landing)} IS NULL AND NOT {missing})"
 
 
 def typed(file: LandedFile, column: Column, landing: Landing) -> str:
     """Return the SQL of a landed column as our type; what can't be read is null, and the reason follows from that."""
-    source = _source(file, column.source)
-    if source == "NULL":
+    name = column.source
+    if name not in file.columns:
         return f"NULL::{TYPES[column.kind]}"
-    physical = file.columns[column.source]
-    if column.kind == "text":
-        return _typed_text(file, column, physical)
-    if column.kind == "label":
-        return f"CASE WHEN try_cast({source} AS DOUBLE) IN (0, 1) THEN try_cast({source} AS DOUBLE)::TINYINT END"
-    if column.kind == "number":
-        if physical in INTEGERS:
-            return f"{source}::DOUBLE"
-        number = f"try_cast({source} AS DOUBLE)"
-        if physical == "VARCHAR":  # of which JSON's true, in a file of texts, is 1 as a typed one is
-            number = f"coalesce({number}, {_TRUTH.format(source)})"
-        return f"CASE WHEN isfinite({number}) THEN {number} END"
-    return as_time(source, physical, landing)
-
-
-def _typed_text(file: LandedFile, column: Column, physical: str) -> str:
-    """Return the SQL of a landed column as text, empty texts as null; several values of a row are joined."""
+    physical = file.columns[name]
     if column.delimiter:
-        return f"nullif({as_joined(column.source, physical, column.delimiter)}, '')"
-    if physical == "VARCHAR" and column.source in file.footer.never_blank:
-        return duck.name(column.source)
-    return f"nullif({as_text(column.source, physical)}, '')"
+        return as_joined(name, physical, column.delimiter, landing)
+    if column.kind == "text":
+        text = as_text(name, physical, landing, file.footer)
+        return f"coalesce({text}, {duck.text(column.instead)})" if column.instead else text
+    if column.kind == "label":
+        return as_label(name, physical, landing)
+    if column.kind == "time":
+        return as_time(name, physical, landing, column.written)
+    return _within(as_number(name, physical, landing), column)
 
 
-def as_time(source: str, physical: str, landing: Landing) -> str:
-    """Return the SQL of a column of times as TIMESTAMP in UTC. A time that the file types itself needs no recipe.
-
-    Null where it can't be read; a number below 0, which lies before the origin, is no time either.
-    """
-    if physical in ZONED:
-        return f"({source}::TIMESTAMPTZ AT TIME ZONE 'UTC')"
-    if physical.startswith(("TIMESTAMP", "DATE")):
-        return f"try_cast({source} AS TIMESTAMP)"
-    if landing.time == "iso":
-        return f"(try_cast({source}::VARCHAR AS TIMESTAMPTZ) AT TIME ZONE 'UTC')"
-    unit = EPOCH_MICROSECONDS.get(landing.time)
-    if unit is None:
-        return f"try_strptime({source}::VARCHAR, {duck.text(landing.time)})::TIMESTAMP"
-    number = f"try_cast({source} AS DOUBLE)"
-    origin = (landing.origin - UNIX_EPOCH) // timedelta(microseconds=1)
-    micros = f"try_cast(round({number} * {unit}) + {origin} AS BIGINT)"
-    return f"(CASE WHEN {number} >= 0 THEN make_timestamp({micros}) END)"
+def _within(number: str, column: Column) -> str:
+    """Return the SQL of a number, null where it can't be what its column says."""
+    if column.bounds is None:
+        return number
+    lowest, highest = column.bounds
+    return f"CASE WHEN {number} BETWEEN {lowest} AND {highest} THEN {number} END"
 
 
 def event_id(landing: Landing, columns: Mapping[str, str], day: date, name: str, row: str) -> str:
@@ -223,36 +251,5 @@ def event_id(landing: Landing, columns: Mapping[str, str], day: date, name: str,
     """
     if landing.event_id_from == "file_row":
         return f"{duck.text(f'{day}/{name}:')} || {row}"
-    parts = [as_text(part, columns[part]) if part in columns else "NULL" for part in landing.event_id_columns]
+    parts = [as_text(part, columns[part], landing) if part in columns else "NULL" for part in landing.event_id_columns]
     return " || '-' || ".join(parts)
-
-
-def as_text(name: str, physical: str) -> str:
-    """Return the SQL of a column as texts. NaN, which is how some write that a number is missing, is null."""
-    column = duck.name(name)
-    if physical in FLOATS:
-        return f"(CASE WHEN NOT isnan({column}) THEN {column} END)::VARCHAR"
-    return f"{writable(name, physical)}::VARCHAR"
-
-
-def as_joined(name: str, physical: str, delimiter: str) -> str:
-    """Return the SQL of a column of several values a row as texts, with the delimiter between values, without nulls.
-
-    The values may stand in a list, in a text that is a JSON array, or with the delimiter between them already.
-    """
-    column, between = duck.name(name), duck.text(delimiter)
-    if physical.endswith("]"):
-        return f"array_to_string({column}::VARCHAR[], {between})"
-    text = as_text(name, physical)
-    array = f"try_cast(try_cast({text} AS JSON) AS VARCHAR[])"
-    return (
-        f"CASE WHEN ltrim({text}) LIKE '[%' THEN coalesce(array_to_string({array}, {between}), {text}) ELSE {text} END"
-    )
-
-
-def writable(name: str, physical: str) -> str:
-    """Return the SQL of a column as it is, without the very first of DuckDB's times, on which writing a text breaks."""
-    column = duck.name(name)
-    if physical not in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
-        return column
-    return f"(CASE WHEN {column} >= '-infinity'::{physical} THEN {column} END)"

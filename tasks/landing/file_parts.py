@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.parquet_statistics import Footer
+from ctr_retrain.tasks.landing.landed_values import Footer
 from ctr_retrain.tasks.landing.text_to_parquet import ROW, Malformed
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from ctr_retrain.tasks.landing.landed_bytes import (
     open_landed,
     passing_error,
 )
-from ctr_retrain.tasks.landing.parquet_statistics import Footer, read_footer
+from ctr_retrain.tasks.landing.landed_values import Footer, read_footer
 from ctr_retrain.tasks.landing.parse_lines import one_line, printable
 from ctr_retrain.tasks.landing.text_blocks import first_block, form_of, look_over
 from ctr_retrain.tasks.landing.text_to_parquet import (

@@ -19,21 +19,21 @@ from ctr_retrain.models.data.schema import landed_columns, outcome_columns
 from ctr_retrain.models.documents.command_documents import LandAnswer
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.column_rules import as_time, event_id
+from ctr_retrain.tasks.landing.column_rules import event_id
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
+from ctr_retrain.tasks.landing.landed_values import as_label, as_time, is_missing
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.landing.read_landing import read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from ctr_retrain.models.recipe.landing_section import InlineOutcome
+    from ctr_retrain.models.recipe.landing_section import InlineOutcome, Landing
     from ctr_retrain.models.recipe.recipe import Recipe
 
-# Of a flag in the impression's own row, in small letters. A time that says yes by being there says no in more ways.
-YES, NO = ("true", "t", "yes", "y"), ("", "false", "f", "no", "n")
-NO_TIME = (*NO, "null", "\\n", "na", "n/a", "none", "nan", "nat", "-1", "0")
+# A time that says yes by being there says no in more ways than by holding nothing, in small letters.
+NO_TIME = ("false", "f", "no", "n", "-1", "0")
 DAMAGE = (duckdb.DataError, duckdb.InternalError)  # raised by rows that can't be read
 ENDINGS = (".parquet", ".malformed.jsonl")  # of the files that a file is split into, behind its own name
 
@@ -114,7 +114,8 @@ class _Day:
 
 def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Path) -> LandedFile:
     """Read the file; raises DataRejectedError where it can't be read or lacks a column that landing needs."""
-    file = read_file(connection, source, landed_columns(recipe), scratch, recipe.landing.max_file_bytes)
+    landing = recipe.landing
+    file = read_file(connection, source, landed_columns(recipe), scratch, landing.max_file_bytes)
     if reason := file.reason if isinstance(file, UnreadableFile) else file.damage:
         msg = f"land {source}: expected a readable file, received: {reason}"
         raise DataRejectedError(msg)
@@ -147,7 +148,7 @@ def _require_columns(file: LandedFile, source: Path, recipe: Recipe) -> None:
 
 def _days(connection: duck.Connection, file: LandedFile, source: Path, recipe: Recipe) -> list[_Day]:
     """List the file's days in order; rows without a readable time count on the first."""
-    day = _day_of(file, recipe.landing.columns.ts, recipe)
+    day = _day_of(file, recipe.landing.columns.ts, recipe.landing, recipe.landing.time)
     counted = connection.execute(
         f"SELECT {day} AS day, count(*), min({ROW}), max({ROW}) FROM {file.table} GROUP BY ALL ORDER BY day"
     ).fetchall()
@@ -161,9 +162,9 @@ def _days(connection: duck.Connection, file: LandedFile, source: Path, recipe: R
     return days
 
 
-def _day_of(file: LandedFile, column: str, recipe: Recipe) -> str:
+def _day_of(file: LandedFile, column: str, landing: Landing, written: str) -> str:
     """Return the SQL of a time column's day: null where the time can't be read or no calendar has its year."""
-    time = as_time(duck.name(column), file.columns[column], recipe.landing)
+    time = as_time(column, file.columns[column], landing, written)
     return f"(CASE WHEN isfinite({time}) AND year({time}) BETWEEN 1 AND 9999 THEN ({time})::DATE END)"
 
 
@@ -175,7 +176,7 @@ def _rows_of(file: LandedFile, day: _Day, recipe: Recipe) -> str:
 
 def _lands_on(file: LandedFile, day: _Day, recipe: Recipe) -> str:
     """Return the condition that a row lands on a day."""
-    own_day = _day_of(file, recipe.landing.columns.ts, recipe)
+    own_day = _day_of(file, recipe.landing.columns.ts, recipe.landing, recipe.landing.time)
     landing_day = f"coalesce({own_day}, DATE '{day.day}')" if day.takes_unreadable else own_day
     # Logs are written in order of time: between a day's first and last row lies little else, and the rest of the file
     # is left unread.
@@ -216,23 +217,31 @@ def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:
     identity = event_id(recipe.landing, file.columns, day.day, name, "landed_row")
 
     def select(outcome: InlineOutcome) -> str:
-        flag = f"lower(trim({duck.name(outcome.column)}::VARCHAR))"
-        number = f"try_cast({flag} AS DOUBLE)"
+        happened = _happened(file, outcome, recipe.landing)
         ts = outcome.ts or recipe.landing.columns.ts
-        there = f"{flag} NOT IN ({_texts(NO)}) AND coalesce({number}, 1) <> 0"
-        came = f"{flag} IN ({_texts(YES)}) OR {number} = 1"
-        if outcome.ts == outcome.column:
-            came, there = "true", f"{flag} NOT IN ({_texts(NO_TIME)})"
+        written = (outcome.ts and recipe.landing.outcome_time) or recipe.landing.time
         return (
             f"SELECT {identity} AS event_id, {duck.name(ts)} AS ts, "
-            f"CASE WHEN {came} THEN {duck.text(outcome.kind)} END AS kind, "
-            f"greatest(DATE '{day.day}', {_day_of(file, ts, recipe)}) AS landing_day FROM rows "
-            f"WHERE {there}"
+            f"CASE WHEN {happened} = 1 THEN {duck.text(outcome.kind)} END AS kind, "
+            f"greatest(DATE '{day.day}', {_day_of(file, ts, recipe.landing, written)}) AS landing_day FROM rows "
+            f"WHERE NOT {_nothing(file, outcome, recipe.landing)} AND coalesce({happened}, 1) <> 0"
         )
 
     return f"WITH rows AS ({rows}) {' UNION ALL '.join(map(select, recipe.landing.outcomes))}"
 
 
-def _texts(values: Iterable[str]) -> str:
-    """Write texts as a list of SQL."""
-    return ", ".join(map(duck.text, values))
+def _happened(file: LandedFile, outcome: InlineOutcome, landing: Landing) -> str:
+    """Return the SQL of 1 where an inline outcome happened, 0 where it didn't, null where its column says neither."""
+    if outcome.told_by_time:
+        return "1"  # of a time that is there, even if it can't be read: ingest quarantines it then
+    return as_label(outcome.column, file.columns[outcome.column], landing)
+
+
+def _nothing(file: LandedFile, outcome: InlineOutcome, landing: Landing) -> str:
+    """Return the condition that what tells of an inline outcome holds nothing, or for a time, that it says no."""
+    column = outcome.told_by
+    missing = is_missing(column, file.columns[column], "time", landing, file.footer)
+    if not outcome.told_by_time:
+        return missing
+    words = ", ".join(map(duck.text, NO_TIME))
+    return f"({missing} OR lower(trim({duck.name(column)}::VARCHAR)) IN ({words}))"

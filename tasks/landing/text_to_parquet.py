@@ -21,7 +21,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.csv_records import DELIMITERS, Values, parse_csv, read_header
 from ctr_retrain.tasks.landing.json_rows import read_json_rows
 from ctr_retrain.tasks.landing.landed_bytes import is_text
-from ctr_retrain.tasks.landing.parquet_statistics import read_footer
+from ctr_retrain.tasks.landing.landed_values import read_footer
 from ctr_retrain.tasks.landing.parse_lines import Lines, MalformedRow, printable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from ctr_retrain.models.data.profile import Range, expected_ranges, value_set_name
+from ctr_retrain.models.data.profile import Range, value_set_name
 from ctr_retrain.models.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -36,14 +36,16 @@ class ExpectationResult:
 
 
 def run_expectations(
-    measures: Mapping[str, float | None], values: pa.Table, recipe: Recipe
+    measures: Mapping[str, float | None], ranges: Sequence[Range], values: pa.Table, recipe: Recipe
 ) -> dict[str, ExpectationResult]:
     """Evaluate each expectation about a day and return the results by the expectations' names."""
     with _one_at_a_time:
-        return _run(measures, values, recipe)
+        return _run(measures, ranges, values, recipe)
 
 
-def _run(measures: Mapping[str, float | None], values: pa.Table, recipe: Recipe) -> dict[str, ExpectationResult]:
+def _run(
+    measures: Mapping[str, float | None], ranges: Sequence[Range], values: pa.Table, recipe: Recipe
+) -> dict[str, ExpectationResult]:
     """Run all expectations in a context of their own."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # noqa: PLC0415 - takes five seconds and 280 MB
@@ -55,7 +57,7 @@ def _run(measures: Mapping[str, float | None], values: pa.Table, recipe: Recipe)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     table = pd.DataFrame([{name: float("nan") if value is None else float(value) for name, value in measures.items()}])
-    results = _validate(context, table, [_expect_range(gxe, expected) for expected in expected_ranges(recipe)])
+    results = _validate(context, table, [_expect_range(gxe, expected) for expected in ranges])
     for column, allowed in recipe.validation.value_sets.items():
         seen = values.filter(pc.equal(values["name"], column)).select(["value"]).to_pandas()
         meta = {"name": value_set_name(column)}

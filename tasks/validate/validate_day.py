@@ -5,15 +5,24 @@ A day that fails is rejected: it enters no training window until somebody accept
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.profile import count_hours, expected_ranges, measure_day, value_set_name
+from ctr_retrain.models.data.days import day_range
+from ctr_retrain.models.data.profile import (
+    Range,
+    count_hours,
+    expected_ranges,
+    landed_ranges,
+    measure_day,
+    measure_landed,
+    value_set_name,
+)
 from ctr_retrain.models.data.value_sets import ColumnValues, compare_values
 from ctr_retrain.models.documents.day_documents import (
     FailedExpectation,
@@ -44,6 +53,8 @@ from ctr_retrain.tasks.validate.expectations import ExpectationResult, run_expec
 from ctr_retrain.tasks.validate.write_data_docs import DataDocsPage, describe_findings, evaluated_by, write_data_docs
 
 MOST_FILES_NAMED = 5  # in one finding
+REASONS_IN_A_SENTENCE = 3
+USUAL_DAYS = 14  # before a day, whose share of outcomes that found an impression is the usual one
 
 
 @dataclass(frozen=True)
@@ -138,7 +149,7 @@ def rejection_error(
     validated: ValidatedDay, landing: LandingZone, document: DayDocument | ValidationAnswer
 ) -> DataRejectedError:
     """Return the error of a day that may not enter training, for the person on call, with the day's document."""
-    failed = [f"{f.name}: expected {f.expected}, received {f.received}" for f in validated.findings if not f.passed]
+    failed = [finding.words for finding in validated.findings if not finding.passed]
     if isinstance(document, DayDocument):  # which knows of the files too
         failed += [f"{file}: {reason}" for file, reason in document.ingest.unreadable.items()]
     msg = (
@@ -178,15 +189,17 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
     Raises DataRejectedError where fewer expectations were evaluated than were asked for: an empty check passes nothing.
     """
     profile, values = (_read_table(store, ingested, name) for name in (PROFILE_FILE, VALUES_FILE))
-    counts = (ingested.impressions, ingested.outcomes)
+    counts, landed = (ingested.impressions, ingested.outcomes), ingested.landed
     files = (len(ingested.unreadable), len(ingested.mostly_quarantined))
-    measures = measure_day(profile, ingested.day, recipe, counts, *files)
+    measures = measure_day(profile, ingested.day, recipe, counts, *files) | measure_landed(landed)
+    ranges = (*expected_ranges(recipe), *landed_ranges(recipe, landed, _earlier_shares(store, recipe, ingested.day)))
     sets = {
         value_set_name(column): compare_values(values, column, allowed)
         for column, allowed in recipe.validation.value_sets.items()
     }
-    results = run_expectations(measures, values, recipe)
-    findings = (*_judge_measures(measures, results, recipe, ingested), *_judge_values(sets, results, recipe))
+    results = run_expectations(measures, ranges, values, recipe)
+    details = {} if all(result.met for result in results.values()) else _details(store, ingested, folder)
+    findings = (*_judge_measures(measures, ranges, results, ingested, details), *_judge_values(sets, results, recipe))
     if len(results) != len(findings):
         missing = sorted({finding.name for finding in findings} - results.keys())
         msg = (
@@ -202,7 +215,7 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
         day_object=ingested.path,
         failed=failed,
         expectations=describe_findings(findings, sets),
-        landed=ingested.landed,
+        landed=landed,
         # Of a good day the run's report has them; a bad one has no run, and so no other page that could show them.
         quarantine=quarantine_reasons(store, ingested.path, folder) if failed else [],
         channels=tuple(recipe.channels),
@@ -219,18 +232,31 @@ def _read_table(store: Store, ingested: IngestedDay, name: str) -> pa.Table:
     return pq.read_table(file)
 
 
+def _earlier_shares(store: Store, recipe: Recipe, day: date) -> list[float]:
+    """Return the shares of outcomes that found an impression, of the days before that were ingested."""
+    if recipe.validation.min_attributed_share or recipe.inline_label:
+        return []
+    earlier = day_range(day - timedelta(days=USUAL_DAYS), day - timedelta(days=1))
+    days = [load_ingested_day(store, each) for each in earlier if current_day_object(store, each)]
+    return [found.attribution.share for found in days if found.attribution and found.attribution.share is not None]
+
+
 def _judge_measures(
     measures: Mapping[str, float | None],
+    ranges: Sequence[Range],
     results: Mapping[str, ExpectationResult],
-    recipe: Recipe,
     ingested: IngestedDay,
+    details: Mapping[str, str],
 ) -> Iterator[Finding]:
-    """Put each number of the day beside its range and the result."""
-    for expected in expected_ranges(recipe):
+    """Put each number of the day beside its range and the result; details: by its name, or by the name's first part."""
+    for expected in ranges:
         measure = measures[expected.name]
         received = expected.received(measure) + _files_behind(expected.name, ingested)
         # Great Expectations lets a number pass that isn't there.
-        yield _finding(expected.name, expected.expected(), received, results, there=measure is not None)
+        finding = _finding(expected.name, expected.expected(), received, results, there=measure is not None)
+        kind = expected.name.partition("[")[0]
+        detail = details.get(expected.name, details.get(kind, ""))
+        yield finding if finding.passed else finding.model_copy(update={"detail": detail})
 
 
 def _files_behind(name: str, ingested: IngestedDay) -> str:
@@ -238,6 +264,21 @@ def _files_behind(name: str, ingested: IngestedDay) -> str:
     files = ingested.mostly_quarantined if name == "mostly_quarantined_files" else {}
     named = [f"{file} ({wrong})" for file, wrong in list(files.items())[:MOST_FILES_NAMED]]
     return f": {', '.join(named)}{' …' if len(files) > len(named) else ''}" if named else ""
+
+
+def _details(store: Store, ingested: IngestedDay, folder: Path) -> dict[str, str]:
+    """Say of which rows the figures of a day that failed come, by their names or these' first part."""
+    reasons = quarantine_reasons(store, ingested.path, folder)
+    unattributed = ingested.attribution.words if ingested.attribution else ""
+    return {
+        "quarantined_share": "; ".join(found.words for found in reasons[:REASONS_IN_A_SENTENCE]),
+        "attributed_share": unattributed,
+        "positive_ratio": unattributed and f"outcomes: {unattributed}",
+        **{
+            f"unreadable_share[{name}]": f"such as {values.example!r}"
+            for name, values in ingested.unreadable_values.items()
+        },
+    }
 
 
 def _judge_values(

@@ -165,6 +165,27 @@ def test_columns_that_the_model_reads_and_the_file_lacks_are_named(score, rows, 
     assert "the file lacks category" in " ".join(spoken.stdout.split())
 
 
+def test_numbers_and_times_that_cannot_be_read_are_counted_and_refused_above_a_share(score, rows, first_run, tmp_path):
+    numbers = ["many" if number % 10 == 0 else "inf" if number % 10 == 1 else "2" for number in range(len(rows))]
+    strange = rows.drop_columns(["recent_sends"]).append_column("recent_sends", pa.array(numbers))
+    source, target = write(strange, tmp_path / "a.parquet"), tmp_path / "scores.csv"
+    found = score(source, target).document["unreadable"]
+    assert found == {"recent_sends": {"rows": len(rows) // 5, "values": len(rows), "example": "many"}}
+    spoken = run("--root", first_run.root, "score", "--input", source, "--output", target)
+    assert f"{len(rows) // 5} of {len(rows)} values of recent_sends" in " ".join(spoken.stdout.split())
+    target.unlink()
+    words = f"column 'recent_sends': {len(rows) // 5} of {len(rows)} values can't be read, such as 'many'"
+    assert_refused(score(source, target, "--max-unreadable", "0.1"), 3, words, target)
+    assert score(source, target, "--max-unreadable", "0.2").status == 0
+
+
+def test_a_column_of_which_nothing_can_be_read_is_always_refused(score, rows, tmp_path):
+    seconds = pa.array([1772445600] * len(rows))  # where the recipe says ISO 8601
+    source = write(rows.drop_columns(["ts"]).append_column("ts", seconds), tmp_path / "a.parquet")
+    words = f"column 'ts': {len(rows)} of {len(rows)} values can't be read, such as '1772445600'"
+    assert_refused(score(source, tmp_path / "scores.csv"), 3, words, tmp_path / "scores.csv")
+
+
 def test_a_file_with_none_of_the_models_columns_is_taken_for_the_wrong_file(score, tmp_path):
     source = write(pa.table({"something else": ["x"]}), tmp_path / "a.parquet")
     answer = score(source, tmp_path / "out.csv")

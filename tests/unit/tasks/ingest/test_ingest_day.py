@@ -3,13 +3,14 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.documents.day_documents import Counts
+from ctr_retrain.models.documents.day_documents import Counts, UnreadableValues
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day, ingested_by, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -23,7 +24,7 @@ def outcome(event_id, ts="2026-03-02T11:00:00Z", kind="click"):
     return {"event_id": event_id, "ts": ts, "kind": kind}
 
 
-# 18 rows: 8 distinct good events, of which one came three times and one twice; the others are bad, each in its way.
+# 20 rows: 9 distinct good events, of which one came three times and one twice; the others are bad, each in its way.
 DIRTY = [
     impression("good-1"),
     impression("good-2", ts="2026-03-02T23:59:59.999999Z"),
@@ -55,7 +56,6 @@ REASONS = {
     "channel_missing": 1,
     "channel_unknown": 1,
     "user_id_missing": 1,
-    "bid_wrong_type": 1,
 }
 DIRTY_OUTCOMES = [
     outcome("good-1"),
@@ -76,14 +76,15 @@ def test_dirty_rows_are_conserved_and_mean_the_same_in_every_format(
     land_rows("impressions", day, DIRTY, name)
     land_rows("outcomes", day, DIRTY_OUTCOMES, name)
     found = ingest(store, landing, tiny_recipe(), day, now)
-    assert found.impressions == Counts(received=20, kept=8, duplicates=3, quarantined=9)
+    assert found.impressions == Counts(received=20, kept=9, duplicates=3, quarantined=8)
     assert found.outcomes == Counts(received=8, kept=3, duplicates=1, quarantined=4)
     assert found.unreadable == {}
     kept = {row["event_id"]: row for row in rows_of(store, day, "impressions")}
-    assert kept.keys() == {"good-1", "good-2", "good-3", "late", "zone", "nan", "twice", "thrice"}
+    assert kept.keys() == {"good-1", "good-2", "good-3", "late", "zone", "nan", "twice", "thrice", "bad-bid"}
     assert kept["twice"]["device"] == "ios"  # the earlier time wins
     assert kept["zone"]["ts"].isoformat() == "2026-03-02T00:00:00"
-    assert [kept[event]["bid"] for event in ("good-1", "good-3", "nan")] == [0.5, None, None]
+    assert [kept[event]["bid"] for event in ("good-1", "good-3", "nan", "bad-bid")] == [0.5, None, None, None]
+    assert found.unreadable_values == {"bid": UnreadableValues(rows=1, values=7, example="much")}
     clicks = [row["ts"].isoformat() for row in rows_of(store, day, "outcomes") if row["event_id"] == "good-1"]
     assert sorted(clicks) == ["2026-03-02T10:30:00", "2026-03-02T11:00:00"]  # the click's earliest, and the dismissal
     bad = quarantined(store, day)
@@ -236,7 +237,7 @@ def test_summary_that_an_older_version_wrote_is_read_and_that_of_a_newer_one_is_
     assert written["format"] == 1
     older = {key: written[key] for key in ("impressions", "outcomes", "unreadable", "unknown_columns")}
     file.write_text(json.dumps(older), encoding="utf-8")
-    assert load_ingested_day(store, day) == found
+    assert load_ingested_day(store, day) == replace(found, attribution=None)
     assert found.unknown_columns == ("strange",)
     file.write_text(json.dumps({**older, "format": 2}), encoding="utf-8")
     with pytest.raises(StorageError, match=r"summary\.json under .*: expected format 1, received format 2"):

@@ -87,7 +87,7 @@ def test_a_label_object_holds_no_column_of_the_impressions(store, landed, tiny_r
 
 
 def test_a_landed_file_without_rows_adds_none(store, landing, land_rows, tiny_recipe, day, now, small_parts):
-    broken = [impression(f"broken{number}", bid="much") for number in range(40)]
+    broken = [impression(f"broken{number}", channel="mail") for number in range(40)]
     land_rows("impressions", day, broken, "1.jsonl")
     land_rows("impressions", day, [impression("a"), impression("b")], "2.jsonl")
     ingest(store, landing, tiny_recipe(), day, now)

@@ -1,13 +1,12 @@
 """Rules of landed columns: yours become ours by the recipe, and what is missing or of another type is named."""
 
 import json
-from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.documents.day_documents import Counts
+from ctr_retrain.models.documents.day_documents import Counts, UnreadableValues
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import load_ingested_day
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
@@ -50,14 +49,43 @@ def test_optional_column_that_a_file_lacks_is_null_there(store, landing, land_ro
     }
 
 
-def test_column_of_the_wrong_type_rejects_the_day_and_says_which(store, landing, land_rows, tiny_recipe, day, now):
-    land_rows("impressions", day, [impression("a", bid="high"), impression("b", bid="low")])
-    with pytest.raises(
-        DataRejectedError, match=r"received none of 2; most often bid_wrong_type \(2 rows, such as"
-    ) as caught:
-        ingest(store, landing, tiny_recipe(), day, now)
-    assert caught.value.exit_code == 3
-    assert caught.value.details == {"reason": "bid_wrong_type"}
+@pytest.mark.parametrize("name", FORMATS)
+def test_optional_value_that_cannot_be_read_is_missing_and_counted_and_costs_no_row(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    bids = ["0.5", "high", "inf", "", "NULL", "true"]
+    land_rows("impressions", day, [impression(str(number), bid=bid) for number, bid in enumerate(bids)], name)
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions == Counts(received=6, kept=6, duplicates=0, quarantined=0)
+    assert {row["event_id"]: row["bid"] for row in rows_of(store, day, "impressions")} == {
+        "0": 0.5, "1": None, "2": None, "3": None, "4": None, "5": 1.0
+    }  # fmt: skip
+    assert found.unreadable_values == {"bid": UnreadableValues(rows=2, values=4, example="high")}
+
+
+def test_probability_that_cannot_be_one_is_missing_but_confidence_weighs_and_costs_the_row(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    columns = {"propensity": "p", "confidence": "trust"}
+    rows = [impression(str(number), p=p, trust="1") for number, p in enumerate(["0.5", "-3", "1.5", "text", "1"])]
+    rows += [impression("x", p="1", trust="much"), impression("y", p="1", trust="2")]
+    land_rows("impressions", day, rows)
+    found = ingest(store, landing, tiny_recipe(landing={"columns": columns}), day, now)
+    kept = sorted(rows_of(store, day, "impressions"), key=lambda row: row["event_id"])
+    assert [row["propensity"] for row in kept] == [0.5, None, None, None, 1.0]
+    assert found.unreadable_values["propensity"].rows == 3
+    refused = {row["reason"]: row["value"] for row in quarantined(store, day)}
+    assert refused == {"confidence_wrong_type": "much", "confidence_out_of_range": "2"}
+
+
+def test_label_of_the_wrong_kind_is_shown_with_its_value_however_long_its_row(
+    store, landing, land_rows, tiny_recipe, day, now
+):
+    recipe = tiny_recipe(landing={"columns": {"label": "clicked"}})
+    land_rows("impressions", day, [{**impression("a"), "note": "x" * 400, "clicked": "2026-03-02"}])
+    with pytest.raises(DataRejectedError, match=r"label_wrong_type \(1 rows, such as '2026-03-02' in \{") as caught:
+        ingest(store, landing, recipe, day, now)
+    assert caught.value.details == {"reason": "label_wrong_type"}
 
 
 def test_files_of_one_day_may_type_a_column_differently(store, landing, land_rows, tiny_recipe, day, now):
@@ -115,20 +143,22 @@ def test_inline_label_constant_channel_and_event_id_from_the_row(store, landing,
         features=[{"name": "device", "kind": "categorical"}],
         channels={"ad": None},
     )
-    rows = [{"ts": "2026-03-02T10:00:00Z", "clicked": label} for label in ("1", "0", "2", "", "yes", "1.0")]
+    rows = [{"ts": "2026-03-02T10:00:00Z", "clicked": label} for label in ("1", "0", "2", "", "Y", "1.0")]
     land_rows("impressions", day, rows, "it's.jsonl")
-    assert ingest(store, landing, recipe, day, now).impressions == Counts(
-        received=6, kept=3, duplicates=0, quarantined=3
-    )
+    found = ingest(store, landing, recipe, day, now)
+    assert found.impressions == Counts(received=6, kept=5, duplicates=0, quarantined=1)
+    assert found.without_label == 1
     kept = rows_of(store, day, "impressions")
     assert [
         (row["event_id"], row["channel"], row["label"]) for row in sorted(kept, key=lambda row: row["event_id"])
     ] == [
         (f"{day}/it's.jsonl:0", "push", 1),
         (f"{day}/it's.jsonl:1", "push", 0),
+        (f"{day}/it's.jsonl:3", "push", None),
+        (f"{day}/it's.jsonl:4", "push", 1),
         (f"{day}/it's.jsonl:5", "push", 1),
     ]
-    assert Counter(row["reason"] for row in quarantined(store, day)) == {"label_missing": 1, "label_wrong_type": 2}
+    assert [(row["reason"], row["value"]) for row in quarantined(store, day)] == [("label_wrong_type", "2")]
 
 
 HOSTILE = ["'; DROP TABLE x; --", 'quo"te', "ü 🙂", "[1]*?", "{a,b}", "a\\b", "%s {0}", "../up"]
