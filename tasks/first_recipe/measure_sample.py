@@ -11,7 +11,8 @@ from ctr_retrain.models.first_recipe.column_look import YES, ColumnLook
 from ctr_retrain.models.first_recipe.day_numbers import SeenDay, SeenDelays
 from ctr_retrain.models.leaks.leak_signs import LABEL, LabelledSample, find_leaks
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.column_rules import as_time, typed
+from ctr_retrain.tasks.landing.column_rules import typed
+from ctr_retrain.tasks.landing.landed_values import as_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def label_rows(connection: duck.Connection, sample: LandedFile, roles: Roles, la
 
     Each further kind of outcome has a label as well, see `_label_of`.
     """
-    ts = as_time(duck.name(roles.ts), sample.columns[roles.ts], landing)
+    ts = as_time(roles.ts, sample.columns[roles.ts], landing, landing.time)
     _, outcome_ts = _inline(roles.outcomes[0], sample, landing)
     labels = ", ".join(
         f"coalesce({_inline(outcome, sample, landing)[0]}, false) AS {_label_of(number)}"
@@ -62,7 +63,7 @@ def _label_of(number: int) -> str:
 
 def _inline(outcome: FoundOutcome, sample: LandedFile, landing: Landing) -> tuple[str, str]:
     """Return the SQL of whether an outcome in the row came, and of when."""
-    time = as_time(duck.name(outcome.ts), sample.columns[outcome.ts], landing) if outcome.ts else "NULL"
+    time = as_time(outcome.ts, sample.columns[outcome.ts], landing, landing.time) if outcome.ts else "NULL"
     if outcome.ts == outcome.column:
         return f"{time} IS NOT NULL", time  # as `land` does, where a column is flag and time at once
     yes = ", ".join(duck.text(word) for word in sorted(YES))
