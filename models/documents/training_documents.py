@@ -60,6 +60,20 @@ class TrainingSteps(Part):
     """Networks whose logits are averaged."""
 
 
+class LinearSolution(Part):
+    """The optimum of a linear network's penalised loss over all training rows, which it has after its training."""
+
+    steps: int
+    """Steps of Newton's method, with the last penalties."""
+    settled: bool
+    """False where the loss still fell after the most steps."""
+    seconds: float
+    """Time that it took, beside that of the training."""
+    penalties: Mapping[str, float]
+    """Penalty of the squares of the weights of each feature, chosen by the training rows; C of scikit-learn is 1 over
+    it. One for the straight lines of all numbers."""
+
+
 class TrainingResult(Part):
     """Rows, time and loss of a training."""
 
@@ -87,6 +101,8 @@ class TrainingResult(Part):
     """Rows that an earlier process had seen, where this one went on from its checkpoint."""
     steps: TrainingSteps | None = Field(None, exclude_if=lambda steps: steps is None)
     """Steps and learning rates; no key in documents of versions that didn't say."""
+    solution: LinearSolution | None = Field(None, exclude_if=lambda solution: solution is None)
+    """The optimum that a linear network has in the end; no key where it has the weights of the last step."""
 
 
 class FieldValues(Part):
@@ -241,6 +257,8 @@ class TrainingPart(Part):
     """The device that computed, such as cpu."""
     steps: TrainingSteps | None = Field(None, exclude_if=lambda steps: steps is None)
     """Steps and learning rates; no key in documents of versions that didn't say."""
+    solution: LinearSolution | None = Field(None, exclude_if=lambda solution: solution is None)
+    """The optimum that a linear network has in the end; no key where it has the weights of the last step."""
     cut_short: str = Field("", exclude_if=lambda message: not message)
     """A sentence where the loss was still falling when the steps were over; no key where it had settled."""
     calibration: CalibrationCurve

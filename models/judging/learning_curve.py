@@ -21,6 +21,9 @@ SURE = 2.0  # standard errors
 
 def cut_short(result: TrainingResult) -> str:
     """Say in words where training ended before its loss had settled; empty where it had, or nothing is known of it."""
+    if result.solution is not None:
+        never = f"training was cut short: the loss still fell after {result.solution.steps} steps of Newton's method"
+        return "" if result.solution.settled else never
     if result.steps is None:
         return ""
     steps = result.steps.count

@@ -210,6 +210,7 @@ def _describe_training(folder: Path, trained: TrainingDocument, evaluation: Eval
         rows_per_second=result.rows_per_second,
         device=result.device,
         steps=result.steps,
+        solution=result.solution,
         cut_short=cut_short(result),
         calibration=trained.calibration,
         start=RunStart(message=trained.start.message, transferred=trained.start.transferred, cold_twin=twin),

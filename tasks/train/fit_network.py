@@ -17,6 +17,7 @@ from ctr_retrain.models.documents.training_documents import FieldValues, Trainin
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError
 from ctr_retrain.models.features.rare_values import draw_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
+from ctr_retrain.models.linear.solved_network import can_be_solved, solve_network
 from ctr_retrain.models.network.build_network import build_network, embedding_width
 from ctr_retrain.models.network.shared_heads import frozen_below_output
 from ctr_retrain.models.serving.unseen_weights import fit_unseen_values
@@ -111,10 +112,8 @@ def fit_network(
             batches, stopping = _weighed_batches(rows, factors, recipe.training, heads)
             with frozen_below_output(network):
                 result = train(network, batches, training, progress, stopping=stopping, strategy=strategy)
-        if (
-            source_model is None
-        ):  # a warm start's rows come settled already, and rare ones would be drawn again each night
-            _settle_values(network, rows, recipe)
+        if source_model is None:
+            result = _settled(network, rows, recipe, factors, result)
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
         calibration, of_heads = calibrate(rows.calibrate, network), calibrate_heads(rows.calibrate, network, heads)
@@ -201,6 +200,20 @@ def _started(
     optimizer = optimizer_for(network, batches, training, steps_done(source_model) if kept else 0)
     optimizer.build(network.trainable_variables)
     return optimizer, transfer_slots(optimizer, network, source_model, sources, transferred) if kept else transferred
+
+
+def _settled(
+    network: keras.Model, rows: TrainingSplit, recipe: Recipe, factors: Factors, result: TrainingResult
+) -> TrainingResult:
+    """Solve a linear network for its optimum; of any other, whose training knows no penalty, settle values' rows.
+
+    A warm start has neither: its rows come settled, or solved for, on days that it doesn't see.
+    """
+    if can_be_solved(recipe.training, rows.train, rows.features):
+        solution = solve_network(network, rows.train, factors, rows.features)
+        return result.model_copy(update={"solution": solution})
+    _settle_values(network, rows, recipe)
+    return result
 
 
 def _settle_values(network: keras.Model, rows: TrainingSplit, recipe: Recipe) -> None:

@@ -23,7 +23,10 @@ ENTRY = "flows.cli"
 ORDER = (
     "models",  # errors, number_format and section, which all may use
     *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
-    *(f"models.{room}" for room in ("judging", "leaks", "losses", "network", "weights", "training", "serving")),
+    *(
+        f"models.{room}"
+        for room in ("judging", "leaks", "losses", "network", "weights", "training", "linear", "serving")
+    ),
     *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
     "models.first_recipe",
     *(f"tasks.{room}" for room in ("execution", "integrity", "store", "pages", "landing", "ingest", "label")),

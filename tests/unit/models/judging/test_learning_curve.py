@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctr_retrain.models.documents.training_documents import TrainingResult, TrainingSteps
+from ctr_retrain.models.documents.training_documents import LinearSolution, TrainingResult, TrainingSteps
 from ctr_retrain.models.judging.learning_curve import SMOOTHING, cut_short, fall_per_step
 
 
@@ -50,3 +50,11 @@ def test_a_handful_of_steps_never_counts_as_converged(steps):
 
 def test_a_document_of_before_says_nothing():
     assert cut_short(result([0.5]).model_copy(update={"steps": None})) == ""
+
+
+@pytest.mark.parametrize(("settled", "said"), [(True, ""), (False, "the loss still fell after 50 steps of Newton's")])
+def test_what_was_solved_has_settled_however_few_steps_went_before(settled, said):
+    solution = LinearSolution(steps=50, settled=settled, seconds=1, penalties={"user": 3.0})
+    found = cut_short(result(np.linspace(1.0, 0.5, 11)).model_copy(update={"solution": solution}))
+    assert said in found
+    assert bool(found) != settled
