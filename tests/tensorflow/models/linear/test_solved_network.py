@@ -35,6 +35,11 @@ ALL = (
 )
 
 
+@pytest.fixture(autouse=True)
+def few_rows_are_enough(monkeypatch):
+    monkeypatch.setattr("ctr_retrain.models.linear.solved_network.LEAST_ROWS", ROWS)
+
+
 def clicks(seed=1):
     """Rows of every kind of column, a tenth of the prices missing, and labels that follow users, tags and prices."""
     rng = np.random.default_rng(seed)
@@ -130,7 +135,8 @@ def test_what_has_no_single_optimum_or_is_too_large_is_left_to_training():
     assert can_be_solved(training, rows, known)
 
 
-def test_too_many_rows_are_left_to_training(monkeypatch):
+@pytest.mark.parametrize(("bound", "value"), [("MOST_CELLS", 3 * ROWS), ("LEAST_ROWS", ROWS + 1)])
+def test_too_many_rows_and_too_few_are_left_to_training(monkeypatch, bound, value):
     _, rows, known, _, training = linear(PLAIN, Weights(half_life_days=100.0))
-    monkeypatch.setattr("ctr_retrain.models.linear.solved_network.MOST_CELLS", 3 * ROWS)
+    monkeypatch.setattr(f"ctr_retrain.models.linear.solved_network.{bound}", value)
     assert not can_be_solved(training, rows, known)
