@@ -133,7 +133,7 @@ def _wheel(asked: list[str], folder: Path) -> Path | str:
 def _marked(rows: pd.DataFrame, time: pd.Series, label: pd.Series, cluster: pd.Series) -> pd.DataFrame:
     """Rows in order of time with the benchmark's own columns, and with hour and weekday, which the product computes."""
     own = {LABEL: label.astype("int8"), CLUSTER: cluster.astype(str), DAY: time.dt.strftime("%Y-%m-%d")}
-    clock = {"hr": time.dt.hour, "dow": time.dt.dayofweek, "_time": time.dt.strftime("%Y-%m-%d %H:%M:%S")}
+    clock = {"hr": time.dt.hour, "dow": time.dt.day_of_week, "_time": time.dt.strftime("%Y-%m-%d %H:%M:%S")}
     return rows.assign(**own, **clock).iloc[time.argsort(kind="stable")].reset_index(drop=True)
 
 
@@ -177,7 +177,7 @@ def _hotel(source: Path, _: Path) -> pd.DataFrame:
     """Bookings; group bookings are cancelled together, so those alike in day, agent, company and arrival are one."""
     rows = pd.read_parquet(source)
     booked, arrives = pd.to_datetime(rows.booking_date), pd.to_datetime(rows.arrival_date)
-    rows["adow"] = arrives.dt.dayofweek
+    rows["adow"] = arrives.dt.day_of_week
     waited = (pd.to_datetime(rows.reservation_status_date) - booked).dt.days
     group = rows.groupby(["booking_date", "agent", "company", "arrival_date"], dropna=False).ngroup()
     return _marked(rows, booked, (rows.is_canceled == 1) & (waited <= 14), group)
