@@ -148,11 +148,12 @@ def _count_unreadable(
         wrong, there = unreadable(file, column, recipe.landing)
         value = f"left({writable(column.source, file.columns[column.source])}::VARCHAR, {EXAMPLE_CHARACTERS})"
         selects += [f"count_if({wrong})", f"count_if({there})", f"any_value({value}) FILTER ({wrong})"]
-    row = connection.execute(f"SELECT {', '.join(selects)} FROM {file.table}").fetchone() if selects else ()
-    counted = [(row or ())[3 * place : 3 * place + 3] for place in range(len(checked))]
+    # All rows, though there is one: DuckDB takes no other query before a result has been read to its end.
+    rows = connection.execute(f"SELECT {', '.join(selects)} FROM {file.table}").fetchall() if selects else [()]
+    counted = [rows[0][3 * place : 3 * place + 3] for place in range(len(checked))]
     return {
-        column.source: UnreadableValues(rows=int(rows), values=int(values), example=example or "")
-        for column, (rows, values, example) in zip(checked, counted, strict=True)
+        column.source: UnreadableValues(rows=int(bad or 0), values=int(there or 0), example=example or "")
+        for column, (bad, there, example) in zip(checked, counted, strict=True)
     }
 
 

@@ -11,8 +11,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.tasks.deploy.score_file import _inputs
-from ctr_retrain.tasks.landing.read_landing import LandedFile
+from ctr_retrain.tasks.deploy.score_file import _columns
+from ctr_retrain.tasks.landing.file_parts import LandedFile
 from tests.support.command_line import run
 from tests.support.stored import rewrite
 
@@ -139,7 +139,8 @@ def test_rows_of_many_batches_keep_their_order(score, rows, expected, tmp_path, 
 
 def test_a_file_without_rows_gives_a_file_without_rows(score, rows, tmp_path):
     answer = score(write(rows.slice(0, 0), tmp_path / "a.parquet"), tmp_path / "scores.csv")
-    assert (answer.status, answer.document["rows"]) == (0, 0)
+    assert answer.status == 0, answer.document
+    assert answer.document["rows"] == 0
     assert (tmp_path / "scores.csv").read_text(encoding="utf-8").strip().endswith('"probability"')
 
 
@@ -229,7 +230,7 @@ def test_a_malformed_line_is_named_and_nothing_is_written(score, rows, tmp_path)
             gzip.compress(b'{"segment": "s01"}\n' * 500, mtime=0)[:-12],
             "expected a whole file, received a torn one",
         ),
-        ("a.xlsx", b"PK", "expected .parquet, .jsonl or .csv"),
+        ("a.xlsx", b"PK\x03\x04", "expected Parquet, JSON or CSV, received what looks like a ZIP archive"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(score, tmp_path, name, content, words):
@@ -278,7 +279,8 @@ def test_a_target_that_cannot_be_written_leaves_nothing_and_an_older_one_as_it_w
     assert answer.status == 4
     assert "expected a writable disk with room" in answer.document["error"]["message"]
     (tmp_path / "old.parquet").write_text("the old one", encoding="utf-8")
-    refused = score(write(rows, tmp_path / "a.txt"), tmp_path / "old.parquet")
+    (tmp_path / "a.txt").write_text("no rows", encoding="utf-8")
+    refused = score(tmp_path / "a.txt", tmp_path / "old.parquet")
     assert refused.status == 3
     assert (tmp_path / "old.parquet").read_text(encoding="utf-8") == "the old one"
 
@@ -293,8 +295,9 @@ def test_a_file_with_our_names_is_read_by_them_alone_where_a_recipe_uses_one_of_
     recipe = tiny_recipe(landing={"columns": {"user_id": "device"}})  # their device is our user
     file = LandedFile("sample.parquet", "sample", {"user_id": "VARCHAR", "device": "VARCHAR"}, 1, frozenset())
     wanted = ("user_id", "device")
-    assert '"user_id"' in _inputs(file, recipe, wanted, our_names=True)["user_id"]
-    assert '"device"' in _inputs(file, recipe, wanted, our_names=False)["user_id"]
+    for our_names, source in ((True, "user_id"), (False, "device")):
+        sources = {column.name: column.source for column in _columns(file, recipe, wanted, our_names=our_names)}
+        assert sources["user_id"] == source
 
 
 # --- a bundle that was changed where it lies
