@@ -40,7 +40,7 @@ COMMANDS = {
         *("--date", "--days", "--seeds", "--strategies", "--half-lives", "--class-powers", "--ages", "--criterion"),
         "--force",
     },
-    "score": {"--input", "--output", "--model"},
+    "score": {"--input", "--output", "--model", "--max-unreadable"},
     "models": set(),
     "status": set(),
     "explain": set(),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ctr_retrain.models.data.schema import impression_columns, landed_columns
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.column_rules import clean_impressions
+from ctr_retrain.tasks.landing.column_rules import ORIGIN, clean_impressions, unreadable_flags
 from ctr_retrain.tasks.landing.file_parts import whole_file
 from ctr_retrain.tasks.landing.read_landing import read_file
 from tests.support.counts import draws
@@ -90,6 +90,7 @@ def reader(tmp_path_factory):
 
     recipe, day = Recipe.model_validate(TINY), date(2026, 3, 2)
     columns, folder = impression_columns(recipe), tmp_path_factory.mktemp("read")
+    flags = unreadable_flags(columns)
     with duck.connect(folder, threads=1) as connection:
 
         def read(lines, name):
@@ -102,8 +103,9 @@ def reader(tmp_path_factory):
             return clean_impressions(whole_file(file), recipe, columns, day)
 
         def clean_or_fail(file):
-            fail = "CASE WHEN _reason IS NULL THEN true ELSE error(_reason) END"
-            columns = "_reason, _slice, _file, _row, _raw"
+            good = " AND ".join(["_reason IS NULL", *(f"{flag} = 0" for flag in flags)])
+            fail = f"CASE WHEN {good} THEN true ELSE error('unusable') END"
+            columns = ", ".join(["_reason", *ORIGIN, *flags])
             return f"SELECT * EXCLUDE ({columns}) FROM ({query(file)}) WHERE {fail}"  # noqa: S608
 
         def rows_of_file(file):
