@@ -173,7 +173,7 @@ def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):
 
 def champion_with(tmp_path, **through):
     store = LocalStore(tmp_path)
-    with store.writing("models/v", through):
+    with store.writing("models/v", {"recipe_digest": "0" * 64, **through}):
         pass
     day = SimpleNamespace(day=date(2026, 3, 7))
     return store, SimpleNamespace(champion=SimpleNamespace(version="v"), validate=(day,))

@@ -180,7 +180,7 @@ def test_one_recalibrated_champion_follows_another_and_comes_back_by_rollback(fi
 def test_of_a_recalibrated_champion_the_twin_alone_is_scored(tmp_path):
     seen = {"data_through": "2026-03-06", "evaluated_data_through": "2026-03-04", "recalibration": []}
     store = LocalStore(tmp_path)
-    with store.writing("models/v", seen):
+    with store.writing("models/v", {"recipe_digest": "0" * 64, **seen}):
         pass
     later, same = (
         SimpleNamespace(champion=SimpleNamespace(version="v"), validate=(SimpleNamespace(day=day),))
