@@ -44,7 +44,8 @@ def test_day_is_ingested_alike_from_both(landing, s3_zone, local_store, s3_store
 def test_file_of_many_days_lands_in_a_bucket(s3_zone, tiny_recipe, tmp_path):
     source = tmp_path / "events.csv"
     for times in (["2026-03-02", "2026-03-03"], ["2026-03-03"]):
-        source.write_text("event_id,ts\n" + "".join(f"{t},{t}T10:00:00Z\n" for t in times), encoding="utf-8")
+        rows = "".join(f"{t},{t}T10:00:00Z,u1,c1,ad\n" for t in times)
+        source.write_text(f"event_id,ts,user_id,campaign_id,channel\n{rows}", encoding="utf-8")
         land_file(source, tiny_recipe(), s3_zone)
         assert s3_zone.days("impressions") == times
 
