@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.architectures.shipped_networks import NETWORKS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -15,6 +17,7 @@ MOST_WINDOW_DAYS, FEWEST_WINDOW_DAYS, MOST_VALIDATION_DAYS = 14, 3, 7
 WANTED_POSITIVES = 200  # on the validation days: the gate's own default
 FEWEST_POSITIVES = 20
 DEFAULT_GATE_ROWS = 5000
+LINEAR = next(name for name, network in NETWORKS.items() if not network.latent_vectors)
 SMALL_WINDOW = 500_000  # rows of the training window, below which the linear network is the one to begin with
 SLACK = 3.0  # between what was seen and a bound that rejects a day
 
@@ -74,7 +77,7 @@ def choose_numbers(days: Sequence[SeenDay], delays: SeenDelays | None) -> DayNum
         positive_ratio=ratio_bounds(whole),
         window_days=window,
         validation_days=validation,
-        network="logistic_regression" if rows * window < SMALL_WINDOW else "",
+        network=LINEAR if rows * window < SMALL_WINDOW else "",
         min_rows=rounded_down(min(day.rows for day in whole) / SLACK),
         min_hours=max(1, min(day.hours for day in whole)),
         max_hours_since_last_event=float(max(2, ceil(max(day.hours_left for day in whole)) + 1)),

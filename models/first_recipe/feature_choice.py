@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.schema import CONTRACT
+from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.feature_kinds.multi_valued import MultiValued
 from ctr_retrain.models.first_recipe.known_names import CODES, slug, words_of
 from ctr_retrain.models.leaks.telling_names import telling_words
 from ctr_retrain.models.recipe.column_names import GIVEN, GIVEN_PREFIXES
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.first_recipe.column_look import ColumnLook
     from ctr_retrain.models.first_recipe.column_roles import Roles
 
+CATEGORICAL, MULTI_VALUED = (str(kind.model_fields["kind"].default) for kind in (Categorical, MultiValued))
 FEW_VALUES = 50  # integers with fewer different ones are mostly codes, and as such lose nothing
 LARGE_CODE = 1_000_000  # integers from here on are hashes or keys
 FREE_TEXT = 0.5  # different values to a row: a text that no other row has teaches nothing
@@ -46,7 +49,7 @@ def choose_features(looks: Sequence[ColumnLook], roles: Roles) -> tuple[ChosenFe
             continue
         column = mapped.get(look.name, look.name)
         reason = "" if look.name in mapped else _reason(look, sources)
-        kind, keys = ("categorical", {}) if look.name in mapped else _kind(look)
+        kind, keys = (CATEGORICAL, {}) if look.name in mapped else _kind(look)
         name = _own_name(look.name, taken)
         chosen.append(ChosenFeature(name, kind, column, keys, _about(look), reason))
         if not reason:
@@ -80,9 +83,9 @@ def _reason(look: ColumnLook, sources: Iterable[str]) -> str:
 def _kind(look: ColumnLook) -> tuple[str, dict[str, str]]:
     """Return the kind of a column's feature, with the keys that it needs."""
     if look.list_delimiter:
-        return "multi_valued", {} if look.list_delimiter == "|" else {"delimiter": f'"{look.list_delimiter}"'}
+        return MULTI_VALUED, {} if look.list_delimiter == "|" else {"delimiter": f'"{look.list_delimiter}"'}
     if not look.numbers or look.is_flag or _is_code(look) or (look.integers and look.distinct <= FEW_VALUES):
-        return "categorical", {}
+        return CATEGORICAL, {}
     middle = look.numbers[len(look.numbers) // 2]
     skewed = look.numbers[0] >= 0 and look.numbers[-1] > SKEWED * max(middle, 1)
     return "numeric", {"transform": '"log"'} if skewed else {}
