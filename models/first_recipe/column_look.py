@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models import usual_words
 from ctr_retrain.models.first_recipe.time_look import TimeLook, look_for_time
+from ctr_retrain.models.usual_words import NULL_MARKERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Texts that say that nothing is there; -1 is how logs write a time that never came.
-NOTHING = frozenset({"", "\\n", "null", "na", "n/a", "none", "#n/a", "<na>", "nan", "nat"})
+NOTHING = frozenset({"", *NULL_MARKERS})
 NO_TIME = frozenset({"-1", "-1.0", "0"})
-YES = frozenset({"1", "1.0", "true", "t", "yes", "y"})
-NO = frozenset({"0", "0.0", "false", "f", "no", "n"})
+YES, NO = frozenset({"1", "1.0", *usual_words.YES}), frozenset({"0", "0.0", *usual_words.NO})
 LOOKED_AT = 300  # values that a pattern is tried on, evenly over all different ones
 MOSTLY = 0.98  # of the rows: what misses fewer of them is damage, not another kind of column
 NUMBER = {

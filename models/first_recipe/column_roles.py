@@ -73,14 +73,13 @@ class Roles:
         return frozenset(name for outcome in self.outcomes for name in (outcome.column, outcome.ts) if name)
 
 
-def find_roles(looks: Sequence[ColumnLook], *, with_outcomes: bool = False) -> Roles:
+def find_roles(looks: Sequence[ColumnLook]) -> Roles:
     """Return what each column means, and what is unsure about it.
 
-    with_outcomes: a file of outcomes is given, so that none are looked for here. Raises DataRejectedError where there
-    is no time, or nothing that could be a label.
+    Raises DataRejectedError where there is no time, or nothing that could be a label.
     """
     ts, time, from_start = _time(looks)
-    outcomes = () if with_outcomes else _outcomes(looks, ts)
+    outcomes = _outcomes(looks, ts)
     later = {name for outcome in outcomes for name in (outcome.column, outcome.ts)}
     free = [look for look in looks if look.name not in {ts, *later} and not look.nested]
     event = _first(free, EVENTS, _identifies)
@@ -92,7 +91,7 @@ def find_roles(looks: Sequence[ColumnLook], *, with_outcomes: bool = False) -> R
     channel = _first(free, CHANNELS, _names_channels)
     names = next((tuple(sorted(look.filled)) for look in free if look.name == channel), (_constant_channel(looks),))
     roles = Roles(ts, time, outcomes, event, user, campaign, channel, names, from_start)
-    return replace(roles, unsure=tuple(_doubts(roles, looks, with_outcomes=with_outcomes)))
+    return replace(roles, unsure=tuple(_doubts(roles, looks)))
 
 
 def _first(looks: Iterable[ColumnLook], names: Sequence[str], fits: Callable[[ColumnLook], bool]) -> str:
@@ -208,7 +207,7 @@ def _made(looks: Iterable[ColumnLook]) -> str:
     return ""
 
 
-def _doubts(roles: Roles, looks: Sequence[ColumnLook], *, with_outcomes: bool) -> Iterable[str]:
+def _doubts(roles: Roles, looks: Sequence[ColumnLook]) -> Iterable[str]:
     """Say of each choice what speaks against it, and what to check."""
     if roles.from_start:
         yield f"time: {roles.ts!r} counts seconds from a start that the file doesn't say: put its day in landing.origin"
@@ -227,8 +226,7 @@ def _doubts(roles: Roles, looks: Sequence[ColumnLook], *, with_outcomes: bool) -
         yield "user_id: no column is a user's, so rows of one user count as independent, and intervals are too narrow"
     if not roles.campaign_id:
         yield "campaign_id: no column is a campaign's, so drift and intervals are not broken down by it"
-    if not with_outcomes:
-        yield from _label_doubts(roles, looks)
+    yield from _label_doubts(roles, looks)
 
 
 def _label_doubts(roles: Roles, looks: Sequence[ColumnLook]) -> Iterable[str]:

@@ -55,8 +55,6 @@ class FirstRecipe:
     name: str
     source: str  # file that was looked at
     roles: Roles
-    landing: Mapping[str, str | tuple[str, ...]]  # further keys of [landing]
-    outcome_columns: Mapping[str, str]  # of a file of outcomes; empty without one
     positive_kind: str
     features: Sequence[ChosenFeature]
     leaks: Mapping[str, str]  # feature → why it seems to be known only afterwards
@@ -109,7 +107,6 @@ def _landing(recipe: FirstRecipe) -> list[str]:
     if roles.from_start:
         lines.append(f"origin = {MADE_UP_START}  # the day of second 0, which the file doesn't say")
     lines.append("late_days = 0  # a file that `land` splits by day has nothing late; with a nightly export: 1")
-    lines += [f"{key} = {_value(value)}" for key, value in recipe.landing.items()]
     if roles.event_id:
         lines.append(f"event_id_columns = [{quoted(roles.event_id)}]")
     else:
@@ -121,9 +118,6 @@ def _landing(recipe: FirstRecipe) -> list[str]:
     if roles.inline_label:
         mapped["label"] = roles.inline_label
     lines += [f"{ours} = {quoted(theirs)}" for ours, theirs in mapped.items()]
-    if recipe.outcome_columns:
-        lines += ["", "[landing.outcome_columns]"]
-        lines += [f"{ours} = {quoted(theirs)}" for ours, theirs in recipe.outcome_columns.items()]
     return [*lines, *_inline_outcomes(roles)]
 
 
@@ -212,8 +206,3 @@ def _gate(recipe: FirstRecipe) -> list[str]:
         f"min_rows = {recipe.numbers.gate_min_rows}",
         f"min_positives = {recipe.numbers.gate_min_positives}",
     ]
-
-
-def _value(value: str | tuple[str, ...]) -> str:
-    """Write a text or a list of texts."""
-    return quoted(value) if isinstance(value, str) else f"[{', '.join(map(quoted, value))}]"

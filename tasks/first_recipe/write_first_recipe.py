@@ -139,8 +139,6 @@ def _decide(
         name=name,
         source=source.name,
         roles=roles,
-        landing={},
-        outcome_columns={},
         positive_kind=roles.outcomes[0].kind,
         features=choose_features(looks, roles),
         leaks={},

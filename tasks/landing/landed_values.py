@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ctr_retrain.models.feature_kinds.arrow_columns import LARGEST_WRITTEN
 from ctr_retrain.models.recipe.landing_section import UNIX_EPOCH
 from ctr_retrain.models.time_format import EPOCH_MICROSECONDS
+from ctr_retrain.models.usual_words import NO, NULL_MARKERS, YES
 from ctr_retrain.tasks.execution import duck
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 FLOATS = ("FLOAT", "DOUBLE")  # DuckDB's types that may hold NaN
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
-YES, NO = ("true", "t", "yes", "y"), ("false", "f", "no", "n")
-# Texts by which other software writes that there is no number, time or label, in lower case. As texts of their own they
-# may be values: NA is a country.
-NULL_MARKERS = ("\\n", "null", "na", "n/a", "none", "#n/a", "<na>", "nan", "nat")
 # How ISO 8601 and its habits may differ from what DuckDB reads, each as a pattern and what it becomes.
 ISO_HABITS = (
     (r"^\s+|\s+$", "", "g"),
