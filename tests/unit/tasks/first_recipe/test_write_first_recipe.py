@@ -190,7 +190,7 @@ NAMES = st.one_of(
 VALUES = st.sampled_from(["", "a", "B|c", "1", "2.5", "-1", "12,5", "NULL", "2026-03-01", "é\u2028", '"', "\x7f", "{}"])
 
 
-@settings(max_examples=draws(25, 500), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=draws(10, 500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(columns=st.dictionaries(NAMES, st.lists(VALUES, min_size=6, max_size=6), max_size=6))
 def test_whatever_columns_there_are_the_recipe_can_be_read(tmp_path_factory, columns):
     folder = tmp_path_factory.mktemp("any")
