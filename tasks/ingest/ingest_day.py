@@ -28,7 +28,8 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.day_summary import add_up_summaries, summarise
-from ctr_retrain.tasks.ingest.deduplicate import Stream, deduplicate
+from ctr_retrain.tasks.ingest.deduplicate import deduplicate
+from ctr_retrain.tasks.ingest.first_pass import Stream
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
 from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
 from ctr_retrain.tasks.integrity.manifest import LandedDay

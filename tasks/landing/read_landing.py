@@ -11,26 +11,18 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from ctr_retrain.models.errors import DataRejectedError, StorageError
+from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.containers import HEAD_BYTES, PARQUET, Damage, packing_of, unpack_file, unread_kind
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
-from ctr_retrain.tasks.landing.landed_bytes import (
-    digest_of_file,
-    landed_name,
-    link_problem,
-    name_problem,
-    open_landed,
-    passing_error,
-)
+from ctr_retrain.tasks.landing.landed_bytes import digest_of_file, open_landed, passing_error
 from ctr_retrain.tasks.landing.landed_values import Footer, read_footer
-from ctr_retrain.tasks.landing.parse_lines import one_line, printable
+from ctr_retrain.tasks.landing.parse_lines import one_line
 from ctr_retrain.tasks.landing.text_blocks import first_block, form_of, look_over
 from ctr_retrain.tasks.landing.text_to_parquet import (
     ROW,
@@ -73,86 +65,7 @@ def read_file(
         with _naming_the_disk(path):
             return _read_by_content(task, path)
     except (duckdb.Error, UnicodeError, HeaderError) as error:
-        return task.unreadable(_first_line(error))
-
-
-def read_day(
-    connection: duck.Connection,
-    paths: list[Path],
-    wanted: tuple[Column, ...],
-    staging: Path,
-    max_bytes: int,
-    clean: CleanFile,
-) -> tuple[list[LandedFile], list[UnreadableFile]]:
-    """Read all files of one stream and day, a core each; a file without a required column is unreadable.
-
-    Raises DataRejectedError where files landed and none of them could be read.
-    """
-    read = partial(_read_complete, wanted=wanted, staging=staging, max_bytes=max_bytes, clean=clean)
-    landed = duck.in_parallel(connection, read, paths)
-    files = [file for file in landed if isinstance(file, LandedFile)]
-    unreadable = [file for file in landed if isinstance(file, UnreadableFile)]
-    if unreadable and not files:
-        first = unreadable[0]
-        msg = (
-            f"{paths[0].parent}: expected at least one readable file, received {len(unreadable)} unreadable; "
-            f"{first.name}: {first.reason}. Mend the export, or map your column names under [landing.columns]."
-        )
-        raise DataRejectedError(msg, unreadable={file.name: file.reason for file in unreadable})
-    return files, unreadable
-
-
-def damaged_files(files: list[LandedFile], cleaned: Callable[[LandedFile], str], scratch: Path) -> dict[str, str]:
-    """Find landed Parquet files whose footer can be read and whose rows can't: name → the error, and its column.
-
-    cleaned: writes the query that makes our columns of a file's rows. Reads everything, and what is damaged twice:
-    raises StorageError where the second reading differs, since then it is the disk that is damaged.
-    """
-    damaged = {}
-    for file in files:
-        # Others we staged ourselves: if such a one can't be read, our disk is damaged.
-        if not file.staged and (found := _damage_of(file, cleaned(file), scratch)):
-            again = _damage_of(file, cleaned(file), scratch)
-            if again != found:
-                raise passing_error(file.name, found, again)
-            damaged[file.name] = found
-    return damaged
-
-
-def _damage_of(file: LandedFile, cleaned: str, scratch: Path) -> str:
-    """Return the first error of a Parquet file's columns, or of the query `cleaned`; empty where all can be read."""
-    columns = [(f"SELECT {duck.name(name)} FROM {file.table}", f"column {name}: ") for name in file.columns]
-    for query, where in (*columns, (cleaned, "")):
-        with duck.connect(scratch, threads=1) as connection:  # one each, since some errors leave a connection useless
-            try:
-                connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
-            except duckdb.OutOfMemoryException:  # says nothing about the file
-                raise
-            except duckdb.Error as error:
-                return one_line(f"{where}{_first_line(error)}")
-    return ""
-
-
-def _read_complete(
-    connection: duck.Connection,
-    path: Path,
-    wanted: tuple[Column, ...],
-    staging: Path,
-    max_bytes: int,
-    clean: CleanFile,
-) -> LandedFile | UnreadableFile:
-    """Read a file; one with a bad name or link, or without a required column, is unreadable."""
-    name = landed_name(path)
-    if problem := name_problem(path) or link_problem(path):
-        return UnreadableFile(printable(name), problem)
-    landed = read_file(connection, path, wanted, staging, max_bytes, clean, name)
-    if isinstance(landed, UnreadableFile) or landed.cleaned:
-        return landed
-    missing = [column.source for column in wanted if column.required and column.source not in landed.columns]
-    if missing:
-        reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
-        return UnreadableFile(name, one_line(landed.damage or reason))
-    return landed
+        return task.unreadable(first_line(error))
 
 
 @dataclass(frozen=True)
@@ -200,7 +113,7 @@ def _naming_the_disk(path: Path) -> Iterator[None]:
         yield
     except (duckdb.IOException, OSError) as error:
         msg = (
-            f"staging {path}: expected a disk with room, received: {_first_line(error)}. "
+            f"staging {path}: expected a disk with room, received: {first_line(error)}. "
             "Nothing was published; free space or mend the disk and run again."
         )
         raise StorageError(msg) from error
@@ -223,8 +136,8 @@ def _read_parquet_twice(task: _Task, source: Path) -> LandedFile | UnreadableFil
         try:
             _read_parquet(task, source)
         except duckdb.Error as again:
-            return task.unreadable(_first_line(again))
-        raise passing_error(task.path, _first_line(error)) from error
+            return task.unreadable(first_line(again))
+        raise passing_error(task.path, first_line(error)) from error
 
 
 def _read_parquet(task: _Task, source: Path) -> LandedFile:
@@ -298,6 +211,6 @@ def _parquet_table(path: Path, *, numbered: bool = False) -> str:
     return f"read_parquet({duck.path(path)}{numbering}, hive_partitioning=false)"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of an error."""
     return str(error).split("\n", maxsplit=1)[0]
