@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,7 +28,17 @@ def _own_time(time: str) -> str:
     return time and readable_time(time)
 
 
+def _one_delimiter(delimiter: str) -> str:
+    """Raise ValueError unless it is empty or a character that no name, number or time holds."""
+    if delimiter and not re.fullmatch(DELIMITER, delimiter):
+        msg = 'expected one character such as ",", ";", "|" or "\\t", or "" to go by the file'
+        raise ValueError(msg)
+    return delimiter
+
+
 UNIX_EPOCH = date(1970, 1, 1)
+# Marks, tabs and the control characters that Hive and its like write; not what begins JSON, encloses or escapes.
+DELIMITER = r"[,;|\t~^#!$%&*@\x01-\x08\x1c-\x1f]"
 
 
 class Columns(Section):
@@ -118,6 +129,9 @@ class Landing(Section):
     null_values: tuple[str, ...] = ()
     """Texts that mean that nothing is there, in every column, such as `["NULL", "-"]`. Numbers, times and labels need
     none for `\\N`, `NULL`, `NA`, `N/A`, `None` and `NaN`, which may be values of other columns."""
+    delimiter: Annotated[str, AfterValidator(_one_delimiter)] = ""
+    """What stands between the fields of CSV, such as `;`, `|` or a tab; empty: a comma or a tab, by the file's ending
+    and first line. A file whose first line looks like it had another one is unreadable."""
     decimal: Literal[".", ","] = "."
     """Decimal mark of numbers that are written as texts."""
     late_days: Annotated[int, Field(ge=0, le=30)] = 1

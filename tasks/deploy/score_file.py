@@ -108,7 +108,7 @@ def _read(
     if not source.is_file():
         msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
         raise UsageError(msg)
-    file = read_file(connection, source, impression_columns(recipe), scratch, recipe.landing.max_file_bytes)
+    file = read_file(connection, source, impression_columns(recipe), scratch, recipe.landing)
     if isinstance(file, UnreadableFile):
         msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {file.reason}"
         raise DataRejectedError(msg)

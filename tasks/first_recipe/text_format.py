@@ -12,13 +12,12 @@ from ctr_retrain.models.first_recipe.column_look import NOTHING, NUMBER
 from ctr_retrain.models.first_recipe.time_look import look_for_time
 from ctr_retrain.tasks.landing.containers import HEAD_BYTES, PARQUET, decoded, encoding_of, packing_of
 from ctr_retrain.tasks.landing.csv_records import DELIMITERS
-from ctr_retrain.tasks.landing.text_blocks import first_block, form_of
+from ctr_retrain.tasks.landing.text_blocks import JSON, first_block, form_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LOOKED_AT_BYTES = 1 << 18  # of the file's beginning
-KNOWN_DELIMITERS = (",", ";", "\t", "|")  # in the order in which they are preferred
 MOST_RECORDS = 200  # that a delimiter is tried on
 
 
@@ -30,12 +29,14 @@ def check_csv_format(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     block = first_block(path, packing_of(head))
-    form, _ = form_of(path.name, block)
-    if form is None or form == "json" or block.startswith(PARQUET):
+    forms = {form_of(path.name, block, delimiter)[0] for delimiter in DELIMITERS}
+    if forms == {None} or JSON in forms or block.startswith(PARQUET):
         return  # read without a delimiter, or refused by the reader with its own words
     text = _first_text(path, block)
     delimiter = _delimiter_of(text)
-    if delimiter != (expected := DELIMITERS[form]):
+    form, _ = form_of(path.name, block)
+    expected = form.delimiter if form else ","
+    if delimiter != expected:
         raise DataRejectedError(_other_delimiter(path, delimiter, expected))
     records = list(csv.reader(io.StringIO(text), delimiter=delimiter))[:MOST_RECORDS]
     if len(records) > 1 and not _are_names(records[0]):
@@ -80,7 +81,7 @@ def _other_delimiter(path: Path, received: str, expected: str) -> str:
 def _delimiter_of(text: str) -> str:
     """Return the delimiter by which most records have as many fields as the first, and more than one."""
     best, most = ",", (0, 0)
-    for delimiter in KNOWN_DELIMITERS:
+    for delimiter in DELIMITERS:
         widths = [len(record) for record in csv.reader(io.StringIO(text), delimiter=delimiter) if record]
         widths = widths[:MOST_RECORDS]
         if not widths or widths[0] < 2:

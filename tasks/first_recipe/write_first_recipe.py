@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.first_recipe.column_roles import Roles
 
 SAMPLED_ROWS = 50_000  # looked at: enough for three digits of a ratio, and a second of work
-MAX_BYTES = 100 * 2**30  # of a text file, unpacked: the recipe's default
 SAMPLE = "sample"  # table of these rows
 
 
@@ -100,7 +99,7 @@ def _sample(connection: duck.Connection, source: Path, scratch: Path) -> _Sample
     """Read the file as `land` does, and keep some of its rows, evenly over the file."""
     # Looked at first: with another delimiter the reader would find one column, and say that it lacks all others.
     check_csv_format(source)
-    file = read_file(connection, source, (), scratch, MAX_BYTES)
+    file = read_file(connection, source, (), scratch, Landing())
     if isinstance(file, UnreadableFile):
         msg = f"init {source}: expected a readable file, received: {file.reason}"
         raise DataRejectedError(msg)

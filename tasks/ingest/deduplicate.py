@@ -50,7 +50,7 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
     Raises DataRejectedError where files came in and none can be read, StorageError where rows don't add up.
     """
     clean = partial(_clean_or_fail, stream)
-    files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.max_file_bytes, clean)
+    files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.landing, clean)
     reasons = {file.name: file.reason for file in unreadable}
     try:
         counts, bad, unreadable_values = _split(connection, stream, files, folder, scratch)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.data.schema import Column
+    from ctr_retrain.models.recipe.landing_section import Landing
     from ctr_retrain.tasks.landing.file_parts import Part, RowRange
 
 BAD = -(2**15)  # instead of the days that a row landed late: it can't be used
@@ -44,7 +45,7 @@ class Stream:
     query: Callable[[Iterable[RowRange]], str]  # answers row ranges as our columns, `_reason` and each row's origin
     key: str  # columns, as SQL, by which two rows are one and the same
     by_event_day: bool  # each event day's rows get files of their own: the landing day's, and a few days' before it
-    max_file_bytes: int  # of one file, unpacked
+    landing: Landing  # the recipe's rules for files, such as a text's size and CSV's delimiter
     shard: Shard = WHOLE  # events that are ingested; lines that hold no row belong to the first shard
     flags: Mapping[str, list[str]] = field(default_factory=dict)  # see `unreadable_flags`
 

@@ -273,7 +273,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         lambda slices: clean_impressions(slices, recipe, columns, day),
         key="event_id",
         by_event_day=True,
-        max_file_bytes=recipe.landing.max_file_bytes,
+        landing=recipe.landing,
         shard=shard,
         flags=unreadable_flags(columns),
     )
@@ -285,7 +285,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         lambda slices: clean_outcomes(slices, recipe, day),
         key="event_id, kind",
         by_event_day=False,
-        max_file_bytes=recipe.landing.max_file_bytes,
+        landing=recipe.landing,
         shard=shard,
     )
     with duck.connect(scratch, threads=1) as connection:

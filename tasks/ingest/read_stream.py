@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctr_retrain.models.data.schema import Column
+    from ctr_retrain.models.recipe.landing_section import Landing
 
 
 def read_day(
@@ -23,14 +24,14 @@ def read_day(
     paths: list[Path],
     wanted: tuple[Column, ...],
     staging: Path,
-    max_bytes: int,
+    landing: Landing,
     clean: CleanFile,
 ) -> tuple[list[LandedFile], list[UnreadableFile]]:
     """Read all files of one stream and day, a core each; a file without a required column is unreadable.
 
     Raises DataRejectedError where files landed and none of them could be read.
     """
-    read = partial(_read_complete, wanted=wanted, staging=staging, max_bytes=max_bytes, clean=clean)
+    read = partial(_read_complete, wanted=wanted, staging=staging, landing=landing, clean=clean)
     landed = duck.in_parallel(connection, read, paths)
     files = [file for file in landed if isinstance(file, LandedFile)]
     unreadable = [file for file in landed if isinstance(file, UnreadableFile)]
@@ -49,14 +50,14 @@ def _read_complete(
     path: Path,
     wanted: tuple[Column, ...],
     staging: Path,
-    max_bytes: int,
+    landing: Landing,
     clean: CleanFile,
 ) -> LandedFile | UnreadableFile:
     """Read a file; one with a bad name or link, or without a required column, is unreadable."""
     name = landed_name(path)
     if problem := name_problem(path) or link_problem(path):
         return UnreadableFile(printable(name), problem)
-    landed = read_file(connection, path, wanted, staging, max_bytes, clean, name)
+    landed = read_file(connection, path, wanted, staging, landing, clean, name)
     if isinstance(landed, UnreadableFile) or landed.cleaned:
         return landed
     missing = [column.source for column in wanted if column.required and column.source not in landed.columns]

@@ -1,4 +1,4 @@
-"""Records of a CSV or TSV text, one by one, and the layout in which DuckDB and this module surely read the same.
+"""Records of a CSV text, one by one, its delimiter, and the layout in which DuckDB and this module read the same.
 
 A record is a line, unless a quoted field goes on in the next. Blanks around a quoted field don't count; elsewhere they
 are part of the value, as is a quote within a field that isn't quoted. Empty fields behind the header's last are none.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,14 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_RECORD_LINES = 100  # an unclosed quote must not swallow the rest of the file
-DELIMITERS = {"csv": ",", "tsv": "\t"}
+DELIMITERS = (",", "\t", ";", "|")  # by which people write columns; the first ones are read without being named
+FIRST_LINE_TOLD = 80  # bytes of a line of column names that has another delimiter
 QUOTE, LINE_FEED, RETURN = b'"\n\r'
-
-# A quoted field, the second group, with the blanks around it.
-_BLANKS_AROUND = {
-    delimiter: re.compile(rf'(^|{delimiter})[ ]*("(?:[^"]|"")*+")[ ]*(?={delimiter}|\r|\n|$)')
-    for delimiter in DELIMITERS.values()
-}
 
 Values = list[str | None]
 csv.field_size_limit(MAX_LINE_BYTES)  # Python's own bound is 128 KiB a field
@@ -36,9 +33,9 @@ csv.field_size_limit(MAX_LINE_BYTES)  # Python's own bound is 128 KiB a field
 class CsvLayout:
     """Does each line of a text hold one record, with quotes around whole fields alone? Then all readers agree."""
 
-    def __init__(self, form: Literal["csv", "tsv"]) -> None:
+    def __init__(self, delimiter: str) -> None:
         """Begin a text."""
-        self._beside = np.array([ord(DELIMITERS[form]), LINE_FEED, QUOTE], np.uint8)  # of a quote, on its outer side
+        self._beside = np.array([ord(delimiter), LINE_FEED, QUOTE], np.uint8)  # of a quote, on its outer side
         self._quoted = False  # the next byte stands in a quoted field
         self._before = LINE_FEED  # the last byte of the block before
         self._returns = self._pairs = self._feeds = 0
@@ -80,7 +77,30 @@ class CsvLayout:
         )
 
 
-def read_header(head: bytes, form: Literal["csv", "tsv"]) -> list[str] | str:
+def other_delimiter(first: bytes, delimiter: str, *, told: bool) -> str:
+    """Say that a file's first line looks like one with another delimiter than expected; empty where it doesn't.
+
+    told: the recipe names the delimiter, so that a single one of it in the line says enough.
+    """
+    # A delimiter within quotes is part of a name.
+    names = re.sub(rb'"[^"]*"', b"", first)
+    seen = {known: names.count(known.encode()) for known in (delimiter, *DELIMITERS)}
+    likely = max(seen, key=lambda known: seen[known])
+    if not seen[likely] or likely == delimiter or (told and seen[delimiter]):
+        return ""
+    unless = f", or {json.dumps(delimiter)} if that is what separates them" if seen[delimiter] else ""
+    return (
+        f"expected {_named(delimiter)} between the column names, received a first line that looks like "
+        f"{_named(likely)}: {printable(first[:FIRST_LINE_TOLD])}. Set landing.delimiter = {json.dumps(likely)}{unless}"
+    )
+
+
+def _named(delimiter: str) -> str:
+    """Name a delimiter for a person."""
+    return "a tab" if delimiter == "\t" else repr(delimiter)
+
+
+def read_header(head: bytes, delimiter: str) -> list[str] | str:
     """Return the names in a text's first line that is not blank, or why they can't be read.
 
     head: the text's first block.
@@ -93,7 +113,7 @@ def read_header(head: bytes, form: Literal["csv", "tsv"]) -> list[str] | str:
     if b"\r" in line.rstrip(b"\r"):
         return "expected lines that end in LF or CR LF, received CR alone: convert it, as by tr '\\r' '\\n'"
     try:
-        found = _fields(line.decode(), DELIMITERS[form])
+        found = _fields(line.decode(), delimiter)
     except UnicodeDecodeError:
         return "expected column names in UTF-8, received other bytes"
     except csv.Error:
@@ -101,7 +121,7 @@ def read_header(head: bytes, form: Literal["csv", "tsv"]) -> list[str] | str:
     return found or "expected a line of column names, received none"
 
 
-def parse_csv(lines: Iterator[bytes], fields: int, form: Literal["csv", "tsv"]) -> Iterator[Values | MalformedRow]:
+def parse_csv(lines: Iterator[bytes], fields: int, delimiter: str) -> Iterator[Values | MalformedRow]:
     """Parse each record after the header; a record may span lines only where it then has the header's fields."""
     number = 0
     for line in lines:
@@ -113,7 +133,7 @@ def parse_csv(lines: Iterator[bytes], fields: int, form: Literal["csv", "tsv"]) 
     ahead: deque[bytes] = deque()  # lines that were read in search of a record's end, and belong to later records
     while ahead or _read_ahead(ahead, lines, 1):
         first = ahead[0]
-        record, used = _next_record(ahead, lines, fields, DELIMITERS[form])
+        record, used = _next_record(ahead, lines, fields, delimiter)
         if record != []:
             row += 1
         if isinstance(record, str):
@@ -190,9 +210,16 @@ def _record(text: bytes, fields: int, delimiter: str) -> list[str] | str:
 def _fields(text: str, delimiter: str) -> list[str]:
     """Return the fields of a record, [] where it is blank; raises csv.Error where its quotes don't enclose fields."""
     if '"' in text:
-        text = _BLANKS_AROUND[delimiter].sub(r"\1\2", text)  # which Python would take for the value's
+        text = _blanks_around(delimiter).sub(r"\1\2", text)  # which Python would take for the value's
     records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     if len(records) > 1:
         msg = "a line end stands between its fields"
         raise csv.Error(msg)
     return records[0] if records else []
+
+
+@cache
+def _blanks_around(delimiter: str) -> re.Pattern[str]:
+    """Return the pattern of a quoted field, the second group, with the blanks around it."""
+    between = re.escape(delimiter)
+    return re.compile(rf'(^|{between})[ ]*("(?:[^"]|"")*+")[ ]*(?={between}|\r|\n|$)')

@@ -23,7 +23,7 @@ from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import digest_of_file, open_landed, passing_error
 from ctr_retrain.tasks.landing.landed_values import Footer, read_footer
 from ctr_retrain.tasks.landing.parse_lines import one_line
-from ctr_retrain.tasks.landing.text_blocks import first_block, form_of, look_over
+from ctr_retrain.tasks.landing.text_blocks import JSON, first_block, form_of, look_over
 from ctr_retrain.tasks.landing.text_to_parquet import (
     ROW,
     HeaderError,
@@ -34,6 +34,7 @@ from ctr_retrain.tasks.landing.text_to_parquet import (
 
 if TYPE_CHECKING:
     from ctr_retrain.models.data.schema import Column
+    from ctr_retrain.models.recipe.landing_section import Landing
     from ctr_retrain.tasks.landing.text_blocks import Form, Look
 
 MOST_PACKINGS = 3  # around one another: a transport may pack what was packed
@@ -48,17 +49,17 @@ def read_file(
     path: Path,
     wanted: tuple[Column, ...],
     staging: Path,
-    max_bytes: int,
+    landing: Landing,
     clean: CleanFile | None = None,
     name: str = "",
 ) -> LandedFile | UnreadableFile:
     """Read one landed file; a text is staged below `staging`.
 
-    wanted: the columns to look for in JSON. max_bytes: of the file, unpacked. clean: with it a text file whose rows are
-    all usable is cleaned at once. name: by which the file is told, if not its own. Raises StorageError where the file
-    is whole and staging it failed.
+    wanted: the columns to look for in JSON. landing: the recipe's rules for files. clean: with it a text file whose
+    rows are all usable is cleaned at once. name: by which the file is told, if not its own. Raises StorageError where
+    the file is whole and staging it failed.
     """
-    task = _Task(connection, path, name or path.name, wanted, staging, max_bytes, clean)
+    task = _Task(connection, path, name or path.name, wanted, staging, landing, clean)
     if not path.is_file():
         return task.unreadable("expected a file, received none")
     try:
@@ -77,8 +78,13 @@ class _Task:
     name: str  # by which it is told
     wanted: tuple[Column, ...]
     staging: Path
-    max_bytes: int
+    landing: Landing
     clean: CleanFile | None
+
+    @property
+    def max_bytes(self) -> int:
+        """Return the size of the largest text, unpacked."""
+        return self.landing.max_file_bytes
 
     def unreadable(self, reason: str) -> UnreadableFile:
         """Return the file as one that can't be read."""
@@ -102,7 +108,7 @@ def _read_by_content(task: _Task, source: Path, packings: int = 0) -> LandedFile
         return _read_by_content(task, target, packings + 1) if whole else task.unreadable(_too_large(task.max_bytes))
     if kind := unread_kind(beginning):
         return task.unreadable(f"expected Parquet, JSON or CSV, received what looks like {kind}")
-    form, problem = form_of(task.name, beginning)
+    form, problem = form_of(task.name, beginning, task.landing.delimiter)
     return _read_text(task, source, packing, form) if form else task.unreadable(problem)
 
 
@@ -197,7 +203,7 @@ def _stage(task: _Task, look: Look, target: Path) -> Staged:
         return task.clean(LandedFile(task.name, table, columns, 0, frozenset(columns)))
 
     clean = clean_table if task.clean else None
-    if look.form == "json":
+    if look.form == JSON:
         types = {column.source: "DOUBLE" if column.kind == "number" else "VARCHAR" for column in task.wanted}
         return stage_json_lines(task.connection, look, types, target, clean)
     staged = stage_csv(task.connection, look, target, clean)

@@ -115,7 +115,7 @@ class _Day:
 def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Path) -> LandedFile:
     """Read the file; raises DataRejectedError where it can't be read or lacks a column that landing needs."""
     landing = recipe.landing
-    file = read_file(connection, source, landed_columns(recipe), scratch, landing.max_file_bytes)
+    file = read_file(connection, source, landed_columns(recipe), scratch, landing)
     if reason := file.reason if isinstance(file, UnreadableFile) else file.damage:
         msg = f"land {source}: expected a readable file, received: {reason}"
         raise DataRejectedError(msg)

@@ -11,10 +11,10 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ctr_retrain.tasks.landing.containers import BLOCK_BYTES, Damage, decoded, encoding_of, unpacked
-from ctr_retrain.tasks.landing.csv_records import CsvLayout
+from ctr_retrain.tasks.landing.csv_records import DELIMITERS, CsvLayout, other_delimiter
 from ctr_retrain.tasks.landing.json_rows import needs_splitting, one_object_a_line
 from ctr_retrain.tasks.landing.parse_lines import MAX_LINE_BYTES, printable
 
@@ -27,10 +27,17 @@ SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
 SAMPLED_BYTES = 1 << 16
 MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
 
-Form = Literal["json", "csv", "tsv"]
 
+@dataclass(frozen=True)
+class Form:
+    """The form of a text: JSON objects, or CSV."""
+
+    delimiter: str = ""  # between the fields of CSV; none in JSON
+
+
+JSON, COMMAS, TABS = Form(), Form(","), Form("\t")
 PACKED_ENDINGS = (".gz", ".gzip", ".zst", ".zstd", ".zz", ".z")
-FORMS: dict[str, Form] = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "tsv"}
+FORMS = {".jsonl": JSON, ".ndjson": JSON, ".json": JSON, ".csv": COMMAS, ".tsv": TABS}
 TOLD = 80  # characters of a text that is none of these
 
 
@@ -48,27 +55,36 @@ class Look:
     too_large: bool = False  # unpacked, it is larger than allowed
 
 
-def form_of(name: str, beginning: bytes) -> tuple[Form | None, str]:
+def form_of(name: str, beginning: bytes, delimiter: str = "") -> tuple[Form | None, str]:
     """Return a text's form by its first block and its name, or None and what is wrong with it.
 
     An object at its beginning is JSON whatever the file is called; of other texts the name tells, in any case, and
-    where it says nothing, or its line of column names has the other delimiter alone, that line.
+    where it says nothing, or its line of column names has the other delimiter alone, that line. delimiter: of CSV, as
+    the recipe names it; empty: comma or tab.
     """
     text = next(decoded(iter([beginning]), *encoding_of(beginning)), b"").lstrip()
     ending = _ending(name)
     if text.startswith(b"{") or needs_splitting(text):
-        return "json", ""
+        return JSON, ""
     told = f"received text that begins {printable(text)[:TOLD]!r}" if text else "received none"
-    if FORMS.get(ending) == "json":
+    if FORMS.get(ending) == JSON:
         if text and not any(line.lstrip().startswith(b"{") for line in text.split(b"\n")):
             return None, f"expected JSON objects, {told}"
-        return "json", ""
+        return JSON, ""
     first = text.partition(b"\n")[0]
-    if ending in FORMS and (b"," in first) == (b"\t" in first):
-        return FORMS[ending], ""
-    if ending not in FORMS and (b"\0" in first or not (b"," in first or b"\t" in first)):
+    form = Form(delimiter) if delimiter else _usual_form(first, FORMS.get(ending))
+    separated = any(known.encode() in first for known in (*DELIMITERS, form.delimiter))
+    if ending not in FORMS and (b"\0" in first or not separated):
         return None, f"expected Parquet, JSON objects, or CSV or TSV with a line of column names, {told}"
-    return ("tsv" if first.count(b"\t") > first.count(b",") else "csv"), ""
+    problem = other_delimiter(first, form.delimiter, told=bool(delimiter))
+    return (None, problem) if problem else (form, "")
+
+
+def _usual_form(first: bytes, named: Form | None) -> Form:
+    """Return the form of CSV, by its first line and by what the file's name says, where the recipe says nothing."""
+    if named and (b"," in first) == (b"\t" in first):
+        return named
+    return TABS if first.count(b"\t") > first.count(b",") else COMMAS
 
 
 def _ending(name: str) -> str:
@@ -103,7 +119,7 @@ def _look(path: Path, packing: str, form: Form, max_bytes: int, target: Path, *,
     """Pass over the file once, by its unpacked blocks, up to where it ends, tears or is too large."""
     beginning = first_block(path, packing)
     encoding, mark = encoding_of(beginning)
-    split = form == "json" and needs_splitting(next(decoded(iter([beginning]), encoding, mark)))
+    split = form == JSON and needs_splitting(next(decoded(iter([beginning]), encoding, mark)))
     plain = path if not (packing or mark or split or encoding != "utf-8") else target
     look, size = Look(plain, form), 0
     survey = _Survey(look)
@@ -142,7 +158,7 @@ class _Survey:
     def __init__(self, look: Look) -> None:
         """Begin a text."""
         self._look, self._blocks, self._rest, self._length = look, 0, b"", 0
-        self._csv = CsvLayout(look.form) if look.form != "json" else None
+        self._csv = CsvLayout(look.form.delimiter) if look.form.delimiter else None
 
     def add(self, block: bytes) -> None:
         """Note what a block holds."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.landing.csv_records import DELIMITERS, Values, parse_csv, read_header
+from ctr_retrain.tasks.landing.csv_records import Values, parse_csv, read_header
 from ctr_retrain.tasks.landing.json_rows import read_json_rows
 from ctr_retrain.tasks.landing.landed_bytes import is_text
 from ctr_retrain.tasks.landing.landed_values import read_footer
@@ -82,19 +82,19 @@ class HeaderError(ValueError):
 
 
 def stage_csv(connection: duck.Connection, look: Look, target: Path, clean: Clean | None) -> Staged:
-    """Stage a CSV file with a header, or a TSV file, as Parquet at `target`; raises HeaderError where it has no header.
+    """Stage a CSV file as Parquet at `target`; raises HeaderError where it has no line of column names.
 
     look: the result of looking the file over. clean: makes our columns at once, where given.
     """
-    assert look.form != "json"
-    header = read_header(look.head, look.form)
+    delimiter = look.form.delimiter
+    header = read_header(look.head, delimiter)
     if isinstance(header, str):
         raise HeaderError(header)
     names = _distinct_names(header)
     columns = dict.fromkeys(names, "VARCHAR")
     source = (
         f"read_csv({duck.path(look.plain)}, auto_detect=false, header=true, columns={_typed(columns)}, "
-        f"delim={duck.text(DELIMITERS[look.form])}, quote='\"', escape='\"', compression='none', "
+        f"delim={duck.text(delimiter)}, quote='\"', escape='\"', compression='none', "
         "hive_partitioning=false)"
     )
     fast = look.one_reading and not look.head.startswith((b"\r", b"\n"))
@@ -180,7 +180,6 @@ def _stage_objects(
 
 def _stage_records(look: Look, names: list[str], target: Path) -> Staged:
     """Stage the records of CSV one by one; malformed ones, and the line at which a file is torn, are kept apart."""
-    assert look.form != "json"
     lines = Lines(look.plain, torn=bool(look.damage))
     records: list[Values] = []
     numbers: list[int] = []
@@ -193,7 +192,7 @@ def _stage_records(look: Look, names: list[str], target: Path) -> Staged:
             records.clear()
             numbers.clear()
 
-        for number, record in enumerate(parse_csv(lines, len(names), look.form)):
+        for number, record in enumerate(parse_csv(lines, len(names), look.form.delimiter)):
             if isinstance(record, MalformedRow):
                 writers.set_aside([record])
                 continue

@@ -96,7 +96,7 @@ def reader(tmp_path_factory):
         def read(lines, name):
             header = [HEADER.encode()] if name.endswith("csv") else []
             (folder / name).write_bytes(b"\n".join([*header, *lines]) + b"\n")
-            file = read_file(connection, folder / name, landed_columns(recipe), folder, 10**9, clean_or_fail)
+            file = read_file(connection, folder / name, landed_columns(recipe), folder, recipe.landing, clean_or_fail)
             return rows_of_file(file)
 
         def query(file):

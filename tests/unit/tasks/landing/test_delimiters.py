@@ -1,0 +1,110 @@
+"""Rules of CSV's delimiter: by the recipe, else comma or tab; a file that looks like another one says which."""
+
+import csv
+import io
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.landing.split_by_day import land_file
+from tests.support.landed_day import impression, ingest, quarantined, rows_of
+
+ROWS = [
+    impression("a", bid="1,5", device='x;y|z,~\t"\x01"'),
+    impression("b", bid="0,25", device=" ios"),
+    impression("c", bid="", device="ü"),
+]
+VALUES = [(1.5, ROWS[0]["device"]), (0.25, " ios"), (None, "ü")]
+
+
+def written(rows, delimiter):
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+@pytest.fixture
+def ingest_text(store, landing, land_rows, tiny_recipe, day, now):
+    """Land one text and ingest it by the recipe's delimiter; answers the kept rows' numbers and texts."""
+
+    def run(content, name="a.csv", **rules):
+        land_rows("impressions", day, [], name).write_bytes(content)
+        ingest(store, landing, tiny_recipe(landing=rules), day, now)
+        return [(row["bid"], row["device"]) for row in rows_of(store, day, "impressions")]
+
+    return run
+
+
+@pytest.mark.parametrize("delimiter", [";", "|", "\t", ",", "~", "\x01"])
+@pytest.mark.parametrize("name", ["a.csv", "A.TSV", "part-00000"])
+def test_fields_stand_between_the_recipes_delimiters(ingest_text, delimiter, name):
+    content = written(ROWS, delimiter)
+    assert ingest_text(content, name, delimiter=delimiter, decimal=",") == VALUES
+
+
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_a_row_means_the_same_beside_a_malformed_one(ingest_text, store, day, delimiter):
+    content = written(ROWS, delimiter) + delimiter.join(("d", "2026", "more\r\n")).encode()
+    assert ingest_text(content, delimiter=delimiter, decimal=",") == VALUES
+    assert [row["reason"] for row in quarantined(store, day)] == ["malformed_csv: expected 7 fields, received 3"]
+
+
+@pytest.mark.parametrize(
+    ("received", "recipe", "says"),
+    [
+        (";", "", "expected ',' between the column names, received a first line that looks like ';': event_id;ts;"),
+        (
+            "|",
+            "",
+            """looks like '|': event_id|ts|user_id|channel|campaign_id|device|bid. Set landing.delimiter = "|\"""",
+        ),
+        (
+            ",",
+            ";",
+            """expected ';' between the column names, received a first line that looks like ',': event_id,ts,""",
+        ),
+        ("\t", "|", """looks like a tab: event_id\\tts\\tuser_id"""),
+        (";", "\t", """expected a tab between the column names, received a first line that looks like ';'"""),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "part-00000"])
+def test_a_file_with_another_delimiter_says_which_it_looks_like(ingest_text, received, recipe, says, name):
+    with pytest.raises(DataRejectedError) as caught:
+        ingest_text(written(ROWS, received), name, delimiter=recipe)
+    (reason,) = caught.value.details["unreadable"].values()
+    assert says in reason
+    assert f"Set landing.delimiter = {json.dumps(received)}" in reason
+
+
+def test_a_delimiter_that_is_named_counts_though_the_names_hold_more_of_another(ingest_text):
+    rows = [row | {"a;b;c": "1", "d;e;f;g;k;l;m;n": "2", "h;i;j": ""} for row in ROWS]
+    with pytest.raises(DataRejectedError) as caught:
+        ingest_text(written(rows, ","), decimal=",")
+    (reason,) = caught.value.details["unreadable"].values()
+    assert reason.endswith("""Set landing.delimiter = ";", or "," if that is what separates them""")
+    assert ingest_text(written(rows, ","), delimiter=",", decimal=",") == VALUES
+
+
+def test_a_delimiter_within_a_quoted_name_is_part_of_it(ingest_text):
+    content = written(ROWS, ",").replace(b"bid", b'bid,"a;b;c;d;e;f;g;h;i"', 1)
+    assert ingest_text(content.replace(b"\r\n", b",\r\n").replace(b'i",\r', b'i"\r'), decimal=",") == VALUES
+
+
+def test_land_reads_the_recipes_delimiter_too(tmp_path, landing, tiny_recipe, day):
+    source = tmp_path / "export.csv"
+    source.write_bytes(written(ROWS, ";"))
+    answer = land_file(source, tiny_recipe(landing={"delimiter": ";"}), LocalLandingZone(landing))
+    assert answer.rows == {day: 3}
+    with pytest.raises(DataRejectedError, match="looks like ';'"):
+        land_file(source, tiny_recipe(), LocalLandingZone(landing))
+
+
+@pytest.mark.parametrize("delimiter", ["ab", ";;", '"', "'", "a", "1", ".", "-", ":", " ", "\n", "\r", "\0", "{", "é"])
+def test_what_stands_in_values_or_around_them_is_no_delimiter(tiny_recipe, delimiter):
+    with pytest.raises(ValidationError, match="expected one character such as"):
+        tiny_recipe(landing={"delimiter": delimiter})
