@@ -5,14 +5,14 @@ Heavy imports stand inside the commands, so that --help answers at once.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import settings_and_recipe, settings_of
+from ctr_retrain.flows.commands.arguments import places_of, settings_and_recipe, settings_of
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 
 
 def status(context: typer.Context) -> CommandOutput:
@@ -60,16 +60,13 @@ def verify(context: typer.Context) -> CommandOutput:
 
 
 def doctor(context: typer.Context) -> CommandOutput:
-    """Check machine, settings and root; say what to mend."""
-    settings, recipe = settings_and_recipe(context)
-    import_tensorflow()
+    """Check machine, settings, root and what landed."""
     from ctr_retrain.flows.commands.print_root import print_checks  # noqa: PLC0415
-    from ctr_retrain.flows.doctor import examine  # noqa: PLC0415
+    from ctr_retrain.flows.doctor import examine, failure  # noqa: PLC0415
 
-    answer = examine(settings, recipe)
-    failed = [check.name for check in answer.checks if not check.passed]
-    msg = f"doctor: expected {len(answer.checks)} checks to pass, received failures of {', '.join(failed)}."
-    return CommandOutput.of(answer, print_checks, StorageError(msg, document=answer) if failed else None)
+    # Settings and recipe are checks too: where they are wrong, all others are made that can be.
+    answer = examine(**asdict(places_of(context)))
+    return CommandOutput.of(answer, print_checks, failure(answer))
 
 
 def describe_version() -> CommandOutput:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ctr_retrain.models.recipe.landing_section import Columns
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ctr_retrain.models.recipe.recipe import Recipe
 
 Kind = Literal["text", "number", "time", "label"]
@@ -82,6 +86,33 @@ def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
     )
 
 
+def required_keys(recipe: Recipe) -> dict[str, str]:
+    """Return each landed column without which a file of impressions is refused, and the recipe's key that names it."""
+    made = recipe.landing.event_id_columns if recipe.landing.event_id_from == "columns" else ()
+    mapped = {column.source: key_of(column) for column in impression_columns(recipe) if column.required}
+    return dict.fromkeys(made, "landing.event_id_columns") | mapped
+
+
+def absent_words(missing: Mapping[str, str], received: Iterable[str]) -> str:
+    """Say which mapped columns a file lacks and by which keys they are mapped; missing: column → key."""
+    names = list(received)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return (
+        "expected the columns that the recipe maps, received none called "
+        f"{', '.join(f'{name!r} ({key})' for name, key in missing.items())} among "
+        f'{", ".join(names[:MOST_NAMED])}{more}. Put your names into these keys of the recipe, or "" where your files '
+        "have none"
+    )
+
+
+def key_of(column: Column, stream: str = "impressions") -> str:
+    """Name the recipe's key that says which landed column one of ours comes from."""
+    if stream == "outcomes":
+        return f"landing.outcome_columns.{column.name}"
+    return f"landing.columns.{column.name}" if column.name in Columns.model_fields else "[[features]] or [validation]"
+
+
+MOST_NAMED = 40  # columns of a file that a message lists
 PROBABILITIES = frozenset({"propensity", "served_probability"})
 # The landing contract's columns beside id, time and channel. The recipe says which of them the user's files have.
 CONTRACT: dict[str, Kind] = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ctr_retrain.models.data.schema import landed_columns, outcome_columns
+from ctr_retrain.models.data.schema import absent_words, landed_columns, outcome_columns, required_keys
 from ctr_retrain.models.documents.command_documents import LandAnswer
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
@@ -133,16 +133,9 @@ def _read(connection: duck.Connection, source: Path, recipe: Recipe, scratch: Pa
 def _require_columns(file: LandedFile, source: Path, recipe: Recipe) -> None:
     """Raise DataRejectedError naming each column without which `ingest` would refuse the landed file, and its key."""
     landing = recipe.landing
-    needed = {column.source: f"landing.columns.{column.name}" for column in landed_columns(recipe) if column.required}
-    if landing.event_id_from == "columns":
-        needed |= dict.fromkeys(landing.event_id_columns, "landing.event_id_columns")
-    needed |= dict.fromkeys(landing.inline_outcome_columns, "[[landing.outcomes]]")
-    if missing := [f"{name!r} ({key})" for name, key in needed.items() if name not in file.columns]:
-        msg = (
-            f"land {source}: expected the columns that the recipe maps, received none called {', '.join(missing)} "
-            f'among {", ".join(file.columns)}. Put your names into these keys of the recipe, or "" where the file has '
-            "none; `init --from` writes a recipe for a file."
-        )
+    needed = required_keys(recipe) | dict.fromkeys(landing.inline_outcome_columns, "[[landing.outcomes]]")
+    if missing := {name: key for name, key in needed.items() if name not in file.columns}:
+        msg = f"land {source}: {absent_words(missing, file.columns)}; `init --from` writes a recipe for a file."
         raise DataRejectedError(msg)
 
 
