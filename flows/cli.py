@@ -15,8 +15,8 @@ import typer
 
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.commands import day_commands, model_commands, root_commands, run_commands
-from ctr_retrain.flows.commands.arguments import Places
 from ctr_retrain.flows.commands.command_output import CommandOutput, EarlyOutput, run
+from ctr_retrain.flows.commands.places import Places
 
 COMMANDS: dict[str, Callable[..., CommandOutput | None]] = {
     "demo": run_commands.demo,

@@ -4,54 +4,19 @@ from __future__ import annotations
 
 import getpass
 import os
-from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctr_retrain.models.errors import UsageError
-
-if TYPE_CHECKING:
-    from ctr_retrain.flows.settings import Settings
-    from ctr_retrain.models.recipe.recipe import Recipe
 
 YEARS = range(1900, 3000)  # so that the calendar has every day that a run counts back or ahead to
 DayOption = Annotated[
     str, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; a run is for a day, never for today.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")]
-
-
-@dataclass(frozen=True)
-class Places:
-    """The global options, which each command finds in its context; None where the environment or a default counts."""
-
-    recipe: Path | None  # what to train and how to judge it
-    root: str | None  # of objects and refs
-    landing: str | None  # of raw events
-
-
-def places_of(context: typer.Context) -> Places:
-    """Return the global options of the command line."""
-    places: Places = context.obj
-    return places
-
-
-def settings_of(context: typer.Context, **more: str | None) -> Settings:
-    """Load the settings, of which the command line's own options count most; raises UsageError."""
-    from ctr_retrain.flows.settings import load_settings  # noqa: PLC0415
-
-    return load_settings(**asdict(places_of(context)), **more)
-
-
-def settings_and_recipe(context: typer.Context) -> tuple[Settings, Recipe]:
-    """Load the settings and the recipe that they name; raises UsageError."""
-    from ctr_retrain.models.recipe.recipe import load_recipe  # noqa: PLC0415
-
-    settings = settings_of(context)
-    return settings, load_recipe(settings.recipe)
 
 
 def parse_day(text: str, option: str = "--date") -> date:

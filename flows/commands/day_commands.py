@@ -18,14 +18,14 @@ from ctr_retrain.flows.commands.arguments import (
     parse_day,
     require_file,
     require_words,
-    settings_and_recipe,
-    settings_of,
     user_name,
 )
 from ctr_retrain.flows.commands.command_output import CommandOutput
+from ctr_retrain.flows.commands.places import settings_and_recipe, settings_of
 
 
 def simulate(
+    context: typer.Context,
     start: Annotated[str, typer.Option(metavar="YYYY-MM-DD")],
     days: Annotated[int, typer.Option(min=1)],
     out: Annotated[Path, typer.Option(help="Gets landing/ and, apart from it, truth/.")],
@@ -37,12 +37,15 @@ def simulate(
     from ctr_retrain.models.simulation.world import World  # noqa: PLC0415
     from ctr_retrain.tasks.demo import simulate_days  # noqa: PLC0415
 
+    first = parse_day(start, "--start")
+    settings_of(context)  # says which of them isn't there
     world = World(seed=seed, rows_per_day=rows_per_day)
-    answer = simulate_days.simulate(world, parse_day(start, "--start"), days, out)
+    answer = simulate_days.simulate(world, first, days, out)
     return CommandOutput.of(answer, print_fields)
 
 
 def init(
+    context: typer.Context,
     source: Annotated[Path, typer.Option("--from", help="A file of impressions: CSV, JSON lines or Parquet.")],
     cost_send: Annotated[float, typer.Option(help="What showing or sending one impression costs.")],
     value_click: Annotated[float, typer.Option(help="What a click, or whatever makes a positive, is worth.")],
@@ -55,7 +58,8 @@ def init(
     from ctr_retrain.models.first_recipe.recipe_text import Prices  # noqa: PLC0415
     from ctr_retrain.tasks.first_recipe.write_first_recipe import first_recipe  # noqa: PLC0415
 
-    # Beside no landing zone and no root: `init` is what a newcomer types first, and neither is there yet.
+    settings_of(context)
+    # Not in the landing zone or the root: `init` is what a newcomer types first, and neither is there yet.
     target = out or Path(f"{source.name.partition('.')[0]}.toml")
     return CommandOutput.of(first_recipe(source, Prices.of(cost_send, value_click), target), print_first_recipe)
 
@@ -68,8 +72,8 @@ def land(
     from ctr_retrain.flows.commands.print_days import print_landed  # noqa: PLC0415
     from ctr_retrain.tasks.landing.split_by_day import land_file  # noqa: PLC0415
 
-    settings, recipe = settings_and_recipe(context)
     require_file(source, "--from")
+    settings, recipe = settings_and_recipe(context)
     return CommandOutput.of(land_file(source, recipe, settings.landing_zone), print_landed)
 
 

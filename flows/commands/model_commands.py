@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import ReasonOption, require_words, settings_of, user_name
+from ctr_retrain.flows.commands.arguments import ReasonOption, require_words, user_name
 from ctr_retrain.flows.commands.command_output import CommandOutput
+from ctr_retrain.flows.commands.places import settings_of
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 
 
@@ -29,13 +30,15 @@ def score(
     ] = 1,
 ) -> CommandOutput:
     """Score a file with a model in service."""
-    import_tensorflow()
     from ctr_retrain.flows.commands.print_root import print_scored  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import ScoreAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
-    from ctr_retrain.tasks.deploy.score_file import score_file  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.score_file import require_scorable, score_file  # noqa: PLC0415
 
+    # All that can be wrong with what was typed is told before TensorFlow is imported, which takes seconds.
+    require_scorable(source, target)
     version, bundle = served_model(settings_of(context).store, model)
+    import_tensorflow()
     scored = score_file(bundle, source, target, max_unreadable=max_unreadable)
     answer = ScoreAnswer(
         model=version,

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import places_of, settings_and_recipe, settings_of
 from ctr_retrain.flows.commands.command_output import CommandOutput
+from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
 from ctr_retrain.models.errors import StorageError
 
 
@@ -28,13 +28,13 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> CommandOutput:
     """Remove what no ref and no kept run needs."""
+    settings, recipe = settings_and_recipe(context)
     from ctr_retrain.flows.commands.print_root import print_garbage  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import GarbageAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
-    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415
+    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415 - TensorFlow
 
-    settings, recipe = settings_and_recipe(context)
     claim_root(settings.store, recipe.name)
     report = collect_garbage(settings.store, recipe, dry_run=dry_run)
     # Checkpoints lie on this machine, beside the root, where the store doesn't see them.

@@ -10,15 +10,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import DayOption, parse_day, places_of, settings_and_recipe, settings_of
+from ctr_retrain.flows.commands.arguments import DayOption, parse_day, require_file
 from ctr_retrain.flows.commands.command_output import CommandOutput
-from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
+from ctr_retrain.models.errors import DataRejectedError, UsageError
 
 
 def demo(
     context: typer.Context, folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/demo")
 ) -> CommandOutput:
     """Simulate some weeks and run the last days."""
+    settings_of(context)
     from ctr_retrain.flows.commands.print_runs import print_demo  # noqa: PLC0415
     from ctr_retrain.flows.demo import run_demo  # noqa: PLC0415
 
@@ -31,6 +33,8 @@ def demo_open_bandit(
     folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/open_bandit"),
 ) -> CommandOutput:
     """Land Open Bandit's real sample and run its days."""
+    require_file(wheel, "--wheel")
+    settings_of(context)
     from ctr_retrain.flows.commands.print_runs import print_demo  # noqa: PLC0415
     from ctr_retrain.flows.demo import run_open_bandit  # noqa: PLC0415
 
@@ -62,7 +66,11 @@ def backfill(
     shadow: Annotated[bool, typer.Option(help="Put nothing into service.")] = False,
 ) -> CommandOutput:
     """Run past days in order; finished ones are skipped."""
-    first, last, (settings, _) = parse_day(start, "--start"), parse_day(end, "--end"), settings_and_recipe(context)
+    first, last = parse_day(start, "--start"), parse_day(end, "--end")
+    if last < first:
+        msg = f"backfill: expected --end not before --start, received {first} to {last}"
+        raise UsageError(msg)
+    settings, _ = settings_and_recipe(context)
     from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415
     from ctr_retrain.flows.commands.print_runs import print_backfill  # noqa: PLC0415
 
@@ -91,13 +99,15 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
     force: Annotated[bool, typer.Option(help="Compare anew, even from the same inputs.")] = False,
 ) -> CommandOutput:
     """Compare ways to weigh and sample on past days."""
-    wanted, (settings, _) = parse_day(day), settings_and_recipe(context)
+    wanted = parse_day(day)
     from ctr_retrain.flows.commands.compare_request import read_compare_request  # noqa: PLC0415
     from ctr_retrain.flows.commands.print_comparison import print_comparison  # noqa: PLC0415
-    from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415
 
     lists = {"strategies": strategies, "half_lives": half_lives, "class_powers": class_powers, "ages": ages}
     request = read_compare_request(wanted, lists, days=days, seeds=seeds, criterion=criterion)
+    settings, _ = settings_and_recipe(context)
+    from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415 - Prefect, once all that was typed is right
+
     answer = flow(request, settings.recipe, settings.root, settings.landing, force=force)
     return CommandOutput.of(answer, print_comparison)
 
@@ -110,8 +120,9 @@ def serve(
     """Run the daily flow on a schedule until stopped."""
     from ctr_retrain.flows.schedule import serve_daily  # noqa: PLC0415
 
-    settings_and_recipe(context)  # a recipe that is wrong is refused now, not when the first night is due
-    serve_daily(settings_of(context, cron=cron, timezone=timezone))
+    # A recipe that is wrong is refused now, not when the first night is due.
+    settings, _ = settings_and_recipe(context, cron=cron, timezone=timezone)
+    serve_daily(settings)
 
 
 def explain(

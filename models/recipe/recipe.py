@@ -25,7 +25,7 @@ from ctr_retrain.models.recipe.head_section import head_mistakes
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
 from ctr_retrain.models.recipe.network_file import read_network_source
 from ctr_retrain.models.recipe.retention_section import Retention
-from ctr_retrain.models.recipe.shipped_recipes import find_recipe, shipped_recipes
+from ctr_retrain.models.recipe.shipped_recipes import find_recipe, unreadable_recipe
 from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.recipe.validation_section import Drift, Validation
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
@@ -242,11 +242,7 @@ def load_recipe(given: Path) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        msg = (
-            f"recipe {path}: expected a readable TOML file, received: {error.strerror or error} ({path.absolute()}). "
-            f"Set --recipe to a path, or to the name of a shipped recipe: {', '.join(shipped_recipes())}."
-        )
-        raise UsageError(msg) from error
+        raise unreadable_recipe(path, error.strerror or str(error)) from error
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -54,6 +54,18 @@ def score_sample(bundle: str, source: str, target: str) -> None:
     score_file(Path(bundle), Path(source), Path(target), our_names=True)
 
 
+def require_scorable(source: Path, target: Path) -> None:
+    """Raise UsageError for a source or a target that can't be one, whatever the model."""
+    if target.suffix not in TARGETS:
+        msg = (
+            f"scores to {target}: expected a name that ends in {' or '.join(TARGETS)}, received another. Set --output."
+        )
+        raise UsageError(msg)
+    if not source.is_file():
+        msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
+        raise UsageError(msg)
+
+
 def score_file(
     bundle: Path, source: Path, target: Path, *, our_names: bool = False, max_unreadable: float = 1
 ) -> ScoredFile:
@@ -67,11 +79,7 @@ def score_file(
     be one, DataRejectedError for a file that can't be read whole or has a column of which nothing, or less than
     1 − `max_unreadable`, can be read, StorageError for a failing disk.
     """
-    if target.suffix not in TARGETS:
-        msg = (
-            f"scores to {target}: expected a name that ends in {' or '.join(TARGETS)}, received another. Set --output."
-        )
-        raise UsageError(msg)
+    require_scorable(source, target)
     from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
 
     recipe, scorer = Recipe.model_validate(BundleDocument.read(bundle / BUNDLE_FILE).recipe), Scorer(bundle / SERVING)
@@ -102,12 +110,9 @@ def _read(
 ) -> LandedFile:
     """Open the source as ingest would, but refuse what ingest would quarantine: each row is to get its probability.
 
-    answers: the columns that scoring adds. Raises UsageError where there is no file, DataRejectedError where it can't
-    be read whole or has a column of such a name.
+    answers: the columns that scoring adds. Raises DataRejectedError where it can't be read whole or has a column of
+    such a name.
     """
-    if not source.is_file():
-        msg = f"scoring {source}: expected a Parquet, CSV or JSON lines file, received none. Set --input."
-        raise UsageError(msg)
     file = read_file(connection, source, impression_columns(recipe), scratch, recipe.landing)
     if isinstance(file, UnreadableFile):
         msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {file.reason}"

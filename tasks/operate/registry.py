@@ -23,7 +23,9 @@ from ctr_retrain.tasks.store.champion import Champions, read_champions
 from ctr_retrain.tasks.store.protocol import (
     Store,
     has_object,
+    has_ref,
     list_day_refs,
+    list_refs,
     load_day_refs,
     load_manifest,
     load_ref,
@@ -47,6 +49,16 @@ def claim_root(store: Store, recipe_name: str) -> None:
         )
         raise UsageError(msg)
     store.sweep()
+
+
+def is_root(store: Store) -> bool:
+    """Return True if anything was ever published there, whole or not: a slip in a path leads to where nothing was."""
+    folders = (layout.DAY_REFS, layout.ACCEPTED_REFS, layout.RUNS)
+    return (
+        any(has_ref(store, name) for name in (layout.name_ref(), layout.CHAMPION_REF))
+        or any(list_refs(store, folder) for folder in folders)
+        or bool(store.ages())
+    )
 
 
 def served_recipe(store: Store) -> str | None:

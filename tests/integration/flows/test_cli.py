@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.tasks.integrity.manifest import MANIFEST
+from ctr_retrain.tasks.operate.registry import claim_root
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
@@ -56,6 +57,13 @@ COMMANDS = {
 def there(root, small_landing, recipe_file):
     """The command line over a copy of the first run's root."""
     return at(root, small_landing, recipe_file)
+
+
+@pytest.fixture
+def new_root(tmp_path):
+    """A root that a recipe has claimed, and under which nothing else stands."""
+    claim_root(LocalStore(tmp_path / "root"), "small")
+    return tmp_path / "root"
 
 
 @pytest.fixture(scope="module")
@@ -180,12 +188,10 @@ def test_what_only_looks_at_a_root_needs_no_recipe(root, tmp_path, monkeypatch):
     assert run("status", "--root", root).status == run("models", "--root", root).status == 0
 
 
-def test_an_empty_root_is_described_and_not_made(tmp_path):
-    root = tmp_path / "none"
-    assert run("models", "--root", root, "--json").document == {"models": []}
-    assert run("status", "--root", root, "--json").document["champion"] is None
-    assert "no models yet" in run("models", "--root", root).stdout
-    assert not root.exists()
+def test_a_root_without_models_is_described(new_root):
+    assert run("models", "--root", new_root, "--json").document == {"models": []}
+    assert run("status", "--root", new_root, "--json").document["champion"] is None
+    assert "no models yet" in run("models", "--root", new_root).stdout
 
 
 def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
@@ -209,7 +215,11 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
         (["backfill", "--start", "x", "--end", "2026-03-01"], "UsageError", "--start: expected a day"),
         (["backfill", "--start", "2026-03-01", "--end", "2026-03-01", "--retrain", "often"], "BadParameter", "'often'"),
         (["simulate", "--start", "2026-03-01", "--days", "0", "--out", "x"], "BadParameter", "--days.* equal to 1"),
-        (["score", "--input", "x", "--output", "y.csv", "--model", "m"], "UsageError", "model m: expected a bundle"),
+        (
+            ["score", "--input", "rows.csv", "--output", "y.csv", "--model", "m"],
+            "UsageError",
+            "model m: expected a bundle",
+        ),
         (["promote", "m", "--reason", "r"], "UsageError", "model m: expected a run with a trained challenger"),
         (["promote", "m", "--reason", " "], "UsageError", "--reason: expected some words"),
         (["rollback", "--reason", "r"], "UsageError", "expected an earlier champion to go back to"),
@@ -218,9 +228,12 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_use_exits_with_2(tmp_path, arguments, kind, words):
-    assert_failed(run("--root", tmp_path / "root", *arguments, "--json"), 2, kind, words)
-    assert not (tmp_path / "root").exists()
+def test_wrong_use_exits_with_2(new_root, tmp_path, monkeypatch, arguments, kind, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("user_id\nu\n", encoding="utf-8")
+    before = stored_names(LocalStore(new_root))
+    assert_failed(run("--root", new_root, *arguments, "--json"), 2, kind, words)
+    assert stored_names(LocalStore(new_root)) == before
 
 
 def test_a_recipe_that_is_none_exits_with_2(there, tmp_path):

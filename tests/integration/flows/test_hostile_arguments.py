@@ -2,6 +2,8 @@
 
 import pytest
 
+from ctr_retrain.tasks.operate.registry import claim_root
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import run
 from tests.support.repository import RECIPES
 from tests.support.stored import outside_the_root
@@ -17,6 +19,8 @@ def test_what_is_typed_leads_nowhere_but_below_the_root(tmp_path, name):
     (outside / "challenger").mkdir(parents=True)
     for file in (outside / "manifest.json", outside / "run.json", outside / "challenger" / "bundle.json"):
         file.write_text('{"files": []}', encoding="utf-8")
+    claim_root(LocalStore(root), "demo")
+    (tmp_path / "landing").mkdir()
     before = outside_the_root(tmp_path)
     score = ["score", "--input", tmp_path / "rows.csv", "--output", tmp_path / "scores.csv"]
     commands = [["explain", name], ["promote", name, "--reason", "r"], [*score, "--model", name or ".."]]
@@ -25,6 +29,7 @@ def test_what_is_typed_leads_nowhere_but_below_the_root(tmp_path, name):
     for command in commands:
         answer = run("--recipe", recipe, "--root", root, "--landing", tmp_path / "landing", "--json", *command)
         assert (answer.status, answer.document["error"]["type"]) == (2, "UsageError"), command
+        assert "root" not in answer.document["error"]["message"].split(":")[0], command
         assert "Traceback" not in answer.stderr
         assert outside_the_root(tmp_path) == before, command
 
