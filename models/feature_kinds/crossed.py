@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import ConfigDict
 
 from ctr_retrain.models.feature_kinds.arrow_columns import distinct_texts
 from ctr_retrain.models.feature_kinds.fingerprints import TextFeature, places_of
@@ -20,6 +21,9 @@ BETWEEN = "\x1f"  # joins the texts; hardly any text holds this separator, so ("
 
 class Crossed(TextFeature):
     """The embedding row of two texts together."""
+
+    # It has a default, which recipes of before hold for all kinds; but of a pair it is refused.
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["required"].append("columns"))
 
     kind: Literal["crossed"] = "crossed"
     columns: tuple[str, ...] = ()

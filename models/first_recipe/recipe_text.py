@@ -94,10 +94,13 @@ def _comment(text: str, indent: str = "# ") -> list[str]:
 def _head(recipe: FirstRecipe) -> list[str]:
     """Write what was looked at, and what to check."""
     lines = _comment(f"A first recipe for {recipe.source}, from a look at it. docs/recipe.md has every key.")
+    lines += _comment(
+        "Keys that say `required` have to stay, as have name and kind of each feature; others have defaults."
+    )
     if recipe.unsure:
         lines.append("# To be checked:")
         lines += [line for doubt in recipe.unsure for line in _comment(doubt, "# - ")]
-    return [*lines, "", f"name = {quoted(recipe.name)}  # one root serves one name"]
+    return [*lines, "", f"name = {quoted(recipe.name)}  # required; one root serves one name"]
 
 
 def _landing(recipe: FirstRecipe) -> list[str]:
@@ -143,12 +146,12 @@ def _channels(recipe: FirstRecipe) -> Iterable[list[str]]:
             f"[channels.{name}]",
             f"positive_kind = {quoted(recipe.positive_kind)}",
             f"attribution_window_hours = {numbers.attribution_window_hours}  # {why}",
-            f"positive_ratio = [{low}, {high}]  # seen: {percent(recipe.seen_rate)}; a day outside is rejected",
+            f"positive_ratio = [{low}, {high}]  # required; seen: {percent(recipe.seen_rate)}; other days are rejected",
             *_comment(
                 f"Sending costs {prices.cost_send:g}, a {recipe.positive_kind} is worth {prices.value_click:g}: from "
                 f"{percent(prices.break_even)} on sending pays."
             ),
-            f"cost = {{ true_positive = {gain:.10g}, false_positive = {prices.cost_send:.10g} }}",
+            f"cost = {{ true_positive = {gain:.10g}, false_positive = {prices.cost_send:.10g} }}  # required",
         ]
 
 
@@ -201,8 +204,8 @@ def _gate(recipe: FirstRecipe) -> list[str]:
     margin = REFRESH_MARGIN * 1000 * recipe.prices.cost_send
     return [
         f"[gate]  # margins: {percent(REFRESH_MARGIN)} of what 1,000 impressions cost, twice that in one channel",
-        f"max_cost_delta_per_1000 = {margin:.6g}",
-        f"max_channel_cost_delta_per_1000 = {2 * margin:.6g}",
+        f"max_cost_delta_per_1000 = {margin:.6g}  # required",
+        f"max_channel_cost_delta_per_1000 = {2 * margin:.6g}  # required",
         f"min_rows = {recipe.numbers.gate_min_rows}",
         f"min_positives = {recipe.numbers.gate_min_positives}",
     ]

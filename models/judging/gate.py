@@ -72,7 +72,7 @@ def judge(
     rows = rows.where(np.isin(rows.channel, gated))
     # Each stage only after the one before: intervals of broken or of too few rows would say nothing.
     if all(check.passed for check in checks):
-        checks += _floor_checks(rows, recipe.gate, gated)
+        checks += _floor_checks(rows, recipe, gated)
     if all(check.passed for check in checks):
         checks += _comparison_checks(rows, recipe, gated, seeds, refresh=same_recipe and not rows.bootstrap)
     return _decide(checks, bootstrap=rows.bootstrap)
@@ -115,23 +115,38 @@ def _predictions_check(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], *
     return Check(name="predictions", value=total, bound=0, passed=total == 0, message=message, kind="integrity")
 
 
-def _floor_checks(rows: JudgedRows, gate: Gate, gated: Sequence[str]) -> list[Check]:
+def _floor_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str]) -> list[Check]:
     """Check that rows, positives and rows of each gated channel are enough for intervals to mean something."""
+    gate, days = recipe.gate, f"more days (training.validation_days = {recipe.training.validation_days})"
+    windows = ", ".join(f"{name} {recipe.channels[name].attribution_window_hours:g}" for name in gated)
+    longer = (
+        "" if recipe.inline_label else f", a longer attribution window ([channels] attribution_window_hours: {windows})"
+    )
     floors = [
-        ("rows", "Rows on the validation days", len(rows.label), gate.min_rows),
-        ("positives", "Positives on the validation days", int(rows.label.sum()), gate.min_positives),
+        ("rows", "Rows on the validation days", len(rows.label), gate.min_rows, f"{days} or a lower gate.min_rows"),
+        (
+            *("positives", "Positives on the validation days", int(rows.label.sum()), gate.min_positives),
+            f"{days}{'' if recipe.inline_label else longer}, or a lower gate.min_positives",
+        ),
     ]
-    floors += [(f"rows.{name}", f"Rows of channel '{name}'", int((rows.channel == name).sum()), 1) for name in gated]
+    floors += [
+        (
+            *(f"rows.{name}", f"Rows of channel '{name}'", int((rows.channel == name).sum()), 1),
+            f"{days}, or [channels.{name}] gated = false",
+        )
+        for name in gated
+    ]
     return [
         Check(
             name=name,
             value=value,
             bound=floor,
             passed=value >= floor,
-            message=f"{what}: expected at least {floor:,}, received {value:,}.",
+            message=f"{what}: expected at least {floor:,}, received {value:,}."
+            + (f" What changes that: {keys}." if value < floor else ""),
             kind="evidence",
         )
-        for name, what, value, floor in floors
+        for name, what, value, floor, keys in floors
     ]
 
 

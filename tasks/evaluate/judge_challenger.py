@@ -57,7 +57,9 @@ def untrainable(recipe: Recipe, factors: Factors, alerts: Sequence[Alert]) -> Ch
     if received < floor:
         message = (
             f"Effective positives after recency on the training days: expected at least {floor:,}, "
-            f"received {received:,.1f}. Wait for more days, or raise weights.half_life_days."
+            f"received {received:,.1f}. Wait for more days; or what changes that: a longer window "
+            f"(training.window_days = {recipe.training.window_days}), weights.half_life_days = "
+            f"{recipe.row_weights.half_life_days:g}, or a lower training.min_positives."
         )
         name = "training_positives"
         return Check(name=name, value=received, bound=floor, passed=False, message=message, kind="evidence")

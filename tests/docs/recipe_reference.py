@@ -7,6 +7,7 @@ from ctr_retrain.models.architectures.shipped_networks import NETWORKS
 from ctr_retrain.models.feature_kinds.feature import Feature
 from ctr_retrain.models.feature_kinds.kinds import KINDS
 from ctr_retrain.models.recipe.recipe import Recipe
+from tests.docs.recipe_differences import write_differences
 
 HEAD = """# The recipe, key by key
 
@@ -14,7 +15,8 @@ What to train and how to judge it: one TOML file, saved in every model.
 `make docs` writes this page from the code that checks a recipe (`models/recipe/`); a test fails when it is stale.
 
 A key that is not known is refused, and so is a value outside its bounds, with key, expected and received.
-A section whose keys all have defaults may be left out.
+Keys that are `required` have to be there; a section whose keys all have defaults may be left out.
+[recipe.schema.json](schemas/recipe.schema.json) says the same to an editor.
 `infra/recipes/demo.toml` shows every key in its place.
 [getting-started.md](getting-started.md) begins with a short recipe.
 Each [kind of feature](#kinds-of-features) has keys of its own.
@@ -36,7 +38,7 @@ Schema = dict[str, Any]  # a part of the recipe's JSON schema
 def write_reference() -> str:
     """The page: a table for each section of the recipe, in the order in which a recipe names them."""
     schema = Recipe.model_json_schema()
-    return "\n".join([HEAD, *_section("", "At the top", schema, schema["$defs"])])
+    return "\n".join([HEAD, *_section("", "At the top", schema, schema["$defs"]), write_differences()])
 
 
 def _section(path: str, heading: str, section: Schema, parts: dict[str, Schema]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The JSON schemas of all documents, made from the types that the code writes and reads."""
 
 import json
+from typing import Any
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.command_documents import (
@@ -41,6 +42,8 @@ from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, RecalibrationDocument, VerdictDocument
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
+from ctr_retrain.models.feature_kinds.kinds import KINDS
+from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_summary import LabelSummary
 
 # By the command that prints a document with --json. Another one may print the same.
@@ -103,9 +106,23 @@ def schema_of(kind):
     return {"$schema": DRAFT, **kind.model_json_schema(mode="serialization")}
 
 
+def recipe_schema() -> dict[str, Any]:
+    """The schema of a recipe as it is read: of a feature, each kind has its own keys."""
+    schema = {"$schema": DRAFT, **Recipe.model_json_schema()}
+    schema["properties"]["features"]["items"] = {"anyOf": [_kind_schema(name) for name in KINDS]}
+    del schema["$defs"]["Feature"]
+    return schema
+
+
+def _kind_schema(name: str) -> dict[str, Any]:
+    schema = KINDS[name].model_json_schema()
+    return {**schema, "required": ["kind", *schema["required"]]}
+
+
 def schemas() -> dict[str, str]:
     """Each schema's file under docs/, and its text."""
+    made = {name: schema_of(kind) for name, kind in {**ANSWERS, **FILES, **REFS}.items()} | {"recipe": recipe_schema()}
     return {
-        f"schemas/{name}.schema.json": json.dumps(schema_of(kind), indent=1, ensure_ascii=False) + "\n"
-        for name, kind in {**ANSWERS, **FILES, **REFS}.items()
+        f"schemas/{name}.schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+        for name, schema in made.items()
     }

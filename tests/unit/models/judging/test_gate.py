@@ -144,6 +144,15 @@ def test_fewer_rows_or_positives_than_the_floor_hold(gate, name):
     assert "expected at least" in verdict.reason
 
 
+def test_a_hold_for_want_of_evidence_names_the_keys_that_would_change_it():
+    verdict = judge(rows(challenger=oracle(), champion=SEND), recipe(min_positives=41), same_recipe=True)
+    assert first_failed(verdict).message == (
+        "Positives on the validation days: expected at least 41, received 40. What changes that: more days "
+        "(training.validation_days = 1), a longer attribution window ([channels] attribution_window_hours: ad 24), "
+        "or a lower gate.min_positives."
+    )
+
+
 def test_no_rows_at_all_hold():
     verdict = judge(rows(n=0, champion=SEND), recipe(), same_recipe=True)
     assert verdict.decision == "hold"
@@ -154,7 +163,7 @@ def test_a_gated_channel_without_rows_holds():
     two = two.model_copy(update={"channels": {**two.channels, "mail": two.channels["ad"]}})
     verdict = judge(rows(champion=SEND), two, same_recipe=True)
     assert verdict.decision == "hold"
-    assert first_failed(verdict).message == "Rows of channel 'mail': expected at least 1, received 0."
+    assert first_failed(verdict).message.startswith("Rows of channel 'mail': expected at least 1, received 0. What ")
 
 
 def test_calibration_vetoes_only_if_its_whole_interval_is_out_of_bounds():
