@@ -35,7 +35,7 @@ MOST_ROWS = 5_000  # of each
 
 @dataclass
 class TriedStream:
-    """What came of trying a recipe on one stream."""
+    """The findings of trying a recipe on one stream."""
 
     name: str  # impressions or outcomes
     day: str = ""  # the newest on which something landed; empty: nothing did
@@ -113,7 +113,7 @@ def _read(
     if problem := name_problem(path) or link_problem(path):
         return UnreadableFile(one_line(name), problem)
     beginning = _beginning(path, scratch)
-    file = read_file(connection, beginning, columns, scratch, recipe.landing.max_file_bytes, name=name)
+    file = read_file(connection, beginning, columns, scratch, recipe.landing, name=name)
     if isinstance(file, LandedFile) and file.damage and beginning == path:
         return UnreadableFile(name, file.damage)
     return file

@@ -216,7 +216,7 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
         (["backfill", "--start", "2026-03-01", "--end", "2026-03-01", "--retrain", "often"], "BadParameter", "'often'"),
         (["simulate", "--start", "2026-03-01", "--days", "0", "--out", "x"], "BadParameter", "--days.* equal to 1"),
         (
-            ["score", "--input", "rows.csv", "--output", "y.csv", "--model", "m"],
+            ["score", "--input", "a.csv", "--output", "y.csv", "--model", "m"],
             "UsageError",
             "model m: expected a bundle",
         ),
@@ -314,12 +314,12 @@ def test_whoever_was_overtaken_exits_with_5(there, root):
 @pytest.mark.parametrize(
     ("raised", "status", "words"), [(KeyboardInterrupt, 130, "stopped"), (ZeroDivisionError, 1, "Traceback")]
 )
-def test_ctrl_c_and_a_bug_give_their_document_too(tmp_path, monkeypatch, raised, status, words):
+def test_ctrl_c_and_a_bug_give_their_document_too(new_root, monkeypatch, raised, status, words):
     def fail(store):
         raise raised
 
     monkeypatch.setattr("ctr_retrain.tasks.operate.registry.list_models", fail)
-    answer = run("models", "--root", tmp_path, "--json")
+    answer = run("models", "--root", new_root, "--json")
     assert answer.status == answer.document["error"]["exit_code"] == status
     assert answer.document["error"]["type"] == raised.__name__
     assert words in answer.stderr

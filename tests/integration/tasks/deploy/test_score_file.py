@@ -13,6 +13,8 @@ import pytest
 
 from ctr_retrain.tasks.deploy.score_file import _columns
 from ctr_retrain.tasks.landing.file_parts import LandedFile
+from ctr_retrain.tasks.operate.registry import claim_root
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import run
 from tests.support.stored import rewrite
 
@@ -287,6 +289,7 @@ def test_a_target_that_cannot_be_written_leaves_nothing_and_an_older_one_as_it_w
 
 def test_without_a_champion_there_is_nothing_to_score_with(rows, tmp_path):
     source = write(rows, tmp_path / "a.csv")
+    claim_root(LocalStore(tmp_path / "root"), "demo")
     answer = run("--root", tmp_path / "root", "--json", "score", "--input", source, "--output", tmp_path / "out.csv")
     assert_refused(answer, 2, "model champion: expected a bundle", tmp_path / "out.csv")
 
