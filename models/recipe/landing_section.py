@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ctr_retrain.models.mistakes import refuse
 from ctr_retrain.models.section import Section
 from ctr_retrain.models.time_format import EPOCH_MICROSECONDS, readable_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _known_zone(name: str) -> str:
@@ -42,7 +46,7 @@ DELIMITER = r"[,;|\t~^#!$%&*@\x01-\x08\x1c-\x1f]"
 
 
 class Columns(Section):
-    """Our name of a column = yours. An empty string: your files have none."""
+    """Our name of a column = yours. `user.id` is `id` in the object or struct `user`. Empty: your files have none."""
 
     ts: Annotated[str, Field(min_length=1)] = "ts"
     """When the impression was shown or sent."""
@@ -163,22 +167,24 @@ class Landing(Section):
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
-        """Raise ValueError for keys that contradict each other."""
+        """Raise ValueError for keys that contradict each other, with all that do."""
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
+        """Find keys that contradict each other, each as a sentence."""
         kinds = [outcome.kind for outcome in self.outcomes]
         if self.origin != UNIX_EPOCH and self.time not in EPOCH_MICROSECONDS:
-            msg = (
+            yield (
                 f"expected origin only where times are numbers ({', '.join(EPOCH_MICROSECONDS)}), "
                 f"received origin {self.origin} with time {self.time!r}"
             )
-        elif kinds and self.columns.label:
-            msg = f"expected columns.label or outcomes, received both: {self.columns.label!r} and {kinds}"
-        elif self.outcome_time and (untimed := [outcome.kind for outcome in self.outcomes if not outcome.ts]):
-            msg = f"outcomes: expected ts of each beside outcome_time, received none of {untimed}"
-        elif len(set(kinds)) != len(kinds):
-            msg = f"outcomes: expected different kinds, received {kinds}"
-        else:
-            return self
-        raise ValueError(msg)
+        if kinds and self.columns.label:
+            yield f"expected columns.label or outcomes, received both: {self.columns.label!r} and {kinds}"
+        if self.outcome_time and (untimed := [outcome.kind for outcome in self.outcomes if not outcome.ts]):
+            yield f"outcomes: expected ts of each beside outcome_time, received none of {untimed}"
+        if len(set(kinds)) != len(kinds):
+            yield f"outcomes: expected different kinds, received {kinds}"
 
     @property
     def max_file_bytes(self) -> int:

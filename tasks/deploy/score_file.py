@@ -96,7 +96,8 @@ def score_file(
         found = _count_unreadable(connection, file, columns, recipe)
         _refuse_unreadable(source, found, max_unreadable)
         selects = [f"{expression} AS {duck.name(f'_model_{name}')}" for name, expression in inputs.items()]
-        rows = f"SELECT * EXCLUDE ({ROW}), "
+        ours = ", ".join([ROW, *map(duck.name, sorted(file.columns.keys() - file.names))])  # nested keys as columns
+        rows = f"SELECT * EXCLUDE ({ours}), "
         order = f" ORDER BY {ROW}" if source.suffix != ".parquet" else ""
         query = f"{rows}{', '.join(selects)} FROM {file.table}{order}"
         batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)

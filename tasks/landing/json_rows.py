@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.landed_values import json_value
 from ctr_retrain.tasks.landing.parse_lines import NOT_UTF8, CutLine, Lines, MalformedRow, json_problem, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 MOST_LINES, MOST_BYTES = 50_000, 1 << 25  # of one batch
 MAX_OBJECT_BYTES = 1 << 24  # behind a larger object the text is passed on as it is, lest it be held for ever
@@ -124,6 +125,20 @@ def _piece(text: bytes) -> list[bytes]:
     return [piece.translate(_LINE_ENDS)] if piece else []
 
 
+def with_nested(table: str, names: Iterable[str], wanted: Collection[str]) -> str:
+    """Return a table of JSON's values in which wanted names such as `user.id` have those of `id` in the object `user`.
+
+    A key of the whole name counts first, row by row. names: the table's columns.
+    """
+    known, values = set(names), []
+    for name in wanted:
+        top, _, below = name.partition(".")
+        if below and {name, top} <= known:
+            value = json_value(duck.name(top), below.split("."))
+            values.append(f"coalesce({duck.name(name)}, {value}) AS {duck.name(name)}")
+    return f"(SELECT * REPLACE ({', '.join(values)}) FROM {table})" if values else table
+
+
 def read_json_rows(
     connection: duck.Connection, lines: Lines, names: list[str], wanted: list[str]
 ) -> Iterator[tuple[pa.Table, list[int], list[MalformedRow]]]:
@@ -149,7 +164,7 @@ def read_json_rows(
             for row, (number, line), problem in numbered
             if problem
         ]
-        yield _values(connection, [line for _, line in good], names), [row for row, _ in good], malformed
+        yield _values(connection, [line for _, line in good], names, wanted), [row for row, _ in good], malformed
 
 
 def _batches(lines: Lines) -> Iterator[list[Numbered]]:
@@ -195,10 +210,11 @@ def _problems(connection: duck.Connection, batch: list[Numbered], wanted: list[s
     return problems
 
 
-def _values(connection: duck.Connection, lines: list[bytes], names: list[str]) -> pa.Table:
-    """Read the values of objects as texts."""
+def _values(connection: duck.Connection, lines: list[bytes], names: list[str], wanted: list[str]) -> pa.Table:
+    """Read the values of objects as texts, those of wanted names such as `user.id` from nested ones too."""
     structure = duck.text(json.dumps(dict.fromkeys(names, "VARCHAR")))
-    query = f"SELECT row.* FROM (SELECT from_json(text, {structure}) AS row FROM lines_of_text)"
+    table = f"(SELECT row.* FROM (SELECT from_json(text, {structure}) AS row FROM lines_of_text))"
+    query = f"SELECT * FROM {with_nested(table, names, wanted)}"
     return _query(connection, [line.decode() for line in lines], query)
 
 

@@ -7,6 +7,7 @@ What can't be read is null. Whoever asks tells it by `is_missing` from what was 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from ctr_retrain.models.usual_words import NO, NULL_MARKERS, YES
 from ctr_retrain.tasks.execution import duck
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ctr_retrain.models.data.schema import Kind
@@ -172,6 +174,27 @@ def is_missing(name: str, physical: str, kind: Kind, landing: Landing, footer: F
     if physical == "VARCHAR" and kind != "text":
         missing.append(f"lower(trim({column})) IN ({', '.join(map(duck.text, NULL_MARKERS))})")
     return f"({' OR '.join(missing) or 'false'})"
+
+
+def nested_value(name: str, columns: Mapping[str, str]) -> str:
+    """Return the SQL of the value that `user.id` names in the column `user`: of a struct, a map, or a text of JSON.
+
+    columns: of the file, name → DuckDB type. Empty where a column has the whole name, which counts then, or none its
+    beginning. What isn't there is null; a key that a struct doesn't have is an error of DuckDB's.
+    """
+    top, _, below = name.partition(".")
+    if name in columns or not below or top not in columns:
+        return ""
+    column, keys = duck.name(top), below.split(".")
+    if columns[top] not in ("VARCHAR", "JSON"):
+        return column + "".join(f"[{duck.text(key)}]" for key in keys)
+    return json_value(column, keys)
+
+
+def json_value(column: str, keys: Iterable[str]) -> str:
+    """Return the SQL of the value at nested keys of JSON, as a text; null where there is none, or no JSON."""
+    path = ".".join(["$", *(json.dumps(key, ensure_ascii=False) for key in keys)])
+    return f"CASE WHEN json_valid({column}::VARCHAR) THEN json_extract_string({column}::VARCHAR, {duck.text(path)}) END"
 
 
 def writable(name: str, physical: str) -> str:

@@ -8,8 +8,8 @@ rows before the tear are kept, and it counts as unreadable all the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.containers import HEAD_BYTES, PARQUET, Damage, packing_of, unpack_file, unread_kind
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import digest_of_file, open_landed, passing_error
-from ctr_retrain.tasks.landing.landed_values import Footer, read_footer
+from ctr_retrain.tasks.landing.landed_values import Footer, nested_value, read_footer
 from ctr_retrain.tasks.landing.parse_lines import one_line
 from ctr_retrain.tasks.landing.text_blocks import JSON, first_block, form_of, look_over
 from ctr_retrain.tasks.landing.text_to_parquet import (
@@ -152,7 +152,34 @@ def _read_parquet(task: _Task, source: Path) -> LandedFile:
     described = task.connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
     rows = duck.scalar(task.connection, f"SELECT count(*) FROM {table}")
     columns = {row[0]: row[1] for row in described}
-    return LandedFile(task.name, table, columns, rows, frozenset(columns), footer=read_footer(source))
+    nested = _nested_columns(task, table, columns)
+    values = "".join(f", {value} AS {duck.name(name)}" for name, (value, _) in nested.items())
+    return LandedFile(
+        task.name,
+        f"(SELECT *{values} FROM {table})" if nested else table,
+        columns | {name: type_ for name, (_, type_) in nested.items()},
+        rows,
+        frozenset(columns),
+        footer=read_footer(source),
+    )
+
+
+def _nested_columns(task: _Task, table: str, columns: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return SQL and type of the values that wanted names such as `user.id` mean within a column `user`."""
+    found = {}
+    for column in task.wanted:
+        if value := nested_value(column.source, columns):
+            with suppress(duckdb.BinderException):  # a struct without such a key
+                described = task.connection.execute(f"DESCRIBE SELECT {value} FROM {table}").fetchall()
+                found[column.source] = (value, described[0][1])
+    return found
+
+
+def _json_types(wanted: Iterable[Column]) -> dict[str, str]:
+    """Return the keys to look for in JSON, those that hold nested ones too, and the type that each is read as."""
+    types = {column.source: "DOUBLE" if column.kind == "number" else "VARCHAR" for column in wanted}
+    nested = [name for name in types if "." in name]
+    return types | dict.fromkeys([*nested, *(name.partition(".")[0] for name in nested)], "VARCHAR")
 
 
 def _plain_path(path: Path, staging: Path) -> Path:
@@ -204,8 +231,7 @@ def _stage(task: _Task, look: Look, target: Path) -> Staged:
 
     clean = clean_table if task.clean else None
     if look.form == JSON:
-        types = {column.source: "DOUBLE" if column.kind == "number" else "VARCHAR" for column in task.wanted}
-        return stage_json_lines(task.connection, look, types, target, clean)
+        return stage_json_lines(task.connection, look, _json_types(task.wanted), target, clean)
     staged = stage_csv(task.connection, look, target, clean)
     # Without a row nothing fails that isn't there: a header that lacks a column would pass for a clean one.
     return stage_csv(task.connection, look, target, None) if staged.cleaned and not staged.rows else staged

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.csv_records import Values, parse_csv, read_header
-from ctr_retrain.tasks.landing.json_rows import read_json_rows
+from ctr_retrain.tasks.landing.json_rows import read_json_rows, with_nested
 from ctr_retrain.tasks.landing.landed_bytes import is_text
 from ctr_retrain.tasks.landing.landed_values import read_footer
 from ctr_retrain.tasks.landing.parse_lines import Lines, MalformedRow, printable
@@ -139,7 +139,8 @@ def _stage_json_fast(
             "compression='none', hive_partitioning=false)"
         )
         try:
-            staged = _stage_fast(connection, source, typed, target, frozenset(seen), way)
+            table = with_nested(source, typed, wanted)
+            staged = _stage_fast(connection, table, typed, target, frozenset(seen), way)
         except UNEXPECTED_ROW as error:
             if "Malformed JSON" in str(error):
                 return None

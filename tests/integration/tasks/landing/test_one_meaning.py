@@ -13,6 +13,7 @@ from ctr_retrain.tasks.landing.column_rules import ORIGIN, clean_impressions, un
 from ctr_retrain.tasks.landing.file_parts import whole_file
 from ctr_retrain.tasks.landing.read_landing import read_file
 from tests.support.counts import draws
+from tests.support.json_values import NESTED, NUMBERS, TEXTS
 from tests.support.landed_day import impression
 
 TORN = {"jsonl": b'{"event_id":"a4","ts":"2026-0', "csv": b'a4,"2026-0'}
@@ -21,20 +22,6 @@ GOOD = ["1", "2026-03-02T10:00:00Z", "u1", "ad", "c1", "ios", "0.5"]
 
 # --- JSON: each trait in turn as the value of the number, of the category and of the id
 
-NUMBERS = [
-    *("0.5", "17", "17.10", "1e3", "1E-2", "-0", "-0.0", "0.1", "12345678901234567890", "12345678901234567890.0"),
-    *("123456789012345678901234567890", "1e999", "-1e999", "1e-400", "9007199254740993", "1.0", "100.0", "01", "+1"),
-    *(".5", "1.", "0x10", "1_000", "nan", "NaN", "-nan", "-NaN", "Inf", "-Infinity", "true", "false", "null"),
-]
-TEXTS = [
-    *('"ios"', '""', '" "', '" 17 "', '"17"', '"true"', '"True"', '"NaN"', '"null"', '"\\u00e9"', '"é"', '"🙂"'),
-    *('"\\ud83d\\ude42"', '"\\ud800"', '"\\u0000"', '"a\\nb"', '"a\tb"', '"\\x41"', '"[1]"', '"{}"', '"a\\"b"'),
-    *('"1,5"', '"  x"', "'x'", "x", '"x', '"\u2028"', '"\\/"', '"\x7f"'),
-]
-NESTED = [
-    *('{"os":"ios","v":17}', '{"os": "ios", "v": "17"}', '["é"]', '["\\u00e9"]', "[1, 2.50, null]", "[]", "{}"),
-    *('[[["deep"]]]', '{"a":{"b":[true,1e2]}}', "[1,]", '{"a":1,}', "[1 2]", '{"a" 1}', "[" * 300 + "]" * 300),
-]
 LINE_ENDS = ["", " ", "\t", "\r", "\f", "\v", ",", " }", "x", "\u00a0"]
 KEYS = ["bid", "device", "user_id", "event_id", "ts", "channel", "other"]
 

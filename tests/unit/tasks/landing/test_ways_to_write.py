@@ -101,6 +101,22 @@ def test_decimal_marks_and_texts_that_mean_nothing_are_read_as_the_recipe_says(
     assert found.unreadable_values["bid"].example == "1.234,5"
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_a_row_without_a_campaign_has_the_one_that_the_recipe_gives_it_or_is_quarantined(
+    store, landing, land_rows, tiny_recipe, day, now, name
+):
+    campaigns = ["c1", "", "-", "none", " "]
+    rows = [impression(str(n), campaign_id=campaign) for n, campaign in enumerate(campaigns)]
+    land_rows("impressions", day, [*rows, {k: v for k, v in impression("5").items() if k != "campaign_id"}], name)
+    rules = {"null_values": ["-"]}
+    found = ingest(store, landing, tiny_recipe(landing={**rules, "missing_campaign": "none"}), day, now)
+    assert [row["campaign_id"] for row in rows_of(store, day, "impressions")] == ["c1", *["none"] * 3, " ", "none"]
+    assert found.impressions.quarantined == 0
+    found = ingest(store, landing, tiny_recipe(landing=rules), day, now)
+    assert [row["campaign_id"] for row in rows_of(store, day, "impressions")] == ["c1", "none"]
+    assert [row["reason"] for row in quarantined(store, day)] == ["campaign_id_missing"] * 4
+
+
 def test_an_outcome_may_be_a_time_alone(land_rows, landing, store, tiny_recipe, day, now):
     recipe = tiny_recipe(landing={"outcomes": [{"kind": "click", "ts": "clicked"}]})
     times = {"a": "2026-03-02T10:05:00Z", "b": "", "c": "NULL", "d": "2026-03-03T09:00:00Z", "e": "soon"}
