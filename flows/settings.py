@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.mistakes import expected_of
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
@@ -55,7 +56,8 @@ class Settings(BaseSettings):
     @field_validator("cron")
     @classmethod
     def _has_five_fields(cls, cron: str) -> str:
-        if not re.fullmatch(r"([\w*/,#-]+ ){4}[\w*/,#-]+", cron):
+        usual = cron == cls.model_fields["cron"].default
+        if not usual and (not re.fullmatch(r"([\w*/,#-]+ ){4}[\w*/,#-]+", cron) or not _is_read_by_prefect(cron)):
             msg = "a cron expression of five fields such as 0 4 * * *"
             raise ValueError(msg)
         return cron
@@ -166,8 +168,19 @@ def _explain(problem: ErrorDetails) -> str:
     name = ".".join(map(str, problem["loc"]))
     secret = name == "webhook_url" or set("@?#") & set(str(problem["input"]))  # credentials may stand in an address
     received = "one that is kept secret" if secret else repr(problem["input"])
-    expected = problem["msg"].removeprefix("Value error, ")
+    expected = expected_of(problem)
     return f"CTR_RETRAIN_{name.upper()}: expected {expected}, received {received}"
+
+
+def _is_read_by_prefect(cron: str) -> bool:
+    """Ask Prefect itself, which runs the schedule, whether there are such minutes, hours, days and months."""
+    from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415 - its import takes seconds
+
+    try:
+        CronSchedule(cron=cron)
+    except ValidationError:
+        return False
+    return True
 
 
 def _local(url: str) -> Path:

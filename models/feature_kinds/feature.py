@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import ValidationInfo, model_serializer, model_validator
 
+from ctr_retrain.models.mistakes import refuse
 from ctr_retrain.models.section import Name, Section
 
 if TYPE_CHECKING:
@@ -99,9 +100,7 @@ class Feature(Section):
             known = ", ".join(sorted(type(self).model_fields.keys() - {"name", "kind"}))
             msg = f"feature {self.name!r}: expected of kind {self.kind} only {known}, received {', '.join(foreign)}"
             raise ValueError(msg)
-        for mistake in self.mistakes():
-            msg = f"feature {self.name!r}: {mistake}"
-            raise ValueError(msg)
+        refuse(f"feature {self.name!r}: {mistake}" for mistake in self.mistakes())
         return self
 
     @model_serializer(mode="plain")

@@ -9,7 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import InitErrorDetails
 
 from ctr_retrain.models.feature_kinds.bucketed import Bucketed
@@ -19,6 +27,7 @@ from ctr_retrain.models.feature_kinds.crossed import Crossed
 from ctr_retrain.models.feature_kinds.feature import FORMER_KEYS, Feature
 from ctr_retrain.models.feature_kinds.multi_valued import MultiValued
 from ctr_retrain.models.feature_kinds.numeric import Numeric
+from ctr_retrain.models.section import Name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +84,28 @@ def _kind_of(entry: dict[str, Any]) -> type[Feature]:
         *first, last = (repr(name) for name in KINDS)
         expected = {"expected": f"{', '.join(first)} or {last}"}
         problem = InitErrorDetails(type="literal_error", loc=("kind",), input=entry["kind"], ctx=expected)
-    raise ValidationError.from_exception_data("Feature", [problem])
+    raise ValidationError.from_exception_data("Feature", [problem, *_problems_of_any_kind(entry)])
+
+
+class _AnyKind(BaseModel):
+    """The keys that a feature of every kind has."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: Name
+    known_before: bool = False
+
+
+def _problems_of_any_kind(entry: dict[str, Any]) -> list[InitErrorDetails]:
+    """Return what is wrong with an entry of whatever kind, so that its kind isn't the only mistake that is told."""
+    try:
+        _AnyKind.model_validate(entry)
+    except ValidationError as error:
+        return [
+            InitErrorDetails(type=found["type"], loc=found["loc"], input=found["input"], ctx=found.get("ctx", {}))
+            for found in error.errors()
+        ]
+    return []
 
 
 def _keys_of_all_kinds() -> dict[str, Any]:

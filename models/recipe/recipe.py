@@ -18,6 +18,7 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.feature import JUDGING_KEYS
 from ctr_retrain.models.feature_kinds.fingerprints import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
+from ctr_retrain.models.mistakes import refuse, sentences_on
 from ctr_retrain.models.recipe.channel_section import Channel
 from ctr_retrain.models.recipe.column_names import name_mistakes
 from ctr_retrain.models.recipe.gate_section import Gate
@@ -35,8 +36,6 @@ from ctr_retrain.models.section import Name, Section
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from pydantic_core import ErrorDetails
 
 
 class Recipe(Section):
@@ -73,13 +72,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        """Raise ValueError with the first mistake that one section alone can't see."""
+        """Raise ValueError with all mistakes that one section alone can't see."""
         names = [feature.name for feature in self.features]
         if len(set(names)) != len(names):
             msg = f"features: expected different names, received {sorted(n for n in names if names.count(n) > 1)}"
             raise ValueError(msg)
-        for mistake in self._mistakes():
-            raise ValueError(mistake)
+        refuse(self._mistakes())
         return self
 
     def _mistakes(self) -> Iterator[str]:
@@ -253,7 +251,7 @@ def load_recipe(given: Path) -> Recipe:
         recipe = Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
         return _with_network_source(recipe, path.parent)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_explain(problem) for problem in error.errors()))
+        lines = sentences_on(error.errors(), REFUSED_KEYS)
     except ValueError as error:
         lines = [str(error)]
     msg = f"recipe {path}: " + "; ".join(lines)
@@ -268,20 +266,3 @@ def _with_network_source(recipe: Recipe, folder: Path) -> Recipe:
         raise ValueError(msg)
     source = read_network_source(training.network, folder)
     return recipe.model_copy(update={"training": training.model_copy(update={"network_source": source})})
-
-
-def _explain(problem: ErrorDetails) -> str:
-    """Write one mistake of a recipe as `key: expected …, received …`."""
-    # Parts such as dict[str,float] or [key] name a branch of pydantic's, not a key of the recipe.
-    key = ".".join(str(part) for part in problem["loc"] if "[" not in str(part)) or "recipe"
-    if key in REFUSED_KEYS:
-        return f"{key}: expected no such key, received {problem['input']!r}: {REFUSED_KEYS[key]}"
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: expected no such key, received {problem['input']!r}. Check its spelling or remove it"
-    if problem["type"] == "missing":
-        return f"{key}: expected a value, received nothing. Add the key"
-    if problem["type"] == "value_error":
-        received = "" if isinstance(problem["input"], dict) else f", received {problem['input']!r}"
-        return f"{key}: {problem['ctx']['error']}{received}"
-    expected = problem["msg"].removeprefix("Input should be ")
-    return f"{key}: expected {expected}, received {problem['input']!r}"

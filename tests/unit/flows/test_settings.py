@@ -83,6 +83,13 @@ def test_cache_has_a_size(monkeypatch, size):
     [
         ("TIMEZONE", "Mars/Base", "a time zone such as Europe/Berlin, received 'Mars/Base'"),
         ("CRON", "daily", "a cron expression of five fields such as 0 4 * * *, received 'daily'"),
+        ("CRON", "99 99 * * *", "a cron expression of five fields such as 0 4 * * *, received '99 99 * * *'"),
+        ("CRON", "0 4 * * funday", "a cron expression of five fields such as 0 4 * * *, received '0 4 * * funday'"),
+        ("DAYS_AT_ONCE", "0", "1 or more, received '0'"),
+        ("DAYS_AT_ONCE", "two", "a whole number, received 'two'"),
+        ("CACHE_GB", "0", "a number above 0, received '0'"),
+        ("CACHE_GB", "much", "a number, received 'much'"),
+        ("DEVICE", "tpu", "'auto', 'cpu' or 'gpu', received 'tpu'"),
         ("WEBHOOK_URL", "secret.example/key", "an address that begins with https:// or http://, or nothing"),
     ],
 )
@@ -93,6 +100,22 @@ def test_wrong_setting_is_named_with_what_was_expected_and_received(monkeypatch,
     assert f"CTR_RETRAIN_{name}: expected {expected}" in str(caught.value)
     assert caught.value.exit_code == 2
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("cron", ["0 4 * * *", "*/15 2-5 1,15 jan-jun mon", "0 22-2 * * fri-mon"])
+def test_every_schedule_that_prefect_reads_is_one(monkeypatch, cron):
+    monkeypatch.setenv("CTR_RETRAIN_CRON", cron)
+    assert load_settings().cron == cron
+
+
+def test_all_wrong_settings_are_named_at_once(monkeypatch):
+    for name in ("CRON", "TIMEZONE", "DEVICE", "DAYS_AT_ONCE"):
+        monkeypatch.setenv(f"CTR_RETRAIN_{name}", "nonsense")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert [part.partition(":")[0] for part in str(caught.value).removeprefix("settings: ").split("; ")] == [
+        *("CTR_RETRAIN_CRON", "CTR_RETRAIN_TIMEZONE", "CTR_RETRAIN_DAYS_AT_ONCE", "CTR_RETRAIN_DEVICE"),
+    ]
 
 
 def test_misspelt_setting_is_refused_and_the_right_ones_are_named(monkeypatch):
