@@ -74,6 +74,13 @@ class LinearSolution(Part):
     it. One for the straight lines of all numbers."""
 
 
+class LinearCompanion(LinearSolution):
+    """A solved linear model beside the network: served is the weighted mean of both logits."""
+
+    share: float
+    """The linear model's weight in it; 0: it was solved, and isn't served."""
+
+
 class TrainingResult(Part):
     """Rows, time and loss of a training."""
 
@@ -103,6 +110,8 @@ class TrainingResult(Part):
     """Steps and learning rates; no key in documents of versions that didn't say."""
     solution: LinearSolution | None = Field(None, exclude_if=lambda solution: solution is None)
     """The optimum that a linear network has in the end; no key where it has the weights of the last step."""
+    companion: LinearCompanion | None = Field(None, exclude_if=lambda companion: companion is None)
+    """The linear model beside the network; no key where there is none."""
 
 
 class FieldValues(Part):
@@ -259,6 +268,8 @@ class TrainingPart(Part):
     """Steps and learning rates; no key in documents of versions that didn't say."""
     solution: LinearSolution | None = Field(None, exclude_if=lambda solution: solution is None)
     """The optimum that a linear network has in the end; no key where it has the weights of the last step."""
+    companion: LinearCompanion | None = Field(None, exclude_if=lambda companion: companion is None)
+    """The linear model beside the network; no key where there is none."""
     cut_short: str = Field("", exclude_if=lambda message: not message)
     """A sentence where the loss was still falling when the steps were over; no key where it had settled."""
     calibration: CalibrationCurve

@@ -44,9 +44,18 @@ def can_be_solved(training: Training, rows: TrainingRows, features: tuple[Featur
     shipped = NETWORKS.get(training.network)
     linear = shipped is not None and not shipped.latent_vectors
     plain = training.loss == "cross_entropy" and not training.heads and not training.two_stages
-    cells = len(rows) * (slots(features) + 4 * len(plain_numbers(features)) + 1)
-    both = 0 < int(np.count_nonzero(rows.label)) < len(rows)
-    return linear and plain and both and rows.maturity is None and len(rows) >= LEAST_ROWS and cells <= MOST_CELLS
+    moderate = len(rows) >= LEAST_ROWS and cells(rows, features) <= MOST_CELLS
+    return linear and plain and moderate and solvable(rows)
+
+
+def solvable(rows: TrainingRows) -> bool:
+    """Return True for rows whose labels are final and not all alike."""
+    return rows.maturity is None and 0 < int(np.count_nonzero(rows.label)) < len(rows)
+
+
+def cells(rows: TrainingRows, features: tuple[Feature, ...]) -> int:
+    """Return how many numbers other than 0 the matrix of the rows may have."""
+    return len(rows) * (slots(features) + 4 * len(plain_numbers(features)) + 1)
 
 
 def solve_network(

@@ -212,6 +212,7 @@ class Recipe(Section):
 LATER_LANDING_KEYS = "outcome_time null_values delimiter decimal early_minutes day_zone missing_campaign"
 LATER_KEYS = {
     "landing": frozenset(LATER_LANDING_KEYS.split()),
+    "training": frozenset({"linear_share"}),
     "validation": frozenset({"min_attributed_share", "max_unreadable_share"}),
 }
 

@@ -71,6 +71,9 @@ class Training(Section):
     ensemble: Annotated[int, Field(ge=0, le=8)] = 0
     """Networks of so many seeds over one embedding table, trained side by side; the mean of their logits is served. 0:
     by the window, two below a million rows."""
+    linear_share: Literal["auto"] | Annotated[float, Field(ge=0, le=0.9)] = "auto"
+    """Weight, in the mean of logits that is served, of a linear model that is solved beside the network where the
+    window is small; 0: none; `auto`: by the calibration slice. None with heads, warm starts or `ship = "fresh"`."""
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
     """Optimizer of the embedding table; it touches only the rows that a batch names."""
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0

@@ -211,6 +211,7 @@ def _describe_training(folder: Path, trained: TrainingDocument, evaluation: Eval
         device=result.device,
         steps=result.steps,
         solution=result.solution,
+        companion=result.companion,
         cut_short=cut_short(result),
         calibration=trained.calibration,
         start=RunStart(message=trained.start.message, transferred=trained.start.transferred, cold_twin=twin),

@@ -13,10 +13,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult, TransferReport
+from ctr_retrain.models.documents.training_documents import (
+    FieldValues,
+    LinearCompanion,
+    TrainingResult,
+    TransferReport,
+)
 from ctr_retrain.models.errors import DataRejectedError, ProcessDiedError
 from ctr_retrain.models.features.rare_values import draw_rare_values
 from ctr_retrain.models.features.standardize import NumericState, fit_numeric_state
+from ctr_retrain.models.linear.linear_companion import (
+    FIRST_SHARE,
+    choose_share,
+    has_companion,
+    mean_of,
+    solve_companion,
+)
 from ctr_retrain.models.linear.solved_network import can_be_solved, solve_network
 from ctr_retrain.models.network.build_network import build_network, embedding_width
 from ctr_retrain.models.network.shared_heads import frozen_below_output
@@ -37,7 +49,7 @@ from ctr_retrain.models.training.warm_start import (
     transfer_weights,
     transferred_state,
 )
-from ctr_retrain.tasks.train.calibrate_network import calibrate, calibrate_heads, unseen_shares
+from ctr_retrain.tasks.train.calibrate_network import calibrate, calibrate_heads, logits_of, unseen_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,6 +128,11 @@ def fit_network(
             result = _settled(network, rows, recipe, factors, result)
         trainable = trainable_of(network, optimizer, recipe.features)
         network = in_full_precision(network, recipe, state, base_log_odds)
+        if source_model is None and has_companion(recipe, rows.train):
+            linear, solution = solve_companion(recipe, state, base_log_odds, rows.train, factors)
+            share = _share_of(network, linear, rows.calibrate, recipe.training)
+            network = mean_of(network, linear, share) if share else network
+            result = result.model_copy(update={"companion": LinearCompanion(share=share, **dict(solution))})
         calibration, of_heads = calibrate(rows.calibrate, network), calibrate_heads(rows.calibrate, network, heads)
         unseen = unseen_shares(rows.calibrate, recipe)
         return Fitted(network, asked, trainable, transferred, state, calibration, result, of_heads, rows.values, unseen)
@@ -214,6 +231,16 @@ def _settled(
         return result.model_copy(update={"solution": solution})
     _settle_values(network, rows, recipe)
     return result
+
+
+def _share_of(network: keras.Model, linear: keras.Model, kept_out: TrainingRows | None, training: Training) -> float:
+    """Return the linear model's weight beside the network: the recipe's, or what the calibration slice says."""
+    if training.linear_share != "auto":
+        return training.linear_share
+    if kept_out is None:
+        return FIRST_SHARE
+    logit, linear_logit = (logits_of(model, kept_out.ids, kept_out.numeric) for model in (network, linear))
+    return choose_share(logit, linear_logit, kept_out.label)
 
 
 def _settle_values(network: keras.Model, rows: TrainingSplit, recipe: Recipe) -> None:

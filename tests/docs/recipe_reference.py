@@ -119,8 +119,8 @@ def _kind(field: Schema) -> str:  # noqa: PLR0911 - a return a type
     """A value's type and bounds, in words."""
     if "anyOf" in field:
         return ", or ".join(_kind(part) for part in field["anyOf"])
-    if "enum" in field:
-        return "one of " + ", ".join(f"`{_toml(value)}`" for value in field["enum"])
+    if values := field.get("enum", [field["const"]] if "const" in field else []):
+        return ("one of " if len(values) > 1 else "") + ", ".join(f"`{_toml(value)}`" for value in values)
     match field:
         case {"prefixItems": [first, *_] as items}:
             return f"list of {len(items)}, each: {_kind(first)}"
