@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
+from ctr_retrain.models.features.column_changes import column_warnings
 from ctr_retrain.models.weights.class_balance import AUTO_MEANS
 from ctr_retrain.models.weights.row_weights import ClassMass, Factors, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.ingest.columns_by_day import columns_by_day
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import WEIGHTS_FILE
 from ctr_retrain.tasks.train.row_roles import training_rows
@@ -51,10 +53,11 @@ def weigh_rows(run: Run) -> Factors:
     plain = None
     if recipe.training.two_stages:
         plain = compute_factors(days, plan.data_through, mass, without_classes(recipe.row_weights))
+    read = {day.day for day in (*plan.window, *plan.validate)} | {plan.day}
     document = WeightsDocument(
         **dict(factors),
         constant_rate=_rates(totals),
-        warnings=training_warnings(recipe, factors),
+        warnings=(*training_warnings(recipe, factors), *column_warnings(columns_by_day(run.store, read))),
         heads=heads,
         representation=plain,
     )
