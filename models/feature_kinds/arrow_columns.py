@@ -14,6 +14,8 @@ from ctr_retrain.models.errors import DataRejectedError
 
 LARGEST_WRITTEN = 1e18  # a float from here on is no integer that anybody counted
 MISSING_TIME = -(2**63)  # the int64 that stands for "no time" in the served graph
+# 1971 and 2262 in microseconds. What lies outside are seconds or milliseconds, or nanoseconds of these years.
+FIRST_TIME, END_OF_TIME = 31_536_000_000_000, 9_214_646_400_000_000
 
 
 def column_of(table: pa.Table, name: str) -> pa.Array:
@@ -58,15 +60,16 @@ def distinct_texts(column: pa.Array, name: str) -> tuple[npt.NDArray[np.object_]
 
 
 def as_numbers(column: pa.Array, name: str) -> npt.NDArray[np.float32]:
-    """Return values as float32, (n,): NaN where missing, infinite or a blank text."""
+    """Return values as float32, (n,): NaN where missing, a blank text, or no finite number that float32 holds."""
     column = _plain(column)
     if _is_text(column):
         column = _without_blanks(column)
     elif pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
     values = np.asarray(_cast(column, pa.float64(), name, "numbers").to_numpy(zero_copy_only=False))
-    with np.errstate(over="ignore"):  # finite but beyond float32 becomes infinite, which standardising clips
-        return np.where(np.isfinite(values), values, np.nan).astype(np.float32)
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite
+        single = values.astype(np.float32)
+    return np.where(np.isfinite(single), single, np.float32(np.nan))
 
 
 def as_times(column: pa.Array, name: str) -> npt.NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ctr_retrain.models.feature_kinds.arrow_columns import MISSING_TIME, as_times
+from ctr_retrain.models.feature_kinds.arrow_columns import END_OF_TIME, FIRST_TIME, as_times
 from ctr_retrain.models.feature_kinds.feature import Holds, IdFeature, OneColumn
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday counts 0
 class ClockFeature(IdFeature, OneColumn):
     """Place of a time in a cycle: an embedding row a step, and on request points on a circle beside it.
 
-    With points on a circle, 23:00 and 0:00 are neighbours.
+    With points on a circle, 23:00 and 0:00 are neighbours. What is no time in microseconds from 1971 to 2261 is
+    missing: whoever serves seconds, milliseconds or nanoseconds gets the answer to no time, and not to a wrong one.
     """
 
     column: str = ""
@@ -64,7 +65,7 @@ class ClockFeature(IdFeature, OneColumn):
     def encode(self, columns: Sequence[pa.Array]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         """Return all steps of the cycle, and 1 + each time's step."""
         times = as_times(columns[0], self.sources[0])
-        places = np.where(times == MISSING_TIME, 0, 1 + self.step(times))
+        places = np.where((times < FIRST_TIME) | (times >= END_OF_TIME), 0, 1 + self.step(times))
         return np.arange(self.period), places.astype(np.int32)[:, None]
 
     def rows_of(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -77,7 +78,8 @@ class ClockFeature(IdFeature, OneColumn):
 
         del known
         time = columns[0]
-        return tf.where(tf.equal(time, MISSING_TIME), tf.zeros_like(time), 1 + self.step(time))[:, None]
+        none = tf.logical_or(time < FIRST_TIME, time >= END_OF_TIME)
+        return tf.where(none, tf.zeros_like(time), 1 + self.step(time))[:, None]
 
     def numbers_beside(self, rows: Any) -> Any:
         """Return sin(2πkt/period), then cos(2πkt/period), for k = 1 … harmonics; 0 where the time is missing."""

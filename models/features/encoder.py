@@ -105,12 +105,17 @@ class FeatureEncoder(FieldLayer):
             known = self.known[feature.owner].value
             rows = feature.encode_in_graph([columns[source] for source in feature.sources], known)
             ids.append(tf.cast(tf.where(tf.equal(rows, 0), field.offset + rows, field.values_offset + rows), tf.int32))
-        numeric = [columns[source] for number in numbers(self.features) for source in number.sources]
+        numeric = [_finite(columns[source]) for number in numbers(self.features) for source in number.sources]
         rows = tf.shape(next(iter(columns.values())))[0]
         return {
             "ids": tf.concat(ids, axis=1) if ids else tf.zeros((rows, 0), tf.int32),
             "numeric": tf.stack(numeric, axis=1) if numeric else tf.zeros((rows, 0), tf.float32),
         }
+
+
+def _finite(number: Any) -> Any:
+    """Return numbers with NaN in place of infinite ones, which are missing in a landed file too."""
+    return tf.where(tf.math.is_finite(number), number, tf.constant(float("nan"), number.dtype))
 
 
 def _values(known: npt.NDArray[np.int64]) -> Any:

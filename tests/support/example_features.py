@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from ctr_retrain.models.feature_kinds.arrow_columns import END_OF_TIME, FIRST_TIME
 from ctr_retrain.models.feature_kinds.kinds import KINDS
 
 # Keys without which a kind has no example. A kind whose defaults make a feature needs no entry here.
@@ -10,7 +11,9 @@ NEEDED = {"crossed": {"columns": ("first", "second")}}
 VALUES = {  # None first, and then each value must be told from a missing one
     "text": pa.array([None, "a", "b|a", "|", "日本|x", "x" * 200, " ", "0"]),
     "number": pa.array([None, 0.0, -1.5, 3e38, 7.0, 1e-30, 18.0, 65.0]),
-    "time": pa.array([None, 0, -1, 10**15, 1_772_409_600_000_000, 3_599_999_999, 86_400_000_000, -(10**15)]),
+    "time": pa.array(
+        [None, FIRST_TIME, END_OF_TIME - 1, *(10**15 + add for add in (0, 1, 3_599_999_999, 7 * 10**14, -1))]
+    ),
 }
 
 

@@ -136,7 +136,8 @@ def test_hours_stand_on_a_circle_and_missing_ones_at_its_centre():
     weekday = Weekday(name="weekday", harmonics=1)
     features = (USER, HOUR, PRICE, weekday)
     hours = [0, 6, 23, None]
-    times = pa.array([None if hour is None else hour * HOUR_MICROSECONDS for hour in hours], pa.int64())
+    day = 53 * 7 * 24  # hours to 1971-01-07, a Thursday
+    times = pa.array([None if hour is None else (day + hour) * HOUR_MICROSECONDS for hour in hours], pa.int64())
     points = ExtraNumbers(features)(encode(pa.table({"ts": times}), features).ids).numpy()
     assert points.shape == (4, 2 * (2 + 1))
     thursday = 3 / 7

@@ -99,11 +99,20 @@ def test_hour_and_weekday_are_of_the_utc_time():
     monday_evening = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
     sunday = datetime(2026, 3, 1, 0, 0, tzinfo=UTC)
     berlin = datetime(2026, 3, 2, 0, 30, tzinfo=timezone(timedelta(hours=1)))  # still Sunday in UTC
-    before_1970 = datetime(1969, 12, 31, 22, 0, tzinfo=UTC)  # a Wednesday
-    table = pa.table({"ts": pa.array([monday_evening, sunday, berlin, before_1970], pa.timestamp("us", "UTC"))})
-    expected = [[1 + 23, 25 + 1 + 0], [1 + 0, 25 + 1 + 6], [1 + 23, 25 + 1 + 6], [1 + 22, 25 + 1 + 2]]
+    first = datetime(1971, 1, 1, 0, 0, tzinfo=UTC)  # a Friday
+    table = pa.table({"ts": pa.array([monday_evening, sunday, berlin, first], pa.timestamp("us", "UTC"))})
+    expected = [[1 + 23, 25 + 1 + 0], [1 + 0, 25 + 1 + 6], [1 + 23, 25 + 1 + 6], [1 + 0, 25 + 1 + 4]]
     assert encode(table, (HOUR, WEEKDAY)).ids.tolist() == expected
     assert in_graph(table, (HOUR, WEEKDAY))["ids"].numpy().tolist() == expected
+
+
+@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000_000])
+def test_seconds_milliseconds_and_nanoseconds_are_no_times_in_microseconds(unit):
+    years = [datetime(year, 6, 1, 12, tzinfo=UTC).timestamp() for year in (1972, 2026, 2200)]
+    table = pa.table({"ts": pa.array([int(seconds * unit) for seconds in years])})
+    missing = [[0, 25]] * 3
+    assert encode(table, (HOUR, WEEKDAY)).ids.tolist() == missing
+    assert in_graph(table, (HOUR, WEEKDAY))["ids"].numpy().tolist() == missing
 
 
 def test_times_are_read_however_they_are_written():
@@ -164,7 +173,7 @@ def test_offline_and_graph_agree_on_awkward_rows():
     assert offline.ids.dtype == graph["ids"].numpy().dtype == np.int32
     assert np.array_equal(offline.ids, graph["ids"].numpy())
     assert np.array_equal(offline.numeric, graph["numeric"].numpy(), equal_nan=True)
-    assert np.isinf(offline.numeric[3, 1])  # 1e300 as float32, which the network clips
+    assert np.isnan(offline.numeric[3, 1])  # 1e300 is no number that float32 holds
 
 
 def test_tables_without_rows_and_recipes_without_ids_or_numbers_are_encoded():

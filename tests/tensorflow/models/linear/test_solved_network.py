@@ -52,7 +52,7 @@ def clicks(seed=1):
         "tags": ["|".join({f"t{a}", f"t{b}"}) for a, b in tag],
         "price": price,
         "age": rng.integers(18, 70, ROWS).astype(float),
-        "ts": rng.integers(0, 24, ROWS) * 3_600_000_000,
+        "ts": 1_772_409_600_000_000 + rng.integers(0, 24, ROWS) * 3_600_000_000,
     }
     return pa.table(columns), label
 

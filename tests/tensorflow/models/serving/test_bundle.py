@@ -1,5 +1,6 @@
 """Rules of the served model."""
 
+import re
 import subprocess
 import sys
 
@@ -147,6 +148,47 @@ def test_unseen_missing_and_absent_values_are_answered(scorer):
     assert np.isfinite(probability).all()
     assert ((probability > 0) & (probability < 1)).all()
     assert probability[0] == probability[1]  # nothing known of either
+
+
+def signature_of(served):
+    """The signature that any program finds, and how to call it with some of a table's rows, changed as given."""
+    model = tf.saved_model.load(str(served))
+    signature = model.signatures["serving_default"]
+    dtypes = {name: spec.dtype for name, spec in signature.structured_input_signature[1].items()}
+    columns = {**impressions(3).to_pydict(), "column_user_item_affinity_0": ["1", "2", "3"]}
+    given = {name: columns[name] if name != "ts" else [1_772_445_600_000_000] * 3 for name in dtypes}
+
+    def call(**changes):
+        inputs = {name: tf.constant(value, dtypes[name]) for name, value in {**given, **changes}.items()}
+        return signature(**inputs)["probability"].numpy()
+
+    return model, signature, given, call
+
+
+def test_the_signature_takes_infinite_numbers_and_times_in_other_units_for_missing_as_score_does(served):
+    model, _, _, call = signature_of(served)
+    assert np.array_equal(call(age=[np.inf, -np.inf, np.nan]), call(age=[np.nan] * 3))
+    assert not np.array_equal(call(age=[np.nan] * 3), call())
+    none = call(ts=[-(2**63)] * 3)
+    seconds = 1_772_445_600
+    for unit in (1, 1_000, 1_000_000_000):
+        assert np.array_equal(call(ts=[seconds * unit] * 3), none)
+    assert not np.array_equal(call(), none)
+    del model
+
+
+def test_a_wrong_type_is_an_error_that_names_the_inputs_place_in_alphabetic_order(served):
+    model, signature, given, _ = signature_of(served)
+    for wrong in given:
+        inputs = {name: tf.constant(value) for name, value in given.items()}
+        inputs |= {name: tf.constant(given[name], tf.float32) for name in ("age", "bid")}
+        inputs[wrong] = tf.constant([True] * 3)
+        with pytest.raises((TypeError, tf.errors.InvalidArgumentError)) as caught:
+            signature(**inputs)
+        place = re.search(r"input #(\d+)", str(caught.value))
+        named = sorted(given)[int(place[1])] if place else re.search(r"\b(\w+)\b", str(caught.value))[1]
+        assert named == wrong, str(caught.value)
+    del model
 
 
 def test_an_absent_column_counts_as_a_missing_value(scorer):
