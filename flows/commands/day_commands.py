@@ -49,9 +49,13 @@ def init(
     source: Annotated[Path, typer.Option("--from", help="A file of impressions: CSV, JSON lines or Parquet.")],
     cost_send: Annotated[float, typer.Option(help="What showing or sending one impression costs.")],
     value_click: Annotated[float, typer.Option(help="What a click, or whatever makes a positive, is worth.")],
+    outcomes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What happened, where it stands in a file of its own.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The recipe to write; by default the file's name with .toml.")
     ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Land the first days aside and run one.")] = False,
 ) -> CommandOutput:
     """Write a first recipe for your own file."""
     from ctr_retrain.flows.commands.print_days import print_first_recipe  # noqa: PLC0415
@@ -61,20 +65,30 @@ def init(
     settings_of(context)
     # Not in the landing zone or the root: `init` is what a newcomer types first, and neither is there yet.
     target = out or Path(f"{source.name.partition('.')[0]}.toml")
-    return CommandOutput.of(first_recipe(source, Prices.of(cost_send, value_click), target), print_first_recipe)
+    answer = first_recipe(source, Prices.of(cost_send, value_click), target, outcomes)
+    if check:
+        from ctr_retrain.flows.first_run import run_first_day  # noqa: PLC0415 - Prefect
+
+        answer = run_first_day(answer, source, outcomes)
+    return CommandOutput.of(answer, print_first_recipe)
 
 
 def land(
     context: typer.Context,
     source: Annotated[Path, typer.Option("--from", help="A file that holds many days.")],
+    outcomes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Outcomes of many days, where they are in a file of their own.")
+    ] = None,
 ) -> CommandOutput:
     """Split a file of many days into landing folders."""
     from ctr_retrain.flows.commands.print_days import print_landed  # noqa: PLC0415
-    from ctr_retrain.tasks.landing.split_by_day import land_file  # noqa: PLC0415
+    from ctr_retrain.tasks.landing.split_by_day import land_streams  # noqa: PLC0415
 
     require_file(source, "--from")
+    if outcomes is not None:
+        require_file(outcomes, "--outcomes")
     settings, recipe = settings_and_recipe(context)
-    return CommandOutput.of(land_file(source, recipe, settings.landing_zone), print_landed)
+    return CommandOutput.of(land_streams(source, outcomes, recipe, settings.landing_zone), print_landed)
 
 
 def ingest(context: typer.Context, day: DayOption) -> CommandOutput:

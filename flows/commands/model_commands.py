@@ -31,7 +31,7 @@ def score(
 ) -> CommandOutput:
     """Score a file with a model in service."""
     from ctr_retrain.flows.commands.print_root import print_scored  # noqa: PLC0415
-    from ctr_retrain.models.documents.command_documents import ScoreAnswer  # noqa: PLC0415
+    from ctr_retrain.models.documents.bundle_documents import ScoreAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.publish_model import served_model  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.score_file import require_scorable, score_file  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def score(
 def models(context: typer.Context) -> CommandOutput:
     """List all models with their verdicts."""
     from ctr_retrain.flows.commands.print_root import print_models  # noqa: PLC0415
-    from ctr_retrain.models.documents.command_documents import ModelsAnswer  # noqa: PLC0415
+    from ctr_retrain.models.documents.bundle_documents import ModelsAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import list_models  # noqa: PLC0415
 
     return CommandOutput.of(ModelsAnswer(models=list_models(settings_of(context).store)), print_models)

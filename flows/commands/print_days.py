@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from ctr_retrain.flows.commands.terminal import SafeConsole, print_line
+from ctr_retrain.flows.commands.terminal import SafeConsole, print_line, verdict_text
 from ctr_retrain.models.number_format import percent
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def print_first_recipe(answer: InitAnswer) -> None:
         print_line(f"left out {escape(column)}: {escape(reason)}")
     missing = f", once {answer.missing_days} more day(s) have landed" if answer.missing_days else ""
     print_line(f"first day with a full verdict: {answer.first_verdict_day}{missing}")
+    if answer.verdict is not None:
+        print_line(f"{answer.first_verdict_day}  {verdict_text(answer.verdict)}: {escape(answer.verdict_reason or '')}")
     print_line(f"recipe {escape(answer.recipe)}; next:")
     for command in answer.next_commands:
         print_line(f"  {escape(command)}")

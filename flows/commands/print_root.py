@@ -11,11 +11,10 @@ from rich.table import Table
 from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line, verdict_text
 
 if TYPE_CHECKING:
+    from ctr_retrain.models.documents.bundle_documents import ModelsAnswer, ScoreAnswer
     from ctr_retrain.models.documents.command_documents import (
         DoctorAnswer,
         GarbageAnswer,
-        ModelsAnswer,
-        ScoreAnswer,
         StatusAnswer,
         VerifyAnswer,
     )

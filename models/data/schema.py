@@ -69,7 +69,10 @@ def impression_columns(recipe: Recipe) -> tuple[Column, ...]:
 def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
     """Return the columns to look for in landed impressions: a clean one's, its `event_id`'s, its inline outcomes'."""
     columns = impression_columns(recipe)
-    columns += tuple(Column(name, name, "text", required=False) for name in recipe.landing.inline_outcome_columns)
+    log = (recipe.landing.event_log.column,) if recipe.landing.event_log.column else ()
+    columns += tuple(
+        Column(name, name, "text", required=False) for name in (*recipe.landing.inline_outcome_columns, *log)
+    )
     if recipe.landing.event_id_from == "file_row":
         return columns
     ids = tuple(Column("event_id", source, "text", required=True) for source in recipe.landing.event_id_columns)
@@ -78,11 +81,11 @@ def landed_columns(recipe: Recipe) -> tuple[Column, ...]:
 
 def outcome_columns(recipe: Recipe) -> tuple[Column, ...]:
     """Return the columns of an outcome, landed and clean."""
-    mapped = recipe.landing.outcome_columns
+    mapped, constant = recipe.landing.outcome_columns, recipe.landing.outcome_kind
     return (
         Column("event_id", mapped.event_id, "text", required=True),
         Column("ts", mapped.ts, "time", required=True, written=recipe.landing.outcome_time or recipe.landing.time),
-        Column("kind", mapped.kind, "text", required=True),
+        Column("kind", mapped.kind, "text", required=not constant, instead=constant),
     )
 
 

@@ -1,4 +1,4 @@
-"""The answers of the other commands with --json."""
+"""The answers of the other commands with --json; those on models are in bundle_documents.py."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from ctr_retrain.models.documents.day_documents import RejectedDay, UnreadableValues
+from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.document import Day, Document, Part
 from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.documents.verdict_documents import Decision
 
-ModelState = Literal["champion", "barred", "served before", "never served"]
 BackfillOutcome = Literal["ingested", "skipped", "rejected", "data rejected", "promote", "hold", "reject"]
 
 
@@ -68,7 +67,8 @@ class InitAnswer(Document):
     channels: tuple[str, ...]
     """Names of the channels."""
     outcomes: Mapping[str, str]
-    """Column of each kind of outcome in the impression's own row; the first makes a positive."""
+    """Column of each kind of outcome in the impression's own row, of which the first makes a positive; of outcomes that
+    are rows of their own, the column that says of which impression."""
     seen_rate: float
     """Positive ratio of the rows that were looked at."""
     break_even_rate: float
@@ -85,45 +85,10 @@ class InitAnswer(Document):
     """Columns that became no feature, with the reason."""
     next_commands: tuple[str, ...]
     """Commands to type next."""
-
-
-class ScoreAnswer(Document):
-    """The answer of `score`: what was scored."""
-
-    model: str
-    """Version of the model."""
-    rows: int
-    """Rows that were scored."""
-    output: str
-    """The file that they were written to."""
-    absent_columns: tuple[str, ...]
-    """Columns that the model reads and the file lacks; where an outcome fills them, the model learnt from a leak."""
-    unreadable: Mapping[str, UnreadableValues] = Field({})
-    """Values that the model was told to be missing, since they can't be read as what it reads, by the file's column."""
-
-
-class ListedModel(Part):
-    """A trained model."""
-
-    version: str
-    """The version, which is the name of its run."""
-    date: Day
-    """The day that its run was for."""
-    data_through: Day | None
-    """The newest day that it has seen."""
-    decision: Decision
-    """Its verdict."""
-    state: ModelState
-    """Its standing: in service, barred from it by a rollback, or neither."""
-    cost_per_1000: float | None
-    """Its cost in currency units per 1,000 impressions on its validation days."""
-
-
-class ModelsAnswer(Document):
-    """The answer of `models`."""
-
-    models: tuple[ListedModel, ...]
-    """All models that are kept, newest first."""
+    verdict: Decision | None = None
+    """With --check, the verdict of the first full day; null where days are missing."""
+    verdict_reason: str | None = None
+    """That verdict in words."""
 
 
 class RunSummary(Part):

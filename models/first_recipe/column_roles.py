@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ctr_retrain.models.first_recipe.column_look import ColumnLook
+    from ctr_retrain.models.first_recipe.outcome_rows import OutcomeRows
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")  # of a channel in a recipe
 MOST_CHANNELS = 8
@@ -33,6 +34,7 @@ NEARLY_ONE_EACH = 0.95  # different values to a row: of an id, some rows being d
 ONE_FOR_MANY = 0.3  # share of rows with one user: then it stands for users that nobody knows
 TWINS = 0.02  # by which a flag's yeses and its times may differ, in shares of the yeses
 UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+NEARLY_ALL_FOUND = 0.95  # of the outcomes, that find an impression
 FROM_START = 400 * 86_400  # seconds: numbers below count since the start of the data, not since 1970
 
 
@@ -59,7 +61,15 @@ class Roles:
     channel: str = ""
     channel_names: tuple[str, ...] = ("ads",)
     from_start: bool = False  # the time's numbers count since the data's start, which the file doesn't say
+    outcome_rows: OutcomeRows | None = None  # outcomes as rows of their own
     unsure: tuple[str, ...] = ()  # sentences
+
+    @property
+    def event_ids(self) -> tuple[str, ...]:
+        """Columns that make an impression's id; none where the file's name and the row's number do."""
+        if self.outcome_rows:
+            return self.outcome_rows.impression_id
+        return (self.event_id,) if self.event_id else ()
 
     @property
     def inline_label(self) -> str:
@@ -73,16 +83,17 @@ class Roles:
         return frozenset(name for outcome in self.outcomes for name in (outcome.column, outcome.ts) if name)
 
 
-def find_roles(looks: Sequence[ColumnLook]) -> Roles:
-    """Return what each column means, and what is unsure about it.
+def find_roles(looks: Sequence[ColumnLook], outcome_rows: OutcomeRows | None = None) -> Roles:
+    """Return what each column means, and what is unsure about it; outcome_rows: outcomes that stand in no column.
 
     Raises DataRejectedError where there is no time, or nothing that could be a label.
     """
     ts, time, from_start = _time(looks)
-    outcomes = _outcomes(looks, ts)
+    outcomes = (FoundOutcome(outcome_rows.kinds[0], ""),) if outcome_rows else _outcomes(looks, ts)
     later = {name for outcome in outcomes for name in (outcome.column, outcome.ts)}
     free = [look for look in looks if look.name not in {ts, *later} and not look.nested]
-    event = _first(free, EVENTS, _identifies)
+    single = outcome_rows.impression_id[0] if outcome_rows and len(outcome_rows.impression_id) == 1 else ""
+    event = single or _first(free, EVENTS, _identifies)
     event = event or next((look.name for look in free if _identifies(look) and _looks_like_id(look)), "")
     free = [look for look in free if look.name != event]
     user = _first(free, USERS, _names_users)
@@ -90,7 +101,7 @@ def find_roles(looks: Sequence[ColumnLook]) -> Roles:
     campaign = _first(free, CAMPAIGNS, lambda look: look.always_filled and 1 < look.distinct < look.rows / 2)
     channel = _first(free, CHANNELS, _names_channels)
     names = next((tuple(sorted(look.filled)) for look in free if look.name == channel), (_constant_channel(looks),))
-    roles = Roles(ts, time, outcomes, event, user, campaign, channel, names, from_start)
+    roles = Roles(ts, time, outcomes, event, user, campaign, channel, names, from_start, outcome_rows)
     return replace(roles, unsure=tuple(_doubts(roles, looks)))
 
 
@@ -220,7 +231,7 @@ def _doubts(roles: Roles, looks: Sequence[ColumnLook]) -> Iterable[str]:
     others = [look.name for look in looks if look.time and look.name != roles.ts and look.always_filled]
     if others:
         yield f"time: {roles.ts!r} was taken; times as well: {', '.join(others)}"
-    if not roles.event_id:
+    if not roles.event_ids:
         yield "event_id: no column has a value of its own on each row, so the file's name and the row's number make it"
     if not roles.user_id:
         yield "user_id: no column is a user's, so rows of one user count as independent, and intervals are too narrow"
@@ -231,6 +242,13 @@ def _doubts(roles: Roles, looks: Sequence[ColumnLook]) -> Iterable[str]:
 
 def _label_doubts(roles: Roles, looks: Sequence[ColumnLook]) -> Iterable[str]:
     """Say what is unsure about the label."""
+    if rows := roles.outcome_rows:
+        if len(rows.kinds) > 1:
+            yield f"label: {rows.kinds[0]!r} makes a positive; {', '.join(rows.kinds[1:])} too could, see positive_kind"
+        if rows.found_share < NEARLY_ALL_FOUND:
+            by = " and ".join(rows.event_id)
+            yield f"outcomes: {rows.found_share:.0%} find their impression by {by}; the others' impressions are missing"
+        return
     label = roles.outcomes[0]
     kinds = [f"{outcome.column!r} ({outcome.kind})" for outcome in roles.outcomes]
     if len(kinds) > 1:

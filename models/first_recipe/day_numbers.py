@@ -19,6 +19,7 @@ FEWEST_POSITIVES = 20
 DEFAULT_GATE_ROWS = 5000
 LINEAR = next(name for name, network in NETWORKS.items() if not network.latent_vectors)
 SMALL_WINDOW = 500_000  # rows of the training window, below which the linear network is the one to begin with
+FEWEST_RUNS_DAYS = 30
 SLACK = 3.0  # between what was seen and a bound that rejects a day
 
 
@@ -58,6 +59,7 @@ class DayNumbers:
     gate_min_positives: int
     first_full_day: date  # that a verdict can be for, by the days seen
     missing_days: int  # that have to land before; 0: that day is there
+    runs_days: int  # that runs are kept
 
 
 def choose_numbers(days: Sequence[SeenDay], delays: SeenDelays | None) -> DayNumbers:
@@ -87,6 +89,8 @@ def choose_numbers(days: Sequence[SeenDay], delays: SeenDelays | None) -> DayNum
         else max(FEWEST_POSITIVES, rounded_down(expected / 2)),
         first_full_day=first,
         missing_days=max(0, (first - whole[-1].day).days),
+        # Long enough to make each run of the last weeks again, from the first day of its window on.
+        runs_days=max(FEWEST_RUNS_DAYS, 3 * (window + validation + maturity)),
     )
 
 

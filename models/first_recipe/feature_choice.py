@@ -39,8 +39,15 @@ class ChosenFeature:
     left_out: str = ""  # the reason; empty: it is a feature
 
 
+def decimal_mark(looks: Sequence[ColumnLook]) -> str:
+    """Return the decimal mark of the file's numbers: a comma where no number has a point."""
+    marks = {look.decimal for look in looks if look.decimal and not look.integers}
+    return "," if marks == {","} else "."
+
+
 def choose_features(looks: Sequence[ColumnLook], roles: Roles) -> tuple[ChosenFeature, ...]:
     """Return each column that says something of its own, as a feature or with the reason against it."""
+    decimal = decimal_mark(looks)
     mapped = {roles.user_id: "user_id", roles.campaign_id: "campaign_id", roles.channel: "channel"}
     taken: set[str] = {"hour", "weekday"} if roles.time.has_hours else {"weekday"}
     chosen, sources = [], {"ts", "channel", "event_id", *(ours for landed, ours in mapped.items() if landed)}
@@ -48,7 +55,7 @@ def choose_features(looks: Sequence[ColumnLook], roles: Roles) -> tuple[ChosenFe
         if look.name in {roles.ts, roles.event_id, *roles.known_later}:
             continue
         column = mapped.get(look.name, look.name)
-        reason = "" if look.name in mapped else _reason(look, sources)
+        reason = "" if look.name in mapped else _reason(look, sources, decimal)
         kind, keys = (CATEGORICAL, {}) if look.name in mapped else _kind(look)
         name = _own_name(look.name, taken)
         chosen.append(ChosenFeature(name, kind, column, keys, _about(look), reason))
@@ -58,8 +65,8 @@ def choose_features(looks: Sequence[ColumnLook], roles: Roles) -> tuple[ChosenFe
     return tuple(chosen)
 
 
-def _reason(look: ColumnLook, sources: Iterable[str]) -> str:
-    """Say why a column is no feature; empty where it is one."""
+def _reason(look: ColumnLook, sources: Iterable[str], decimal: str) -> str:
+    """Say why a column is no feature; empty where it is one. decimal: the mark of the file's numbers."""
     lower, words, many = look.name.lower(), telling_words(look.name), look.distinct > FREE_TEXT * look.rows
     reasons = {
         f"a column of ours is called {lower!r}; rename yours to make it a feature": (
@@ -68,10 +75,12 @@ def _reason(look: ColumnLook, sources: Iterable[str]) -> str:
         "its name is another column's, but for case; rename it to make it a feature": (
             lower in sources or lower in GIVEN or lower.startswith(GIVEN_PREFIXES)
         ),
-        "objects with keys of their own; export each key as a column": look.nested,
+        f"objects with keys of their own; name one as a feature's column, {look.name}.KEY": look.nested,
         "always empty": not look.distinct,
         "one value only": look.distinct == 1,
-        "numbers with a decimal comma; export them with a point": look.decimal == "," and not look.integers,
+        "numbers with a decimal comma, beside others with a point; export all with one": (
+            look.decimal not in {"", decimal} and not look.integers
+        ),
         "a time; what counts of it is its distance to the impression's, as a number": look.time is not None,
         f"known only afterwards, it seems: its name has {' and '.join(map(repr, words))} in it": bool(words),
         "a text of its own on most rows": many and not (look.decimal or look.list_delimiter),

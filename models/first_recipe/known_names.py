@@ -15,13 +15,35 @@ USERS = (
     *("ipaddress", "ip"),
 )
 CAMPAIGNS = (
-    *("campaignid", "campaign", "campaignname", "lineitemid", "lineitem", "orderid", "adgroupid", "creativeid", "adid"),
+    *(
+        "campaignid",
+        "campaign",
+        "campaignname",
+        "mktcampaign",
+        "lineitemid",
+        "lineitem",
+        "orderid",
+        "adgroupid",
+        "creativeid",
+        "adid",
+    ),
     *("ad", "topic", "messageid", "notificationid", "templateid", "template", "newsletter", "promotionid", "itemid"),
     *("movieid", "articleid", "productid"),
 )
 CHANNELS = ("channel", "medium", "messagechannel", "platformchannel", "channelname")
 TIMES = (
-    *("ts", "timestamp", "eventtime", "eventtimestamp", "time", "sentat", "senttime", "shownat", "servedat"),
+    *(
+        "timeusec2",
+        "ts",
+        "timestamp",
+        "eventtime",
+        "eventtimestamp",
+        "time",
+        "sentat",
+        "senttime",
+        "shownat",
+        "servedat",
+    ),
     *("sendtime", "impressiontime", "derivedtstamp", "collectortstamp", "datetime", "createdat", "hour", "date"),
     *("day", "datum"),
 )

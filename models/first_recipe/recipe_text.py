@@ -63,6 +63,8 @@ class FirstRecipe:
     seen_rate: float
     prices: Prices
     unsure: Sequence[str]
+    delimiter: str = ""  # of CSV; empty: comma or tab
+    decimal: str = "."  # mark of numbers that are written as texts
 
 
 def write_recipe(recipe: FirstRecipe) -> str:
@@ -76,6 +78,10 @@ def write_recipe(recipe: FirstRecipe) -> str:
         _training(recipe.numbers),
         _validation(recipe.numbers),
         _gate(recipe),
+        [
+            "[retention]",
+            f"runs_days = {recipe.numbers.runs_days}  # how long runs, and the days that they rest on, are kept",
+        ],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -87,8 +93,14 @@ def quoted(text: str) -> str:
 
 def _comment(text: str, indent: str = "# ") -> list[str]:
     """Write a comment, in lines; what TOML allows in none is left out."""
-    clean = "".join(character if character.isprintable() else "?" for character in text)
-    return textwrap.wrap(clean, COMMENT_WIDTH, initial_indent=indent, subsequent_indent="# ", break_long_words=False)
+    return textwrap.wrap(
+        _plain(text), COMMENT_WIDTH, initial_indent=indent, subsequent_indent="# ", break_long_words=False
+    )
+
+
+def _plain(text: str) -> str:
+    """Return a text as it may stand in a comment."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _head(recipe: FirstRecipe) -> list[str]:
@@ -110,10 +122,15 @@ def _landing(recipe: FirstRecipe) -> list[str]:
     if roles.from_start:
         lines.append(f"origin = {MADE_UP_START}  # the day of second 0, which the file doesn't say")
     lines.append("late_days = 0  # a file that `land` splits by day has nothing late; with a nightly export: 1")
-    if roles.event_id:
-        lines.append(f"event_id_columns = [{quoted(roles.event_id)}]")
+    if recipe.delimiter:
+        lines.append(f"delimiter = {quoted(recipe.delimiter)}")
+    if recipe.decimal != ".":
+        lines.append(f"decimal = {quoted(recipe.decimal)}")
+    if roles.event_ids:
+        lines.append(f"event_id_columns = [{', '.join(map(quoted, roles.event_ids))}]")
     else:
         lines.append('event_id_from = "file_row"')
+    lines += _outcome_keys(roles)
     if not roles.channel:
         lines.append(f"channel_constant = {quoted(roles.channel_names[0])}  # the file has no column for the channel")
     lines += ["", "[landing.columns]  # our name = the file's"]
@@ -121,12 +138,35 @@ def _landing(recipe: FirstRecipe) -> list[str]:
     if roles.inline_label:
         mapped["label"] = roles.inline_label
     lines += [f"{ours} = {quoted(theirs)}" for ours, theirs in mapped.items()]
-    return [*lines, *_inline_outcomes(roles)]
+    return [*lines, *_inline_outcomes(roles), *_outcome_columns(roles)]
+
+
+def _outcome_keys(roles: Roles) -> Iterable[str]:
+    """Write the keys of [landing] on outcomes as rows of their own."""
+    rows = roles.outcome_rows
+    if rows and rows.time.written != roles.time.written:
+        yield f"outcome_time = {quoted(rows.time.written)}"
+    if rows and not rows.kind_column:
+        yield f"outcome_kind = {quoted(rows.kinds[0])}  # of all outcomes: their file has no column for it"
+
+
+def _outcome_columns(roles: Roles) -> Iterable[str]:
+    """Write where outcomes stand that are rows of their own."""
+    rows = roles.outcome_rows
+    if rows and rows.impressions:
+        values = ", ".join(map(quoted, rows.impressions))
+        yield from ("", "[landing.event_log]  # `land` takes impressions and outcomes apart")
+        yield from (f"column = {quoted(rows.kind_column)}", f"impressions = [{values}]")
+    elif rows:
+        yield from ("", f"[landing.outcome_columns]  # our name = that of {_plain(rows.name)}")
+        yield from (f"event_id = {quoted(rows.event_id[0])}", f"ts = {quoted(rows.ts)}")
+        if rows.kind_column:
+            yield f"kind = {quoted(rows.kind_column)}"
 
 
 def _inline_outcomes(roles: Roles) -> Iterable[str]:
     """Write the outcomes in the impression's own row, unless one without a time of its own is an inline label."""
-    for outcome in () if roles.inline_label else roles.outcomes:
+    for outcome in () if roles.inline_label or roles.outcome_rows else roles.outcomes:
         yield from ("", "[[landing.outcomes]]", f"kind = {quoted(outcome.kind)}", f"column = {quoted(outcome.column)}")
         if outcome.ts:
             yield f"ts = {quoted(outcome.ts)}"

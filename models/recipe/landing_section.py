@@ -121,6 +121,24 @@ class InlineOutcome(Section):
         return self.column or self.ts
 
 
+class EventLog(Section):
+    """A file that holds impressions and outcomes as rows of one form, which `land` takes apart."""
+
+    column: str = ""
+    """Your column that says what a row tells of, such as `event`; empty: each row is an impression."""
+    impressions: tuple[str, ...] = ()
+    """Its values on rows that are impressions, such as `["sent"]`. On all others it is the outcome's kind, and
+    `event_id_columns` say of which impression."""
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        """Raise ValueError for one of the keys without the other."""
+        if bool(self.column) != bool(self.impressions):
+            msg = f"expected column and impressions, or neither, received {self.column!r} and {list(self.impressions)}"
+            raise ValueError(msg)
+        return self
+
+
 class Landing(Section):
     """Rules for reading landed files."""
 
@@ -158,12 +176,16 @@ class Landing(Section):
     """The channel of all rows, where the files have no such column."""
     missing_campaign: str = ""
     """Campaign of rows that have none, such as `none`; empty: such rows are quarantined."""
+    outcome_kind: str = ""
+    """The kind of all outcomes, where their files have no such column."""
     columns: Columns = Columns()
     """Your names of our columns."""
     outcome_columns: OutcomeColumns = OutcomeColumns()
     """Your names of the outcomes' columns."""
     outcomes: tuple[InlineOutcome, ...] = ()
     """Outcomes in the impression's own row, which `land` takes out."""
+    event_log: EventLog = EventLog()
+    """Impressions and outcomes in one file, row by row, which `land` takes apart."""
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
@@ -185,6 +207,11 @@ class Landing(Section):
             yield f"outcomes: expected ts of each beside outcome_time, received none of {untimed}"
         if len(set(kinds)) != len(kinds):
             yield f"outcomes: expected different kinds, received {kinds}"
+        if self.event_log.column and (kinds or self.columns.label or self.event_id_from != "columns"):
+            yield (
+                "event_log: expected outcomes as rows of their own, found by event_id_columns, received beside it "
+                f"outcomes {kinds}, columns.label {self.columns.label!r}, event_id_from {self.event_id_from!r}"
+            )
 
     @property
     def max_file_bytes(self) -> int:

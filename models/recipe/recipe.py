@@ -209,7 +209,9 @@ class Recipe(Section):
 
 # Keys that came after recipes were digested: one that has its default is as if it weren't there, so that a recipe of
 # before keeps its digest.
-LATER_LANDING_KEYS = "outcome_time null_values delimiter decimal early_minutes day_zone missing_campaign"
+LATER_LANDING_KEYS = (
+    "outcome_time null_values delimiter decimal early_minutes day_zone missing_campaign outcome_kind event_log"
+)
 LATER_KEYS = {
     "landing": frozenset(LATER_LANDING_KEYS.split()),
     "training": frozenset({"linear_share"}),

@@ -11,13 +11,15 @@ from ctr_retrain.models.first_recipe.column_look import YES, ColumnLook
 from ctr_retrain.models.first_recipe.day_numbers import SeenDay, SeenDelays
 from ctr_retrain.models.leaks.leak_signs import LABEL, LabelledSample, find_leaks
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.first_recipe.match_outcomes import joined
 from ctr_retrain.tasks.landing.column_rules import typed
-from ctr_retrain.tasks.landing.landed_values import as_time
+from ctr_retrain.tasks.landing.landed_values import as_text, as_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ctr_retrain.models.first_recipe.column_roles import FoundOutcome, Roles
+    from ctr_retrain.models.first_recipe.outcome_rows import OutcomeRows
     from ctr_retrain.models.recipe.landing_section import Landing
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.landing.file_parts import LandedFile
@@ -39,11 +41,16 @@ def look_at_columns(connection: duck.Connection, sample: LandedFile) -> list[Col
     return looks
 
 
-def label_rows(connection: duck.Connection, sample: LandedFile, roles: Roles, landing: Landing) -> None:
+def label_rows(
+    connection: duck.Connection, sample: LandedFile, roles: Roles, landing: Landing, outcomes: LandedFile | None
+) -> None:
     """Make a table of the sample's rows with their time and label, and the outcome's time where it has one.
 
-    Each further kind of outcome has a label as well, see `_label_of`.
+    Each further kind of outcome has a label as well, see `_label_of`. outcomes: where they are rows of their own.
     """
+    if outcomes is not None and roles.outcome_rows is not None:
+        _label_by_rows(connection, sample, roles, landing, outcomes, roles.outcome_rows)
+        return
     ts = as_time(roles.ts, sample.columns[roles.ts], landing, landing.time)
     _, outcome_ts = _inline(roles.outcomes[0], sample, landing)
     labels = ", ".join(
@@ -53,6 +60,28 @@ def label_rows(connection: duck.Connection, sample: LandedFile, roles: Roles, la
     connection.execute(
         f"CREATE TABLE {LABELLED} AS SELECT row_number() OVER () AS _number, {ts} AS _ts, {labels}, "
         f"{outcome_ts}::TIMESTAMP AS _outcome_ts, * FROM {sample.table}"
+    )
+
+
+def _label_by_rows(
+    connection: duck.Connection,
+    sample: LandedFile,
+    roles: Roles,
+    landing: Landing,
+    outcomes: LandedFile,
+    rows: OutcomeRows,
+) -> None:
+    """Make the table of labelled rows from outcomes that are rows of their own."""
+    ts = as_time(roles.ts, sample.columns[roles.ts], landing, landing.time)
+    at = as_time(rows.ts, outcomes.columns[rows.ts], landing, landing.outcome_time or landing.time)
+    kind = as_text(rows.kind_column, outcomes.columns[rows.kind_column], landing) if rows.kind_column else ""
+    wanted = f"WHERE {kind} = {duck.text(rows.kinds[0])}" if kind else ""
+    connection.execute(
+        f"CREATE TABLE {LABELLED} AS SELECT row_number() OVER () AS _number, _at IS NOT NULL AS _label, "
+        f"_at AS _outcome_ts, shown.* EXCLUDE (_key) "
+        f"FROM (SELECT {ts} AS _ts, {joined(sample, rows.impression_id)} AS _key, * FROM {sample.table}) shown "
+        f"LEFT JOIN (SELECT {joined(outcomes, rows.event_id)} AS _id, min({at})::TIMESTAMP AS _at "
+        f"FROM {outcomes.table} {wanted} GROUP BY 1) happened ON _id = _key"
     )
 
 

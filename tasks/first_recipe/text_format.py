@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.first_recipe.column_look import NOTHING, NUMBER
+from ctr_retrain.models.first_recipe.known_headers import known_header
 from ctr_retrain.models.first_recipe.time_look import look_for_time
 from ctr_retrain.tasks.landing.containers import HEAD_BYTES, PARQUET, decoded, encoding_of, packing_of
 from ctr_retrain.tasks.landing.csv_records import DELIMITERS
@@ -21,34 +23,48 @@ LOOKED_AT_BYTES = 1 << 18  # of the file's beginning
 MOST_RECORDS = 200  # that a delimiter is tried on
 
 
-def check_csv_format(path: Path) -> None:
-    """Look at a file's beginning; raises DataRejectedError, with what to type, for CSV that `land` can't read.
+def csv_delimiter(path: Path) -> str:
+    """Return the delimiter that the recipe has to name for a file; empty for the usual ones, and where there is none.
 
-    So it is with other encodings than UTF, other delimiters than comma or tab, and no line of names.
+    Raises DataRejectedError, with what to type, for CSV that `land` can't read: in another encoding than UTF, or
+    without a line of names.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    block = first_block(path, packing_of(head))
+    packing = packing_of(head)
+    block = first_block(path, packing)
     forms = {form_of(path.name, block, delimiter)[0] for delimiter in DELIMITERS}
     if forms == {None} or JSON in forms or block.startswith(PARQUET):
-        return  # read without a delimiter, or refused by the reader with its own words
-    text = _first_text(path, block)
+        return ""  # read without a delimiter, or refused by the reader with its own words
+    text = _first_text(path, block, packing)
     delimiter = _delimiter_of(text)
     form, _ = form_of(path.name, block)
     expected = form.delimiter if form else ","
-    if delimiter != expected:
-        raise DataRejectedError(_other_delimiter(path, delimiter, expected))
     records = list(csv.reader(io.StringIO(text), delimiter=delimiter))[:MOST_RECORDS]
     if len(records) > 1 and not _are_names(records[0]):
-        msg = (
-            f"init {path}: expected the columns' names in the first line, received a row: {records[0][:5]}. Put a line "
-            f"with {len(records[0])} names, {'tabs' if delimiter == chr(9) else repr(delimiter)} between them, before "
-            f"it: cat NAMES {path.name} > NEW{path.suffix}"
-        )
-        raise DataRejectedError(msg)
+        raise DataRejectedError(_no_names(path, records[0], delimiter, packing))
+    return "" if delimiter == expected else delimiter
 
 
-def _first_text(path: Path, block: bytes) -> str:
+def _no_names(path: Path, record: list[str], delimiter: str, packing: str) -> str:
+    """Say how a file gets a line of names; of a form that is known, those that its makers use."""
+    names = known_header(len(record)) or [f"column{number}" for number in range(1, len(record) + 1)]
+    line = shlex.quote(delimiter.join(names))
+    target = f"named-{path.name.partition('.')[0]}.{'tsv' if delimiter == chr(9) else 'csv'}"
+    known = "" if known_header(len(record)) else " Better names than these make a better recipe."
+    return (
+        f"init {path}: expected the columns' names in the first line, received a row: {record[:5]}. Put a line of "
+        f"names before it: (echo {line}; {_printed(path, packing)}) > {target}{known}"
+    )
+
+
+def _printed(path: Path, packing: str) -> str:
+    """Return the command that prints a file's text."""
+    unpack = {"gzip": "gzip -dc <", "zstd": "zstd -dc <", "zlib": "zlib-flate -uncompress <"}
+    return f"{unpack.get(packing, 'cat')} {shlex.quote(path.name)}"
+
+
+def _first_text(path: Path, block: bytes, packing: str) -> str:
     """Return the whole lines of a file's first block; raises DataRejectedError where it is no UTF."""
     encoding, mark = encoding_of(block)
     # A character that the block's end cuts in two would look like another encoding.
@@ -57,24 +73,15 @@ def _first_text(path: Path, block: bytes) -> str:
     try:
         return whole.decode()
     except UnicodeDecodeError as error:
-        raise DataRejectedError(_not_utf8(path, "WINDOWS-1252")) from error
+        raise DataRejectedError(_not_utf8(path, "WINDOWS-1252", packing)) from error
 
 
-def _not_utf8(path: Path, looks_like: str) -> str:
+def _not_utf8(path: Path, looks_like: str, packing: str) -> str:
     """Say how a file in another encoding becomes one in UTF-8."""
+    target = shlex.quote(f"utf8-{path.name.partition('.')[0]}.{'tsv' if '.tsv' in path.name.lower() else 'csv'}")
     return (
         f"init {path}: expected UTF-8, received what looks like {looks_like}. Convert it first: "
-        f"iconv -f {looks_like} -t UTF-8 {path.name} > utf8-{path.name}"
-    )
-
-
-def _other_delimiter(path: Path, received: str, expected: str) -> str:
-    """Say how a file becomes one with the delimiter that its ending promises."""
-    convert = f"csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter={received!r}))"
-    return (
-        f"init {path}: expected {'tabs' if expected == chr(9) else 'commas'} between the fields, received what looks "
-        f"like {received!r}. Convert it first: "
-        f'python -c "import csv, sys; {convert}" < {path.name} > commas-{path.stem}.csv'
+        f"{_printed(path, packing)} | iconv -f {looks_like} -t UTF-8 > {target}"
     )
 
 

@@ -221,7 +221,7 @@ def typed(file: LandedFile, column: Column, landing: Landing) -> str:
     """Return the SQL of a landed column as our type; what can't be read is null, and the reason follows from that."""
     name = column.source
     if name not in file.columns:
-        return f"NULL::{TYPES[column.kind]}"
+        return duck.text(column.instead) if column.instead else f"NULL::{TYPES[column.kind]}"
     physical = file.columns[name]
     if column.delimiter:
         return as_joined(name, physical, column.delimiter, landing)

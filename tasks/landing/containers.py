@@ -39,7 +39,9 @@ UNREAD = {
     b"Rar!": "a RAR archive: unpack it",
     b"PARE": "an encrypted Parquet file: decrypt it",
     b"ORC": "ORC: convert it to Parquet",
-    b"Obj\x01": "Avro: convert it to Parquet",
+    b"Obj\x01": "Avro: convert it to JSON lines, after pip install fastavro, by: python -c "
+    "'import fastavro, json, sys; [print(json.dumps(row, default=str)) for row in fastavro.reader(sys.stdin.buffer)]' "
+    "< FILE > FILE.jsonl",
     b"ARROW1": "an Arrow file: convert it to Parquet",
     b"FEA1": "a Feather file: convert it to Parquet",
     b"\xff\xff\xff\xff": "an Arrow stream: convert it to Parquet",

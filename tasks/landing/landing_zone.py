@@ -43,6 +43,32 @@ class LandingZone(Protocol):
         """Take a file away again."""
 
 
+class ZoneOfFile:
+    """The landing zone for one file's rows, which replace those of an earlier landing of that file."""
+
+    def __init__(self, landing: LandingZone, name: str, streams: tuple[str, ...], endings: tuple[str, ...]) -> None:
+        """Note the files of an earlier landing in these streams; endings: of the files that a file is split into."""
+        self._landing, self._name = landing, name
+        names = {f"{name}{end}" for end in endings}
+        self._stale = {(stream, *found) for stream in streams for found in landing.find(stream, names)}
+
+    @contextmanager
+    def writing(self, stream: str, day: date, ending: str = ".parquet") -> Iterator[Path]:
+        """Give a path aside to write a landed file to; it is landed on leaving without an error."""
+        with self._landing.writing(stream, str(day), self.file_name(ending)) as aside:
+            yield aside
+        self._stale.discard((stream, str(day), self.file_name(ending)))
+
+    def file_name(self, ending: str = ".parquet") -> str:
+        """Return the file's name below each landing day."""
+        return f"{self._name}{ending}"
+
+    def remove_stale(self) -> None:
+        """Remove the files of an earlier landing that this one did not write anew."""
+        for stream, day, name in self._stale:
+            self._landing.remove(stream, day, name)
+
+
 class LocalLandingZone:
     """A folder on a local disk."""
 

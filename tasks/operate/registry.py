@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+from ctr_retrain.models.documents.bundle_documents import ListedModel, ModelState
 from ctr_retrain.models.documents.command_documents import (
-    ListedModel,
-    ModelState,
     NewestYardstick,
     RunSummary,
     StatusAnswer,

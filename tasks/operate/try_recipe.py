@@ -75,7 +75,9 @@ def _try_stream(
     tried = TriedStream(name, max(days, default=""))
     if not tried.day:
         return tried
-    keys = required_keys(recipe) if name == "impressions" else {c.source: key_of(c, name) for c in columns}
+    keys = (
+        required_keys(recipe) if name == "impressions" else {c.source: key_of(c, name) for c in columns if c.required}
+    )
     with duck.connect(scratch, threads=1) as connection:
         for number, path in enumerate(landing.files(name, date.fromisoformat(tried.day))[:MOST_FILES]):
             folder = scratch / f"{name}-{number}"
@@ -167,7 +169,7 @@ def _stream_problems(tried: TriedStream, recipe: Recipe, columns: tuple[Column, 
     if 2 * tried.usable < tried.rows:
         told = "; ".join(_reason_words(tried, why, n, recipe) for why, n in tried.reasons.most_common(3))
         yield f"{where}: expected usable rows, received {tried.usable:,} of {tried.rows:,} that were tried: {told}"
-    absent = [c for c in columns if not c.required and c.source not in tried.columns]
+    absent = [c for c in columns if not (c.required or c.instead) and c.source not in tried.columns]
     if tried.rows and absent and not tried.problems:
         names = ", ".join(f"{c.source!r} ({key_of(c, tried.name)})" for c in absent)
         yield f"{where}: expected the columns that the recipe reads, received no file with {names}"

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ctr_retrain.models.documents.bundle_documents import BundleDocument
+from ctr_retrain.models.documents.bundle_documents import BundleDocument, ModelsAnswer, ScoreAnswer
 from ctr_retrain.models.documents.command_documents import (
     BackfillAnswer,
     DemoAnswer,
@@ -12,10 +12,8 @@ from ctr_retrain.models.documents.command_documents import (
     GarbageAnswer,
     InitAnswer,
     LandAnswer,
-    ModelsAnswer,
     PromoteAnswer,
     RollbackAnswer,
-    ScoreAnswer,
     SimulateAnswer,
     StatusAnswer,
     VerifyAnswer,

@@ -29,8 +29,8 @@ from tests.support.stored import stored_names
 COMMANDS = {
     "demo": {"--folder"},
     "simulate": {"--start", "--days", "--rows-per-day", "--out", "--seed"},
-    "init": {"--from", "--cost-send", "--value-click", "--out"},
-    "land": {"--from"},
+    "init": {"--from", "--outcomes", "--cost-send", "--value-click", "--out", "--check"},
+    "land": {"--from", "--outcomes"},
     "gc": {"--dry-run"},
     "ingest": {"--date"},
     "validate": {"--date"},

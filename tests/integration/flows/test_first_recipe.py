@@ -1,7 +1,16 @@
 """One's own file becomes a judged model by typing what `init` says, without editing a recipe."""
 
+import gzip
+import re
 import shlex
+import subprocess
 
+import pytest
+
+from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.first_recipe.recipe_text import Prices
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.first_recipe.write_first_recipe import first_recipe
 from tests.support import exports
 from tests.support.command_line import at, run
 
@@ -38,3 +47,68 @@ def test_what_was_found_is_said_at_the_terminal_and_mistakes_have_an_exit_status
     assert "--from: expected a file, received none" in missing.stderr
     ratings = exports.movielens(tmp_path, liked=False)
     assert run("init", "--from", ratings, "--cost-send", "0.1", "--value-click", "1").status == 3
+
+
+PRICES = ("--cost-send", "0.05", "--value-click", "1")
+EXPORTS = {
+    "ad_manager": exports.ad_manager,
+    "avazu": exports.avazu,
+    "bank": exports.bank,
+    "criteo": exports.criteo,
+    "ga4": exports.ga4,
+    "movielens": lambda folder, days: exports.movielens(folder, days, liked=True),
+    "one_signal": exports.one_signal_events,
+    "snowplow": exports.snowplow,
+}
+ENOUGH_DAYS = 12
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_becomes_a_first_verdict_without_editing(prefect_server, great_expectations, tmp_path, name):
+    made = EXPORTS[name](tmp_path, ENOUGH_DAYS)
+    source, *outcomes = made if isinstance(made, tuple) else (made,)
+    files = ["--from", source, *(part for path in outcomes for part in ("--outcomes", path))]
+    recipe = tmp_path / "first.toml"
+    answer = run("init", *files, *PRICES, "--out", recipe, "--check", "--json")
+    if name == "snowplow":  # a line of names is missing, and the refusal names the command that puts one there
+        assert answer.status == 3
+        source = typed(answer.document["error"]["message"], tmp_path)
+        answer = run("init", "--from", source, *PRICES, "--out", recipe, "--check", "--json")
+    assert answer.status == 0, answer.stderr
+    assert answer.document["missing_days"] == 0
+    assert answer.document["verdict"] in {"promote", "hold", "reject"}
+    assert answer.document["verdict_reason"]
+
+
+def recipe_of(source, folder):
+    target = folder / "first.toml"
+    return first_recipe(source, Prices.of(0.05, 1), target), load_recipe(target)
+
+
+def typed(message, folder):
+    """Type the command that a refusal names, in the file's folder."""
+    command = re.search(r"(?:Convert it first|before it): (.*> [\w.-]+)", message).group(1)
+    subprocess.run(["/bin/bash", "-c", command], cwd=folder, check=True)
+    return folder / command.rpartition("> ")[2]
+
+
+def test_another_encoding_is_read_once_the_command_was_typed_that_the_refusal_names(tmp_path):
+    plain = exports.bank(tmp_path).read_text(encoding="utf-8").replace("services", "Müßiggang")
+    (tmp_path / "west.csv.gz").write_bytes(gzip.compress(plain.encode("cp1252")))
+    with pytest.raises(DataRejectedError, match="looks like WINDOWS-1252") as error:
+        recipe_of(tmp_path / "west.csv.gz", tmp_path)
+    answer, recipe = recipe_of(typed(str(error.value), tmp_path), tmp_path)
+    assert answer.rows == exports.DAYS * exports.ROWS
+    assert recipe.landing.delimiter == ";"
+    assert "Müßiggang" in (tmp_path / "first.toml").read_text(encoding="utf-8")
+
+
+def test_snowplow_gets_its_names_by_the_command_that_the_refusal_names(tmp_path):
+    with pytest.raises(DataRejectedError, match="received a row: ") as error:
+        recipe_of(exports.snowplow(tmp_path), tmp_path)
+    answer, recipe = recipe_of(typed(str(error.value), tmp_path), tmp_path)
+    assert recipe.landing.event_log.column == "se_action"
+    assert recipe.landing.event_log.impressions == ("impression",)
+    assert recipe.landing.event_id_columns == ("se_property",)
+    assert (answer.user_id, answer.campaign_id) == ("domain_userid", "mkt_campaign")
+    assert answer.rows == exports.DAYS * exports.ROWS

@@ -25,6 +25,7 @@ VALUES = {
     "--end": ("2026-03-02", "2026-02-01"),
     "--reason": ("why", " "),
     "--from": ("rows.csv", "none.csv"),
+    "--outcomes": ("rows.csv", "none.csv"),
     "--input": ("rows.csv", "none.csv"),
     "--output": ("scores.csv", "scores.doc"),
     "--wheel": ("rows.csv", "none.whl"),

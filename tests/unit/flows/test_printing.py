@@ -17,6 +17,7 @@ from ctr_retrain.flows.commands.print_root import (
 )
 from ctr_retrain.flows.commands.print_runs import print_backfill, print_demo, print_run
 from ctr_retrain.flows.commands.terminal import print_fields
+from ctr_retrain.models.documents.bundle_documents import ListedModel, ModelsAnswer
 from ctr_retrain.models.documents.command_documents import (
     BackfillAnswer,
     BackfillDay,
@@ -25,9 +26,7 @@ from ctr_retrain.models.documents.command_documents import (
     DoctorAnswer,
     GarbageAnswer,
     LandAnswer,
-    ListedModel,
     MachineCheck,
-    ModelsAnswer,
     RollbackAnswer,
     RunSummary,
     StatusAnswer,

@@ -1,6 +1,5 @@
 """A first recipe is right for files as other people's software writes them, and reads without editing."""
 
-import csv
 import json
 from datetime import UTC, date, datetime
 
@@ -16,7 +15,7 @@ from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.first_recipe.write_first_recipe import first_recipe
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from ctr_retrain.tasks.landing.split_by_day import land_file
+from ctr_retrain.tasks.landing.split_by_day import land_file, land_streams
 from tests.support import exports
 from tests.support.counts import draws
 
@@ -33,14 +32,6 @@ def recipe_of(path, folder):
 
 def features_of(recipe):
     return {feature.name: feature.kind for feature in recipe.features}
-
-
-def with_commas(path):
-    """A file with semicolons, converted as the refusal says."""
-    target = path.with_name("commas.csv")
-    with path.open(encoding="utf-8") as source, target.open("w", newline="", encoding="utf-8") as made:
-        csv.writer(made).writerows(csv.reader(source, delimiter=";"))
-    return target
 
 
 def test_avazu_has_its_hours_its_ids_and_an_inline_label(tmp_path):
@@ -101,8 +92,10 @@ def test_ratings_alone_are_refused_with_the_column_to_make(tmp_path):
 
 
 def test_a_bank_says_yes_and_no_and_how_long_it_talked(tmp_path):
-    answer, recipe = recipe_of(with_commas(exports.bank(tmp_path)), tmp_path)
+    answer, recipe = recipe_of(exports.bank(tmp_path), tmp_path)
     assert (recipe.landing.time, recipe.landing.columns.ts) == ("%d.%m.%Y %H:%M", "datum")
+    assert (recipe.landing.delimiter, recipe.landing.decimal) == (";", ",")
+    assert features_of(recipe)["balance"] == "numeric"
     assert answer.outcomes == {"positive": "y"}
     assert "duration" in answer.left_out["duration"]
     assert any("zone" in doubt for doubt in answer.unsure)
@@ -122,7 +115,7 @@ def test_the_file_lands_and_is_ingested_by_its_first_recipe(tmp_path, store, mak
 
 
 def test_yes_and_no_land_as_outcomes(tmp_path):
-    source = with_commas(exports.bank(tmp_path))
+    source = exports.bank(tmp_path)
     answer, recipe = recipe_of(source, tmp_path)
     landed = land_file(source, recipe, LocalLandingZone(tmp_path / "landing"))
     assert sum(landed.outcomes.values()) == round(answer.seen_rate * answer.rows) > 0
@@ -156,8 +149,8 @@ def refused(tmp_path, name, content):
 
 
 def test_a_file_that_land_could_not_read_is_refused_with_what_to_type(tmp_path):
-    assert "looks like ';'" in refused(tmp_path, "a.csv", b"id;ts\n1;2026-03-01\n2;2026-03-02\n")
-    assert "iconv -f WINDOWS-1252 -t UTF-8 c.csv" in refused(tmp_path, "c.csv", "name,ts\nMüller,1\n".encode("cp1252"))
+    western = refused(tmp_path, "c.csv", "name,ts\nMüller,1\n".encode("cp1252"))
+    assert "cat c.csv | iconv -f WINDOWS-1252 -t UTF-8 > utf8-c.csv" in western
     snowplow = b"web\tpc\t2026-03-01 10:00:00.123\t\tpage_view\n" * 3
     assert "names in the first line, received a row: ['web', 'pc'" in refused(tmp_path, "e.tsv", snowplow)
     assert "expected" in refused(tmp_path, "f.csv", b"")
@@ -165,6 +158,62 @@ def test_a_file_that_land_could_not_read_is_refused_with_what_to_type(tmp_path):
     assert "each impression's time" in refused(tmp_path, "h.csv", b"id,name,click\n1,a,0\n2,b,1\n")
     assert "expected a column of 0 and 1" in refused(tmp_path, "i.csv", b"id,ts\n1,2026-03-01\n2,2026-03-02\n")
     assert not (tmp_path / "first.toml").exists()
+
+
+def test_outcomes_in_a_file_of_their_own_are_found_by_the_values_that_both_hold(tmp_path):
+    shown, clicks = exports.ad_manager(tmp_path)
+    target = tmp_path / "first.toml"
+    answer = first_recipe(shown, PRICES, target, clicks)
+    landing = load_recipe(target).landing
+    assert landing.event_id_columns == (landing.outcome_columns.event_id,) == ("ImpressionId",)
+    assert (landing.columns.ts, landing.outcome_columns.ts, landing.time) == ("TimeUsec2", "TimeUsec2", "epoch_us")
+    assert landing.outcome_kind == "click"  # by the file's name
+    assert (answer.user_id, answer.campaign_id) == ("UserId", "LineItemId")
+    assert 0.05 < answer.seen_rate < 0.15
+    assert f"--outcomes {clicks}" in answer.next_commands[0]
+
+
+def test_an_event_log_is_taken_apart_and_its_outcomes_find_their_impressions_by_two_columns(tmp_path, store):
+    source = exports.one_signal_events(tmp_path)
+    answer, recipe = recipe_of(source, tmp_path)
+    log = recipe.landing.event_log
+    assert (log.column, log.impressions) == ("event_kind", ("message.push.sent",))  # received ones would count twice
+    assert set(recipe.landing.event_id_columns) == {"message_id", "onesignal_id"}
+    (channel,) = recipe.channels.values()
+    assert channel.positive_kind == "message.push.clicked"
+    assert answer.rows == exports.DAYS * exports.ROWS
+    landed = land_file(source, recipe, zone := LocalLandingZone(tmp_path / "landing"))
+    assert sum(landed.rows.values()) == answer.rows
+    day = ingest_day(store, zone, recipe, list(landed.rows)[1], NOW)
+    assert (day.impressions.kept, day.impressions.quarantined, day.outcomes.quarantined) == (exports.ROWS, 0, 0)
+    assert day.attribution.not_found <= 3  # of impressions just before midnight
+
+
+def test_a_file_of_outcomes_lands_by_its_own_days_and_again_in_its_place(tmp_path, store):
+    shown, clicks = exports.ad_manager(tmp_path)
+    target = tmp_path / "first.toml"
+    answer = first_recipe(shown, PRICES, target, clicks)
+    recipe, zone = load_recipe(target), LocalLandingZone(tmp_path / "landing")
+    landed = land_streams(shown, clicks, recipe, zone)
+    assert land_streams(shown, clicks, recipe, zone) == landed
+    assert sum(landed.outcomes.values()) == round(answer.seen_rate * answer.rows)
+    day = ingest_day(store, zone, recipe, list(landed.rows)[1], NOW)
+    assert (day.outcomes.kept, day.outcomes.quarantined) == (landed.outcomes[day.day], 0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        ("ImpressionId,Time\nno,2026-03-01\nnone,2026-03-02\n", "whose values are ids of impressions"),
+        ("ImpressionId\nI000000001\nI000000002\n", "expected a column with each outcome's time"),
+        ("ImpressionId;Time\nI000000001;2026-03-01\nI000000002;2026-03-01\n", "expected the impressions' delimiter"),
+    ],
+)
+def test_outcomes_that_find_no_impression_are_refused(tmp_path, outcomes, words):
+    shown, _ = exports.ad_manager(tmp_path)
+    (tmp_path / "clicks.csv").write_text(outcomes, encoding="utf-8")
+    with pytest.raises(DataRejectedError, match=words):
+        first_recipe(shown, PRICES, tmp_path / "first.toml", tmp_path / "clicks.csv")
 
 
 def test_nothing_is_written_over_and_a_file_has_to_be_there(tmp_path):

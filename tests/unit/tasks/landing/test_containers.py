@@ -87,7 +87,7 @@ REFUSED = {
     "ZIP": ("a.jsonl", zipped(), "a ZIP archive: unpack it"),
     "bzip2": ("a.jsonl", bz2.compress(JSON), "bzip2: pack it with gzip or zstd"),
     "xz": ("a.csv", lzma.compress(CSV), "xz: pack it with"),
-    "Avro": ("a", b"Obj\x01\x04\x16avro.schema", "Avro: convert it to Parquet"),
+    "Avro": ("a", b"Obj\x01\x04\x16avro.schema", "Avro: convert it to JSON lines"),
     "an error page": ("a.jsonl", b"\n<!DOCTYPE html><html>502 Bad Gateway</html>", "a web page, such as a"),
     "an error page, packed": ("a.csv.gz", gzip.compress(b"<html>no</html>"), "a web page"),
     "an error message": ("a.csv", b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "XML, such as a"),
