@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import DataRejectedError
+from ctr_retrain.models.first_recipe.column_roles import find_roles
 from ctr_retrain.models.first_recipe.outcome_rows import find_event_log
 from ctr_retrain.models.recipe.landing_section import Landing
 from ctr_retrain.tasks.execution import duck
@@ -62,9 +63,23 @@ def read_streams(connection: duck.Connection, source: Path, outcomes: Path | Non
     if log is None:
         return Streams(sample, None, None, delimiter)
     shown, others = take_apart(file, *log)
-    sample, rest = _sample(connection, shown, "shown", source), _sample(connection, others, "others", source)
-    rows = match_outcomes(connection, (shown, sample.looks), (others, rest.looks), log)
-    return Streams(sample, others, rows, delimiter)
+    first, rest = _sample(connection, shown, "shown", source), _sample(connection, others, "others", source)
+    try:
+        rows = match_outcomes(connection, (shown, first.looks), (others, rest.looks), log)
+    except DataRejectedError:
+        if _outcomes_stand_in_columns(sample.looks):  # so a kind of ad was taken for what happened
+            return Streams(sample, None, None, delimiter)
+        raise
+    return Streams(first, others, rows, delimiter)
+
+
+def _outcomes_stand_in_columns(looks: Sequence[ColumnLook]) -> bool:
+    """Tell whether the columns themselves say what came of each row."""
+    try:
+        find_roles(looks)
+    except DataRejectedError:
+        return False
+    return True
 
 
 def _with_file(connection: duck.Connection, impressions: Sample, path: Path, delimiter: str, scratch: Path) -> Streams:

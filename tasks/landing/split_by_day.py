@@ -71,11 +71,8 @@ def land_file(source: Path, recipe: Recipe, landing: LandingZone, last: date | N
         own_day = _day_of(file, rules.columns.ts, rules, rules.time)
         days = _days(connection, impressions, source, own_day, rules.time, last)
         _write_days(connection, impressions, "impressions", days, zone, own_day)
-        queries = [
-            (day.day, _outcomes_of(impressions, day, recipe, zone.file_name())) for day in days if rules.outcomes
-        ]
-        if others and days:
-            queries = [(days[0].day, _logged_outcomes(others, days[0].day, rules))]
+        queries = [(d.day, _outcomes_of(impressions, d, recipe, zone.file_name())) for d in days if rules.outcomes]
+        queries += [(d.day, _logged_outcomes(others, d.day, rules)) for d in days[:1] if others]
         outcomes = _write_outcomes(connection, queries, recipe, zone, scratch)
         zone.remove_stale()
     return LandAnswer(

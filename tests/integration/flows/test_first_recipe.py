@@ -50,11 +50,10 @@ def test_what_was_found_is_said_at_the_terminal_and_mistakes_have_an_exit_status
 
 
 PRICES = ("--cost-send", "0.05", "--value-click", "1")
-EXPORTS = {
+EXPORTS = {  # Criteo's stands above
     "ad_manager": exports.ad_manager,
     "avazu": exports.avazu,
     "bank": exports.bank,
-    "criteo": exports.criteo,
     "ga4": exports.ga4,
     "movielens": lambda folder, days: exports.movielens(folder, days, liked=True),
     "one_signal": exports.one_signal_events,

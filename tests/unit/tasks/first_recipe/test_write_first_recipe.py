@@ -216,6 +216,18 @@ def test_outcomes_that_find_no_impression_are_refused(tmp_path, outcomes, words)
         first_recipe(shown, PRICES, tmp_path / "first.toml", tmp_path / "clicks.csv")
 
 
+def test_a_column_of_kinds_that_is_no_event_log_leaves_the_label_where_it_stands(tmp_path):
+    path = tmp_path / "ads.csv"
+    rows = [
+        f"i{n},2026-03-0{1 + n // 40}T{n % 24:02}:00:00Z,{['display', 'click'][n % 2]},{n % 3 == 0}" for n in range(200)
+    ]
+    path.write_text("\n".join(["impression_id,ts,type,clicked", *rows]) + "\n", encoding="utf-8")
+    answer, recipe = recipe_of(path, tmp_path)
+    assert answer.outcomes == {"click": "clicked"}
+    assert recipe.landing.event_log.column == ""
+    assert features_of(recipe)["type"] == "categorical"
+
+
 def test_nothing_is_written_over_and_a_file_has_to_be_there(tmp_path):
     source = exports.avazu(tmp_path)
     with pytest.raises(UsageError, match="expected a file, received none"):

@@ -11,7 +11,7 @@ from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from ctr_retrain.tasks.landing.split_by_day import land_file
+from ctr_retrain.tasks.landing.split_by_day import land_file, land_outcomes
 
 
 def row(event_id, ts):
@@ -277,3 +277,64 @@ def test_a_file_that_ingest_would_refuse_is_refused_with_each_key_to_mend(source
     assert "'event_id' (landing.event_id_columns), 'channel' (landing.columns.channel) among id, ts" in said
     assert "'user_id' (" not in said
     assert landed(landing) == {}
+
+
+LOG = {"event_log": {"column": "event", "impressions": ["sent"]}}
+
+
+def logged(event_id, ts, event):
+    return {"event_id": event_id, "ts": ts, "event": event, "user_id": "u", "campaign_id": "c", "channel": "ad"}
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.jsonl", "log.parquet"])
+def test_an_event_log_is_taken_apart_and_no_row_is_lost(source, landing, land_rows, tiny_recipe, name):
+    rows = [
+        logged("a", "2026-03-02T23:00:00Z", "sent"),
+        logged("a", "2026-03-03T01:00:00Z", "clicked"),
+        logged("b", "2026-03-03T02:00:00Z", "sent"),
+        logged("b", "soon", "clicked"),  # of no readable time: with the first impressions, for ingest to quarantine
+        logged("c", "2026-03-01T02:00:00Z", "clicked"),  # before them all
+        logged("d", "2026-03-03T02:00:00Z", ""),  # that says nothing
+    ]
+    answer = land_file(source(rows, name), tiny_recipe(landing=LOG), LocalLandingZone(landing))
+    assert {str(day): rows for day, rows in answer.rows.items()} == {"2026-03-02": 1, "2026-03-03": 1}
+    assert {str(day): rows for day, rows in answer.outcomes.items()} == {"2026-03-02": 2, "2026-03-03": 2}
+    found = [
+        row for file in sorted((landing / "outcomes").rglob("*.parquet")) for row in pq.read_table(file).to_pylist()
+    ]
+    assert sorted((row["event_id"], row["kind"] or "") for row in found) == [
+        ("a", "clicked"), ("b", "clicked"), ("c", "clicked"), ("d", ""),
+    ]  # fmt: skip
+
+
+def test_an_event_log_without_impressions_or_its_column_is_refused(source, landing, tiny_recipe):
+    recipe, zone = tiny_recipe(landing=LOG), LocalLandingZone(landing)
+    with pytest.raises(DataRejectedError, match=r"rows with 'event' of \['sent'\] .*received only \['clicked'\]"):
+        land_file(source([logged("a", "2026-03-02T23:00:00Z", "clicked")]), recipe, zone)
+    with pytest.raises(DataRejectedError, match=r"'event' .landing\.event_log\.column."):
+        land_file(source(THREE_DAYS), recipe, zone)
+
+
+def test_a_file_of_outcomes_lands_by_the_days_of_its_own_times(source, landing, tiny_recipe):
+    rows = [{"event_id": "a", "ts": f"2026-03-0{day}T01:00:00Z"} for day in (2, 3, 3)]
+    recipe = tiny_recipe(landing={"outcome_kind": "click"})
+    answer = land_outcomes(source(rows, "clicks.csv"), recipe, LocalLandingZone(landing))
+    assert {str(day): rows for day, rows in answer.outcomes.items()} == {"2026-03-02": 1, "2026-03-03": 2}
+    assert answer.rows == {}
+    with pytest.raises(DataRejectedError, match=r"'kind' .landing\.outcome_columns\.kind."):
+        land_outcomes(source(rows, "clicks.csv"), tiny_recipe(), LocalLandingZone(landing))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"event_log": {"column": "event"}},
+        {"event_log": {"impressions": ["sent"]}},
+        {**LOG, "event_id_from": "file_row"},
+        {**LOG, "columns": {"label": "y"}},
+        {**LOG, "outcomes": [{"kind": "click", "column": "clicked"}]},
+    ],
+)
+def test_an_event_log_goes_with_nothing_else_that_tells_of_outcomes(tiny_recipe, wrong):
+    with pytest.raises(ValueError, match=r"event_log|expected column and impressions"):
+        tiny_recipe(landing=wrong)

@@ -88,6 +88,13 @@ def test_outcomes_of_no_labelled_kind_and_none_at_all_are_told(tried, land_rows,
     assert "1 kind_unknown such as 'Click' (see [channels] labels click)" in problems
 
 
+def test_outcomes_of_one_kind_need_no_column_for_it(tried, land_rows, tiny_recipe, day):
+    land_rows("impressions", day, [impression("a")])
+    land_rows("outcomes", day, [{"event_id": "a", "ts": OUTCOME["ts"]}])
+    (_, outcomes), problems = tried(tiny_recipe(landing={"outcome_kind": "click"}))
+    assert (outcomes.usable, problems) == (1, "")
+
+
 def test_an_inline_label_needs_no_outcomes(tried, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [impression("a", label="yes")])
     (impressions,), problems = tried(tiny_recipe(landing={"columns": {"label": "label"}}))
