@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ctr_retrain.models.linear.solved_network import LEAST_ROWS
 from ctr_retrain.tasks.train.calibrate_network import logits_of
 from ctr_retrain.tasks.train.fit_network import fit_network
 from tests.benchmarks.few_rows import UNSET, real_set
@@ -29,7 +30,8 @@ def test_it_is_not_behind_by_more_than_the_paired_standard_error(name):
     training = found.recipe.training.model_copy(update={**UNSET, "network": "logistic_regression"})
     recipe = found.recipe.model_copy(update={"training": training})
     fitted = fit_network(found.rows, recipe, found.factors, lambda _done, _total: None)
-    assert fitted.result.solution.settled
+    few = len(found.rows.train) < LEAST_ROWS  # these keep the weights of their pass
+    assert fitted.result.solution is None if few else fitted.result.solution.settled
     ours = row_losses(logits_of(fitted.network, found.later.ids, found.later.numeric), found.later.label)
     apart = ours - row_losses(solved(found, fitted.network), found.later.label)
     assert apart.mean() <= apart.std() / sqrt(len(apart)), (ours.mean(), apart.mean())
