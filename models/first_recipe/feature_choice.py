@@ -75,7 +75,7 @@ def _reason(look: ColumnLook, sources: Iterable[str], decimal: str) -> str:
         "its name is another column's, but for case; rename it to make it a feature": (
             lower in sources or lower in GIVEN or lower.startswith(GIVEN_PREFIXES)
         ),
-        f"objects with keys of their own; name one as a feature's column, {look.name}.KEY": look.nested,
+        "objects, whose values are columns of their own, or lists of objects, which are none": look.nested,
         "always empty": not look.distinct,
         "one value only": look.distinct == 1,
         "numbers with a decimal comma, beside others with a point; export all with one": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.data.schema import Column
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.first_recipe.column_roles import find_roles
 from ctr_retrain.models.first_recipe.outcome_rows import find_event_log
@@ -12,6 +13,7 @@ from ctr_retrain.models.recipe.landing_section import Landing
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.first_recipe.match_outcomes import match_outcomes, take_apart
 from ctr_retrain.tasks.first_recipe.measure_sample import look_at_columns
+from ctr_retrain.tasks.first_recipe.nested_names import nested_names
 from ctr_retrain.tasks.first_recipe.text_format import csv_delimiter
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.read_landing import read_file
@@ -57,6 +59,9 @@ def read_streams(connection: duck.Connection, source: Path, outcomes: Path | Non
     delimiter = csv_delimiter(source)
     file = _read(connection, source, delimiter, scratch)
     sample = _sample(connection, file, "sample", source)
+    if nested := nested_names(connection, sample.file, sample.looks):
+        file = _read(connection, source, delimiter, scratch, nested)
+        sample = _sample(connection, file, "unfolded", source)
     if outcomes is not None:
         return _with_file(connection, sample, outcomes, delimiter, scratch)
     log = find_event_log(sample.looks)
@@ -97,9 +102,12 @@ def _with_file(connection: duck.Connection, impressions: Sample, path: Path, del
     return Streams(impressions, file, rows, delimiter)
 
 
-def _read(connection: duck.Connection, path: Path, delimiter: str, scratch: Path) -> LandedFile:
-    """Read a file; raises DataRejectedError where it can't be read."""
-    file = read_file(connection, path, (), scratch, Landing(delimiter=delimiter))
+def _read(
+    connection: duck.Connection, path: Path, delimiter: str, scratch: Path, nested: Sequence[str] = ()
+) -> LandedFile:
+    """Read a file, with values of its objects as columns; raises DataRejectedError where it can't be read."""
+    wanted = tuple(Column(name, name, "text", required=False) for name in nested)
+    file = read_file(connection, path, wanted, scratch, Landing(delimiter=delimiter))
     if isinstance(file, UnreadableFile):
         msg = f"init {path}: expected a readable file, received: {file.reason}"
         raise DataRejectedError(msg)

@@ -99,7 +99,9 @@ def ga4(folder, days=DAYS):
             row = {
                 "event_date": f"{at:%Y%m%d}", "event_timestamp": str(micros), "event_name": "view_promotion",
                 "user_pseudo_id": f"{rng.randrange(900)}.{rng.randrange(900)}", "promotion_id": f"p{rng.randrange(40)}",
-                "device": {"category": "mobile", "language": "de"}, "platform": rng.choice(["WEB", "IOS"]),
+                "device": {"category": "mobile", "operating_system": rng.choice(["iOS", "Android"]), "web": {"a": 1}},
+                "event_params": [{"key": "ga_session_id", "value": {"int_value": "1"}}],
+                "platform": rng.choice(["WEB", "IOS"]),
                 "geo_country": rng.choice(["Germany", "France"]), "clicked": clicked,
             }  # fmt: skip
             file.write(json.dumps(row) + "\n")

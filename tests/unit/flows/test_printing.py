@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from ctr_retrain.flows.cli import COMMANDS
-from ctr_retrain.flows.commands.print_days import print_ingested, print_landed, print_validated
+from ctr_retrain.flows.commands.print_days import print_first_recipe, print_ingested, print_landed, print_validated
 from ctr_retrain.flows.commands.print_root import (
     print_checks,
     print_garbage,
@@ -25,6 +25,7 @@ from ctr_retrain.models.documents.command_documents import (
     DemoAnswer,
     DoctorAnswer,
     GarbageAnswer,
+    InitAnswer,
     LandAnswer,
     MachineCheck,
     RollbackAnswer,
@@ -216,3 +217,14 @@ def test_nothing_in_a_line_or_a_table_acts_on_the_terminal(shown, hostile):
     escaped = hostile.encode("unicode_escape").decode()
     assert words.count(f"column {escaped}device of https://***@host") == 2
     assert hostile not in words
+
+
+def test_a_first_recipe_shows_its_first_verdict_where_one_was_asked_for(shown):
+    made = InitAnswer(
+        recipe="shop.toml", rows=4_800, time="ts (iso)", event_id="id", user_id="u", campaign_id=None,
+        channels=("ads",), outcomes={"click": "id"}, seen_rate=0.1, break_even_rate=0.05, first_verdict_day=DAY,
+        missing_days=0, unsure=(), leaks={}, left_out={}, next_commands=("ctr-retrain doctor",),
+    )  # fmt: skip
+    assert "promoted" not in shown(print_first_recipe, made)
+    judged = made.model_copy(update={"verdict": "promote", "verdict_reason": "every check [passed]"})
+    assert "2026-03-07 promoted: every check [passed] recipe shop.toml; next:" in shown(print_first_recipe, judged)

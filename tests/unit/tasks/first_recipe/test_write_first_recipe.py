@@ -18,6 +18,7 @@ from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file, land_streams
 from tests.support import exports
 from tests.support.counts import draws
+from tests.support.landed_day import rows_of
 
 PRICES = Prices.of(0.05, 1)
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -68,11 +69,18 @@ def test_one_signal_says_yes_by_a_time_and_has_a_window(tmp_path):
     assert features_of(recipe)["app_version"] == "categorical"
 
 
-def test_ga4_counts_microseconds_and_leaves_objects_out(tmp_path):
+def test_ga4_counts_microseconds_and_its_objects_values_are_columns(tmp_path, store):
     answer, recipe = recipe_of(exports.ga4(tmp_path), tmp_path)
     assert (recipe.landing.time, recipe.landing.columns.ts) == ("epoch_us", "event_timestamp")
     assert (answer.user_id, answer.campaign_id) == ("user_pseudo_id", "promotion_id")
-    assert "objects with keys" in answer.left_out["device"]
+    assert "objects" in answer.left_out["device"]
+    assert "objects" in answer.left_out["event_params"]  # lists of them
+    (feature,) = (feature for feature in recipe.features if feature.name == "device_operating_system")
+    assert feature.sources == ("device.operating_system",)
+    landed = land_file(tmp_path / "ga4.jsonl", recipe, zone := LocalLandingZone(tmp_path / "landing"))
+    ingest_day(store, zone, recipe, list(landed.rows)[1], NOW)
+    kept = {row["device.operating_system"] for row in rows_of(store, list(landed.rows)[1], "impressions")}
+    assert kept == {"iOS", "Android"}
     assert "one value" in answer.left_out["event_name"]
 
 
@@ -228,6 +236,14 @@ def test_a_column_of_kinds_that_is_no_event_log_leaves_the_label_where_it_stands
     assert features_of(recipe)["type"] == "categorical"
 
 
+def test_keys_that_have_to_stay_say_so(tmp_path):
+    recipe_of(exports.avazu(tmp_path), tmp_path)
+    lines = (tmp_path / "first.toml").read_text(encoding="utf-8").splitlines()
+    keys = ("name", "positive_ratio", "cost", "max_cost_delta_per_1000", "max_channel_cost_delta_per_1000")
+    for key in keys:
+        assert "# required" in next(line for line in lines if line.startswith(f"{key} = ")), key
+
+
 def test_nothing_is_written_over_and_a_file_has_to_be_there(tmp_path):
     source = exports.avazu(tmp_path)
     with pytest.raises(UsageError, match="expected a file, received none"):
@@ -248,7 +264,25 @@ NAMES = st.one_of(
     st.sampled_from(["ts", "label", "event_id", "user_id", "User_ID", "channel", "value", "Hour", "_row", "campaign"]),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12),
 )
-VALUES = st.sampled_from(["", "a", "B|c", "1", "2.5", "-1", "12,5", "NULL", "2026-03-01", "é\u2028", '"', "\x7f", "{}"])
+VALUES = st.sampled_from(
+    [
+        "",
+        "a",
+        "B|c",
+        "1",
+        "2.5",
+        "-1",
+        "12,5",
+        "NULL",
+        "2026-03-01",
+        "é\u2028",
+        '"',
+        "\x7f",
+        "{}",
+        '{"a": {"b": 1, "B": 2, "": 3, "c.d": 4, "e": [5]}}',
+        '[{"x": 1}]',
+    ]
+)
 
 
 @settings(max_examples=draws(10, 500), deadline=None, suppress_health_check=list(HealthCheck))
