@@ -43,7 +43,7 @@ def calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:
     """
     if rows is None:
         return choose_calibration(np.empty(0, np.float32), np.empty(0, np.uint8), np.empty(0, np.int16))
-    logit = _finite(logits_of(network, rows.ids, rows.numeric))
+    logit = finite_logits(network, rows)
     return choose_calibration(logit, rows.label, rows.day_index)
 
 
@@ -64,14 +64,15 @@ def calibrate_heads(
         logit, label, day = np.empty(0, np.float32), np.empty(0, np.uint8), np.empty(0, np.int16)
         if rows is not None and rows.heads is not None:
             known = rows.heads[:, place] != UNKNOWN
-            logit = _finite(logits_of(network, rows.ids, rows.numeric, 1 + place))[known]
+            logit = finite_logits(network, rows, 1 + place)[known]
             label, day = rows.heads[known, place], rows.day_index[known]
         found[head.kind] = choose_calibration(logit, label, day)
     return found
 
 
-def _finite(logit: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the logits; raises TrainingDivergedError where one is no number."""
+def finite_logits(network: keras.Model, rows: TrainingRows, column: int = 0) -> npt.NDArray[np.float32]:
+    """Return the network's logits of kept-out rows, (n,); raises TrainingDivergedError where one is no number."""
+    logit = logits_of(network, rows.ids, rows.numeric, column)
     if unusable := int((~np.isfinite(logit)).sum()):
         msg = (
             f"calibration: expected a finite logit for each of {len(logit):,} rows, received none for {unusable:,}. "

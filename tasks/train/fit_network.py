@@ -49,7 +49,7 @@ from ctr_retrain.models.training.warm_start import (
     transfer_weights,
     transferred_state,
 )
-from ctr_retrain.tasks.train.calibrate_network import calibrate, calibrate_heads, logits_of, unseen_shares
+from ctr_retrain.tasks.train.calibrate_network import calibrate, calibrate_heads, finite_logits, unseen_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -239,7 +239,7 @@ def _share_of(network: keras.Model, linear: keras.Model, kept_out: TrainingRows 
         return training.linear_share
     if kept_out is None:
         return FIRST_SHARE
-    logit, linear_logit = (logits_of(model, kept_out.ids, kept_out.numeric) for model in (network, linear))
+    logit, linear_logit = (finite_logits(model, kept_out) for model in (network, linear))
     return choose_share(logit, linear_logit, kept_out.label)
 
 
