@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.schema import Column, outcome_columns
+from ctr_retrain.models.feature_kinds.arrow_columns import END_OF_TIME, FIRST_TIME
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.file_parts import LandedFile
 from ctr_retrain.tasks.landing.landed_values import (
@@ -102,11 +103,16 @@ def unreadable_flags(columns: Iterable[Column]) -> dict[str, list[str]]:
 
 
 def unreadable(file: LandedFile, column: Column, landing: Landing) -> tuple[str, str]:
-    """Return two conditions: that a column's value can't be read as its kind, and that there is a value at all."""
+    """Return two conditions: that a column's value can't be read as its kind, and that there is a value at all.
+
+    A time that a served model takes for none, since it is of another unit than the file says, can't be read either.
+    """
     missing = _is_missing(file, column, landing)
     wrong = _is_wrong(file, column, landing, missing)
     if column.kind == "time":
-        wrong = f"({typed(file, column, landing)} IS NULL AND NOT {missing})"
+        time = typed(file, column, landing)
+        bounds = f"{time} >= make_timestamp({FIRST_TIME}) AND {time} < make_timestamp({END_OF_TIME})"
+        wrong = f"(NOT {missing} AND NOT coalesce({bounds}, false))"
     return wrong, f"(NOT {missing})"
 
 

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import shutil
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -187,6 +188,20 @@ def test_a_column_of_which_nothing_can_be_read_is_always_refused(score, rows, tm
     source = write(rows.drop_columns(["ts"]).append_column("ts", seconds), tmp_path / "a.parquet")
     words = f"column 'ts': {len(rows)} of {len(rows)} values can't be read, such as '1772445600'"
     assert_refused(score(source, tmp_path / "scores.csv"), 3, words, tmp_path / "scores.csv")
+
+
+@pytest.mark.parametrize("unit", ["us", "ns"])
+def test_times_that_a_file_types_in_another_unit_than_they_are_count_as_unreadable(score, rows, tmp_path, unit):
+    """Seconds under the name of another unit are times of 1970, which the served model takes for none."""
+    seconds = [int(value.timestamp()) for value in rows["ts"].to_pylist()]
+    wrong = rows.drop_columns(["ts"]).append_column("ts", pa.array(seconds, pa.timestamp(unit)))
+    target = tmp_path / "scores.csv"
+    words = f"column 'ts': {len(rows)} of {len(rows)} values can't be read, such as '1970-01-0"
+    assert_refused(score(write(wrong, tmp_path / "a.parquet"), target), 3, words, target)
+    times = [*rows["ts"].to_pylist()[30:], *(datetime(1970, 1, 21, tzinfo=UTC) for _ in range(30))]
+    some = rows.drop_columns(["ts"]).append_column("ts", pa.array(times, pa.timestamp("us", "UTC")))
+    found = score(write(some, tmp_path / "b.parquet"), target).document["unreadable"]
+    assert (found["ts"]["rows"], found["ts"]["values"]) == (30, len(rows))
 
 
 def test_a_file_with_none_of_the_models_columns_is_taken_for_the_wrong_file(score, tmp_path):
