@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from ctr_retrain.models.architectures.shipped_networks import NETWORKS
+from ctr_retrain.models.mistakes import refuse
 from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.recipe.network_file import is_network_file
 from ctr_retrain.models.section import Positive, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_KEPT_OUT = 0.7  # share of the newest training days' users: the others must be enough to learn from
 NotNegative = Annotated[float, Field(ge=0)]
@@ -97,21 +101,18 @@ class Training(Section):
     never."""
 
     @model_validator(mode="after")
-    def _users_are_left_to_train_on(self) -> Self:
-        """Raise ValueError if calibration and early stopping together keep out too many users."""
+    def _keys_agree(self) -> Self:
+        """Raise ValueError with all keys that contradict each other."""
+        refuse(self._mistakes())
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
+        """Find too many users kept out, and an ensemble of a network that has one optimum, to which each seed goes."""
         kept_out = self.calibration_share + (self.stopping_share if self.epochs > 1 else 0)
         if kept_out > MAX_KEPT_OUT:
-            msg = (
+            yield (
                 f"expected calibration_share and stopping_share to keep out at most {MAX_KEPT_OUT} of the newest "
                 f"days' users together, received {kept_out:g}"
             )
-            raise ValueError(msg)
-        return self
-
-    @model_validator(mode="after")
-    def _members_differ(self) -> Self:
-        """Raise ValueError for an ensemble of a network that has one optimum, to which each seed goes."""
         if self.ensemble > 1 and self.network in NETWORKS and not NETWORKS[self.network].latent_vectors:
-            msg = f"expected ensemble = 1 for {self.network}, whose seeds learn one model, received {self.ensemble}"
-            raise ValueError(msg)
-        return self
+            yield f"expected ensemble = 1 for {self.network}, whose seeds learn one model, received {self.ensemble}"

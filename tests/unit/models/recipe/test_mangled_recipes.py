@@ -122,6 +122,11 @@ def test_contradictions_between_sections_are_told_together(mistakes):
         "landing: expected origin only where times are numbers (epoch_s, epoch_ms, epoch_us)",
         "landing: outcomes: expected different kinds",
     ]
+    raw["landing"] |= {"origin": "1970-01-01", "outcomes": []}
+    raw["training"] |= {"epochs": 2, "calibration_share": 0.5, "stopping_share": 0.4, "ensemble": 2}
+    raw["training"] |= {"network": "logistic_regression"}
+    assert [line.partition(" ")[0] for line in mistakes(raw)] == ["training:", "training:"]
+    raw["training"] = {}
     raw["landing"] = {"columns": {"channel": ""}}
     raw["features"][0] |= {"column": "propensity"}
     found = mistakes(raw)
