@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections import Counter
 from math import ceil
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -224,6 +224,10 @@ NOT_FEATURES = frozenset(
 )
 
 
+# Sections by which rows are read, and what a recipe needs beside them.
+READING = frozenset({"landing", "channels", "features", "validation"})
+STAND_IN = {"name": "any", "gate": {"max_cost_delta_per_1000": 1, "max_channel_cost_delta_per_1000": 1}}
+
 # Keys that users know from other software and expect here, each with the reason why there is none.
 REFUSED_KEYS = {
     "training.validation_split": (
@@ -254,11 +258,25 @@ def load_recipe(given: Path) -> Recipe:
         recipe = Recipe.model_validate_json(json.dumps(raw, default=str), strict=True)
         return _with_network_source(recipe, path.parent)
     except ValidationError as error:
-        lines = sentences_on(error.errors(), REFUSED_KEYS)
+        lines = _sentences(raw, error)
     except ValueError as error:
         lines = [str(error)]
     msg = f"recipe {path}: " + "; ".join(lines)
     raise UsageError(msg, recipe_errors=lines)
+
+
+def _sentences(raw: dict[str, Any], error: ValidationError) -> list[str]:
+    """Say all that is wrong with a recipe, contradictions that its wrong sections hide from pydantic among it."""
+    lines = sentences_on(error.errors(), REFUSED_KEYS)
+    wrong = {problem["loc"][0] for problem in error.errors() if problem["loc"]}
+    if wrong and not wrong & READING:
+        # Whatever the others say, these sections agree with one another or don't.
+        alone = {name: raw[name] for name in READING & raw.keys()} | STAND_IN
+        try:
+            Recipe.model_validate_json(json.dumps(alone, default=str), strict=True)
+        except ValidationError as hidden:
+            lines += sentences_on(hidden.errors(), REFUSED_KEYS)
+    return list(dict.fromkeys(lines))
 
 
 def _with_network_source(recipe: Recipe, folder: Path) -> Recipe:

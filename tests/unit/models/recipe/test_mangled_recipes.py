@@ -129,7 +129,13 @@ def test_contradictions_between_sections_are_told_together(mistakes):
     raw["training"] = {}
     raw["landing"] = {"columns": {"channel": ""}}
     raw["features"][0] |= {"column": "propensity"}
-    found = mistakes(raw)
-    assert len(found) == 2
-    assert "can't be a feature" in found[0]
-    assert "expected columns.channel or channel_constant" in found[1]
+    raw["training"] = {"window_days": "many"}
+    raw["weights"] = {"half_live_days": 7}
+    *own, first, second = mistakes(raw)  # contradictions are told beside keys of other sections that are wrong
+    assert [line.partition(":")[0] for line in own] == ["training.window_days", "weights.half_live_days"]
+    assert "can't be a feature" in first
+    assert "expected columns.channel or channel_constant" in second
+    raw["features"].append({"name": "x", "kind": "odd"})
+    assert [line.partition(":")[0] for line in mistakes(raw)] == [
+        *(f"features.{len(raw['features']) - 1}.kind", "training.window_days", "weights.half_live_days"),
+    ]
