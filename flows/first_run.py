@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def run_first_day(made: InitAnswer, source: Path, outcomes: Path | None) -> InitAnswer:
-    """Return the answer of `init` with the verdict of its first full day; without one where days are missing.
+    """Return the answer of `init` with the verdict of its first full day; where days are missing, with that.
 
     Raises DataRejectedError where the day, or its window, can't be used.
     """
     if made.missing_days:
-        return made
+        return made.model_copy(update={"verdict_reason": f"{made.missing_days} more days have to land before it"})
     recipe, day = Path(made.recipe), made.first_verdict_day
     with tempfile.TemporaryDirectory() as folder:
         landing = Path(folder) / "landing"

@@ -38,8 +38,9 @@ def print_first_recipe(answer: InitAnswer) -> None:
         print_line(f"left out {escape(column)}: {escape(reason)}")
     missing = f", once {answer.missing_days} more day(s) have landed" if answer.missing_days else ""
     print_line(f"first day with a full verdict: {answer.first_verdict_day}{missing}")
-    if answer.verdict is not None:
-        print_line(f"{answer.first_verdict_day}  {verdict_text(answer.verdict)}: {escape(answer.verdict_reason or '')}")
+    if answer.verdict_reason is not None:
+        verdict = verdict_text(answer.verdict or "not run")
+        print_line(f"{answer.first_verdict_day}  {verdict}: {escape(answer.verdict_reason)}")
     print_line(f"recipe {escape(answer.recipe)}; next:")
     for command in answer.next_commands:
         print_line(f"  {escape(command)}")

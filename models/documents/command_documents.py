@@ -88,7 +88,7 @@ class InitAnswer(Document):
     verdict: Decision | None = None
     """With --check, the verdict of the first full day; null where days are missing."""
     verdict_reason: str | None = None
-    """That verdict in words."""
+    """That verdict in words; where there is none, why."""
 
 
 class RunSummary(Part):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_RECORD_LINES = 100  # an unclosed quote must not swallow the rest of the file
 DELIMITERS = (",", "\t", ";", "|")  # by which people write columns; the first ones are read without being named
+TO_UTF8 = "iconv -f WINDOWS-1252 -t UTF-8 FILE > utf8-FILE"  # what to type for a text that is no UTF-8
 FIRST_LINE_TOLD = 80  # bytes of a line of column names that has another delimiter
 QUOTE, LINE_FEED, RETURN = b'"\n\r'
 
@@ -115,7 +116,7 @@ def read_header(head: bytes, delimiter: str) -> list[str] | str:
     try:
         found = _fields(line.decode(), delimiter)
     except UnicodeDecodeError:
-        return "expected column names in UTF-8, received other bytes"
+        return f"expected column names in UTF-8, received other bytes; perhaps those of Windows: {TO_UTF8}"
     except csv.Error:
         return f"expected a line of column names, received one whose quotes don't close: {printable(line)[:200]}"
     return found or "expected a line of column names, received none"

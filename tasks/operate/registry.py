@@ -51,12 +51,15 @@ def claim_root(store: Store, recipe_name: str) -> None:
 
 
 def is_root(store: Store) -> bool:
-    """Return True if anything was ever published there, whole or not: a slip in a path leads to where nothing was."""
+    """Return True if anything was ever published there: a slip in a path leads to where nothing was.
+
+    Looked for is what a root has at its own places alone: a slip may lead to a disk full of other folders.
+    """
     folders = (layout.DAY_REFS, layout.ACCEPTED_REFS, layout.RUNS)
     return (
         any(has_ref(store, name) for name in (layout.name_ref(), layout.CHAMPION_REF))
         or any(list_refs(store, folder) for folder in folders)
-        or bool(store.ages())
+        or any(store.list_objects(folder) for folder in (layout.RUNS, layout.MODELS))
     )
 
 

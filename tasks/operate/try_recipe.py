@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.schema import absent_words, impression_columns, key_of, outcome_columns, required_keys
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes
 from ctr_retrain.tasks.landing.containers import BLOCK_BYTES, HEAD_BYTES, PARQUET, decoded, encoding_of, packing_of
+from ctr_retrain.tasks.landing.csv_records import TO_UTF8
 from ctr_retrain.tasks.landing.file_parts import LandedFile, RowRange, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import landed_name, link_problem, name_problem, open_landed
 from ctr_retrain.tasks.landing.parse_lines import one_line
@@ -154,10 +156,9 @@ def _try_rows(
         if why is not None:
             tried.reasons[why] += count
             tried.values.setdefault(why, example or "")
-    lines = min(len(file.malformed), MOST_ROWS)
-    tried.rows += lines
-    if lines:
-        tried.reasons["malformed"] += lines
+    for line in islice(file.malformed, MOST_ROWS):
+        tried.rows += 1
+        tried.reasons[line.reason.partition(":")[0]] += 1
     tried.columns |= file.columns.keys()
 
 
@@ -186,8 +187,10 @@ def _reason_words(tried: TriedStream, why: str, count: int, recipe: Recipe) -> s
         "channel_unknown": f"[channels] has {', '.join(recipe.channels)}",
         "event_id_missing": "landing.event_id_columns",
         "kind_unknown": f"[channels] labels {', '.join(recipe.kinds)}",
-        "malformed": "the lines themselves; `ingest` keeps each in the quarantine",
+        "malformed_encoding": f"the encoding; perhaps it is that of Windows: {TO_UTF8}",
     }
+    if why.startswith(("malformed", "torn")):
+        return f"{count:,} {why} ({looked_at.get(why, 'see the lines; `ingest` keeps each in the quarantine')})"
     section = "columns" if tried.name == "impressions" else "outcome_columns"
     name = why.removesuffix("_missing").removesuffix("_wrong_type").removesuffix("_out_of_range")
     return f"{count:,} {why}{value} (see {looked_at.get(why, f'landing.{section}.{name}')})"

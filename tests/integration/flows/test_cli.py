@@ -411,6 +411,7 @@ def test_the_doctor_reports_each_check_and_claims_no_root(small_landing, recipe_
 
 def test_gc_says_what_it_would_remove_and_removes_nothing_in_a_dry_run(tmp_path, recipe_file):
     store = LocalStore(tmp_path / "root")
+    claim_root(store, "small")
     cli = at(tmp_path / "root", tmp_path / "landing", recipe_file)
     finish(start_with(store, "with store.writing('days/2026-03-02/never', {}): pass\n"))
     os.utime(tmp_path / "root" / "days" / "2026-03-02" / "never" / MANIFEST, (0, 0))

@@ -38,6 +38,9 @@ def test_what_was_found_is_said_at_the_terminal_and_mistakes_have_an_exit_status
     assert made.status == 0, made.stderr
     assert "5 % of positives; seen 9.72 %" in made.stdout
     assert "first day with a full verdict: 2026-03-10" in made.stdout
+    checked = run("init", "--from", source, *PRICES, "--out", tmp_path / "checked.toml", "--check", "--json")
+    assert checked.document["verdict"] is None  # eight days have landed, to 8 March
+    assert checked.document["verdict_reason"] == "2 more days have to land before it"
     assert f"ctr-retrain --recipe {recipe} land --from {source}" in made.stdout
     assert run(*arguments, "--cost-send", "0.05").status == 2  # the recipe is there now
     assert run(*arguments, "--cost-send", "2").status == 2

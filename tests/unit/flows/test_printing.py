@@ -226,5 +226,7 @@ def test_a_first_recipe_shows_its_first_verdict_where_one_was_asked_for(shown):
         missing_days=0, unsure=(), leaks={}, left_out={}, next_commands=("ctr-retrain doctor",),
     )  # fmt: skip
     assert "promoted" not in shown(print_first_recipe, made)
+    waiting = made.model_copy(update={"verdict_reason": "2 more days have to land before it"})
+    assert "2026-03-07 not run: 2 more days have to land before it" in shown(print_first_recipe, waiting)
     judged = made.model_copy(update={"verdict": "promote", "verdict_reason": "every check [passed]"})
     assert "2026-03-07 promoted: every check [passed] recipe shop.toml; next:" in shown(print_first_recipe, judged)

@@ -114,6 +114,17 @@ def test_of_long_files_the_beginning_is_tried_and_of_many_some(tried, landing, l
     assert impressions.rows <= 1_100 + MOST_FILES
 
 
+def test_lines_that_hold_no_row_are_told_with_their_reason_and_another_encoding_with_what_to_type(
+    tried, land_rows, tiny_recipe, day
+):
+    path = land_rows("impressions", day, [impression(n, device="Ger\u00e4t") for n in "abc"], "part.csv")
+    path.write_bytes(path.read_text(encoding="utf-8").encode("cp1252"))
+    land_rows("outcomes", day, [OUTCOME]).write_bytes(b'{"event_id": \n' * 3)
+    _, problems = tried(tiny_recipe())
+    assert "3 malformed_encoding (the encoding; perhaps it is that of Windows: iconv -f WINDOWS-1252" in problems
+    assert "3 malformed_json (see the lines" in problems
+
+
 def test_files_that_are_none_are_told_by_name(tried, land_rows, tiny_recipe, day, landing):
     land_rows("impressions", day, [impression("a")], "bad.zip").write_bytes(b"PK\x03\x04")
     land_rows("outcomes", day, [OUTCOME]).write_bytes(b"")
