@@ -27,7 +27,7 @@ from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.landing.column_rules import typed, unreadable
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_values import writable
-from ctr_retrain.tasks.landing.read_landing import read_file
+from ctr_retrain.tasks.landing.read_landing import Reading, read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 from ctr_retrain.tasks.store.layout import BUNDLE_FILE, SERVING
 from ctr_retrain.tasks.store.staging import atomic_write
@@ -114,7 +114,7 @@ def _read(
     answers: the columns that scoring adds. Raises DataRejectedError where it can't be read whole or has a column of
     such a name.
     """
-    file = read_file(connection, source, impression_columns(recipe), scratch, recipe.landing)
+    file = read_file(connection, source, Reading(impression_columns(recipe), scratch, recipe.landing))
     if isinstance(file, UnreadableFile):
         msg = f"scoring {source}: expected a readable Parquet, CSV or JSON lines file, received: {file.reason}"
         raise DataRejectedError(msg)

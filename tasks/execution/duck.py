@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MEMORY_LIMIT_MB = 1500  # of one connection, or of all that share it; rows of 5,000 columns take more than 1,000
+MEMORY_LIMIT_MB = 1000  # of one connection, or of all that share it
 ROW_GROUP_ROWS = 122_880  # DuckDB's own size of a row group
 PART_ROWS = 4 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
 _GLOB = re.compile(r"([*?[])")  # characters that DuckDB takes for a pattern in a path

@@ -16,7 +16,7 @@ from ctr_retrain.tasks.first_recipe.measure_sample import look_at_columns
 from ctr_retrain.tasks.first_recipe.nested_names import nested_names
 from ctr_retrain.tasks.first_recipe.text_format import csv_delimiter
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
-from ctr_retrain.tasks.landing.read_landing import read_file
+from ctr_retrain.tasks.landing.read_landing import Reading, read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _read(
 ) -> LandedFile:
     """Read a file, with values of its objects as columns; raises DataRejectedError where it can't be read."""
     wanted = tuple(Column(name, name, "text", required=False) for name in nested)
-    file = read_file(connection, path, wanted, scratch, Landing(delimiter=delimiter))
+    file = read_file(connection, path, Reading(wanted, scratch, Landing(delimiter=delimiter)))
     if isinstance(file, UnreadableFile):
         msg = f"init {path}: expected a readable file, received: {file.reason}"
         raise DataRejectedError(msg)

@@ -24,6 +24,7 @@ from ctr_retrain.tasks.ingest.first_pass import Scan, Stream, fill_table, leave_
 from ctr_retrain.tasks.ingest.read_stream import read_day
 from ctr_retrain.tasks.ingest.second_pass import quarantine_lines, write_part
 from ctr_retrain.tasks.landing.file_parts import LandedFile, cut_into_parts, whole_file
+from ctr_retrain.tasks.landing.read_landing import Reading
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE
 
@@ -49,8 +50,8 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
 
     Raises DataRejectedError where files came in and none can be read, StorageError where rows don't add up.
     """
-    clean = partial(_clean_or_fail, stream)
-    files, unreadable = read_day(connection, stream.paths, stream.wanted, scratch, stream.landing, clean)
+    reading = Reading(stream.wanted, scratch, stream.landing, partial(_clean_or_fail, stream))
+    files, unreadable = read_day(connection, stream.paths, reading)
     reasons = {file.name: file.reason for file in unreadable}
     try:
         counts, bad, unreadable_values = _split(connection, stream, files, folder, scratch)
@@ -68,11 +69,14 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
         for written in (*(folder / stream.name).iterdir(), *(folder / layout.QUARANTINE).glob(f"{stream.name}-*")):
             written.unlink()
         counts, bad, unreadable_values = _split(connection, stream, files, folder, scratch)
-    reasons |= {file.name: file.damage for file in files if file.damage}
+    members = [member for file in files for member in file.members]
+    reasons |= {member.name: member.damage for member in members if member.damage}
     columns = {name for file in files for name in file.names}
-    rows_in_files = sum(file.positions for file in files)
+    rows_in_files = sum(member.positions for member in members)
     named = {f"{stream.name}/{name}": reason for name, reason in reasons.items()}
-    quarantined = {f"{stream.name}/{file.name}": (bad[file.name], file.positions) for file in files if file.name in bad}
+    quarantined = {
+        f"{stream.name}/{file.name}": (bad[file.name], file.positions) for file in members if file.name in bad
+    }
     return Deduplicated(counts, rows_in_files, named, columns, quarantined, files, unreadable_values)
 
 
@@ -126,9 +130,10 @@ def _split(
 
 def _bad_by_file(files: list[LandedFile], scans: list[Scan]) -> Counter[str]:
     """Count the quarantined rows of each file that has any, malformed lines of `files` among them."""
-    found = Counter({file.name: len(file.malformed) for file in files if file.malformed})
+    members = [member for file in files for member in file.members]
+    found = Counter({member.name: member.malformed for member in members if member.malformed})
     for scan in scans:
-        names = {row_range.number: row_range.file.name for row_range in scan.part.row_ranges}
+        names = {file.number: file.name for row_range in scan.part.row_ranges for file in row_range.file.members}
         for number, rows in Counter(scan.bad["slice"].to_pylist()).items():
             found[names[number]] += rows
     return found

@@ -17,7 +17,6 @@ import pyarrow as pa
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.hash_filter import HashFilter
 from ctr_retrain.tasks.landing.column_rules import ORIGIN
-from ctr_retrain.tasks.landing.text_to_parquet import ROW
 from ctr_retrain.tasks.store.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -62,10 +61,11 @@ class Scan:
     part: Part  # the row ranges that were scanned
     hashes: NDArray[np.uint64]  # (usable rows,), of the key
     rows: NDArray[np.uint32]  # (usable rows,), the row's number in its file
-    row_ranges: NDArray[np.int64]  # (row ranges of the part,), how many of the usable rows each has
+    files: NDArray[np.int32]  # (files of the part,), in the rows' order: their numbers
+    runs: NDArray[np.int64]  # (files of the part,), how many of the usable rows each has
     ages: dict[int, int]  # days that rows landed late → usable rows
     unreadable_values: Counter[str]  # of the usable rows, by column
-    bad: pa.Table  # places of the other rows: slice, which is the row range's number, and row
+    bad: pa.Table  # places of the other rows: slice, which is the file's number, and row
 
     @property
     def rows_in(self) -> int:
@@ -74,8 +74,7 @@ class Scan:
 
     def places(self, found: NDArray[np.intp]) -> pa.Table:
         """Return the places, slice and row, of the usable rows at these positions."""
-        numbers = np.array([row_range.number for row_range in self.part.row_ranges], np.int64)
-        number = numbers[np.searchsorted(np.cumsum(self.row_ranges), found, side="right")]
+        number = self.files[np.searchsorted(np.cumsum(self.runs), found, side="right")]
         return pa.table({"slice": number, "row": self.rows[found]})
 
 
@@ -90,13 +89,14 @@ def scan_part(connection: duck.Connection, stream: Stream, part: Part) -> Scan:
     bad = found["age"] == BAD
     places = pa.table({name: found[name][bad] for name in ("slice", "row")})
     good = {name: column[~bad] if places.num_rows else column for name, column in found.items()}
-    first = part.row_ranges[0].number if part.row_ranges else 0
+    begins = np.flatnonzero(np.diff(good["slice"], prepend=-1))
     ages, rows = np.unique(good["age"], return_counts=True)
     return Scan(
         part,
         good["hash"],
         good["row"].astype(np.uint32),
-        np.bincount(good["slice"] - first, minlength=len(part.row_ranges)),
+        good["slice"][begins],
+        np.diff(begins, append=len(good["slice"])),
         dict(zip(ages.tolist(), rows.tolist(), strict=True)),
         _count_flags(stream, good),
         places,
@@ -144,9 +144,9 @@ def rows_at(row_ranges: Iterable[RowRange], places: pa.Table, table: str) -> lis
     """Return the row ranges that have places in a table of (slice, row), with these rows alone."""
     numbers = set(places["slice"].unique().to_pylist())
     return [
-        replace(row_range, condition=f"{ROW} IN (SELECT row FROM {table} WHERE slice = {row_range.number})")
+        replace(row_range, condition=f"{row_range.file.place_sql} IN ({row_range.file.places_in(table)})")
         for row_range in row_ranges
-        if row_range.number in numbers
+        if any(member.number in numbers for member in row_range.file.members)
     ]
 
 

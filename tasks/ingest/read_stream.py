@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.ingest.small_files import SMALL_BYTES, SmallFile, groups_of, look_at, read_together
+from ctr_retrain.tasks.ingest.small_texts import missing_columns
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import landed_name, link_problem, name_problem
 from ctr_retrain.tasks.landing.parse_lines import one_line, printable
-from ctr_retrain.tasks.landing.read_landing import CleanFile, read_file
+from ctr_retrain.tasks.landing.read_landing import OpenedFile, Reading, open_file, read_opened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ctr_retrain.models.data.schema import Column
-    from ctr_retrain.models.recipe.landing_section import Landing
-
 
 def read_day(
-    connection: duck.Connection,
-    paths: list[Path],
-    wanted: tuple[Column, ...],
-    staging: Path,
-    landing: Landing,
-    clean: CleanFile,
+    connection: duck.Connection, paths: list[Path], reading: Reading
 ) -> tuple[list[LandedFile], list[UnreadableFile]]:
     """Read all files of one stream and day, a core each; a file without a required column is unreadable.
 
-    Raises DataRejectedError where files landed and none of them could be read.
+    Small files of one form are read together. Raises DataRejectedError where files landed and none of them could be
+    read.
     """
-    read = partial(_read_complete, wanted=wanted, staging=staging, landing=landing, clean=clean)
-    landed = duck.in_parallel(connection, read, paths)
-    files = [file for file in landed if isinstance(file, LandedFile)]
-    unreadable = [file for file in landed if isinstance(file, UnreadableFile)]
+    small = {number: _open(path, reading) for number, path in enumerate(paths) if _is_small(path)}
+    groups = groups_of(look_at(number, file, reading) for number, file in small.items() if isinstance(file, OpenedFile))
+    together = {file.number for group in groups for file in group}
+
+    def read_alone(cursor: duck.Connection, number: int) -> LandedFile | UnreadableFile:
+        file = small.get(number) or _open(paths[number], reading)
+        landed = file if isinstance(file, UnreadableFile) else read_opened(cursor, file, reading)
+        return replace(landed, number=number) if isinstance(landed, LandedFile) else landed
+
+    def read_group(cursor: duck.Connection, group: list[SmallFile]) -> list[LandedFile | UnreadableFile]:
+        return read_together(cursor, group, reading)
+
+    landed = duck.in_parallel(connection, read_alone, [n for n in range(len(paths)) if n not in together])
+    landed += [file for found in duck.in_parallel(connection, read_group, groups) for file in found]
+    landed = [_without_column(file, reading) for file in landed]
+    files = sorted((file for file in landed if isinstance(file, LandedFile)), key=lambda file: file.number)
+    unreadable = sorted((file for file in landed if isinstance(file, UnreadableFile)), key=lambda file: file.name)
     if unreadable and not files:
         first = unreadable[0]
         msg = (
@@ -45,23 +53,25 @@ def read_day(
     return files, unreadable
 
 
-def _read_complete(
-    connection: duck.Connection,
-    path: Path,
-    wanted: tuple[Column, ...],
-    staging: Path,
-    landing: Landing,
-    clean: CleanFile,
-) -> LandedFile | UnreadableFile:
-    """Read a file; one with a bad name or link, or without a required column, is unreadable."""
+def _without_column(file: LandedFile | UnreadableFile, reading: Reading) -> LandedFile | UnreadableFile:
+    """Return a file as it is, or as unreadable where it was read by itself and lacks a required column."""
+    if isinstance(file, UnreadableFile) or file.cleaned or file.several:
+        return file
+    missing = missing_columns(list(file.columns), reading)
+    return UnreadableFile(file.name, one_line(file.damage or missing)) if missing else file
+
+
+def _is_small(path: Path) -> bool:
+    """Return True for a file that is small as it lies."""
+    try:
+        return path.stat().st_size <= SMALL_BYTES
+    except OSError:
+        return False
+
+
+def _open(path: Path, reading: Reading) -> OpenedFile | UnreadableFile:
+    """Open a file; one with a bad name or link is unreadable."""
     name = landed_name(path)
     if problem := name_problem(path) or link_problem(path):
         return UnreadableFile(printable(name), problem)
-    landed = read_file(connection, path, wanted, staging, landing, clean, name)
-    if isinstance(landed, UnreadableFile) or landed.cleaned:
-        return landed
-    missing = [column.source for column in wanted if column.required and column.source not in landed.columns]
-    if missing:
-        reason = f"column missing: expected {', '.join(missing)}, received {', '.join(landed.columns)}"
-        return UnreadableFile(name, one_line(landed.damage or reason))
-    return landed
+    return open_file(path, name, reading)

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.first_pass import rows_at
-from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
-from ctr_retrain.tasks.landing.text_to_parquet import MALFORMED, ROW
+from ctr_retrain.tasks.landing.parse_lines import MALFORMED, RAW_CHARACTERS
+from ctr_retrain.tasks.landing.text_to_parquet import FILE_NAME
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE
 
@@ -52,9 +52,9 @@ def _published_as_it_is(stream: Stream, scan: Scan, row_ranges: list[RowRange]) 
 
 def _without(connection: duck.Connection, row_range: RowRange) -> RowRange:
     """Return the row range without the rows of it that are left out."""
-    rows = f"SELECT row FROM left_out WHERE slice = {row_range.number}"
-    some = connection.execute(f"{rows} LIMIT 1").fetchall()
-    return replace(row_range, condition=f"{ROW} NOT IN ({rows})") if some else row_range
+    places = row_range.file.places_in("left_out")
+    some = connection.execute(f"{places} LIMIT 1").fetchall()
+    return replace(row_range, condition=f"{row_range.file.place_sql} NOT IN ({places})") if some else row_range
 
 
 def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: Scan, folder: Path, scratch: Path) -> int:
@@ -78,7 +78,8 @@ def quarantine_lines(stream: Stream, files: list[LandedFile], folder: Path) -> i
     with pq.ParquetWriter(target, QUARANTINE, compression="zstd") as writer:
         for file in files:
             for batch in file.malformed.batches():
-                name, value = pa.repeat(file.name, len(batch)), pa.nulls(len(batch), pa.string())
-                writer.write_batch(pa.RecordBatch.from_arrays([name, *batch.columns, value], schema=QUARANTINE))
+                name = batch[FILE_NAME] if file.several else pa.repeat(file.name, len(batch))
+                columns = [name, *(batch[column] for column in MALFORMED.names), pa.nulls(len(batch), pa.string())]
+                writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=QUARANTINE))
                 count += len(batch)
     return count

@@ -19,6 +19,7 @@ from ctr_retrain.tasks.landing.landed_values import (
     is_missing,
     writable,
 )
+from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.landing.file_parts import RowRange
 
 TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "TINYINT"}  # of our columns, by kind
-# Columns with a row's origin: number of its row range, file's name, row's number in the file, content as landed, and
+# Columns with a row's origin: number of its file, file's name, row's number in the file, content as landed, and
 # of that the value for which the row can't be used.
 ORIGIN = ("_slice", "_file", "_row", "_raw", "_value")
 VALUE_CHARACTERS = 200  # that are kept of such a value
+# Of a bad row's content the beginning is kept, and a column takes six characters of it or more, as in "a":1 and a
+# comma. To pack thousands of columns, of which nothing would be seen, took DuckDB a gigabyte.
+SHOWN_COLUMNS = RAW_CHARACTERS // 6 + 1
 BITS = 62  # columns whose unreadable values one integer tells
 
 
@@ -54,7 +58,7 @@ def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: t
         if row_range.file.cleaned:
             selects.append(_select_cleaned(row_range, ["event_id", "channel"], columns))
             continue
-        identity = event_id(landing, row_range.file.columns, day, row_range.file.name, ROW)
+        identity = event_id(landing, row_range.file.columns, day, row_range.file.name_sql, ROW)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
         selects.append(_select_from(row_range, [f"{identity} AS event_id", *channel], columns, landing))
     known = ", ".join(duck.text(name) for name in recipe.channels)
@@ -144,7 +148,8 @@ def _select_from(row_range: RowRange, expressions: list[str], columns: Iterable[
         flags = (missing, _is_wrong(file, column, landing, missing), f"left({landed}::VARCHAR, {VALUE_CHARACTERS})")
         expressions.append(f"{value} AS {duck.name(column.name)}")
         expressions += [f"{value} AS {flag}" for value, flag in zip(flags, _flags(column), strict=True)]
-    packed = ", ".join(f"{duck.name(name)} := {writable(name, type_)}" for name, type_ in file.columns.items())
+    first = list(file.columns.items())[:SHOWN_COLUMNS]
+    packed = ", ".join(f"{duck.name(name)} := {writable(name, type_)}" for name, type_ in first)
     return _select(row_range, expressions, f"to_json(struct_pack({packed}))")
 
 
@@ -165,8 +170,8 @@ def _flags(column: Column) -> tuple[str, str, str]:
 def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
     """Select expressions over a row range, and the rows' origin; raw: the SQL of their content as landed."""
     origin = [
-        f"{row_range.number} AS _slice",
-        f"{duck.text(row_range.file.name)} AS _file",
+        f"{row_range.file.number_sql} AS _slice",
+        f"{row_range.file.name_sql} AS _file",
         f"{ROW} AS _row",
         f"{raw} AS _raw",
     ]
@@ -252,10 +257,10 @@ def _within(number: str, column: Column) -> str:
 def event_id(landing: Landing, columns: Mapping[str, str], day: date, name: str, row: str) -> str:
     """Return the SQL of an impression's id: from the file's columns, or from landing day, file's name and row's number.
 
-    columns: name → DuckDB type. name: of the landed file. row: the SQL of the row's number, from 0. The id is null
-    where a column that makes it is missing, null or NaN.
+    columns: name → DuckDB type. name: the SQL of the landed file's name. row: that of the row's number, from 0. The id
+    is null where a column that makes it is missing, null or NaN.
     """
     if landing.event_id_from == "file_row":
-        return f"{duck.text(f'{day}/{name}:')} || {row}"
+        return f"{duck.text(f'{day}/')} || {name} || ':' || {row}"
     parts = [as_text(part, columns[part], landing) if part in columns else "NULL" for part in landing.event_id_columns]
     return " || '-' || ".join(parts)

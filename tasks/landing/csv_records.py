@@ -45,7 +45,7 @@ class CsvLayout:
     @property
     def one_reading(self) -> bool:
         """Return True if all of it is so; line ends are all of one kind then."""
-        return self._regular and (not self._returns or self._returns == self._pairs == self._feeds)
+        return self._regular and not self._quoted and (not self._returns or self._returns == self._pairs == self._feeds)
 
     def add(self, block: bytes) -> None:
         """Look at the next block."""

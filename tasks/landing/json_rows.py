@@ -20,7 +20,7 @@ from ctr_retrain.tasks.landing.landed_values import json_value
 from ctr_retrain.tasks.landing.parse_lines import NOT_UTF8, CutLine, Lines, MalformedRow, json_problem, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 MOST_LINES, MOST_BYTES = 50_000, 1 << 25  # of one batch
 MAX_OBJECT_BYTES = 1 << 24  # behind a larger object the text is passed on as it is, lest it be held for ever
@@ -30,7 +30,9 @@ _BETWEEN = b" \t\r\n\f\v,"
 _JOINT = re.compile(rb"(?<=\})[ \t\r\n\f\v,]*(?=\{)")
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
-Numbered = tuple[int, bytes]  # a line's number, from 1, and what stands in it
+# The number of a text among several, from 0, that of a line in it, from 1, and what stands in the line.
+Numbered = tuple[int, int, bytes]
+Place = tuple[int, int]  # of a row: the number of its text, and its own in it, both from 0
 
 
 class ObjectSplitter:
@@ -140,43 +142,46 @@ def with_nested(table: str, names: Iterable[str], wanted: Collection[str]) -> st
 
 
 def read_json_rows(
-    connection: duck.Connection, lines: Lines, names: list[str], wanted: list[str]
-) -> Iterator[tuple[pa.Table, list[int], list[MalformedRow]]]:
-    """Yield rows many at a time: a column of texts for each name, their numbers from 0, and the lines that hold none.
+    connection: duck.Connection, texts: Sequence[Lines], names: list[str], wanted: list[str]
+) -> Iterator[tuple[pa.Table, list[Place], list[tuple[int, MalformedRow]]]]:
+    """Yield rows of texts many at a time: a column of texts for each name, their places, and the lines that hold none.
 
+    A place is the text's number among `texts` and the row's in it, both from 0; of a line the text's number is told.
     wanted: the keys that must not stand twice in a row, since nobody could say which of the values counts.
     """
-    position = 0
-    for batch in _batches(lines):
+    positions = [0] * len(texts)
+    for batch in _batches(texts):
         read = _problems(connection, batch, wanted)
         if any(read):
             batch = [  # noqa: PLW2901
-                (number, piece)
-                for (number, line), problem in zip(batch, read, strict=True)
+                (text, number, piece)
+                for (text, number, line), problem in zip(batch, read, strict=True)
                 for piece in (objects_of_line(line) if problem and not isinstance(line, CutLine) else [line])
             ]
             read = _problems(connection, batch, wanted)
-        numbered = list(zip(range(position, position + len(batch)), batch, read, strict=True))
-        position += len(batch)
-        good = [(row, line) for row, (_, line), problem in numbered if not problem]
-        malformed = [
-            MalformedRow(row + 1, number, problem, printable(line))
-            for row, (number, line), problem in numbered
-            if problem
-        ]
-        yield _values(connection, [line for _, line in good], names, wanted), [row for row, _ in good], malformed
+        good: list[bytes] = []
+        places: list[Place] = []
+        malformed: list[tuple[int, MalformedRow]] = []
+        for (text, number, line), problem in zip(batch, read, strict=True):
+            row, positions[text] = positions[text], positions[text] + 1
+            if problem:
+                malformed.append((text, MalformedRow(row + 1, number, problem, printable(line))))
+            else:
+                good.append(line)
+                places.append((text, row))
+        yield _values(connection, good, names, wanted), places, malformed
 
 
-def _batches(lines: Lines) -> Iterator[list[Numbered]]:
+def _batches(texts: Sequence[Lines]) -> Iterator[list[Numbered]]:
     """Yield the lines that are not blank, many at a time."""
     batch: list[Numbered] = []
     size = 0
-    for number, line in enumerate(lines, start=1):
+    for where, number, line in ((w, n, line) for w, lines in enumerate(texts) for n, line in enumerate(lines, start=1)):
         # DuckDB passes over all of these blanks around an object of a file, and not around one of a line.
         text = line if isinstance(line, CutLine) else line.strip()
         if not text:
             continue
-        batch.append((number, text))
+        batch.append((where, number, text))
         size += len(text)
         if len(batch) == MOST_LINES or size >= MOST_BYTES:
             yield batch
@@ -187,7 +192,7 @@ def _batches(lines: Lines) -> Iterator[list[Numbered]]:
 
 def _problems(connection: duck.Connection, batch: list[Numbered], wanted: list[str]) -> list[str]:
     """Say of each line why it holds no row, or nothing where it does."""
-    texts = [None if isinstance(line, CutLine) else _decoded(line) for _, line in batch]
+    texts = [None if isinstance(line, CutLine) else _decoded(line) for _, _, line in batch]
     keys = "json_keys(text)"
     found = _query(
         connection,
@@ -198,7 +203,7 @@ def _problems(connection: duck.Connection, batch: list[Numbered], wanted: list[s
     # A line that is null alone is a row of nulls, as DuckDB takes it.
     whole = pc.is_in(found["type"], pa.array(["OBJECT", "NULL"])).to_pylist()
     problems = []
-    for (_, line), text, holds_row, several in zip(batch, texts, whole, found["keys"].to_pylist(), strict=True):
+    for (_, _, line), text, holds_row, several in zip(batch, texts, whole, found["keys"].to_pylist(), strict=True):
         twice = [key for key, times in Counter(several or ()).items() if times > 1 and key in wanted]
         if holds_row and not twice:
             problems.append("")

@@ -44,6 +44,7 @@ ISO_HABITS = (
     (r"(\d) *(?:z|Z|UTC|GMT)$", r"\1Z", ""),
     (r" +([+-]\d\d:?\d\d)$", r"\1", ""),
 )
+VALUE_BYTES = 8  # that a number or a time takes in memory; a text takes more
 FIRST_VISIBLE = "!"  # a text that is empty or begins with a blank sorts before it
 
 
@@ -54,6 +55,7 @@ class Footer:
     never_null: frozenset[str] = frozenset()  # without a null
     always_null: frozenset[str] = frozenset()  # of nulls alone
     never_blank: frozenset[str] = frozenset()  # of texts, none of which is empty or begins with a blank
+    unpacked_bytes: int = 0  # of all values, as it says, and no fewer than VALUE_BYTES of each
 
 
 def as_text(name: str, physical: str, landing: Landing, footer: Footer | None = None) -> str:
@@ -261,7 +263,19 @@ def read_footer(path: Path) -> Footer:
                 always_null.discard(name)
             if statistics is None or not _visible(statistics):
                 never_blank.discard(name)
-    return Footer(frozenset(never_null), frozenset(always_null), frozenset(never_blank))
+    return Footer(frozenset(never_null), frozenset(always_null), frozenset(never_blank), unpacked_bytes(metadata))
+
+
+def unpacked_bytes(metadata: pq.FileMetaData) -> int:
+    """Return how much the values of a Parquet file are, unpacked, and no less than VALUE_BYTES each.
+
+    A page of one value that is repeated takes a few bytes for millions of rows, of which each costs its reader memory.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    said = sum(max(0, group.total_byte_size) for group in groups)
+    values = sum(max(0, group.column(column).num_values) for group in groups for column in range(group.num_columns))
+    cells = max(values, metadata.num_rows * metadata.num_columns)
+    return int(max(said, VALUE_BYTES * cells))
 
 
 def _visible(statistics: pq.Statistics) -> bool:

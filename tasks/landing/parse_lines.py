@@ -6,6 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from ctr_retrain.models.outside_text import shown
 from ctr_retrain.tasks.landing.landed_bytes import open_landed
 
@@ -37,6 +40,33 @@ class MalformedRow:
     line: int  # its number among the file's lines, from 1
     reason: str
     raw: str  # its beginning
+
+
+# Columns of a file with malformed lines.
+MALFORMED = pa.schema([("row", pa.int64()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A file's malformed lines, kept on disk: a day's worth need not fit into memory."""
+
+    count: int = 0
+    path: Path | None = None  # of a Parquet file with the columns of MALFORMED; None where there are none
+
+    def __len__(self) -> int:
+        """Return the number of malformed lines."""
+        return self.count
+
+    def __iter__(self) -> Iterator[MalformedRow]:
+        """Read one malformed line after the other, in the file's order."""
+        for batch in self.batches():
+            yield from (MalformedRow(**row) for row in batch.to_pylist())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Read many malformed lines at a time, with the columns of MALFORMED."""
+        if self.path is not None and self.count:
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches()
 
 
 class Lines:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,11 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.containers import HEAD_BYTES, PARQUET, Damage, packing_of, unpack_file, unread_kind
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import digest_of_file, open_landed, passing_error
-from ctr_retrain.tasks.landing.landed_values import Footer, nested_value, read_footer
+from ctr_retrain.tasks.landing.landed_values import VALUE_BYTES, Footer, nested_value, read_footer
 from ctr_retrain.tasks.landing.parse_lines import one_line
 from ctr_retrain.tasks.landing.text_blocks import JSON, first_block, form_of, look_over
 from ctr_retrain.tasks.landing.text_to_parquet import (
-    ROW,
+    OURS,
     HeaderError,
     Staged,
     stage_csv,
@@ -35,7 +35,7 @@ from ctr_retrain.tasks.landing.text_to_parquet import (
 if TYPE_CHECKING:
     from ctr_retrain.models.data.schema import Column
     from ctr_retrain.models.recipe.landing_section import Landing
-    from ctr_retrain.tasks.landing.text_blocks import Form, Look
+    from ctr_retrain.tasks.landing.text_blocks import Look
 
 MOST_PACKINGS = 3  # around one another: a transport may pack what was packed
 
@@ -44,76 +44,106 @@ MOST_PACKINGS = 3  # around one another: a transport may pack what was packed
 CleanFile = Callable[[LandedFile], str]
 
 
-def read_file(
-    connection: duck.Connection,
-    path: Path,
-    wanted: tuple[Column, ...],
-    staging: Path,
-    landing: Landing,
-    clean: CleanFile | None = None,
-    name: str = "",
-) -> LandedFile | UnreadableFile:
-    """Read one landed file; a text is staged below `staging`.
-
-    wanted: the columns to look for in JSON. landing: the recipe's rules for files. clean: with it a text file whose
-    rows are all usable is cleaned at once. name: by which the file is told, if not its own. Raises StorageError where
-    the file is whole and staging it failed.
-    """
-    task = _Task(connection, path, name or path.name, wanted, staging, landing, clean)
-    if not path.is_file():
-        return task.unreadable("expected a file, received none")
-    try:
-        with _naming_the_disk(path):
-            return _read_by_content(task, path)
-    except (duckdb.Error, UnicodeError, HeaderError) as error:
-        return task.unreadable(first_line(error))
-
-
 @dataclass(frozen=True)
-class _Task:
-    """All that reading one file needs."""
+class Reading:
+    """How files are read."""
 
-    connection: duck.Connection
-    path: Path  # of the file
-    name: str  # by which it is told
-    wanted: tuple[Column, ...]
-    staging: Path
-    landing: Landing
-    clean: CleanFile | None
+    wanted: tuple[Column, ...]  # the columns to look for in JSON
+    staging: Path  # folder below which texts are staged
+    landing: Landing  # the recipe's rules for files
+    clean: CleanFile | None = None  # with it a text file whose rows are all usable is cleaned at once
 
     @property
     def max_bytes(self) -> int:
-        """Return the size of the largest text, unpacked."""
+        """Return the size of the largest file, unpacked."""
         return self.landing.max_file_bytes
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """A landed file of which is known what it holds, before its rows are read."""
+
+    path: Path  # where it landed
+    name: str  # by which it is told
+    source: Path  # where it stands unpacked
+    look: Look | None  # the findings of looking it over, of a text; None for Parquet
 
     def unreadable(self, reason: str) -> UnreadableFile:
         """Return the file as one that can't be read."""
         return UnreadableFile(self.name, one_line(reason))
 
 
-def _read_by_content(task: _Task, source: Path, packings: int = 0) -> LandedFile | UnreadableFile:
-    """Read a landed file by what its bytes are. source: where they lie, unpacked so many times."""
-    with open_landed(source) as file:
-        head = file.read(HEAD_BYTES)
-    packing = packing_of(head)
+def read_file(connection: duck.Connection, path: Path, reading: Reading, name: str = "") -> LandedFile | UnreadableFile:
+    """Read one landed file; name: by which it is told, if not its own.
+
+    Raises StorageError where the file is whole and staging it failed.
+    """
+    opened = open_file(path, name or path.name, reading)
+    return opened if isinstance(opened, UnreadableFile) else read_opened(connection, opened, reading)
+
+
+def open_file(path: Path, name: str, reading: Reading) -> OpenedFile | UnreadableFile:
+    """Find out what a landed file holds, by its bytes; a text is looked over to its end.
+
+    Raises StorageError where the disk fails.
+    """
+    if not path.is_file():
+        return UnreadableFile(name, "expected a file, received none")
+    try:
+        with naming_the_disk(path):
+            return _open_by_content(OpenedFile(path, name, path, None), reading)
+    except (duckdb.Error, UnicodeError) as error:
+        return UnreadableFile(name, one_line(first_line(error)))
+
+
+def read_opened(connection: duck.Connection, opened: OpenedFile, reading: Reading) -> LandedFile | UnreadableFile:
+    """Read a file that was opened, by itself; raises StorageError where staging it failed."""
+    try:
+        with naming_the_disk(opened.path):
+            if opened.look is None:
+                return _read_parquet_twice(connection, opened, reading)
+            return _read_text(connection, opened, opened.look, reading)
+    except (duckdb.Error, UnicodeError, HeaderError) as error:
+        return opened.unreadable(first_line(error))
+
+
+def _open_by_content(file: OpenedFile, reading: Reading, packings: int = 0) -> OpenedFile | UnreadableFile:
+    """Open a landed file by what its bytes are, which stand in its `source` unpacked so many times."""
+    with open_landed(file.source) as opened:
+        head = opened.read(HEAD_BYTES)
     if head.startswith(PARQUET):
-        return _read_parquet_twice(task, source)
-    beginning = first_block(source, packing)
+        return file
+    packing = packing_of(head)
+    beginning = first_block(file.source, packing)
     if packing and (packing_of(beginning) or beginning.startswith(PARQUET)) and packings < MOST_PACKINGS:
-        target = task.staging / f"{_digest(task.path)}-{packings}.unpacked"
+        target = reading.staging / f"{digest_of_path(file.path)}-{packings}.unpacked"
         try:
-            whole = unpack_file(source, packing, task.max_bytes, target)
+            whole = unpack_file(file.source, packing, reading.max_bytes, target)
         except Damage as error:
-            return task.unreadable(str(error))
-        return _read_by_content(task, target, packings + 1) if whole else task.unreadable(_too_large(task.max_bytes))
+            return file.unreadable(str(error))
+        if whole:
+            return _open_by_content(replace(file, source=target), reading, packings + 1)
+        return file.unreadable(_too_large(reading.max_bytes))
+    return _open_text(file, reading, packing, beginning)
+
+
+def _open_text(file: OpenedFile, reading: Reading, packing: str, beginning: bytes) -> OpenedFile | UnreadableFile:
+    """Look over a file that is no Parquet; beginning: its first block, unpacked."""
     if kind := unread_kind(beginning):
-        return task.unreadable(f"expected Parquet, JSON or CSV, received what looks like {kind}")
-    form, problem = form_of(task.name, beginning, task.landing.delimiter)
-    return _read_text(task, source, packing, form) if form else task.unreadable(problem)
+        return file.unreadable(f"expected Parquet, JSON or CSV, received what looks like {kind}")
+    form, problem = form_of(file.name, beginning, reading.landing.delimiter)
+    if not form:
+        return file.unreadable(problem)
+    source = plain_path(file.source, reading.staging)
+    look = look_over(source, packing, form, reading.max_bytes, _plain_text(file, reading))
+    if look.too_large:
+        remove_plain(file, reading)
+        return file.unreadable(_too_large(reading.max_bytes))
+    return replace(file, look=look)
 
 
 @contextmanager
-def _naming_the_disk(path: Path) -> Iterator[None]:
+def naming_the_disk(path: Path) -> Iterator[None]:
     """Turn a failing disk into a StorageError: it must not look like a bad file."""
     try:
         yield
@@ -125,92 +155,97 @@ def _naming_the_disk(path: Path) -> Iterator[None]:
         raise StorageError(msg) from error
 
 
-def _too_large(max_bytes: int) -> str:
+def _too_large(max_bytes: int, received: str = "more") -> str:
     """Return the reason of a file that is larger than the recipe allows."""
-    return f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received more"
+    return f"too large: expected at most {max_bytes:,} bytes unpacked (landing.max_file_gb), received {received}"
 
 
-def _read_parquet_twice(task: _Task, source: Path) -> LandedFile | UnreadableFile:
+def _read_parquet_twice(
+    connection: duck.Connection, opened: OpenedFile, reading: Reading
+) -> LandedFile | UnreadableFile:
     """Describe a landed Parquet file; once more where that fails, since an error that passes is one of the disk.
 
     Raises StorageError where the disk is damaged and not the file.
     """
     try:
-        return _read_parquet(task, source)
+        return _read_parquet(connection, opened, reading)
     except duckdb.Error as error:  # an IOException too: a torn footer leads behind the file's end
-        digest_of_file(source)
+        digest_of_file(opened.source)
         try:
-            _read_parquet(task, source)
+            _read_parquet(connection, opened, reading)
         except duckdb.Error as again:
-            return task.unreadable(first_line(again))
-        raise passing_error(task.path, first_line(error)) from error
+            return opened.unreadable(first_line(again))
+        raise passing_error(opened.path, first_line(error)) from error
 
 
-def _read_parquet(task: _Task, source: Path) -> LandedFile:
+def _read_parquet(connection: duck.Connection, opened: OpenedFile, reading: Reading) -> LandedFile | UnreadableFile:
     """Describe a landed Parquet file, which is read where it lies."""
-    table = _parquet_table(_plain_path(source, task.staging))
-    described = task.connection.execute(f"DESCRIBE SELECT * EXCLUDE ({ROW}) FROM {table}").fetchall()
-    rows = duck.scalar(task.connection, f"SELECT count(*) FROM {table}")
-    columns = {row[0]: row[1] for row in described}
-    nested = _nested_columns(task, table, columns)
-    values = "".join(f", {value} AS {duck.name(name)}" for name, (value, _) in nested.items())
-    return LandedFile(
-        task.name,
-        f"(SELECT *{values} FROM {table})" if nested else table,
-        columns | {name: type_ for name, (_, type_) in nested.items()},
-        rows,
-        frozenset(columns),
-        footer=read_footer(source),
-    )
+    table = parquet_table(plain_path(opened.source, reading.staging))
+    columns = described(connection, table)
+    rows = duck.scalar(connection, f"SELECT count(*) FROM {table}")
+    footer = read_footer(opened.source)
+    size = max(footer.unpacked_bytes, VALUE_BYTES * rows * len(columns))
+    if size > reading.max_bytes:
+        received = f"{size:,}, at {VALUE_BYTES} or more a value: {rows:,} rows of {len(columns)} columns"
+        return opened.unreadable(_too_large(reading.max_bytes, received))
+    table, with_nested = with_nested_columns(connection, table, columns, reading)
+    return LandedFile(opened.name, table, with_nested, rows, frozenset(columns), footer=footer)
 
 
-def _nested_columns(task: _Task, table: str, columns: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Return SQL and type of the values that wanted names such as `user.id` mean within a column `user`."""
-    found = {}
-    for column in task.wanted:
+def with_nested_columns(
+    connection: duck.Connection, table: str, columns: dict[str, str], reading: Reading
+) -> tuple[str, dict[str, str]]:
+    """Return a table, and its columns, with those that wanted names such as `user.id` mean within a column `user`."""
+    values, types = [], {}
+    for column in reading.wanted:
         if value := nested_value(column.source, columns):
             with suppress(duckdb.BinderException):  # a struct without such a key
-                described = task.connection.execute(f"DESCRIBE SELECT {value} FROM {table}").fetchall()
-                found[column.source] = (value, described[0][1])
-    return found
+                found = connection.execute(f"DESCRIBE SELECT {value} FROM {table}").fetchall()
+                types[column.source] = found[0][1]
+                values.append(f", {value} AS {duck.name(column.source)}")
+    return (f"(SELECT *{''.join(values)} FROM {table})" if values else table), columns | types
 
 
-def _json_types(wanted: Iterable[Column]) -> dict[str, str]:
+def json_types(wanted: Iterable[Column]) -> dict[str, str]:
     """Return the keys to look for in JSON, those that hold nested ones too, and the type that each is read as."""
     types = {column.source: "DOUBLE" if column.kind == "number" else "VARCHAR" for column in wanted}
     nested = [name for name in types if "." in name]
     return types | dict.fromkeys([*nested, *(name.partition(".")[0] for name in nested)], "VARCHAR")
 
 
-def _plain_path(path: Path, staging: Path) -> Path:
+def described(connection: duck.Connection, table: str) -> dict[str, str]:
+    """Return a table's landed columns: name → DuckDB type."""
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
+    return {row[0]: row[1] for row in rows if row[0] not in OURS}
+
+
+def plain_path(path: Path, staging: Path) -> Path:
     """Return a file's path, or a link to it below `staging` where DuckDB would take its name for a pattern."""
     if not duck.needs_pattern(path):
         return path
-    link = staging / f"{_digest(path)}-link"
+    link = staging / f"{digest_of_path(path)}-link"
     if not link.is_symlink():
         link.symlink_to(path.absolute())
     return link
 
 
-def _digest(path: Path) -> str:
+def digest_of_path(path: Path) -> str:
     """Name a staged file after its path: names alone may be equal in two folders."""
     return hashlib.sha256(str(path).encode()).hexdigest()[:16]
 
 
-def _read_text(task: _Task, source: Path, packing: str, form: Form) -> LandedFile | UnreadableFile:
-    """Look the file over, then stage it; a torn one line by line up to the tear."""
-    target = task.staging / f"{_digest(task.path)}.parquet"
-    plain = target.with_suffix(".txt")
+def _read_text(
+    connection: duck.Connection, opened: OpenedFile, look: Look, reading: Reading
+) -> LandedFile | UnreadableFile:
+    """Stage a text that was looked over; a torn one line by line up to the tear."""
+    target = reading.staging / f"{digest_of_path(opened.path)}.parquet"
     try:
-        look = look_over(_plain_path(source, task.staging), packing, form, task.max_bytes, plain)
-        if look.too_large:
-            return task.unreadable(_too_large(task.max_bytes))
-        staged = _stage(task, look, target)
+        staged = _stage(connection, opened, look, reading, target)
     finally:
-        plain.unlink(missing_ok=True)
+        remove_plain(opened, reading)
     return LandedFile(
-        task.name,
-        _parquet_table(staged.parquet, numbered=staged.numbered),
+        opened.name,
+        parquet_table(staged.parquet, numbered=staged.numbered),
         staged.columns,
         staged.rows,
         staged.names,
@@ -222,22 +257,32 @@ def _read_text(task: _Task, source: Path, packing: str, form: Form) -> LandedFil
     )
 
 
-def _stage(task: _Task, look: Look, target: Path) -> Staged:
+def remove_plain(opened: OpenedFile, reading: Reading) -> None:
+    """Remove the plain text that was written in order to read a file, if there is one."""
+    _plain_text(opened, reading).unlink(missing_ok=True)
+
+
+def _plain_text(opened: OpenedFile, reading: Reading) -> Path:
+    """Return the path at which a text comes to stand plain, where it landed otherwise."""
+    return reading.staging / f"{digest_of_path(opened.path)}.txt"
+
+
+def _stage(connection: duck.Connection, opened: OpenedFile, look: Look, reading: Reading, target: Path) -> Staged:
     """Stage a text that was looked over."""
 
     def clean_table(table: str, columns: dict[str, str]) -> str:
-        assert task.clean is not None
-        return task.clean(LandedFile(task.name, table, columns, 0, frozenset(columns)))
+        assert reading.clean is not None
+        return reading.clean(LandedFile(opened.name, table, columns, 0, frozenset(columns)))
 
-    clean = clean_table if task.clean else None
+    clean = clean_table if reading.clean else None
     if look.form == JSON:
-        return stage_json_lines(task.connection, look, _json_types(task.wanted), target, clean)
-    staged = stage_csv(task.connection, look, target, clean)
+        return stage_json_lines(connection, look, json_types(reading.wanted), target, clean)
+    staged = stage_csv(connection, look, target, clean)
     # Without a row nothing fails that isn't there: a header that lacks a column would pass for a clean one.
-    return stage_csv(task.connection, look, target, None) if staged.cleaned and not staged.rows else staged
+    return stage_csv(connection, look, target, None) if staged.cleaned and not staged.rows else staged
 
 
-def _parquet_table(path: Path, *, numbered: bool = False) -> str:
+def parquet_table(path: Path, *, numbered: bool = False) -> str:
     """Return a file's rows as a table of a query, numbered in ROW; numbered: the file holds that column itself."""
     numbering = "" if numbered else ", file_row_number=true"
     return f"read_parquet({duck.path(path)}{numbering}, hive_partitioning=false)"

@@ -23,7 +23,7 @@ from ctr_retrain.tasks.landing.column_rules import event_id
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_values import as_label, as_text, as_time, is_missing
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, ZoneOfFile
-from ctr_retrain.tasks.landing.read_landing import read_file
+from ctr_retrain.tasks.landing.read_landing import Reading, read_file
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _read(
     connection: duck.Connection, source: Path, columns: tuple[Column, ...], landing: Landing, scratch: Path
 ) -> LandedFile:
     """Read the file; raises DataRejectedError where it can't be read."""
-    file = read_file(connection, source, columns, scratch, landing)
+    file = read_file(connection, source, Reading(columns, scratch, landing))
     if reason := file.reason if isinstance(file, UnreadableFile) else file.damage:
         msg = f"land {source}: expected a readable file, received: {reason}"
         raise DataRejectedError(msg)
@@ -246,7 +246,7 @@ def _write_outcomes(
 
 def _logged_outcomes(others: LandedFile, first: date, landing: Landing) -> str:
     """Return the query of an event log's outcomes, as `_outcomes_of` does; those before the first day land on it."""
-    identity = event_id(landing, others.columns, first, others.name, ROW)
+    identity = event_id(landing, others.columns, first, others.name_sql, ROW)
     ts, kind = landing.columns.ts, landing.event_log.column
     return (
         f"SELECT {identity} AS event_id, {duck.name(ts)} AS ts, "
@@ -266,7 +266,7 @@ def _outcomes_of(file: LandedFile, day: _Day, recipe: Recipe, name: str) -> str:
     rows = f"SELECT *, row_number() OVER (ORDER BY {ROW}) - 1 AS landed_row"
     own_day = _day_of(file, recipe.landing.columns.ts, recipe.landing, recipe.landing.time)
     rows += f" FROM {file.table} WHERE {_lands_on(day, own_day)}"
-    identity = event_id(recipe.landing, file.columns, day.day, name, "landed_row")
+    identity = event_id(recipe.landing, file.columns, day.day, duck.text(name), "landed_row")
 
     def select(outcome: InlineOutcome) -> str:
         happened = _happened(file, outcome, recipe.landing)

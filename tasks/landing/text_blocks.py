@@ -8,8 +8,9 @@ what reads it afterwards reads that.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 WHOLE_BLOCKS = 2  # at a file's beginning, of which each line is looked at for keys that nobody expects
 SAMPLED_EVERY = 8  # blocks after these, of which SAMPLED_BYTES are looked at
 SAMPLED_BYTES = 1 << 16
+PARSED_LINES = 500  # of which keys are looked for at once
 MAX_KEYS = 1000  # of one file; beyond, a key is data and no column
 
 
@@ -199,10 +201,23 @@ class _Survey:
         elif self._rest:
             lines = [self._rest + lines[0], *lines[1:]]
         keys = self._look.keys
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
+        for first in range(0, len(lines), PARSED_LINES):
+            rows = [row for row in _values_of(lines[first : first + PARSED_LINES]) if isinstance(row, dict)]
+            found = keys | dict.fromkeys(chain.from_iterable(rows))
+            if len(found) <= MAX_KEYS:
+                keys.update(found)
                 continue
-            if isinstance(row, dict) and not row.keys() <= keys.keys() and len(keys) < MAX_KEYS:
-                keys.update(dict.fromkeys(row))
+            keys.update(dict.fromkeys(islice(found, MAX_KEYS)))
+
+
+def _values_of(lines: list[bytes]) -> list[object]:
+    """Return the JSON values that stand in lines, as far as they can be read."""
+    # Parsed at once, lines take a third of the time; one that is malformed makes that fail.
+    with suppress(ValueError, RecursionError):
+        found: list[object] = json.loads(b"[%b]" % b",".join(filter(None, lines)))
+        return found
+    found = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            found.append(json.loads(line))
+    return found

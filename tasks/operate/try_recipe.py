@@ -19,7 +19,7 @@ from ctr_retrain.tasks.landing.csv_records import TO_UTF8
 from ctr_retrain.tasks.landing.file_parts import LandedFile, RowRange, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import landed_name, link_problem, name_problem, open_landed
 from ctr_retrain.tasks.landing.parse_lines import one_line
-from ctr_retrain.tasks.landing.read_landing import read_file
+from ctr_retrain.tasks.landing.read_landing import Reading, read_file
 from ctr_retrain.tasks.landing.text_blocks import first_block
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
@@ -117,7 +117,7 @@ def _read(
     if problem := name_problem(path) or link_problem(path):
         return UnreadableFile(one_line(name), problem)
     beginning = _beginning(path, scratch)
-    file = read_file(connection, beginning, columns, scratch, recipe.landing, name=name)
+    file = read_file(connection, beginning, Reading(columns, scratch, recipe.landing), name)
     if isinstance(file, LandedFile) and file.damage and beginning == path:
         return UnreadableFile(name, file.damage)
     return file
@@ -144,7 +144,7 @@ def _try_rows(
 ) -> None:
     """Count why rows of a file can't be used."""
     day = date.fromisoformat(tried.day)
-    rows = [RowRange(0, file, 0, file.positions, f"{ROW} < {MOST_ROWS}")]
+    rows = [RowRange(file, 0, file.positions, f"{ROW} < {MOST_ROWS}")]
     clean = clean_impressions(rows, recipe, columns, day) if tried.name == "impressions" else ""
     query = clean or clean_outcomes(rows, recipe, day)
     known = ", ".join(duck.text(kind) for kind in recipe.kinds)

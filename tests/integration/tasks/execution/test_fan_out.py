@@ -171,8 +171,8 @@ def test_an_error_on_a_thread_arrives_whole_and_each_day_has_its_share_of_the_ma
     whole_threads, whole_memory = duck_settings()
     answers = FanOut("threads", 2).over(DAYS, "testing", partial(fail_on, None))
     assert {threads for _, (threads, _) in answers.values()} == {max(1, whole_threads // 2)}
-    assert {memory for _, (_, memory) in answers.values()} == {"715.2 MiB"}  # half of 1,500 MB
-    assert (duck_settings(), whole_memory) == ((whole_threads, whole_memory), "1.3 GiB")
+    assert {memory for _, (_, memory) in answers.values()} == {"476.8 MiB"}  # half of 1,000 MB
+    assert (duck_settings(), whole_memory) == ((whole_threads, whole_memory), "953.6 MiB")
     with pytest.raises(StorageError, match="the disk is full"):
         FanOut("threads", 2).over(DAYS, "testing", partial(fail_on, BAD_DAY))
 

@@ -11,7 +11,7 @@ from ctr_retrain.models.data.schema import impression_columns, landed_columns
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.column_rules import ORIGIN, clean_impressions, unreadable_flags
 from ctr_retrain.tasks.landing.file_parts import whole_file
-from ctr_retrain.tasks.landing.read_landing import read_file
+from ctr_retrain.tasks.landing.read_landing import Reading, read_file
 from tests.support.counts import draws
 from tests.support.json_values import NESTED, NUMBERS, TEXTS
 from tests.support.landed_day import impression
@@ -83,7 +83,9 @@ def reader(tmp_path_factory):
         def read(lines, name):
             header = [HEADER.encode()] if name.endswith("csv") else []
             (folder / name).write_bytes(b"\n".join([*header, *lines]) + b"\n")
-            file = read_file(connection, folder / name, landed_columns(recipe), folder, recipe.landing, clean_or_fail)
+            file = read_file(
+                connection, folder / name, Reading(landed_columns(recipe), folder, recipe.landing, clean_or_fail)
+            )
             return rows_of_file(file)
 
         def query(file):

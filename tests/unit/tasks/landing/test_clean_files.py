@@ -5,7 +5,7 @@ import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.ingest import deduplicate
+from ctr_retrain.tasks.ingest import deduplicate, read_stream
 from ctr_retrain.tasks.landing import text_to_parquet
 from tests.support.landed_day import impression, ingest, rows_of
 
@@ -13,8 +13,9 @@ BAD = impression("bad", ts="yesterday")
 
 
 @pytest.fixture(autouse=True)
-def _parts_of_a_few_rows(monkeypatch):
+def _large_files_and_parts_of_a_few_rows(monkeypatch):
     monkeypatch.setattr(duck, "PART_ROWS", 8)
+    monkeypatch.setattr(read_stream, "SMALL_BYTES", 0)
 
 
 @pytest.fixture

@@ -2,10 +2,15 @@
 
 import gzip
 import json
+import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
+from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.landed_values import read_footer
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]
@@ -77,6 +82,32 @@ def test_gzip_bomb_is_one_unreadable_file_beside_the_others(store, landing, land
     assert "expected at most 10,737,418 bytes unpacked" in found.unreadable["impressions/bomb.jsonl.gz"]
 
 
+@pytest.mark.parametrize(("rows", "max_file_gb"), [(300_000, 0.01), (3_000, 0.0001)])
+def test_parquet_bomb_is_one_unreadable_file_beside_the_others(
+    store, landing, land_rows, tiny_recipe, day, now, rows, max_file_gb
+):
+    """Pages of one repeated value are a few bytes, however many rows they make."""
+    for name in ("a", "b"):
+        land_rows("impressions", day, [impression(name)], f"{name}.parquet")
+    columns = {key: pa.repeat(value, rows) for key, value in impression("x").items()}
+    path = landing / "impressions" / f"dt={day}" / "bomb.parquet"
+    pq.write_table(pa.table(columns), path)
+    assert path.stat().st_size < 10_000
+    found = ingest(store, landing, tiny_recipe(landing={"max_file_gb": max_file_gb}), day, now)
+    assert found.impressions.kept == found.impressions.received == 2
+    assert re.fullmatch(
+        rf"too large: expected at most {round(max_file_gb * 2**30):,} bytes unpacked \(landing.max_file_gb\), received "
+        rf"{rows * 56:,}, at 8 or more a value: {rows:,} rows of 7 columns",
+        found.unreadable["impressions/bomb.parquet"],
+    )
+
+
+def test_parquet_of_many_values_in_few_rows_is_counted_by_its_values(tmp_path):
+    path = tmp_path / "lists.parquet"
+    pq.write_table(pa.table({"tags": pa.array([["x"] * 100_000] * 3)}), path)
+    assert read_footer(path).unpacked_bytes == 2_400_000
+
+
 def test_link_out_of_the_landing_zone_or_to_no_file_is_told_and_not_read(
     store, landing, land_rows, tiny_recipe, day, now, tmp_path
 ):
@@ -110,3 +141,17 @@ def test_json_that_is_deep_wide_or_full_of_nothing_is_data_or_is_quarantined(sto
     found = ingest(store, landing, tiny_recipe(), day, now)
     assert found.impressions.received == found.impressions.kept + found.impressions.quarantined == 5
     assert {"a", "wide"} <= {row["event_id"] for row in rows_of(store, day, "impressions")}
+
+
+def test_a_bad_row_of_thousands_of_columns_takes_no_gigabyte(
+    store, landing, land_rows, tiny_recipe, day, now, monkeypatch
+):
+    monkeypatch.setattr(duck, "MEMORY_LIMIT_MB", 300)
+    more = {f"key{number}": str(number) for number in range(2000)}
+    rows = [{**impression("a"), **more}, {**impression("bad", ts="?"), **more}]
+    land_rows("impressions", day, rows, "a.parquet")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert (found.impressions.kept, found.impressions.quarantined) == (1, 1)
+    (bad,) = quarantined(store, day)
+    assert len(bad["raw"]) == 2000
+    assert bad["raw"].startswith('{"event_id":"bad","ts":"?","user_id":"u1"')
