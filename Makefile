@@ -17,6 +17,7 @@ help:
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
+	@echo "make bench-many-files  what a day of many small files costs, beside one file of the same rows"
 	@echo "make bench-training    how fast and how well training goes beside Keras, DeepCTR and FuxiCTR; ROWS=200000 for another size"
 	@echo "make bench-feeding     how fast batches come, in how much memory, and how well they are shuffled"
 	@echo "make bench-multilabel  15 labels, the rarest with four positives: class_weight against weights by label"

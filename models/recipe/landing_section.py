@@ -165,7 +165,8 @@ class Landing(Section):
     grace_days: Annotated[int, Field(ge=0, le=30)] = 0
     """How many days more to wait for late outcome files before labels count as mature."""
     max_file_gb: Annotated[float, Field(gt=0)] = 100
-    """Largest text file in GiB, unpacked; a larger one is unreadable, so that a gzip bomb ends there."""
+    """Largest file in GiB, unpacked, with 8 bytes or more for each value of Parquet; a larger one is unreadable, so
+    that a bomb ends there."""
     buckets: Annotated[int, Field(ge=1, le=1024)] = 1
     """Shards, by a hash of `event_id`, into which a day is cut that is too large for one machine."""
     event_id_from: Literal["columns", "file_row"] = "columns"
