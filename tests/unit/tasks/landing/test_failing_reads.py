@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
-from ctr_retrain.tasks.ingest import damaged_files
 from ctr_retrain.tasks.ingest import ingest_day as ingest_module
+from ctr_retrain.tasks.ingest import read_stream
 from ctr_retrain.tasks.landing import landed_bytes, read_landing
 from ctr_retrain.tasks.landing.landed_bytes import open_landed
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -109,8 +109,8 @@ def test_parquet_whose_rows_fail_differently_each_time_is_the_disk_s_fault(
     path.write_bytes(content)
     found = ingested()
     assert list(found.unreadable) == ["impressions/a.parquet"]
-    damage, said = damaged_files._damage_of, ["once"]
-    monkeypatch.setattr(damaged_files, "_damage_of", lambda *given: said.pop() if said else damage(*given))
+    damage, said = read_stream._damage_of, ["once"]
+    monkeypatch.setattr(read_stream, "_damage_of", lambda *given: said.pop() if said else damage(*given))
     land_rows("impressions", day, [impression("c")], "c.jsonl")
     with pytest.raises(StorageError, match="received at first: once; a moment later: column "):
         ingested()
