@@ -46,7 +46,7 @@ CleanFile = Callable[[LandedFile], str]
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read."""
+    """Rules by which files are read, and where texts are staged."""
 
     wanted: tuple[Column, ...]  # the columns to look for in JSON
     staging: Path  # folder below which texts are staged
