@@ -20,10 +20,10 @@ from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.ingest.first_pass import Scan, Stream, fill_table, leave_duplicates_out, scan_part
-from ctr_retrain.tasks.ingest.read_stream import damaged_files, read_day
 from ctr_retrain.tasks.ingest.second_pass import quarantine_lines, write_part
 from ctr_retrain.tasks.landing.file_parts import LandedFile, cut_into_parts, whole_file
 from ctr_retrain.tasks.landing.read_landing import Reading
+from ctr_retrain.tasks.reading.read_stream import damaged_files, read_day
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE
 

@@ -29,7 +29,10 @@ ORDER = (
     ),
     *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
     "models.first_recipe",
-    *(f"tasks.{room}" for room in ("execution", "integrity", "store", "pages", "landing", "ingest", "label")),
+    *(
+        f"tasks.{room}"
+        for room in ("execution", "integrity", "store", "pages", "landing", "reading", "ingest", "label")
+    ),
     *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
     *(f"tasks.{room}" for room in ("operate", "compare", "demo")),
     "flows",

@@ -5,8 +5,9 @@ import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.ingest import deduplicate, read_stream
+from ctr_retrain.tasks.ingest import deduplicate
 from ctr_retrain.tasks.landing import text_to_parquet
+from ctr_retrain.tasks.reading import read_stream
 from tests.support.landed_day import impression, ingest, rows_of
 
 BAD = impression("bad", ts="yesterday")

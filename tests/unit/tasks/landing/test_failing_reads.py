@@ -10,10 +10,10 @@ import pytest
 
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
 from ctr_retrain.tasks.ingest import ingest_day as ingest_module
-from ctr_retrain.tasks.ingest import read_stream
 from ctr_retrain.tasks.landing import landed_bytes, read_landing
 from ctr_retrain.tasks.landing.landed_bytes import open_landed
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.reading import read_stream
 from tests.support.landed_day import impression, ingest, rows_of
 
 NOT_A_BYTE = Path("/proc/self/mem")  # a file that opens, and whose first byte the kernel refuses with EIO

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest import ingest_day as ingest_module
-from ctr_retrain.tasks.ingest import read_stream, small_files
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.reading import read_stream, small_files
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.conftest import encoded
 from tests.support.counts import draws

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.ingest.small_texts import SmallText, missing_columns, stage_texts
 from ctr_retrain.tasks.landing.csv_records import read_header
 from ctr_retrain.tasks.landing.file_parts import LandedFile, Member, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import open_landed, passing_error
@@ -35,6 +34,7 @@ from ctr_retrain.tasks.landing.read_landing import (
 )
 from ctr_retrain.tasks.landing.text_blocks import JSON, MAX_KEYS
 from ctr_retrain.tasks.landing.text_to_parquet import FILE_NAME, FILE_NUMBER, OURS, PLACE, SCRATCH_COMPRESSION
+from ctr_retrain.tasks.reading.small_texts import SmallText, missing_columns, stage_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,6 +108,7 @@ def _look_at_parquet(number: int, opened: OpenedFile) -> SmallFile | None:
         metadata = pq.read_metadata(pa.BufferReader(content))
     except (OSError, pa.ArrowException):
         return None
+    # Types in DuckDB's words would cost a query a file; the footer's own words for them tell them apart as well.
     _, _, columns = str(metadata.schema).partition("\n")  # behind the name of a Python object
     if TAKEN & {name.lower() for name in metadata.schema.to_arrow_schema().names}:
         return None

@@ -9,12 +9,12 @@ import duckdb
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.ingest.small_files import SMALL_BYTES, SmallFile, groups_of, look_at, read_together
-from ctr_retrain.tasks.ingest.small_texts import missing_columns
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import landed_name, link_problem, name_problem, passing_error
 from ctr_retrain.tasks.landing.parse_lines import one_line, printable
 from ctr_retrain.tasks.landing.read_landing import OpenedFile, Reading, first_line, open_file, read_opened
+from ctr_retrain.tasks.reading.small_files import SMALL_BYTES, SmallFile, groups_of, look_at, read_together
+from ctr_retrain.tasks.reading.small_texts import missing_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ def read_day(
     Small files of one form are read together. Raises DataRejectedError where files landed and none of them could be
     read.
     """
+    # Small ones one after the other: what is done to them holds Python's lock, and threads would only take turns.
     small = {number: _open(path, reading) for number, path in enumerate(paths) if _is_small(path)}
     groups = groups_of(look_at(number, file, reading) for number, file in small.items() if isinstance(file, OpenedFile))
     together = {file.number for group in groups for file in group}

@@ -140,6 +140,7 @@ def _stage_fast(
         source = csv_table(joined, first, names)
     rows = [text.lines for text in texts]
     connection.register("whose", _whose(texts, rows))
+    # Numbered as they are read: a file's name is known for each row only by how many rows came before it.
     # Joined on the left, rows that are too many or too few show in their number.
     query = (
         f"SELECT landed.* EXCLUDE ({PLACE}), {ROW}, {FILE_NUMBER}, {FILE_NAME} FROM "
