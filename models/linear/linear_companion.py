@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.training.batches import TrainingRows
     from ctr_retrain.models.weights.row_weights import Factors
 
-LINEAR = "logistic_regression"
+LINEAR = next(name for name, network in NETWORKS.items() if not network.latent_vectors)
 MOST_CELLS = 3_000_000  # of its matrix that aren't 0: of more rows a network learns what a linear model knows
 FIRST_SHARE, SHARE_SD = 0.5, 0.25  # of the share, before the calibration slice has said anything
 LEAST_SHARE, MOST_SHARE = 0.05, 0.9  # less isn't worth a second model
