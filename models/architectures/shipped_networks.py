@@ -61,3 +61,4 @@ NETWORKS: dict[str, Network] = {  # by the name that a recipe gives
     "deepfm": Network(deepfm),
     "dcn_v2": Network(dcn_v2),
 }
+LINEAR = next(name for name, network in NETWORKS.items() if not network.latent_vectors)  # alone has one optimum

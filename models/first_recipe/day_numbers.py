@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.architectures.shipped_networks import NETWORKS
+from ctr_retrain.models.architectures.shipped_networks import LINEAR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ MOST_WINDOW_DAYS, FEWEST_WINDOW_DAYS, MOST_VALIDATION_DAYS = 14, 3, 7
 WANTED_POSITIVES = 200  # on the validation days: the gate's own default
 FEWEST_POSITIVES = 20
 DEFAULT_GATE_ROWS = 5000
-LINEAR = next(name for name, network in NETWORKS.items() if not network.latent_vectors)
 SMALL_WINDOW = 500_000  # rows of the training window, below which the linear network is the one to begin with
 FEWEST_RUNS_DAYS = 30
 SLACK = 3.0  # between what was seen and a bound that rejects a day

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from scipy import sparse
 
-from ctr_retrain.models.architectures.shipped_networks import NETWORKS
+from ctr_retrain.models.architectures.shipped_networks import LINEAR, NETWORKS
 from ctr_retrain.models.linear.penalised_fit import WeighedRows, minimise
 from ctr_retrain.models.linear.solved_network import cells, solvable, solve_network
 from ctr_retrain.models.network.build_network import build_network
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.training.batches import TrainingRows
     from ctr_retrain.models.weights.row_weights import Factors
 
-LINEAR = next(name for name, network in NETWORKS.items() if not network.latent_vectors)
 MOST_CELLS = 3_000_000  # of its matrix that aren't 0: of more rows a network learns what a linear model knows
 FIRST_SHARE, SHARE_SD = 0.5, 0.25  # of the share, before the calibration slice has said anything
 LEAST_SHARE, MOST_SHARE = 0.05, 0.9  # less isn't worth a second model
