@@ -180,7 +180,7 @@ def generate(folder: Path, rows: int, form: str) -> None:
     packing = "COMPRESSION zstd" if form == "parquet" else "FORMAT json, COMPRESSION gzip"
     with duckdb.connect(config={"threads": duck.cores()}) as connection:
         for number, first in enumerate(range(0, rows, FILE_ROWS)):
-            query = impressions(first, min(first + FILE_ROWS, rows), rows, dirty=form == "parquet")
+            query = impressions_query(first, min(first + FILE_ROWS, rows), rows, dirty=form == "parquet")
             connection.execute(f"COPY ({query}) TO {duck.text(impressions / f'{number:03d}.{form}')} ({packing})")
         query = (
             f"SELECT {_event('i')} AS event_id, {_time('i', rows)} + to_microseconds((ln(1 + {_draw('i', 20)}) "
@@ -190,7 +190,7 @@ def generate(folder: Path, rows: int, form: str) -> None:
         connection.execute(f"COPY ({query}) TO {duck.text(outcomes / f'all.{form}')} ({packing})")
 
 
-def impressions(first: int, last: int, rows: int, *, dirty: bool) -> str:
+def impressions_query(first: int, last: int, rows: int, *, dirty: bool) -> str:
     twice = f"if(i > 0 AND {_draw('i', 1)} < 0.002, i - 1, i)" if dirty else "i"
     broken = f" - INTERVAL 3650 DAY * ({_draw('i', 2)} < 0.0001)::INT" if dirty else ""
     return (

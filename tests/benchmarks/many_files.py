@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.benchmarks.ingest import DAY, RECIPE, OwnMemory, impressions
+from tests.benchmarks.ingest import DAY, RECIPE, OwnMemory, impressions_query
 from tests.benchmarks.table import print_table, write_rows
 
 FORMS = ("parquet", "jsonl", "csv")
@@ -85,7 +85,7 @@ def generate(landing: Path, rows: int, files: int, form: str) -> None:
     folder = landing / "impressions" / f"dt={DAY}"
     folder.mkdir(parents=True)
     with duckdb.connect() as connection:
-        table = connection.sql(impressions(0, rows, rows, dirty=False)).to_arrow_table()
+        table = connection.sql(impressions_query(0, rows, rows, dirty=False)).to_arrow_table()
     texts = table.set_column(1, "ts", table["ts"].cast("string"))
     for number in range(files):
         first, last = rows * number // files, rows * (number + 1) // files
