@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ctr_retrain.tasks.operate.registry import claim_root
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.repository import REPOSITORY
 
 NETWORK = "def build(embedded, numeric, training):\n    return numeric\n"
@@ -113,6 +115,7 @@ def test_a_users_own_models_tasks_and_flows_neither_break_the_program_nor_are_sh
     for folder in ("models", "tasks", "flows"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").write_text(f"raise RuntimeError('{folder} of the user')", encoding="utf-8")
+    claim_root(LocalStore(tmp_path / "root"), "demo")
     status = ask(installed / "ctr-retrain", "--root", "root", "status", "--json", cwd=tmp_path, PYTHONPATH=".")
     assert status.status == 0, status.stderr
     assert json.loads(status.stdout)["champion"] is None

@@ -221,7 +221,7 @@ def test_dask_without_its_extra_says_what_to_install(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("TASK_RUNNER", "ray", "CTR_RETRAIN_TASK_RUNNER: expected Input should be 'threads' or 'dask', received 'ray'"),
+        ("TASK_RUNNER", "ray", "CTR_RETRAIN_TASK_RUNNER: expected 'threads' or 'dask', received 'ray'"),
         ("DAYS_AT_ONCE", "0", "CTR_RETRAIN_DAYS_AT_ONCE: expected"),
         ("DASK_ADDRESS", "scheduler", "CTR_RETRAIN_DASK_ADDRESS: expected a scheduler's address such as tcp://"),
     ],
