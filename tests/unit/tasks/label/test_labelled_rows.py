@@ -88,8 +88,8 @@ def test_a_label_object_holds_no_column_of_the_impressions(store, landed, tiny_r
 
 def test_a_landed_file_without_rows_adds_none(store, landing, land_rows, tiny_recipe, day, now, small_parts):
     broken = [impression(f"broken{number}", channel="mail") for number in range(40)]
-    land_rows("impressions", day, broken, "1.jsonl")
-    land_rows("impressions", day, [impression("a"), impression("b")], "2.jsonl")
+    land_rows("impressions", day, broken, "1.csv")
+    land_rows("impressions", day, [impression("a"), impression("b")], "2.jsonl")  # of another form: read by itself
     ingest(store, landing, tiny_recipe(), day, now)
     labelled = label_day(store, tiny_recipe(), day, day)
     assert [file.landed_rows for file in labelled_files(store, labelled)] == [0, 2]
