@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from functools import cached_property
+import subprocess
+import sys
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,6 +25,16 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
+
+REFUSED = 3  # the status of a process that Prefect refused a schedule
+_ASK_PREFECT = f"""
+import sys
+from prefect.client.schemas.schedules import CronSchedule
+try:
+    CronSchedule(cron=sys.argv[1])
+except ValueError:
+    sys.exit({REFUSED})
+"""
 
 
 class Settings(BaseSettings):
@@ -172,15 +184,13 @@ def _explain(problem: ErrorDetails) -> str:
     return f"CTR_RETRAIN_{name.upper()}: expected {expected}, received {received}"
 
 
+@cache
 def _is_read_by_prefect(cron: str) -> bool:
     """Ask Prefect itself, which runs the schedule, whether there are such minutes, hours, days and months."""
-    from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415 - its import takes seconds
-
-    try:
-        CronSchedule(cron=cron)
-    except ValidationError:
-        return False
-    return True
+    # In a process of its own: Prefect reads the environment once, when it is first imported, and `serve` has yet to
+    # write there where its server is.
+    asked = [sys.executable, "-P", "-c", _ASK_PREFECT, cron]
+    return subprocess.run(asked, capture_output=True, check=False).returncode != REFUSED  # noqa: S603
 
 
 def _local(url: str) -> Path:
