@@ -1,4 +1,4 @@
-"""MistakesError in a recipe or in settings, said in the words of whoever writes them: all of them, each once."""
+"""Mistakes in a recipe or in settings, said in the words of whoever writes them: all of them, each once."""
 
 from __future__ import annotations
 
