@@ -22,7 +22,8 @@ PREFECT_IN_TASKS = {"tasks.execution.parallel_days", "tasks.execution.dask_clust
 ENTRY = "flows.cli"
 ORDER = (
     "models",  # errors, number_format and section, which all may use
-    *(f"models.{room}" for room in ("documents", "feature_kinds", "architectures", "recipe", "data", "features")),
+    *(f"models.{room}" for room in ("documents", "incidents", "feature_kinds", "architectures")),
+    *(f"models.{room}" for room in ("recipe", "data", "features")),
     *(
         f"models.{room}"
         for room in ("judging", "leaks", "losses", "network", "weights", "training", "linear", "serving")

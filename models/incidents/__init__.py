@@ -1,0 +1,1 @@
+"""Incidents: what people have to know, from the first sign of it to its end."""
