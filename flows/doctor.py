@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from ctr_retrain.flows.quiet_libraries import QUIET, SERVER_IGNORED
+from ctr_retrain.flows.schedule import next_run
 from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.documents.command_documents import DoctorAnswer, MachineCheck
 from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
@@ -57,6 +58,7 @@ def examine(**given: str | Path | None) -> DoctorAnswer:
         ("disk", lambda: _disk(settings()), {"settings"}),
         ("device", lambda: _device(settings()), {"settings"}),
         ("prefect", _server, set()),
+        ("schedule", lambda: f"`serve` runs next at {next_run(settings()):%Y-%m-%d %H:%M %Z}", {"settings"}),
         ("webhook", lambda: _webhook(settings()), {"settings"}),
         ("telemetry", _telemetry, set()),
     ]

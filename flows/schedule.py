@@ -1,4 +1,7 @@
-"""`serve`: run the daily flow on a cron schedule, with a Prefect server of its own where none is set."""
+"""`serve`: run the daily flow on a cron schedule, with a Prefect server of its own where none is set.
+
+What a schedule means Prefect says, which runs it: `next_run` asks it before the first night.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.errors import StorageError
+from ctr_retrain.flows.settings import CRON_EXPECTED
+from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe
 
 if TYPE_CHECKING:
@@ -24,10 +29,42 @@ if TYPE_CHECKING:
 DEPLOYMENT = "nightly"
 STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
 STOP_SECONDS = 30  # then the server is killed
+REFUSED = 3  # the status of a process that Prefect refused a schedule
+_ASK_PREFECT = f"""
+import asyncio, sys
+from prefect.server.schemas.schedules import CronSchedule
+try:
+    schedule = CronSchedule(cron=sys.argv[1], timezone=sys.argv[2])
+    print(asyncio.run(schedule.get_dates(1))[0].isoformat())
+except (ValueError, IndexError):
+    sys.exit({REFUSED})
+"""
+
+
+def next_run(settings: Settings) -> datetime:
+    """Return when the schedule's next run is due, in its time zone.
+
+    Raises UsageError where Prefect reads no schedule there, or one of days that there aren't, such as 31 February.
+    """
+    # In a process of its own: Prefect reads the environment once, when it is first imported, and `serve` has yet to
+    # write there where its server is.
+    asked = [sys.executable, "-P", "-c", _ASK_PREFECT, settings.cron, settings.timezone]
+    process = subprocess.run(asked, capture_output=True, check=False, text=True)  # noqa: S603 - our own interpreter
+    if process.returncode == REFUSED:
+        msg = f"CTR_RETRAIN_CRON: expected {CRON_EXPECTED}, and days that there are, received {settings.cron!r}"
+        raise UsageError(msg)
+    if process.returncode:
+        msg = f"Prefect: expected it to read the schedule {settings.cron!r}, received: {process.stderr.strip()[-300:]}"
+        raise StorageError(msg)
+    return datetime.fromisoformat(process.stdout.strip())
 
 
 def serve_daily(settings: Settings) -> None:
-    """Register the daily flow and run it when it is due, until stopped. One run at a time; a second one waits."""
+    """Register the daily flow and run it when it is due, until stopped. One run at a time; a second one waits.
+
+    Raises UsageError where there is no such schedule, StorageError where the server doesn't start.
+    """
+    next_run(settings)
     os.environ["CTR_RETRAIN_CACHE"] = str(settings.cache_folder)  # scheduled runs may start in another folder
     with _server(settings.local_folder):
         from prefect.schedules import Cron  # noqa: PLC0415

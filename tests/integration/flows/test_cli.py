@@ -435,7 +435,7 @@ def test_the_doctor_names_what_is_to_be_mended_and_exits_with_4(root, tmp_path, 
     assert "set --landing" in words["landing"]
     assert "http://127.0.0.1:9: expected an answer, received: Connection refused" in words["prefect"]
     assert "expected an address of http or https" in words["webhook"]
-    assert_failed(answer, 4, "StorageError", "doctor: expected 11 checks to pass, received failures of root, landing")
+    assert_failed(answer, 4, "StorageError", "doctor: expected 12 checks to pass, received failures of root, landing")
 
 
 def test_the_doctor_tries_the_recipe_on_what_landed(small_landing, tmp_path):
@@ -460,9 +460,9 @@ def test_the_doctor_makes_every_check_that_can_be_made_whatever_fails_first(
         monkeypatch.setenv("CTR_RETRAIN_CRON", "nightly")
     recipe = recipe_file if wrong == "settings" else tmp_path / "none.toml"
     answer = at(tmp_path / "root", small_landing, recipe)("doctor", "--json")
-    assert_failed(answer, 2, "UsageError", f"expected 11 checks to pass, received failures of {wrong}")
+    assert_failed(answer, 2, "UsageError", f"expected 12 checks to pass, received failures of {wrong}")
     words = {check["name"]: check["words"] for check in answer.document["checks"]}
-    assert len(words) == 11
+    assert len(words) == 12
     assert words["events"].startswith("not checked before")
     assert words["landing"].startswith("not checked before" if wrong == "settings" else str(small_landing))
     assert words["python"]
