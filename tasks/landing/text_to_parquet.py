@@ -88,6 +88,8 @@ def stage_json_lines(
 ) -> Staged:
     """Stage a file of JSON lines as Parquet at `target`, with a column of texts for each key that a row has.
 
+    A key that is null wherever it stands is one too: its rows are quarantined one by one where it is required.
+
     wanted: key → DuckDB type in which a file of usable rows is read; its values are those that the texts' rules make.
     look: the result of looking the file over. clean: makes our columns at once, where given.
     """
@@ -96,7 +98,7 @@ def stage_json_lines(
     staged = staged or _stage_objects(connection, look, list(wanted), names, target)
     if staged.cleaned or not staged.rows:
         return staged
-    empty = read_footer(staged.parquet).always_null
+    empty = read_footer(staged.parquet).always_null - look.keys.keys()
     columns = {name: type_ for name, type_ in staged.columns.items() if name not in empty}
     return replace(staged, columns=columns, names=frozenset(columns))
 

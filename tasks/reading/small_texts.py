@@ -76,7 +76,8 @@ def stage_texts(
         connection, texts, names, reading, target
     )
     footer = read_footer(target)
-    columns = [name for name in names if not any(counted.rows) or name not in footer.always_null]
+    empty = footer.always_null.difference(*(text.look.keys for text in texts)) if any(counted.rows) else frozenset()
+    columns = [name for name in names if name not in empty]
     filled = _filled(connection, texts, columns, target)
     lacking: list[LandedFile | UnreadableFile] = [
         UnreadableFile(text.name, one_line(text.look.damage or reason))
@@ -208,10 +209,14 @@ def _stage_lines(
 def _filled(
     connection: duck.Connection, texts: list[SmallText], columns: list[str], target: Path
 ) -> dict[int, list[str]]:
-    """Return for each file that has rows, by its number, the columns that it has: of JSON those with a value."""
+    """Return for each file that has rows, by its number, the columns that it has: of JSON its keys."""
     if texts[0].look.form != JSON:
         return {text.number: columns for text in texts}
     counts = "".join(f", count({duck.name(name)}) > 0" for name in columns)
     table = parquet_table(target, numbered=True)
     found = connection.execute(f"SELECT {FILE_NUMBER}{counts} FROM {table} GROUP BY {FILE_NUMBER}").fetchall()
-    return {number: [name for name, holds in zip(columns, held, strict=True) if holds] for number, *held in found}
+    keys = {text.number: text.look.keys for text in texts}  # of the lines that were looked at, null or not
+    return {
+        number: [name for name, holds in zip(columns, held, strict=True) if holds or name in keys[number]]
+        for number, *held in found
+    }

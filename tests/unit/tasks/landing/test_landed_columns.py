@@ -39,6 +39,24 @@ def test_file_that_misses_a_required_column_stands_beside_the_rows_of_the_others
     assert found.unreadable["impressions/bad.csv"].startswith("column missing: expected user_id, received event_id, ts")
 
 
+@pytest.mark.parametrize("beside", [0, 2])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_row_without_a_required_value_costs_that_row_alone_whatever_stands_beside_it(
+    store, landing, land_rows, tiny_recipe, day, now, ending, beside
+):
+    land_rows("impressions", day, [impression("good")], "good.jsonl")
+    required = ["ts", "event_id", "user_id"]
+    for column in required:
+        rows = [impression(f"{column} {number}") for number in range(beside)]
+        land_rows("impressions", day, [*rows, {**impression("a"), column: None}], f"{column}.{ending}")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.unreadable == {}
+    assert found.impressions == Counts(received=4 + 3 * beside, kept=1 + 3 * beside, duplicates=0, quarantined=3)
+    assert {(bad["file"], bad["reason"]) for bad in quarantined(store, day)} == {
+        (f"{column}.{ending}", f"{column}_missing") for column in required
+    }
+
+
 def test_optional_column_that_a_file_lacks_is_null_there(store, landing, land_rows, tiny_recipe, day, now):
     land_rows("impressions", day, [impression("a")], "1.jsonl")
     land_rows("impressions", day, without("bid", "b"), "2.csv")
