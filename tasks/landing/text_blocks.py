@@ -49,7 +49,7 @@ class Look:
 
     plain: Path  # where it stands as plain UTF-8 with a row a line: the file itself, if it is so
     form: Form
-    head: bytes = b""  # its first block
+    head: bytes = b""  # of CSV, its first line that is not blank, as far as it stands in the first block
     keys: dict[str, None] = field(default_factory=dict)  # of JSON objects, as far as lines were looked at
     rows: int = 0  # lines that are not blank, a header of CSV among them
     one_reading: bool = True  # each reader reads the same in it, so that the fast one may
@@ -185,6 +185,7 @@ class _Survey:
     def end(self) -> None:
         """Note the last line, which need not have an end; that at which a file is torn is no row yet."""
         look = self._look
+        look.head = _first_line(look.head) if self._csv else b""
         look.rows += 0 if look.damage else self._filled([self._rest])
         look.one_reading &= not look.damage and (self._csv is None or self._csv.one_reading)
 
@@ -208,6 +209,15 @@ class _Survey:
                 keys.update(found)
                 continue
             keys.update(dict.fromkeys(islice(found, MAX_KEYS)))
+
+
+def _first_line(head: bytes) -> bytes:
+    """Return the first line that is not blank with its end, behind a line end where blank lines stand before it.
+
+    Of a hundred thousand small files their first blocks would be all that they hold.
+    """
+    line, ended, _ = head.lstrip(b"\r\n").partition(b"\n")
+    return (b"\n" if head.startswith((b"\r", b"\n")) else b"") + line + ended
 
 
 def _values_of(lines: list[bytes]) -> list[object]:

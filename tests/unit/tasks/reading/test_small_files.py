@@ -93,7 +93,7 @@ def test_files_that_are_read_together_mean_what_each_means_alone(
 ):
     tried = 0
 
-    @settings(max_examples=draws(12, 1000))
+    @settings(max_examples=draws(5, 1000))
     @given(landed_files(), st.sampled_from(["columns", "file_row"]))
     def check(files, event_id_from):
         nonlocal tried
