@@ -24,6 +24,8 @@ ROW_GROUP_ROWS = 122_880  # DuckDB's own size of a row group
 PART_ROWS = 4 * ROW_GROUP_ROWS  # of one Parquet file that is written here: what one thread reads, checks and writes
 _GLOB = re.compile(r"([*?[])")  # characters that DuckDB takes for a pattern in a path
 
+LONG_ROW_BYTES = 1 << 15  # such rows can fill the memory limit, since DuckDB takes 2,048 at a time
+OUT_OF_MEMORY = duckdb.OutOfMemoryException
 NO_SUCH_COLUMN = duckdb.BinderException  # raised by a query that names a column or a field that there isn't
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
@@ -48,7 +50,7 @@ def sharing(sharers: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection that spills into `scratch`; a failing disk becomes a StorageError.
+    """Open a connection that spills into `scratch`; a failing disk, or too little memory, becomes a StorageError.
 
     threads: of one query, by default all cores. With one, rows come out in the order in which they went in, at no
     cost of memory, and `in_parallel` takes the cores.
@@ -64,6 +66,14 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
         msg = (
             f"could not write under {scratch}: expected a disk with room, received: {error}. "
             "Nothing was published; free space or mend the disk and run again."
+        )
+        raise StorageError(msg) from error
+    except OUT_OF_MEMORY as error:
+        limit = MEMORY_LIMIT_MB // _sharers.get()
+        msg = (
+            f"DuckDB under {scratch}: expected to need at most {limit} MB, received: {str(error).splitlines()[0]}. "
+            "Nothing was published, and nothing is wrong with the data: let fewer days share this machine "
+            "(CTR_RETRAIN_DAYS_AT_ONCE), or cut a large day (landing.buckets), and run again."
         )
         raise StorageError(msg) from error
     finally:

@@ -23,7 +23,7 @@ from ctr_retrain.tasks.ingest.first_pass import Scan, Stream, fill_table, leave_
 from ctr_retrain.tasks.ingest.second_pass import quarantine_lines, write_part
 from ctr_retrain.tasks.landing.file_parts import LandedFile, cut_into_parts, whole_file
 from ctr_retrain.tasks.landing.read_landing import Reading
-from ctr_retrain.tasks.reading.read_stream import damaged_files, read_day
+from ctr_retrain.tasks.reading.read_stream import damaged_files, files_too_long, read_day
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE
 
@@ -54,10 +54,13 @@ def deduplicate(connection: duck.Connection, stream: Stream, folder: Path, scrat
     reasons = {file.name: file.reason for file in unreadable}
     try:
         counts, bad, unreadable_values = _split(connection, stream, files, folder, scratch)
-    except duckdb.Error:
+    except duckdb.Error as error:
         # Some damage shows only while rows are read. Each file, read alone, tells whether it has any; then all is
         # written anew, without the damaged ones.
-        damaged = damaged_files(files, lambda file: stream.query(whole_file(file)), scratch)
+        if isinstance(error, duck.OUT_OF_MEMORY):
+            damaged = files_too_long(files, scratch)
+        else:
+            damaged = damaged_files(files, lambda file: stream.query(whole_file(file)), scratch)
         files = [file for file in files if file.name not in damaged]
         reasons |= damaged
         if not damaged:

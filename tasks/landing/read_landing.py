@@ -103,6 +103,13 @@ def read_opened(connection: duck.Connection, opened: OpenedFile, reading: Readin
             if opened.look is None:
                 return _read_parquet_twice(connection, opened, reading)
             return _read_text(connection, opened, opened.look, reading)
+    except duck.OUT_OF_MEMORY:
+        length = opened.look.plain.stat().st_size // max(1, opened.look.rows) if opened.look else 0
+        if length < duck.LONG_ROW_BYTES:
+            raise  # says nothing about the file
+        return opened.unreadable(
+            f"expected rows that fit into memory, 2,048 at a time, received {length:,} bytes a row"
+        )
     except (duckdb.Error, UnicodeError, HeaderError) as error:
         return opened.unreadable(first_line(error))
 

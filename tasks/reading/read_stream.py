@@ -105,8 +105,31 @@ def _damage_of(file: LandedFile, cleaned: str, scratch: Path) -> str:
         with duck.connect(scratch, threads=1) as connection:  # one each, since some errors leave a connection useless
             try:
                 connection.execute(f"SELECT max(hash(COLUMNS(*))) FROM ({query})").fetchall()
-            except duckdb.OutOfMemoryException:  # says nothing about the file
+            except duck.OUT_OF_MEMORY:  # says nothing about the file
                 raise
             except duckdb.Error as error:
                 return one_line(f"{where}{first_line(error)}")
+    return ""
+
+
+def files_too_long(files: list[LandedFile], scratch: Path) -> dict[str, str]:
+    """Find landed Parquet files with texts too long for memory, of which a small file may have millions: name → column.
+
+    Raises duckdb.Error where a file is damaged.
+    """
+    return {file.name: reason for file in files if not file.staged and (reason := _long_texts(file, scratch))}
+
+
+def _long_texts(file: LandedFile, scratch: Path) -> str:
+    """Name a column of texts too long for memory; empty where the file has none."""
+    length_of = {"VARCHAR": "strlen", "BLOB": "octet_length"}
+    for name, type_ in file.columns.items():
+        if type_ not in length_of:
+            continue
+        with duck.connect(scratch, threads=1) as connection:
+            query = f"SELECT max({length_of[type_]}({duck.name(name)})) FROM {file.table}"
+            length = duck.scalar(connection, query)
+        if length >= duck.LONG_ROW_BYTES:
+            reason = f"expected values that fit into memory, 2,048 at a time, received one of {length:,} bytes"
+            return one_line(f"column {name}: {reason}")
     return ""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SMALL_BYTES, SMALL_UNPACKED, SMALL_ROWS = 1 << 20, 1 << 23, 50_000  # beyond, a file is read by itself
 # Of one table: it is read by one thread, and where it is damaged it is read anew in halves.
-MOST_FILES, MOST_ROWS, MOST_BYTES = 1000, duck.PART_ROWS // 2, 1 << 26
+MOST_FILES, MOST_ROWS, MOST_BYTES = 10000, duck.PART_ROWS // 2, 1 << 26
 # Columns of which DuckDB has some of its own while it reads files.
 TAKEN = OURS | {"filename", "file_index"}
 
@@ -149,8 +149,8 @@ def _read_parquet(
     """
     try:
         return _copy_parquet(connection, group, reading, target)
-    except duckdb.OutOfMemoryException:  # says nothing about a file
-        raise
+    except duck.OUT_OF_MEMORY:  # says nothing about the disk, and perhaps something about one of them
+        return _each_alone(connection, group, reading)
     except duckdb.Error as error:
         if len(group) == 1:
             return _each_alone(connection, group, reading)

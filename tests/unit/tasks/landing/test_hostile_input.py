@@ -9,8 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
+from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.landed_values import read_footer
+from ctr_retrain.tasks.reading import read_stream
+from ctr_retrain.tasks.store import layout
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]
@@ -100,6 +103,37 @@ def test_parquet_bomb_is_one_unreadable_file_beside_the_others(
         rf"{rows * 56:,}, at 8 or more a value: {rows:,} rows of 7 columns",
         found.unreadable["impressions/bomb.parquet"],
     )
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_parquet_of_one_long_text_in_very_many_rows_is_one_unreadable_file_beside_the_others(
+    store, landing, land_rows, tiny_recipe, day, now, monkeypatch, small
+):
+    """Half a megabyte that says a hundred gigabytes: a dictionary has each text once."""
+    monkeypatch.setattr(duck, "MEMORY_LIMIT_MB", 100)
+    monkeypatch.setattr(read_stream, "SMALL_BYTES", 1 << 20 if small else -1)
+    land_rows("impressions", day, [impression("good")], "good.parquet")
+    rows = 30_000
+    columns = impression("x") | {"event_id": [str(number) for number in range(rows)]}
+    table = {name: value if isinstance(value, list) else [value] * rows for name, value in columns.items()}
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 400_000]))
+    pq.write_table(pa.table(table | {"device": long}), landing / "impressions" / f"dt={day}" / "bomb.parquet")
+    found = ingest(store, landing, tiny_recipe(), day, now)
+    assert found.impressions.kept == 1
+    assert found.unreadable == {
+        "impressions/bomb.parquet": "column device: expected values that fit into memory, 2,048 at a time, "
+        "received one of 400,000 bytes"
+    }
+
+
+def test_too_little_memory_is_no_fault_of_the_data(store, landing, land_rows, tiny_recipe, day, now, monkeypatch):
+    monkeypatch.setattr(duck, "MEMORY_LIMIT_MB", 1)
+    land_rows("impressions", day, [impression(str(number)) for number in range(300)], "a.parquet")
+    with pytest.raises(
+        StorageError, match=r"expected to need at most 1 MB, received: Out of Memory.* nothing is wrong"
+    ):
+        ingest(store, landing, tiny_recipe(), day, now)
+    assert store.read_ref(layout.day_ref(day)) is None
 
 
 def test_parquet_of_many_values_in_few_rows_is_counted_by_its_values(tmp_path):
