@@ -250,10 +250,13 @@ def _read_text(
         staged = _stage(connection, opened, look, reading, target)
     finally:
         remove_plain(opened, reading)
+    table, columns = parquet_table(staged.parquet, numbered=staged.numbered), staged.columns
+    if look.form != JSON:  # of JSON they were staged
+        table, columns = with_nested_columns(connection, table, columns, reading)
     return LandedFile(
         opened.name,
-        parquet_table(staged.parquet, numbered=staged.numbered),
-        staged.columns,
+        table,
+        columns,
         staged.rows,
         staged.names,
         staged.malformed,
@@ -281,7 +284,8 @@ def _stage(connection: duck.Connection, opened: OpenedFile, look: Look, reading:
         assert reading.clean is not None
         return reading.clean(LandedFile(opened.name, table, columns, 0, frozenset(columns)))
 
-    clean = clean_table if reading.clean else None
+    nested = look.form != JSON and any("." in column.source for column in reading.wanted)
+    clean = clean_table if reading.clean and not nested else None
     if look.form == JSON:
         return stage_json_lines(connection, look, json_types(reading.wanted), target, clean)
     staged = stage_csv(connection, look, target, clean)

@@ -19,7 +19,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.csv_records import read_header
 from ctr_retrain.tasks.landing.file_parts import LandedFile, Member, UnreadableFile
 from ctr_retrain.tasks.landing.landed_bytes import open_landed, passing_error
-from ctr_retrain.tasks.landing.landed_values import read_footer, unpacked_bytes
+from ctr_retrain.tasks.landing.landed_values import nested_value, read_footer, unpacked_bytes
 from ctr_retrain.tasks.landing.read_landing import (
     OpenedFile,
     Reading,
@@ -63,7 +63,8 @@ class SmallFile:
 
 def look_at(number: int, opened: OpenedFile, reading: Reading) -> SmallFile | None:
     """Find out the form of a file that was opened; None where it is read by itself, or is not small, unpacked."""
-    found = _look_at_parquet(number, opened) if opened.look is None else _look_at_text(number, opened, opened.look)
+    look = opened.look
+    found = _look_at_parquet(number, opened) if look is None else _look_at_text(number, opened, look, reading)
     most_bytes = min(SMALL_UNPACKED, reading.max_bytes)
     return found if found and found.rows <= SMALL_ROWS and found.bytes <= most_bytes else None
 
@@ -115,14 +116,17 @@ def _look_at_parquet(number: int, opened: OpenedFile) -> SmallFile | None:
     return SmallFile(number, opened, columns, metadata.num_rows, unpacked_bytes(metadata))
 
 
-def _look_at_text(number: int, opened: OpenedFile, look: Look) -> SmallFile | None:
+def _look_at_text(number: int, opened: OpenedFile, look: Look, reading: Reading) -> SmallFile | None:
     """Take a text's form from how it was found: of CSV the line of column names, and whether DuckDB reads it right."""
     regular = look.one_reading and not look.damage
     if look.form == JSON:
         size = look.plain.stat().st_size
         return SmallFile(number, opened, (JSON, regular), look.rows, size, frozenset(look.keys))
-    if look.head.startswith((b"\r", b"\n")) or isinstance(read_header(look.head, look.form.delimiter), str):
+    names = read_header(look.head, look.form.delimiter)
+    if look.head.startswith((b"\r", b"\n")) or isinstance(names, str):
         return None
+    if any(nested_value(column.source, dict.fromkeys(names, "VARCHAR")) for column in reading.wanted):
+        return None  # JSON in a field of CSV
     header = look.head.partition(b"\n")[0]
     return SmallFile(number, opened, (look.form, regular, header), look.rows - 1, look.plain.stat().st_size)
 

@@ -8,6 +8,7 @@ import pytest
 
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
+from tests.conftest import encoded
 from tests.support.json_values import NESTED, NUMBERS, TEXTS
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
@@ -61,6 +62,16 @@ def test_nested_keys_of_json_are_columns_as_keys_with_dots_are_also_beside_a_tor
     assert read(lines(flat)) == read(lines(nested)) == read(lines([flat[0], *nested[1:]])) == EXPECTED
     assert read(lines(nested) + b'{"user": {"id"') == EXPECTED
     assert read(json.dumps(nested, indent=1).encode(), "a.json") == EXPECTED
+
+
+@pytest.mark.parametrize("torn", [b"", b"1,2\n"])
+@pytest.mark.parametrize("files", [1, 2])
+def test_nested_keys_of_json_in_a_field_of_csv_are_columns_too(read, land_rows, day, files, torn):
+    rows = [{key: json.dumps(value) if isinstance(value, dict) else value for key, value in nested.items()}
+            for _, nested in EVENTS]  # fmt: skip
+    for number in range(1, files):
+        land_rows("impressions", day, [row | {"meta": "no JSON"} for row in rows], f"{number}.csv")
+    assert read(encoded(rows, "a.csv") + torn, "a.csv") == EXPECTED
 
 
 def test_a_key_with_a_dot_in_its_name_counts_before_a_nested_one_in_its_own_row_alone(read):
