@@ -20,7 +20,7 @@ from ctr_retrain.models.feature_kinds.fingerprints import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
 from ctr_retrain.models.mistakes import refuse, sentences_on
 from ctr_retrain.models.recipe.channel_section import Channel
-from ctr_retrain.models.recipe.column_names import name_mistakes
+from ctr_retrain.models.recipe.column_names import name_mistakes, slice_columns, slice_mistakes
 from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.head_section import head_mistakes
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
@@ -133,7 +133,8 @@ class Recipe(Section):
             *self.validation.max_null_share,
             *self.validation.value_sets,
         ]
-        return name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
+        yield from name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
+        yield from slice_mistakes(self.drift, self.landing.columns, self.features, self.validation)
 
     def _head_mistakes(self) -> Iterator[str]:
         """Find heads without a label to learn, and options that don't go with heads."""
@@ -163,6 +164,11 @@ class Recipe(Section):
         return tuple(feature.name for feature in self.features if feature.known_before)
 
     @property
+    def slice_columns(self) -> tuple[str, ...]:
+        """Return the columns whose values are counted each day."""
+        return slice_columns(self.drift, self.landing.columns, self.features, self.validation)
+
+    @property
     def inline_label(self) -> bool:
         """Return True if the label stands in the impression itself."""
         return bool(self.landing.columns.label)
@@ -186,11 +192,11 @@ class Recipe(Section):
     def digest(self) -> str:
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
-        Comments, key order, retention, confirmed features, how often there is a yardstick or twin, and whether what was
-        judged is recalibrated before it serves don't count.
+        Comments, key order, retention, confirmed features, how often there is a yardstick or twin, which slices are
+        counted, and whether what was judged is recalibrated before it serves don't count.
         """
         unasked = {"yardstick_every", "seed_twin_every"}
-        content = self.model_dump(mode="json", exclude={"retention": True, "training": unasked})
+        content = self.model_dump(mode="json", exclude={"retention": True, "training": unasked, "drift": {"slices"}})
         if self.training.ship == "recalibrated":
             content["training"]["ship"] = "evaluated"  # trained and judged alike
         for feature in content["features"]:

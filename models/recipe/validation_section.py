@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -50,3 +50,7 @@ class Drift(Section):
     """Smallest change in standard errors, overdispersion included."""
     holds_training: bool = False
     """A day with an alert trains nothing."""
+    slices: Literal["auto"] | tuple[str, ...] = "auto"
+    """Columns of texts whose values are counted each day by channel, to be watched apart; `[]`: none. `auto`:
+    `campaign_id` where it is mapped, and columns of categorical features and of `[validation]` that are called like a
+    device: `device`, `device_type`, `device_category`, `platform`, `os`, `os_name` or `operating_system`."""

@@ -49,7 +49,7 @@ from ctr_retrain.tasks.store.protocol import (
 )
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of
 
-DAY_FORMAT = 3  # of a day's object; another number makes all of them anew
+DAY_FORMAT = 4  # of a day's object; another number makes all of them anew
 ATTEMPTS = 5  # to publish a day while others publish it
 
 
@@ -193,7 +193,8 @@ def ingested_by(store: Store, day: date, recipe: Recipe) -> bool:
 def _definition(recipe: Recipe) -> str:
     """Return the digest of all that a day's object depends on beside the landed files."""
     labels = {name: [c.positive_kind, c.windows_hours] for name, c in recipe.channels.items()}
-    profiled = [sorted(recipe.validation.max_null_share), sorted(recipe.validation.value_sets)]
+    rules = recipe.validation
+    profiled = [sorted(columns) for columns in (rules.max_null_share, rules.value_sets, recipe.slice_columns)]
     columns = [repr(column) for column in impression_columns(recipe)]
     return digest_of([DAY_FORMAT, recipe.landing.model_dump(mode="json"), columns, labels, profiled])
 
@@ -260,7 +261,7 @@ def _publish_shard(
 
 
 def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
-    """Write a day, or a shard of it, into `folder`: impressions/, outcomes/, quarantine/, profile, values, summary."""
+    """Write a day, or a shard of it, into `folder`: impressions/, outcomes/, quarantine/, counts, summary."""
     day, scratch = landed.day, folder / "scratch"
     for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
         path.mkdir()
@@ -293,7 +294,7 @@ def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
         if not impressions.counts.kept and shard == WHOLE:  # a shard alone may well be empty
             raise nothing_usable(connection, [folder], day, impressions.counts)
         outcomes = deduplicate(connection, outcoming, folder, scratch)
-        write_profile(connection, folder, recipe, day)
+        write_profile(connection, folder, recipe, day, whole=shard == WHOLE)
         summary = summarise(connection, folder, impressions, outcomes, landed.left_out, recipe)
         summary.write(folder / SUMMARY_FILE)
     shutil.rmtree(scratch)

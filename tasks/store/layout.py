@@ -22,6 +22,7 @@ OUTCOMES = "outcomes"
 QUARANTINE = "quarantine"
 PROFILE_FILE = "profile.parquet"
 VALUES_FILE = "values.parquet"
+SLICES_FILE = "slices.parquet"
 
 # Below labels.
 ARRIVALS_FILE = "arrivals.parquet"

@@ -200,6 +200,9 @@ def test_new_file_or_another_reading_makes_a_new_object_and_keeps_the_old_one(
     watched = ingest(store, landing, tiny_recipe(validation={"max_null_share": {"device": 0.5}}), day, now)
     assert watched.identity != second.identity
     assert ingest(store, landing, tiny_recipe(validation={"max_null_share": {"device": 0.9}}), day, now) == watched
+    # So is which slices are counted.
+    sliced = ingest(store, landing, tiny_recipe(drift={"slices": ["user_id"]}), day, now)
+    assert sliced.identity not in (watched.identity, second.identity)
 
 
 def test_published_day_holds_its_data_and_no_scratch(store, landing, land_rows, tiny_recipe, day, now):
@@ -215,6 +218,7 @@ def test_published_day_holds_its_data_and_no_scratch(store, landing, land_rows, 
         "quarantine/outcomes-lines.parquet",
         "profile.parquet",
         "values.parquet",
+        "slices.parquet",
         "summary.json",
     }
 

@@ -17,6 +17,7 @@ from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import open_shards
+from ctr_retrain.tasks.validate.day_counts import load_counted_day
 from tests.support.labelled_day import label_rows
 from tests.support.landed_day import impression
 
@@ -52,6 +53,7 @@ def taken_in(store, landed, recipe, day, now, fan_out=None):
         "labels": sorted(rows, key=lambda row: row["event_id"]),
         "positives": (labels.rows, labels.positives),
         "profiles": [profile.to_pylist() for profile in profiles],
+        "slices": [load_counted_day(store, on).slices for on in (day, later)],
         "quarantine": sorted(quarantined(store, day), key=str),
         "reasons": reasons(store, day),
         "arrivals": pq.read_table(store.open(labels.path) / "arrivals.parquet").to_pylist(),
