@@ -53,6 +53,7 @@ app = typer.Typer(
 )
 for _name, _command in COMMANDS.items():
     app.command(name=_name)(_command)
+app.add_typer(root_commands.alerts, name="alerts")
 
 
 def _show_version(wanted: bool) -> None:

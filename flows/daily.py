@@ -22,7 +22,7 @@ from ctr_retrain.flows.prefect_tasks import (
     measure_maturity,
     measure_seed_twin,
     measure_yardstick,
-    send_alerts,
+    report_signals,
     ship_challenger,
     train_challenger,
     train_cold_twin,
@@ -35,6 +35,8 @@ from ctr_retrain.flows.prefect_tasks import (
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
 from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.alerts.drift_signals import DRIFT_KINDS, drift_signals
+from ctr_retrain.tasks.alerts.incident_refs import held_days
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
@@ -72,12 +74,14 @@ def daily(
     problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
-    send_alerts(store, drift.alerts, rules.name, day, settings.webhook_url)
+    found, tell = drift_signals(drift.alerts, day), settings.delivery(rules, events=True)
+    report_signals(store, found, looked_at=DRIFT_KINDS, day=day, now=now, delivery=tell)
     known = day_document(ingested, validated, drift)
     if not validated.accepted:
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
         raise rejection_error(validated, settings.landing_zone, known)
 
+    problems = held_days(store, rules, day) | problems
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
     recorded = has_object(store, path)

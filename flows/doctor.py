@@ -18,11 +18,11 @@ from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.documents.command_documents import DoctorAnswer, MachineCheck
 from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
+from ctr_retrain.tasks.alerts.receivers import ALERT_TARGETS, WEBHOOK, answer_of
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
 from ctr_retrain.tasks.execution.web_request import (
     REQUEST_ERRORS,
     failure_of,
-    is_address,
     public_address,
     request_to,
 )
@@ -181,13 +181,16 @@ def _server() -> str:
 
 
 def _webhook(settings: Settings) -> str:
-    url = settings.webhook_url.get_secret_value()
-    if not url:
-        return "no CTR_RETRAIN_WEBHOOK_URL: alerts are events and log lines"
-    if not is_address(url):  # nothing is sent: whoever listens there would take it for an alert
-        msg = "CTR_RETRAIN_WEBHOOK_URL: expected an address of http or https, received none. Mend or unset it."
-        raise UsageError(msg)
-    return f"alerts go to {public_address(url)}"
+    if not settings.receivers:
+        return f"no {WEBHOOK} and no {ALERT_TARGETS}: alerts are events and log lines"
+    found = []
+    for receiver in settings.receivers:  # nothing is sent: whoever listens there would take it for an alert
+        try:
+            found.append(answer_of(receiver))
+        except ValueError as error:
+            msg = f"{receiver.place}: expected {error}, received none. Mend or unset it."
+            raise UsageError(msg) from None
+    return f"alerts go to {', '.join(found)}; `ctr-retrain alerts test` sends one to each"
 
 
 def _telemetry() -> str:

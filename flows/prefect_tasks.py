@@ -10,6 +10,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from ctr_retrain.tasks.alerts import report_signals as reporting
 from ctr_retrain.tasks.deploy import choose_served, publish_model
 from ctr_retrain.tasks.evaluate import find_leaks as leaks
 from ctr_retrain.tasks.evaluate import judge_challenger as judging
@@ -24,7 +25,6 @@ from ctr_retrain.tasks.report import run_document, run_page
 from ctr_retrain.tasks.train import train_challenger as training
 from ctr_retrain.tasks.train import weigh_rows as weights
 from ctr_retrain.tasks.validate import detect_drift as drift
-from ctr_retrain.tasks.validate import send_alerts as alerts
 from ctr_retrain.tasks.validate import validate_day as validation
 
 # Stages find by digests of their inputs what was made before. Prefect's cache would know a store by its pickle only,
@@ -34,7 +34,7 @@ stage = task(cache_policy=NO_CACHE)
 ingest_day = stage(ingest.ingest_day)
 validate_day = stage(validation.validate_day)
 detect_drift = stage(drift.detect_drift)
-send_alerts = stage(alerts.send_alerts)
+report_signals = stage(reporting.report_signals)
 measure_maturity = stage(maturity.measure_maturity)
 weigh_rows = stage(weights.weigh_rows)
 find_leaks = stage(leaks.find_run_leaks)

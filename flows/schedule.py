@@ -65,7 +65,8 @@ def serve_daily(settings: Settings) -> None:
     Raises UsageError where there is no such schedule, StorageError where the server doesn't start.
     """
     next_run(settings)
-    os.environ["CTR_RETRAIN_CACHE"] = str(settings.cache_folder)  # scheduled runs may start in another folder
+    # Scheduled runs may start in another folder.
+    os.environ |= {"CTR_RETRAIN_CACHE": str(settings.cache_folder), "CTR_RETRAIN_SPOOL": str(settings.spool_folder)}
     with _server(settings.local_folder):
         from prefect.schedules import Cron  # noqa: PLC0415
 

@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.mistakes import expected_of
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.alerts.delivery import Delivery
+from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
@@ -39,6 +42,9 @@ class Settings(BaseSettings):
     cache_gb: float = Field(50, gt=0)  # its largest size, in gigabytes
     s3_endpoint_url: str = ""  # of another service than AWS
     webhook_url: SecretStr = SecretStr("")  # gets alerts as JSON; the address often holds credentials
+    alert_targets: SecretStr = SecretStr("")  # LEVEL=ADDRESS of each further receiver of alerts; likewise
+    runbook: str = "docs/runbook.md"  # address of the runbook, to which messages link
+    spool: Path = Path("var/spool")  # where alerts wait on this machine while the root can't be written
     cron: str = "0 4 * * *"  # when `serve` runs
     timezone: str = "UTC"  # of the cron schedule; event days are UTC whatever it is
     task_runner: Literal["threads", "dask"] = "threads"  # runs days side by side
@@ -54,6 +60,12 @@ class Settings(BaseSettings):
             msg = "an address that begins with https:// or http://, or nothing"
             raise ValueError(msg)
         return url
+
+    @field_validator("alert_targets")
+    @classmethod
+    def _names_receivers(cls, targets: SecretStr) -> SecretStr:
+        parse_targets(targets.get_secret_value())
+        return targets
 
     @field_validator("cron")
     @classmethod
@@ -130,6 +142,22 @@ class Settings(BaseSettings):
         return S3LandingZone(bucket, self._cache) if bucket else LocalLandingZone(_local(self.landing))
 
     @property
+    def receivers(self) -> tuple[Receiver, ...]:
+        """Return all who get alerts, the webhook first."""
+        webhook = Receiver("warning", self.webhook_url, WEBHOOK, own_form=True)
+        named = (webhook,) if self.webhook_url.get_secret_value() else ()
+        return (*named, *parse_targets(self.alert_targets.get_secret_value()))
+
+    def delivery(self, recipe: Recipe, *, events: bool = False) -> Delivery:
+        """Return the rules and the receivers of a run's messages; one for a whole run, which waits so long in all."""
+        return Delivery(recipe.name, recipe.alerts, self.receivers, self.spool_folder, self.runbook, events)
+
+    @property
+    def spool_folder(self) -> Path:
+        """Return the spool's whole path, which holds in whatever folder a process runs."""
+        return self.spool.expanduser().absolute()
+
+    @property
     def local_folder(self) -> Path:
         """Return the folder that fills up on this machine: the root, or the cache of one that lies in a bucket."""
         return self.cache_folder if self.root.startswith("s3://") else _local(self.root)
@@ -167,7 +195,9 @@ def load_settings(**given: str | Path | None) -> Settings:
 
 def _explain(problem: ErrorDetails) -> str:
     name = ".".join(map(str, problem["loc"]))
-    secret = name == "webhook_url" or set("@?#") & set(str(problem["input"]))  # credentials may stand in an address
+    secret = name in ("webhook_url", "alert_targets") or set("@?#") & set(
+        str(problem["input"])
+    )  # credentials may stand in an address
     received = "one that is kept secret" if secret else repr(problem["input"])
     expected = expected_of(problem)
     return f"CTR_RETRAIN_{name.upper()}: expected {expected}, received {received}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Commands that find nothing to do where there is no root; others make one, or need none.
 READ_ROOT = frozenset(
-    ("accept", "explain", "gc", "models", "promote", "rollback", "score", "status", "validate", "verify")
+    ("accept", "alerts", "explain", "gc", "models", "promote", "rollback", "score", "status", "validate", "verify")
 )
 MAKE_ROOT = frozenset(("backfill", "compare", "daily", "ingest", "serve"))
 # Likewise of a landing zone. `serve` may be started before the first events land.
@@ -54,7 +54,7 @@ def settings_of(context: typer.Context, **more: str | None) -> Settings:
 
     settings = load_settings(**asdict(places_of(context)), **more)
     require_recipe(settings.recipe)
-    command = context.info_name or ""
+    command = _command_of(context)
     _check_root(command, settings)
     _check_landing(command, settings)
     return settings
@@ -66,6 +66,12 @@ def settings_and_recipe(context: typer.Context, **more: str | None) -> tuple[Set
 
     settings = settings_of(context, **more)
     return settings, load_recipe(settings.recipe)
+
+
+def _command_of(context: typer.Context) -> str:
+    """Return the command's name; of one that stands below another, such as `alerts list`, the other's."""
+    above = context.parent
+    return (above.info_name if above and above.parent else context.info_name) or ""
 
 
 def _check_root(command: str, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Print what stands under a root, what went from it, and what a night's run needs."""
+"""Print what stands under a root, incidents among it, what went from it, and what a night's run needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line, verdict_text
+from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, level_text, print_line, verdict_text
 
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.bundle_documents import ModelsAnswer, ScoreAnswer
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
         StatusAnswer,
         VerifyAnswer,
     )
+    from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer
+    from ctr_retrain.models.incidents.incident import Handled, Incident
+
+SHOWN_PAST = 10  # incidents that are over, the newest; --json has all
 
 
 def print_models(answer: ModelsAnswer) -> None:
@@ -62,6 +66,9 @@ def print_status(answer: StatusAnswer) -> None:
     if yardstick := answer.yardstick:
         colour = "green" if yardstick.worth_it else "yellow"
         print_line(f"{yardstick.date}  [{colour}]beside simple models[/{colour}]  {escape(yardstick.message)}")
+    for incident in answer.incidents:
+        about = escape(f"{incident.kind} {incident.subject}".strip())
+        print_line(f"{incident.since}  {level_text(incident.level)}  {about}  {escape(incident.message)}")
     for day in answer.rejected_days:
         print_line(f"{day.date}  [red]data rejected[/red]  {escape(day.reason)}")
     runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)
@@ -69,6 +76,34 @@ def print_status(answer: StatusAnswer) -> None:
         runs.add_row(str(run.date), verdict_text(run.decision), escape(run.reason))
     if answer.runs:
         SafeConsole().print(runs)
+
+
+def print_incidents(answer: AlertsAnswer) -> None:
+    """Print open incidents with what to do, and the newest past ones, a line each."""
+    for incident in answer.open:
+        _print_open(incident)
+    for silenced in answer.silenced:
+        print_line(_said(silenced))
+    for incident in answer.past[:SHOWN_PAST]:
+        about = escape(f"{incident.kind} {incident.subject}".strip())
+        print_line(f"{incident.since} to {incident.resolved}  over  {about}  {escape(incident.summary)}")
+    if not answer.open:
+        print_line("no open incident")
+
+
+def print_handled(answer: HandledAnswer) -> None:
+    """Print what was said, and the open incidents that it is about."""
+    for one in answer.handled:
+        print_line(_said(one))
+    for incident in answer.incidents:
+        print_line(f"  open since {incident.since}: {escape(incident.summary)}")
+
+
+def print_tried(answer: AlertsTestAnswer) -> None:
+    """Print what each receiver answered."""
+    for one in answer.receivers:
+        mark = "[green]✓[/green]" if one.taken else "[red]✗[/red]"
+        print_line(f"{mark} {escape(one.name)}, {level_text(one.level)}: {escape(one.message)}")
 
 
 def print_garbage(answer: GarbageAnswer) -> None:
@@ -98,3 +133,20 @@ def print_checks(answer: DoctorAnswer) -> None:
 
 def _text(value: object) -> str:
     return "none" if value is None else str(value)
+
+
+def _print_open(incident: Incident) -> None:
+    """Print an open incident, what to look at and what to type."""
+    about = escape(f"{incident.kind} {incident.subject}".strip())
+    print_line(f"{incident.since}  {level_text(incident.level)}  {about}  {escape(incident.summary)}")
+    for detail in incident.details:
+        print_line(f"    {escape(detail)}")
+    for command in incident.commands:
+        print_line(f"    {escape(command)}")
+
+
+def _said(one: Handled) -> str:
+    """Return what somebody said to a cause, on a line."""
+    about = escape(f"{one.kind} {one.subject}" if one.subject is not None else f"{one.kind}, all of that kind")
+    until = f" until {one.until}" if one.until else ""
+    return f"{one.what}{until}: {about}, by {escape(one.by)}: {escape(one.reason)}"

@@ -6,13 +6,24 @@ Heavy imports stand inside the commands, so that --help answers at once.
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from ctr_retrain.flows.commands.arguments import ReasonOption, parse_day, require_words, user_name
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
 from ctr_retrain.models.errors import StorageError
+
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="The incident's kind, as `alerts list` shows it.")]
+SubjectArgument = Annotated[
+    str | None, typer.Argument(metavar="[SUBJECT]", help="What it is about; default: all of that kind.")
+]
+
+alerts = typer.Typer(
+    help="Show what people have to know, and say what they know.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def status(context: typer.Context) -> CommandOutput:
@@ -67,6 +78,65 @@ def doctor(context: typer.Context) -> CommandOutput:
     # Settings and recipe are checks too: where they are wrong, all others are made that can be.
     answer = examine(**asdict(places_of(context)))
     return CommandOutput.of(answer, print_checks, failure(answer))
+
+
+@alerts.command("list")
+def list_alerts(context: typer.Context) -> CommandOutput:
+    """List the incidents: open ones, the newest past ones, silences."""
+    from ctr_retrain.flows.commands.print_root import print_incidents  # noqa: PLC0415
+    from ctr_retrain.tasks.alerts.handle_incident import list_incidents  # noqa: PLC0415
+
+    today = datetime.now(UTC).date()
+    return CommandOutput.of(list_incidents(settings_of(context).store, today), print_incidents)
+
+
+@alerts.command()
+def test(context: typer.Context) -> CommandOutput:
+    """Send a test to every receiver; say what each answered."""
+    from ctr_retrain.flows.commands.print_root import print_tried  # noqa: PLC0415
+    from ctr_retrain.tasks.alerts.try_receivers import try_receivers  # noqa: PLC0415
+
+    settings, recipe = settings_and_recipe(context)
+    answer = try_receivers(settings.delivery(recipe), settings.store.root, datetime.now(UTC))
+    failed = [one for one in answer.receivers if not one.taken]
+    msg = (
+        f"alerts test: expected all {len(answer.receivers)} receivers to take a message, received "
+        f"{len(failed)} that did not: {'; '.join(f'{one.name}: {one.message}' for one in failed)}. "
+        "Mend their addresses."
+    )
+    return CommandOutput.of(answer, print_tried, StorageError(msg, document=answer) if failed else None)
+
+
+@alerts.command()
+def ack(
+    context: typer.Context, kind: KindArgument, reason: ReasonOption, subject: SubjectArgument = None
+) -> CommandOutput:
+    """Say that somebody is at work on it."""
+    from ctr_retrain.flows.commands.print_root import print_handled  # noqa: PLC0415
+    from ctr_retrain.tasks.alerts.handle_incident import acknowledge  # noqa: PLC0415
+
+    why = require_words(reason)
+    answer = acknowledge(settings_of(context).store, kind, subject, why, user_name(), datetime.now(UTC))
+    return CommandOutput.of(answer, print_handled)
+
+
+@alerts.command()
+def silence(
+    context: typer.Context,
+    kind: KindArgument,
+    until: Annotated[
+        str, typer.Option("--until", metavar="YYYY-MM-DD", help="First day of messages again; a past one ends it.")
+    ],
+    reason: ReasonOption,
+    subject: SubjectArgument = None,
+) -> CommandOutput:
+    """Tell nobody of it before a date."""
+    from ctr_retrain.flows.commands.print_root import print_handled  # noqa: PLC0415
+    from ctr_retrain.tasks.alerts.handle_incident import silence as silence_cause  # noqa: PLC0415
+
+    day, why = parse_day(until, "--until"), require_words(reason)
+    answer = silence_cause(settings_of(context).store, kind, subject, day, why, user_name(), datetime.now(UTC))
+    return CommandOutput.of(answer, print_handled)
 
 
 def describe_version() -> CommandOutput:

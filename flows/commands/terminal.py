@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.documents.document import Document
 
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red"}  # of a decision
+LEVEL_COLORS = {"notice": "blue", "warning": "yellow", "critical": "red"}
 DECISIONS = {"promote": "promoted", "hold": "held", "reject": "rejected"}  # in the past tense: it has been made
 
 
@@ -45,6 +46,11 @@ def print_fields(document: Document) -> None:
 def verdict_text(decision: str) -> str:
     """Return the decision on a challenger in its colour; any other outcome as it is, such as "data rejected"."""
     return f"[{COLORS[decision]}]{DECISIONS[decision]}[/]" if decision in DECISIONS else decision
+
+
+def level_text(level: str) -> str:
+    """Return a level in its colour."""
+    return f"[{LEVEL_COLORS[level]}]{level}[/]"
 
 
 def figure_text(value: float | None, pattern: str) -> str:

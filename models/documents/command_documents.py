@@ -108,6 +108,21 @@ class RunSummary(Part):
     """The verdict in words."""
 
 
+class OpenIncident(Part):
+    """An open incident in brief; `alerts list` has all of it."""
+
+    kind: str
+    """The kind, which has an entry in docs/runbook.md."""
+    subject: str
+    """What it is about; empty for the root as a whole."""
+    level: str
+    """notice, warning or critical."""
+    since: Day
+    """The first day that showed it."""
+    message: str = Field(alias="words")
+    """A sentence."""
+
+
 class NewestYardstick(Part):
     """The worth of the network over simple models, when a run last measured it."""
 
@@ -136,6 +151,8 @@ class StatusAnswer(Document):
     """Days between these two."""
     yardstick: NewestYardstick | None = None
     """The newest yardstick among the newest runs; null where none of them has one."""
+    incidents: tuple[OpenIncident, ...] = ()
+    """Open incidents, the gravest first."""
     rejected_days: tuple[RejectedDay, ...]
     """Days that wait for somebody to accept them."""
     runs: tuple[RunSummary, ...]

@@ -55,6 +55,14 @@ class Signal(Part):
     """How bad it is, growing as it gets worse, where that can be said: an incident that is worse is told again."""
     summary: str
     """One sentence in words and rounded figures: what, and since when."""
+    touches: tuple[str, ...] = ()
+    """Parts of the subject that it touches, such as platforms or failed checks: one more makes an incident wider."""
+    channel: str = ""
+    """The channel, where it is of one."""
+    expected: tuple[float, float] | None = None
+    """The lowest and the highest figure that would not have been noticed; null where there is none."""
+    received: float | None = None
+    """The figure that was found; null where there is none."""
     details: tuple[str, ...] = ()
     """What to look at, and what acting wrongly costs, a sentence each."""
     commands: tuple[str, ...] = ()

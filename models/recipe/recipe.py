@@ -18,6 +18,7 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.feature import JUDGING_KEYS
 from ctr_retrain.models.feature_kinds.fingerprints import sharing_mistakes
 from ctr_retrain.models.feature_kinds.kinds import RecipeFeature, kinds_that_hold
+from ctr_retrain.models.incidents.alerts_section import Alerts
 from ctr_retrain.models.mistakes import refuse, sentences_on
 from ctr_retrain.models.recipe.channel_section import Channel
 from ctr_retrain.models.recipe.column_names import name_mistakes, slice_columns, slice_mistakes
@@ -59,6 +60,8 @@ class Recipe(Section):
     """Hygiene of a day."""
     drift: Drift = Drift()
     """When to alert."""
+    alerts: Alerts = Alerts()
+    """Incidents, and which keep days out of training."""
     gate: Gate
     """What a challenger has to show."""
     retention: Retention = Retention()
@@ -193,10 +196,13 @@ class Recipe(Section):
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
         Comments, key order, retention, confirmed features, how often there is a yardstick or twin, which slices are
-        counted, and whether what was judged is recalibrated before it serves don't count.
+        counted, whether what was judged is recalibrated before it serves, and of what people are told don't count.
         """
-        unasked = {"yardstick_every", "seed_twin_every"}
-        content = self.model_dump(mode="json", exclude={"retention": True, "training": unasked, "drift": {"slices"}})
+        unasked, unheard = {"yardstick_every", "seed_twin_every"}, set(Alerts.model_fields) - {"holds_training"}
+        uncounted = {"training": unasked, "drift": {"slices"}, "alerts": unheard}
+        content = self.model_dump(mode="json", exclude={"retention": True, **uncounted})
+        if not self.alerts.holds_training:  # as in recipes of before, which had no such section
+            del content["alerts"]
         if self.training.ship == "recalibrated":
             content["training"]["ship"] = "evaluated"  # trained and judged alike
         for feature in content["features"]:

@@ -7,6 +7,7 @@ from datetime import date
 from ctr_retrain.models.documents.bundle_documents import ListedModel, ModelState
 from ctr_retrain.models.documents.command_documents import (
     NewestYardstick,
+    OpenIncident,
     RunSummary,
     StatusAnswer,
 )
@@ -14,6 +15,7 @@ from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.report.run_document import load_document
@@ -172,8 +174,17 @@ def describe_status(store: Store) -> StatusAnswer:
         newest_day=newest,
         champion_data_age_days=age,
         yardstick=_newest_yardstick(runs),
+        incidents=_open_incidents(store),
         rejected_days=tuple(rejected),
         runs=tuple(_summary(run) for run in runs),
+    )
+
+
+def _open_incidents(store: Store) -> tuple[OpenIncident, ...]:
+    """Return the open incidents in brief, the gravest first."""
+    return tuple(
+        OpenIncident(kind=one.kind, subject=one.subject, level=one.level, since=one.since, message=one.summary)
+        for one in load_incidents(store).open
     )
 
 

@@ -16,6 +16,8 @@ from ctr_retrain.models.documents.ref_documents import (
     RunsRef,
 )
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.incidents.incident import IncidentsRef
+from ctr_retrain.models.incidents.message import OutboxRef
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.integrity.manifest import (
     EncodedDay,
@@ -36,7 +38,13 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.integrity.manifest import FileEntry
     from ctr_retrain.tasks.store.protocol import Store
 
-REF_KINDS: dict[str, type[StoredDocument]] = {layout.CHAMPION_REF: ChampionRef, layout.name_ref(): RecipeNameRef}
+REF_KINDS: dict[str, type[StoredDocument]] = {
+    layout.CHAMPION_REF: ChampionRef,
+    layout.name_ref(): RecipeNameRef,
+    layout.INCIDENTS_REF: IncidentsRef,
+    layout.OUTBOX_REF: OutboxRef,
+}
+OWN_FOLDERS = (layout.INCIDENTS_REF, layout.OUTBOX_REF)  # refs that have a folder for themselves
 DAY_REF_KINDS: dict[str, type[StoredDocument]] = {  # by folder, where each ref is a day's
     layout.DAY_REFS: DayRef,
     layout.ACCEPTED_REFS: AcceptedRef,
@@ -61,6 +69,7 @@ def verify_root(store: Store) -> VerifyAnswer:
     refs = [
         *filter(partial(has_ref, store), REF_KINDS),
         *(name for folder in DAY_REF_KINDS for name in list_refs(store, folder)),
+        *(name for own in OWN_FOLDERS for name in list_refs(store, own.split("/")[0]) if name not in REF_KINDS),
     ]
     damaged = [damage for name in refs for damage in _damage(f"refs/{name}.json", _check_ref, store, name)]
     paths, sizes = list(store.ages()), list[int]()
@@ -93,7 +102,11 @@ def _check_ref(store: Store, name: str) -> Iterator[str]:
     folder = name.split("/", maxsplit=1)[0]
     if folder in DAY_REF_KINDS:
         day_of_ref(store, name)
-    ref = load_ref(store, name, REF_KINDS.get(folder) or DAY_REF_KINDS[folder])
+    kind = REF_KINDS.get(name) or DAY_REF_KINDS.get(folder)
+    if kind is None:
+        msg = f"refs/{name}.json under {store.root}: expected no such file. It is none of ours: move it elsewhere."
+        raise StorageError(msg)
+    ref = load_ref(store, name, kind)
     named = _named(store, name, ref.content) if ref else ()
     yield from (f"expected the object {path}, received none" for path in named if not has_object(store, path))
 

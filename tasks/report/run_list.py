@@ -15,11 +15,14 @@ from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRe
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.verdict_documents import Check, Decision
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.incidents.incident import Incident
+from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.pages.render_page import link_from_root, render_page
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import DATA_DOCS, REPORT_FILE, RUN_FILE
 from ctr_retrain.tasks.store.protocol import Store, load_day_refs, load_ref
 
+PAST_INCIDENTS = 20  # that the page shows
 READERS = 16  # runs read at once, each of which a bucket answers in its own time
 
 
@@ -60,6 +63,7 @@ class RunListPage:
 
     recipe_name: str | None  # None in a new root
     champion: str | None  # the version in service
+    incidents: list[Incident]  # open ones, the gravest first, then the newest of the past
     runs: list[ListedRun]  # newest day first
     unreadable: list[UnreadableRun]
     rejected: list[RejectedData]
@@ -80,6 +84,7 @@ def write_run_list(store: Store, champion: str | None) -> None:
     page = RunListPage(
         recipe_name=name.content.current if name else None,
         champion=champion,
+        incidents=_incidents(store),
         runs=runs,
         unreadable=unreadable,
         rejected=_rejected_days(store),
@@ -112,6 +117,14 @@ def _read_run(store: Store, path: str) -> ListedRun | UnreadableRun:
         return ListedRun(parse_document(RunDocument, text, f"{path}/{RUN_FILE}"), page)
     except StorageError as error:
         return UnreadableRun(path.rsplit("/", maxsplit=1)[-1], str(error), page)
+
+
+def _incidents(store: Store) -> list[Incident]:
+    """Return the open incidents, the gravest first, and the newest of the past."""
+    known = load_incidents(store)
+    past = [incident for incident in known.incidents if not incident.is_open]
+    past.sort(key=lambda incident: (incident.resolved or incident.last_seen, incident.id), reverse=True)
+    return [*known.open, *past[:PAST_INCIDENTS]]
 
 
 def _rejected_days(store: Store) -> list[RejectedData]:

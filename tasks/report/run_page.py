@@ -18,9 +18,11 @@ from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument
 from ctr_retrain.models.documents.maturity_documents import MaturityCurve
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.training_documents import TrainingDocument
+from ctr_retrain.models.incidents.incident import Incident
 from ctr_retrain.models.judging.model_comparison import ComparedBlock, compare, send_everything_or_nothing
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.recipe.validation_section import Drift
+from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.ingest.quarantine_reasons import QuarantinedRows, quarantine_reasons
 from ctr_retrain.tasks.pages.render_page import link_from_root, render_page
@@ -59,6 +61,7 @@ class RunPage:
     run: RunDocument
     recipe: Recipe
     recipe_json: str
+    incidents: tuple[Incident, ...]  # that were open when the page was written, the gravest first
     training: TrainingDocument | None  # None where nothing was trained
     opponent: ModelName | None  # the model that the challenger was compared with
     champion_data_through: date | None  # the newest day that the scored champion has seen
@@ -99,6 +102,7 @@ def _describe(run: Run) -> RunPage:
         recipe=run.recipe,
         # The text of a network's own file travels with the recipe and is no part of what one wrote into it.
         recipe_json=run.recipe.model_dump_json(indent=2, exclude={"training": {"network_source"}}),
+        incidents=load_incidents(run.store).open,
         training=training,
         opponent=evaluation.opponent if evaluation else None,
         champion_data_through=_champion_data_through(evaluation, run.plan),

@@ -41,11 +41,17 @@ from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, T
 from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, RecalibrationDocument, VerdictDocument
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.feature_kinds.kinds import KINDS
+from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer
+from ctr_retrain.models.incidents.incident import IncidentsRef
+from ctr_retrain.models.incidents.message import OutboxRef
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_summary import LabelSummary
 
 # By the command that prints a document with --json. Another one may print the same.
 ANSWERS = {
+    "alerts-list": AlertsAnswer,
+    "alerts-ack": HandledAnswer,
+    "alerts-test": AlertsTestAnswer,
     "backfill": BackfillAnswer,
     "compare": ComparisonAnswer,
     "daily": DailyAnswer,
@@ -93,6 +99,8 @@ REFS = {
     "refs-alerted": AlertedRef,
     "refs-champion": ChampionRef,
     "refs-days": DayRef,
+    "refs-incidents": IncidentsRef,
+    "refs-outbox": OutboxRef,
     "refs-recipe-name": RecipeNameRef,
     "refs-runs": RunsRef,
 }

@@ -14,6 +14,7 @@ from tests.support.repository import REPOSITORY
 
 LOGGING = "PREFECT_LOGGING_LEVEL"
 SCHEMAS = {name: name for name in ANSWERS} | {"accept": "validate", "demo-open-bandit": "demo", "--version": "version"}
+SCHEMAS |= {"alerts-silence": "alerts-ack"}
 
 
 def run(*arguments):
@@ -36,7 +37,8 @@ def run(*arguments):
 
 def assert_published(document, arguments):
     """Check a printed document against the schema that is published for its command, or for a failure."""
-    commands = [str(argument) for argument in arguments if str(argument) in SCHEMAS]
+    typed = " ".join(map(str, arguments)).replace("alerts ", "alerts-").split(" ")
+    commands = [word for word in typed if word in SCHEMAS]
     name = "error" if "error" in document else commands[0] if commands else None
     if name:
         schema = json.loads((REPOSITORY / "docs" / "schemas" / f"{SCHEMAS[name]}.schema.json").read_text("utf-8"))

@@ -16,11 +16,77 @@ TENURE = {
     "at": "2026-03-08T04:00:00+00:00",
 }
 ALERT = {"name": "positive_ratio", "level": "critical", "channel": "ad", "expected": [0.01, 0.02], "received": 0.001}
-BEFORE = {  # as refs were written before they said their format
+SIGNAL = {
+    "kind": "ratio_changed",
+    "subject": "ad",
+    "level": "warning",
+    "since": "2026-03-07",
+    "size": 0.4,
+    "summary": "The ratio fell by 40 %.",
+    "touches": ["android"],
+    "channel": "ad",
+    "expected": [0.01, 0.02],
+    "received": 0.006,
+    "details": ["Look at the logger."],
+    "commands": ["ctr-retrain status"],
+}
+INCIDENT = {
+    **SIGNAL,
+    "id": "0123456789abcdef",
+    "opened": "2026-03-07",
+    "last_seen": "2026-03-07",
+    "resolved": None,
+    "earlier": [],
+    "changes": [{"day": "2026-03-07", "what": "opened", "level": "warning", "summary": "The ratio fell by 40 %."}],
+}
+LOOK = {"day": "2026-03-07", "at": "2026-03-08T04:00:00+00:00", "looked_at": ["ratio_changed"], "signals": [SIGNAL]}
+SAID = {
+    "what": "acknowledged",
+    "kind": "ratio_changed",
+    "subject": "ad",
+    "until": None,
+    "day": "2026-03-07",
+    "by": "eva",
+    "reason": "at it",
+    "at": "2026-03-08T05:00:00+00:00",
+}
+TOLD = {
+    "kind": "ratio_changed",
+    "subject": "ad",
+    "incident": INCIDENT["id"],
+    "level": "warning",
+    "size": 0.4,
+    "touches": ["android"],
+    "over": False,
+}
+MESSAGE = {
+    **SIGNAL,
+    "id": "fedcba9876543210",
+    "incident": INCIDENT["id"],
+    "change": "opened",
+    "recipe": "demo",
+    "date": "2026-03-07",
+    "report": "root/index.html",
+    "runbook": "docs/runbook.md#ratio-changed",
+}
+BEFORE = {  # as refs were written before they said their format, and younger kinds as they were written first
     "refs-recipe-name": {"current": "demo"},
     "refs-days": {"current": "a", "history": [{"current": "a", "at": "2026-03-02T04:00:00+00:00"}]},
     "refs-accepted": {**DECISION, "history": [{**DECISION, "at": "2026-03-02T04:00:00+00:00"}]},
     "refs-alerted": {"alerts": [{**ALERT, "cause": "Check the click logger."}], "posted": True},
+    "refs-incidents": {
+        "incidents": [INCIDENT],
+        "before": [],
+        "through": None,
+        "looks": [LOOK],
+        "handled": [SAID],
+    },
+    "refs-outbox": {
+        "told": [TOLD],
+        "pending": [{"message": MESSAGE, "at": "2026-03-08T04:00:00+00:00", "addressed": ["ab"], "taken_by": ["ab"]}],
+        "delivered": ["0011223344556677"],
+        "sender": {"host": "night", "process": 7, "started": "1234", "at": "2026-03-08T04:00:00+00:00"},
+    },
     "refs-runs": {"current": "2026-03-07-ab", "history": ["2026-03-07-ab"]},
     "refs-champion": {"current": "2026-03-07-ab", "history": [TENURE], "barred": ["2026-03-06-cd"]},
 }

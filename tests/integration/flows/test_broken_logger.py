@@ -5,12 +5,9 @@ Losing 70 % of them is, with the seeds 1 to 12, a change by 6 to 10 standard err
 day or channel came to 3. No day trains a model, which saves the time.
 """
 
-import json
 import shutil
-import threading
 import time
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +18,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
+from tests.support.alert_receivers import Webhook
 from tests.support.flow_answers import daily
 from tests.support.small_world import RECIPE
 
@@ -29,25 +27,6 @@ FIRST_DAY = date(2026, 3, 2)
 BROKEN_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
 DAY_BEFORE = BROKEN_DAY - timedelta(days=1)
 RESOURCES = "ctr-retrain.broken-logger."
-
-
-class Receiver(ThreadingHTTPServer):
-    """A webhook's other end, which keeps what it is sent."""
-
-    def __init__(self):
-        self.received = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.server.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 def write_recipe(folder, change):
@@ -81,12 +60,13 @@ def runs(prefect_server, great_expectations, landing, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     recipe, root = write_recipe(folder, NOTHING_IS_TRAINED), folder / "root"
     found = SimpleNamespace(root=root)
-    with Receiver() as receiver, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CTR_RETRAIN_WEBHOOK_URL", f"http://127.0.0.1:{receiver.server_port}/hook")
+    with Webhook() as receiver, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTR_RETRAIN_WEBHOOK_URL", receiver.url)
+        patch.setenv("CTR_RETRAIN_SPOOL", str(folder / "spool"))
         for name, day in (("healthy", DAY_BEFORE), ("broken", BROKEN_DAY), ("again", BROKEN_DAY)):
             document = daily(day, recipe, str(root), landing)
-            setattr(found, name, SimpleNamespace(document=document, received=list(receiver.received)))
-        receiver.shutdown()
+            received = [dict(sent) for sent in receiver.received]
+            setattr(found, name, SimpleNamespace(document=document, received=received))
     return found
 
 
@@ -125,15 +105,21 @@ def test_an_alert_rejects_no_day_by_itself(runs):
 
 
 def test_the_webhook_gets_the_alert_of_the_document(runs):
-    alerts = runs.broken.document["alerts"]
-    assert runs.broken.received == [{"recipe": "broken-logger", "date": str(BROKEN_DAY), "alerts": alerts}]
+    (alert,), (document,) = runs.broken.document["alerts"], runs.broken.received
+    told = {**alert, "cause": alert["cause"].partition(". ")[0] + "."}  # what to check first is said below it
+    assert {**document, "alerts": [told]} == document
+    assert (document["recipe"], document["date"]) == ("broken-logger", str(BROKEN_DAY))
+    assert document["text"].startswith(
+        "WARNING broken-logger, push, since 11 March 2026: The odds of a positive fell by"
+    )
 
 
 def test_the_alert_arrives_at_the_prefect_server_as_an_event(runs):
     (event,) = wait_for("ctr-retrain.alert")
-    (alert,) = runs.broken.document["alerts"]
+    (document,) = runs.broken.received
     assert event.resource.id == RESOURCES + "push"
-    assert event.payload == {**alert, "date": str(BROKEN_DAY)}
+    message = {key: value for key, value in document.items() if key != "alerts"}
+    assert event.payload == {**message, **document["alerts"][0]}
 
 
 def test_the_same_day_run_again_shows_the_alert_and_sends_nothing(runs):
@@ -142,6 +128,14 @@ def test_the_same_day_run_again_shows_the_alert_and_sends_nothing(runs):
     emit_event("test.after-the-runs", {"prefect.resource.id": RESOURCES + "test"})
     wait_for("test.after-the-runs")  # events arrive in the order in which they were sent
     assert len(arrived("ctr-retrain.alert")) == 1
+
+
+def test_the_incident_is_open_in_the_report_and_on_the_list_of_runs(runs):
+    for page in (runs.root / "index.html", *runs.root.glob(f"runs/{BROKEN_DAY}-*/report.html")):
+        text = page.read_text(encoding="utf-8")
+        assert 'id="incidents"' in text
+        assert f"open since {BROKEN_DAY}" in text
+        assert "ratio changed, push" in text
 
 
 def test_where_the_recipe_says_so_an_alert_holds_training_and_is_the_reason(runs, landing, tmp_path):

@@ -35,6 +35,7 @@ COMMANDS = {
     "ingest": {"--date"},
     "validate": {"--date"},
     "accept": {"--date", "--reason"},
+    "alerts": set(),
     "daily": {"--date", "--force"},
     "backfill": {"--start", "--end", "--retrain", "--shadow"},
     "compare": {
@@ -399,7 +400,7 @@ def test_the_doctor_reports_each_check_and_claims_no_root(small_landing, recipe_
     answer = at(tmp_path / "root", small_landing, recipe_file)("doctor", "--json")
     checks = {check["name"]: check for check in answer.document["checks"]}
     names = {"python", "settings", "recipe", "root", "landing", "events", "disk", "device", "prefect", "webhook"}
-    assert checks.keys() == names | {"telemetry"}
+    assert checks.keys() == names | {"schedule", "telemetry"}
     assert all(check["words"] for check in checks.values())
     failed = {name for name, check in checks.items() if not check["passed"]}
     assert failed <= {"disk"}  # a machine may be short of it

@@ -15,7 +15,7 @@ MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file 
 
 # A stage is a plain function, which Prefect wraps where a flow uses it. These need Prefect itself: its task runners for
 # days side by side, its events for alerts.
-PREFECT_IN_TASKS = {"tasks.execution.parallel_days", "tasks.execution.dask_cluster", "tasks.validate.send_alerts"}
+PREFECT_IN_TASKS = {"tasks.execution.parallel_days", "tasks.execution.dask_cluster", "tasks.alerts.prefect_events"}
 
 # From the ground up: a package may import those before it, never one behind it. `flows.cli` puts the commands together
 # and stands above them, though it lies beside the flows that they call: `ctr_retrain.flows.cli:main` must stay.
@@ -34,6 +34,7 @@ ORDER = (
         f"tasks.{room}"
         for room in ("execution", "integrity", "store", "pages", "landing", "reading", "ingest", "label")
     ),
+    "tasks.alerts",
     *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
     *(f"tasks.{room}" for room in ("operate", "compare", "demo")),
     "flows",

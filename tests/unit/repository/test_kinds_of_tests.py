@@ -9,7 +9,7 @@ TESTS = REPOSITORY / "tests"
 KINDS = ("unit", "tensorflow", "integration")
 TENSORFLOW = {"tensorflow", "keras"}
 STARTERS = {"subprocess", "multiprocessing", "socket", "socketserver", "http", "urllib", "tests.support.processes"}
-STARTERS |= {f"tests.support.{name}" for name in ("browser", "forked", "s3_server", "faulty_proxy")}
+STARTERS |= {f"tests.support.{name}" for name in ("alert_receivers", "browser", "forked", "s3_server", "faulty_proxy")}
 UNIT = sorted((TESTS / "unit").rglob("test_*.py"))
 
 

@@ -17,7 +17,7 @@ from tests.support.template_types import mistakes
 
 PAGES = {"report.html.j2": RunPage, "runs.html.j2": RunListPage, "data_docs.html.j2": DataDocsPage}
 WORDS = {"words": dict[str, str]}
-PARTS = {"head.html.j2", "landed.html.j2"}  # which pages include
+PARTS = {"head.html.j2", "incident.html.j2", "landed.html.j2"}  # which pages include
 TEMPLATE_NAMES = sorted({path.name for path in TEMPLATES.glob("*.html.j2")} - PARTS)
 
 

@@ -1,0 +1,51 @@
+"""The answers of the `alerts` commands with --json."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ctr_retrain.models.documents.document import Document, Part
+from ctr_retrain.models.incidents.incident import Handled, Incident
+from ctr_retrain.models.incidents.signal import SignalLevel
+
+
+class AlertsAnswer(Document):
+    """The answer of `alerts list`."""
+
+    root: str
+    """Address of the root."""
+    open: tuple[Incident, ...]
+    """Incidents that are open, the gravest first."""
+    past: tuple[Incident, ...]
+    """Those that are over, the newest first."""
+    silenced: tuple[Handled, ...]
+    """Silences that still hold."""
+
+
+class HandledAnswer(Document):
+    """The answer of `alerts ack` and `alerts silence`."""
+
+    handled: tuple[Handled, ...]
+    """The entries that were made."""
+    incidents: tuple[Incident, ...]
+    """The open incidents that they are about."""
+
+
+class TriedReceiver(Part):
+    """A receiver that was sent a test."""
+
+    name: str
+    """Place and kind of its address, which is a secret itself."""
+    level: SignalLevel
+    """The mildest level that it gets."""
+    taken: bool
+    """True if it took the message."""
+    message: str = Field(alias="words")
+    """Its answer in words."""
+
+
+class AlertsTestAnswer(Document):
+    """The answer of `alerts test`."""
+
+    receivers: tuple[TriedReceiver, ...]
+    """All receivers, in the order of the settings."""

@@ -1,0 +1,40 @@
+"""The recipe's [alerts]: how grave each kind of incident is, and which ones keep the days that they touch out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ctr_retrain.models.incidents.follow_incidents import IncidentRules
+from ctr_retrain.models.incidents.incident import Incident
+from ctr_retrain.models.incidents.signal import Signal, SignalKind, SignalLevel
+from ctr_retrain.models.section import Positive, Section
+
+
+class Alerts(Section):
+    """Incidents: their levels, when people are told again, and which keep the days that they touch out of training."""
+
+    levels: dict[SignalKind, SignalLevel] = Field(default_factory=dict)
+    """Kind = its level, instead of the one that it comes with: `{ slide = "critical", champion_old = "notice" }`. A
+    notice is shown on pages only, of a warning people are told, for a critical one somebody is called."""
+    holds_training: tuple[SignalKind | SignalLevel, ...] = ()
+    """Kinds or levels of incidents that keep each day that they touch out of training, calibration and validation, from
+    the first day that shows it to the one that doesn't any more: `["logger_down", "critical"]`."""
+    worse_by: Positive = 0.25
+    """Share by which an incident's size must grow for people to be told of it again."""
+    reopen_days: Annotated[int, Field(ge=0)] = 14
+    """An incident that comes back within so many days of its end is reopened; later, it is a new one."""
+
+    @property
+    def incident_rules(self) -> IncidentRules:
+        """Return the rules that incidents follow."""
+        return IncidentRules(worse_by=self.worse_by, reopen_days=self.reopen_days)
+
+    def graded(self, signal: Signal) -> Signal:
+        """Return a signal with the level that the recipe gives its kind."""
+        return signal.model_copy(update={"level": self.levels.get(signal.kind, signal.level)})
+
+    def holds(self, incident: Incident) -> bool:
+        """Return True if an incident keeps the days that it touches out of training."""
+        return incident.kind in self.holds_training or incident.level in self.holds_training

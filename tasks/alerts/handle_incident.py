@@ -1,0 +1,122 @@
+"""Words of people on incidents: acknowledged, or silenced until a date. Both stay in the root, with who and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import get_args
+
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, HandledAnswer
+from ctr_retrain.models.incidents.incident import Handled, Incident, IncidentsRef
+from ctr_retrain.models.incidents.signal import SignalKind
+from ctr_retrain.models.incidents.tell_changes import is_acknowledged
+from ctr_retrain.tasks.alerts.incident_refs import change_incidents, load_incidents
+from ctr_retrain.tasks.store.protocol import Store
+
+MOST_HANDLED = 500  # entries that are kept; the oldest go first
+
+
+def acknowledge(store: Store, kind: str, subject: str | None, reason: str, by: str, now: datetime) -> HandledAnswer:
+    """Say that somebody is at work on an open incident, or on all of a kind where no subject is given.
+
+    Raises UsageError where none is open.
+    """
+    known_kind = require_kind(kind)
+
+    def entries(known: IncidentsRef) -> list[Handled]:
+        about = _about(known, known_kind, subject)
+        if not about:
+            raise _none_open(store, known, kind, subject)
+        return [
+            Handled(
+                what="acknowledged",
+                kind=one.kind,
+                subject=one.subject,
+                day=one.last_seen,
+                by=by,
+                reason=reason,
+                at=now.isoformat(),
+            )
+            for one in about
+        ]
+
+    return _handle(store, known_kind, subject, entries)
+
+
+def silence(
+    store: Store, kind: str, subject: str | None, until: date, reason: str, by: str, now: datetime
+) -> HandledAnswer:
+    """Tell nobody of a cause, or of a whole kind, before a date; one that has come ends a silence.
+
+    There need be no incident yet: a planned outage is silenced before it begins.
+    """
+    entry = Handled(
+        what="silenced",
+        kind=require_kind(kind),
+        subject=subject,
+        until=until,
+        day=now.date(),
+        by=by,
+        reason=reason,
+        at=now.isoformat(),
+    )
+    return _handle(store, entry.kind, subject, lambda _: [entry])
+
+
+def list_incidents(store: Store, today: date) -> AlertsAnswer:
+    """List the incidents of a root, open ones first, and the silences that hold."""
+    known = load_incidents(store)
+    newest = {(one.kind, one.subject): one for one in known.handled if one.what == "silenced"}
+    past = sorted(
+        (one for one in known.incidents if not one.is_open), key=lambda one: one.resolved or today, reverse=True
+    )
+    return AlertsAnswer(
+        root=store.root,
+        open=known.open,
+        past=tuple(past),
+        silenced=tuple(one for one in newest.values() if one.until and today < one.until),
+    )
+
+
+def acknowledged_incidents(store: Store) -> tuple[Incident, ...]:
+    """Return the open incidents that somebody acknowledged."""
+    known = load_incidents(store)
+    return tuple(one for one in known.open if is_acknowledged(known.handled, one))
+
+
+def require_kind(kind: str) -> SignalKind:
+    """Return a kind that was typed; raises UsageError, which names all kinds, for another word."""
+    found: SignalKind | None = next((one for one in get_args(SignalKind) if one == kind.replace("-", "_")), None)
+    if found is None:
+        kinds = ", ".join(get_args(SignalKind))
+        msg = f"KIND: expected one of {kinds}, received {kind!r}. See `ctr-retrain alerts list`."
+        raise UsageError(msg)
+    return found
+
+
+def _handle(
+    store: Store, kind: SignalKind, subject: str | None, entries: Callable[[IncidentsRef], Iterable[Handled]]
+) -> HandledAnswer:
+    """Add entries to what people said, and answer with the open incidents that they are about."""
+    made: list[Handled] = []
+
+    def add(known: IncidentsRef) -> IncidentsRef:
+        made[:] = entries(known)
+        return known.model_copy(update={"handled": (*known.handled, *made)[-MOST_HANDLED:]})
+
+    known = change_incidents(store, add)
+    return HandledAnswer(handled=tuple(made), incidents=tuple(_about(known, kind, subject)))
+
+
+def _about(known: IncidentsRef, kind: SignalKind, subject: str | None) -> list[Incident]:
+    """Return the open incidents of a kind, all or those of a subject."""
+    return [one for one in known.open if one.kind == kind and subject in (None, one.subject)]
+
+
+def _none_open(store: Store, known: IncidentsRef, kind: str, subject: str | None) -> UsageError:
+    """Make the error of an incident that isn't open."""
+    wanted = f"{kind} {subject}" if subject else kind
+    there = ", ".join(f"{one.kind} {one.subject}".strip() for one in known.open) or "none"
+    msg = f"alerts ack: expected an open incident {wanted!r} under {store.root}, received {there}."
+    return UsageError(msg)

@@ -1,0 +1,55 @@
+"""Spool: a small store on this machine where incidents and messages wait while the root can't be read or written."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.incidents.follow_incidents import add_look
+from ctr_retrain.models.incidents.incident import IncidentsRef
+from ctr_retrain.models.incidents.message import OutboxRef
+from ctr_retrain.tasks.alerts.incident_refs import change_incidents, load_incidents, swap_until_done
+from ctr_retrain.tasks.alerts.outbox import EMPTY, load_outbox, with_postings
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.local_store import LocalStore
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.incidents.alerts_section import Alerts
+    from ctr_retrain.tasks.store.protocol import Store
+
+
+def spool_of(folder: Path, root: str) -> LocalStore:
+    """Return the spool of a root, which shares the folder with those of other roots."""
+    return LocalStore(folder / hashlib.sha256(root.encode()).hexdigest()[:16])
+
+
+def empty_spool(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -> None:
+    """Move what waits in the spool into the root; what a run that died has moved already counts once.
+
+    Raises StorageError where either can't be read or written.
+    """
+    if not Path(spool.root).is_dir():
+        return
+    waiting, box = load_incidents(spool), load_outbox(spool)
+    # The outbox first: with it goes what people know, so that nobody tells them again of what the looks show.
+    swap_until_done(store, layout.OUTBOX_REF, OutboxRef, EMPTY, lambda own: _with_spooled(own, box, now))
+
+    def with_looks(known: IncidentsRef) -> IncidentsRef:
+        for look in waiting.looks:
+            known = add_look(known, look, rules.incident_rules)
+        return known
+
+    change_incidents(store, with_looks)
+    shutil.rmtree(spool.root)
+
+
+def _with_spooled(own: OutboxRef, spooled: OutboxRef, now: datetime) -> OutboxRef:
+    """Return the root's outbox with what the spool's has more: messages, and what people were told."""
+    knows = {one.cause for one in own.told}
+    told = (*own.told, *(one for one in spooled.told if one.cause not in knows))
+    new = tuple(name for name in spooled.delivered if name not in own.delivered)
+    merged = own.model_copy(update={"delivered": (*own.delivered, *new)})
+    return with_postings(merged, spooled.pending, now, told)

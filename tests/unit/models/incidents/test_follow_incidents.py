@@ -1,0 +1,159 @@
+"""Rules of an incident's life: opened, worse, wider, resolved and reopened, whatever the order of nights."""
+
+from datetime import timedelta
+from functools import reduce
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctr_retrain.models.incidents.follow_incidents import (
+    KEPT_DAYS,
+    LOOK_DAYS,
+    MOST_CHANGES,
+    MOST_LOOKS,
+    MOST_PAST,
+    IncidentRules,
+    add_look,
+    touched_days,
+)
+from tests.support.counts import draws
+from tests.support.nights import NOTHING, look, looks, night, signal
+
+RULES = IncidentRules()
+
+
+def after(*given, known=NOTHING, rules=RULES):
+    """The incidents after some looks."""
+    return reduce(lambda before, one: add_look(before, one, rules), given, known)
+
+
+def changes(known):
+    """The changes of the only incident, each with its night."""
+    (incident,) = known.incidents
+    return [(change.what, (change.day - night(0)).days) for change in incident.changes]
+
+
+def test_a_cause_that_lasts_is_one_incident_that_opens_once_and_ends_once():
+    known = after(*(look(n, signal(number=n)) for n in range(5)), look(5))
+    assert changes(known) == [("opened", 0), ("resolved", 5)]
+    (incident,) = known.incidents
+    assert (incident.since, incident.opened, incident.last_seen, incident.resolved) == (
+        *[night(0)] * 2,
+        night(4),
+        night(5),
+    )
+
+
+def test_causes_are_kind_and_subject():
+    found = (signal(subject="ad"), signal(subject="push"), signal(kind="disk_low", subject="ad"))
+    known = after(look(0, *found))
+    assert len({incident.id for incident in known.incidents}) == 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "worse"), [([0.4, 0.5], []), ([0.4, 0.51], [1]), ([0.4, 0.48, 0.56, 0.3, 0.65], [2])]
+)
+def test_an_incident_is_worse_when_its_size_has_grown_by_the_share_since_its_last_change(sizes, worse):
+    known = after(*(look(n, signal(number=n, size=size)) for n, size in enumerate(sizes)))
+    assert changes(known) == [("opened", 0), *(("worse", n) for n in worse)]
+
+
+def test_the_share_is_the_recipe_s():
+    known = after(look(0, signal(size=1)), look(1, signal(size=1.06)), rules=IncidentRules(worse_by=0.05))
+    assert changes(known) == [("opened", 0), ("worse", 1)]
+
+
+def test_a_higher_level_is_worse_and_a_lower_one_no_news():
+    levels = ["warning", "critical", "warning", "critical"]
+    known = after(*(look(n, signal(number=n, level=level)) for n, level in enumerate(levels)))
+    assert changes(known) == [("opened", 0), ("worse", 1)]
+    assert known.incidents[0].level == "critical"
+
+
+def test_what_touches_more_is_wider_and_what_touches_something_else_too():
+    touched = [("android",), ("ios",), ("android",), ("android", "ios")]
+    known = after(*(look(n, signal(number=n, touches=one)) for n, one in enumerate(touched)))
+    assert changes(known) == [("opened", 0), ("wider", 1)]
+    assert known.incidents[0].touches == ("android", "ios")
+
+
+def test_a_night_that_did_not_look_neither_ends_an_incident_nor_changes_it():
+    opened = after(look(0, signal()))
+    assert after(look(1, looked_at=("disk_low",)), known=opened).incidents == opened.incidents
+
+
+def test_a_night_that_died_may_report_what_it_saw_without_ending_anything():
+    known = after(look(0, signal()), look(1, signal(subject="push"), looked_at=()))
+    assert [incident.is_open for incident in known.incidents] == [True, True]
+
+
+def test_what_comes_back_in_time_is_reopened_and_later_a_new_one():
+    soon = after(look(0, signal(size=5)), look(1), look(15, signal(number=15, size=1)))
+    assert changes(soon) == [("opened", 0), ("resolved", 1), ("reopened", 15)]
+    assert (soon.incidents[0].size, soon.incidents[0].since) == (1, night(15))
+    late = after(look(0, signal()), look(1), look(16, signal(number=16)))
+    assert [incident.is_open for incident in late.incidents] == [False, True]
+    assert len({incident.id for incident in late.incidents}) == 2
+
+
+def test_the_days_that_an_incident_touches_are_those_from_its_first_sign_to_the_night_that_found_it_no_more():
+    known = after(look(1, signal(number=0)), look(3), look(5, signal(number=5)))
+    days = [night(n) for n in range(8)]
+    assert touched_days(known.incidents[0], days) == [night(n) for n in (0, 1, 2, 5, 6, 7)]
+
+
+def test_the_same_night_again_changes_nothing_and_another_finding_of_it_does():
+    first = after(look(0, signal()))
+    assert after(look(0, signal(), hour=9), known=first) is first
+    mended = after(look(0, hour=10), known=first)
+    assert changes(mended) == [("opened", 0), ("resolved", 0)]
+
+
+def test_what_one_report_of_a_run_found_is_not_over_because_its_other_report_did_not():
+    both = (look(0, signal(), looked_at=("ratio_changed",)), look(0, looked_at=("disk_low",)))
+    assert after(*both).open == after(*both[::-1]).open != ()
+
+
+@given(looks(), st.data())
+@settings(max_examples=draws(60, 2000))
+def test_the_order_of_nights_and_nights_run_twice_make_no_difference(nights, data):
+    shuffled = data.draw(st.permutations([*nights, *data.draw(st.lists(st.sampled_from(nights), max_size=4))]))
+    assert after(*shuffled).incidents == after(*nights).incidents
+
+
+@given(looks(nights=8))
+@settings(max_examples=draws(60, 2000))
+def test_each_history_alternates_and_at_most_one_incident_of_a_cause_is_open(nights):
+    known = after(*nights)
+    for incident in known.incidents:
+        ends = [change.what for change in incident.changes if change.what in ("opened", "reopened", "resolved")]
+        assert ends[0] == "opened"
+        assert all((one == "resolved") != (other == "resolved") for one, other in pairwise(ends))
+        assert (ends[-1] == "resolved") == (not incident.is_open)
+    causes = [incident.cause for incident in known.open]
+    assert len(causes) == len(set(causes))
+
+
+def test_years_of_nights_leave_a_bounded_history():
+    known = NOTHING
+    for number in range(0, 3 * KEPT_DAYS, 3):
+        known = after(look(number, signal(number=number, size=1 + number)), look(number + 1), known=known)
+    assert len(known.incidents) <= MOST_PAST
+    assert len(known.looks) <= MOST_LOOKS
+    assert all(len(incident.changes) <= MOST_CHANGES for incident in known.incidents)
+    assert known.incidents[-1].changes[0].what == "opened"
+    newest = known.looks[-1].day
+    assert all(one.day >= newest - timedelta(days=LOOK_DAYS) for one in known.looks)
+
+
+def test_a_look_older_than_those_that_are_kept_changes_nothing():
+    known = after(look(0), look(LOOK_DAYS + 5))
+    assert after(look(0, signal(), hour=9), known=known) is known
+
+
+def test_what_was_open_before_the_oldest_kept_look_goes_on():
+    known = after(look(0, signal()), *(look(n, looked_at=("disk_low",)) for n in (LOOK_DAYS, 2 * LOOK_DAYS)))
+    assert changes(known) == [("opened", 0)]
+    assert changes(after(look(2 * LOOK_DAYS + 1), known=known)) == [("opened", 0), ("resolved", 2 * LOOK_DAYS + 1)]
