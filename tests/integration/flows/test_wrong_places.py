@@ -47,6 +47,9 @@ VALUES = {
     "--criterion": ("log_loss", "size"),
     "--model": ("m", "../../x"),
     "--max-unreadable": ("0.5", "2"),
+    "--until": ("2026-03-01", "soon"),
+    "KIND": ("slide", "nonesuch"),
+    "[SUBJECT]": ("ad", None),
     "VERSION": ("m", "../../x"),
     "RUN_OR_DATE": ("2026-03-01", "../../x"),
 }
@@ -72,7 +75,18 @@ for arguments in json.load(sys.stdin):
     answers.append([status, said.getvalue()])
 print(json.dumps(answers))
 """
-COMMANDS = typer.main.get_command(app).commands
+
+
+def commands_of(group, before=""):
+    """Commands by what one types, those below another too, such as `alerts list`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+COMMANDS = dict(commands_of(typer.main.get_command(app)))
 
 
 def names_of(command, *, required_only=False):
@@ -90,7 +104,10 @@ def line_of(command, name="", value=""):
     given = {wanted: VALUES[wanted][0] for wanted in names_of(command, required_only=True)}
     if name:
         given[name] = value
-    return [command, *(part for key, text in given.items() for part in ([key, text] if key[:2] == "--" else [text]))]
+    return [
+        *command.split(),
+        *(part for key, text in given.items() for part in ([key, text] if key[:2] == "--" else [text])),
+    ]
 
 
 ARGUMENTS = [(command, name) for command in COMMANDS for name in names_of(command) if VALUES[name][1] is not None]
@@ -111,7 +128,7 @@ def said(tmp_path_factory):
     for command in COMMANDS:
         for place in PLACES:
             lines[command, place] = [
-                *options({**right, place: str(folder / f"no-{place}-{command}")}),
+                *options({**right, place: str(folder / missing(place, command))}),
                 *line_of(command),
             ]
     done = subprocess.run(
@@ -120,6 +137,11 @@ def said(tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return {key: SimpleNamespace(status=s, words=w) for key, (s, w) in zip(lines, json.loads(done.stdout), strict=True)}
+
+
+def missing(place, command):
+    """The name of a place that isn't there, in which a message is found."""
+    return f"no-{place}-{command.replace(' ', '-')}"
 
 
 def options(places):
@@ -145,9 +167,9 @@ def test_a_place_that_is_not_there_is_said(said, command, place):
     if command == "doctor":  # says it among its checks
         return
     answer = said[command, place]
-    assert f"no-{place}-{command}" in answer.words, answer.words
+    assert missing(place, command) in answer.words, answer.words
     refusing = {"root": READ_ROOT, "landing": READ_LANDING, "recipe": set(COMMANDS)}[place]
-    if command in refusing:
+    if {command, command.split()[0]} & refusing:
         assert answer.status == 2, answer.words
         assert "Traceback" not in answer.words
     else:
