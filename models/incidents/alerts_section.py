@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from ctr_retrain.models.incidents.follow_incidents import IncidentRules
-from ctr_retrain.models.incidents.incident import Incident
-from ctr_retrain.models.incidents.signal import Signal, SignalKind, SignalLevel
+from ctr_retrain.models.incidents.incident import Incident, Look
+from ctr_retrain.models.incidents.signal import SignalKind, SignalLevel
 from ctr_retrain.models.section import Positive, Section
 
 
@@ -31,9 +31,11 @@ class Alerts(Section):
         """Return the rules that incidents follow."""
         return IncidentRules(worse_by=self.worse_by, reopen_days=self.reopen_days)
 
-    def graded(self, signal: Signal) -> Signal:
-        """Return a signal with the level that the recipe gives its kind."""
-        return signal.model_copy(update={"level": self.levels.get(signal.kind, signal.level)})
+    def graded(self, look: Look) -> Look:
+        """Return a look whose signals have the levels that the recipe gives their kinds."""
+        levels = self.levels
+        signals = [one.model_copy(update={"level": levels.get(one.kind, one.level)}) for one in look.signals]
+        return look.model_copy(update={"signals": tuple(signals)})
 
     def holds(self, incident: Incident) -> bool:
         """Return True if an incident keeps the days that it touches out of training."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 
 from ctr_retrain.models.incidents.incident import (
@@ -26,8 +26,7 @@ from ctr_retrain.models.incidents.incident import (
 from ctr_retrain.models.incidents.signal import Signal, SignalKind, SignalLevel
 
 # Bounds, so that what is read and written each night doesn't grow without end.
-LOOK_DAYS = 35  # before the newest: a backfill of past weeks still finds its place
-MOST_LOOKS = 200
+MOST_LOOKS = 150  # of the newest days, some fifty nights: a backfill of past weeks still finds its place
 KEPT_DAYS = 365  # of an incident that is over
 MOST_PAST = 200
 MOST_CHANGES = 30  # of one incident
@@ -50,11 +49,9 @@ def add_look(known: IncidentsRef, look: Look, rules: IncidentRules) -> Incidents
     if news is None:
         return known
     looks = sorted([*known.looks, news], key=lambda one: (one.day, one.at))
-    oldest = looks[-1].day - timedelta(days=LOOK_DAYS)
-    closed = [one for place, one in enumerate(looks) if one.day < oldest or place < len(looks) - MOST_LOOKS]
-    # Whole days are closed, so that no look of a closed day is left over.
-    through = closed[-1].day if closed else known.through
-    closed = [one for one in looks if closed and one.day <= closed[-1].day]
+    # By their number and not by their age: what looks by the calendar may be far ahead of the days that it has data of.
+    through = looks[-MOST_LOOKS - 1].day if len(looks) > MOST_LOOKS else known.through
+    closed = [one for one in looks if through is not None and one.day <= through]  # whole days
     before = _followed(known.before, closed, rules)
     looks = looks[len(closed) :]
     incidents = _kept(_followed(before, looks, rules))

@@ -28,11 +28,11 @@ def load_incidents(store: Store) -> IncidentsRef:
 
 
 def note_look(store: Store, look: Look, rules: Alerts) -> IncidentsRef:
-    """Note a look, and return all incidents after it.
+    """Note a look, of the levels that the recipe gives, and return all incidents after it.
 
     Raises StorageError, or BusyError where others change the incidents all the time.
     """
-    return change_incidents(store, lambda known: add_look(known, look, rules.incident_rules))
+    return change_incidents(store, lambda known: add_look(known, rules.graded(look), rules.incident_rules))
 
 
 def change_incidents(store: Store, change: Callable[[IncidentsRef], IncidentsRef]) -> IncidentsRef:

@@ -90,6 +90,17 @@ def deliver(store: Store, delivery: Delivery) -> list[Answer]:
     return answers
 
 
+def is_waited_for(store: Store, receiver: Receiver) -> bool:
+    """Return True if some message waits for a receiver."""
+    return any(_waits_for(posting, receiver) for posting in load_outbox(store).pending)
+
+
+def _waits_for(posting: Posting, receiver: Receiver) -> bool:
+    """Return True if a message is still to be sent to a receiver."""
+    # Also what was written for others: whoever mends an address gets what the wrong one did not.
+    return bool(posting.addressed) and receiver.gets(posting.message) and receiver.key not in posting.taken_by
+
+
 def _addressed(message: Message, delivery: Delivery) -> tuple[str, ...]:
     """Return the keys of those who get a message."""
     keys = [one.key for one in delivery.receivers if one.gets(message) and one.key not in delivery.patience.failed]
@@ -104,8 +115,7 @@ def _work(store: Store, delivery: Delivery) -> list[tuple[Receiver, list[Message
         return []
     pending = load_outbox(store).pending
     waiting = {
-        # Also what was written for others: whoever mends an address gets what the wrong one did not.
-        one: [p.message for p in pending if p.addressed and one.gets(p.message) and one.key not in p.taken_by]
+        one: [posting.message for posting in pending if _waits_for(posting, one)]
         for one in delivery.receivers
         if one.key not in delivery.patience.failed
     }

@@ -15,7 +15,7 @@ from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.incidents.tell_changes import Letterhead, tell_changes
 from ctr_retrain.tasks.alerts.delivery import Answer, Delivery, send_all
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents, note_look
-from ctr_retrain.tasks.alerts.outbox import deliver, queue_news
+from ctr_retrain.tasks.alerts.outbox import deliver, is_waited_for, queue_news
 from ctr_retrain.tasks.alerts.spool import empty_spool, spool_of
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store
@@ -48,8 +48,7 @@ def report_signals(
     Signals of other kinds count too, and end nothing. The same report twice changes nothing. report: address of the
     run's page; by default the one over all runs. Neither a receiver nor the store makes this fail.
     """
-    graded = tuple(delivery.rules.graded(signal) for signal in signals)
-    look = Look(day=day, at=now.isoformat(), looked_at=tuple(sorted(set(looked_at))), signals=graded)
+    look = Look(day=day, at=now.isoformat(), looked_at=tuple(sorted(set(looked_at))), signals=tuple(signals))
     head = Letterhead(delivery.recipe, day, report or f"{store.root}/{layout.RUN_LIST_PAGE}", delivery.runbook)
     spool = spool_of(delivery.spool, store.root)
     try:
@@ -72,22 +71,23 @@ def _report(
     messages = queue_news(store, delivery, head, now)
     answers = deliver(store, delivery)
     known = load_incidents(store)
-    if any(answer.failure for answer in answers) or (answers and _failing(known)):
-        note_look(store, _look_at_receivers(known, answers, look, delivery), delivery.rules)
+    if any(answer.failure for answer in answers) or _failing(known):
+        waits = {one.name for one in delivery.receivers if is_waited_for(store, one)}
+        note_look(store, _look_at_receivers(known, answers, look, waits), delivery.rules)
         messages += queue_news(store, delivery, head, now)
         deliver(store, delivery)
     return Reported(load_incidents(store).open, messages, kept)
 
 
-def _look_at_receivers(known: IncidentsRef, answers: Sequence[Answer], look: Look, delivery: Delivery) -> Look:
-    """Return the look at receivers: who failed now, and who failed before and was not tried."""
+def _look_at_receivers(known: IncidentsRef, answers: Sequence[Answer], look: Look, waits: set[str]) -> Look:
+    """Return the look at receivers: who failed now, and who failed before and was not tried; not who took all since.
+
+    waits: names of receivers that have messages still to come; a run that died may have sent the others theirs.
+    """
     failed = {answer.receiver.name: answer for answer in answers if answer.failure}
-    took = {answer.receiver.name for answer in answers} - set(failed)
-    configured = {receiver.name for receiver in delivery.receivers}
-    still = [Signal.of(one) for one in _failing(known) if one.subject in configured - took - set(failed)]
+    still = [Signal.of(one) for one in _failing(known) if one.subject in waits - set(failed)]
     found = (*still, *(_failed_signal(answer, look.day) for answer in failed.values()))
-    graded = tuple(delivery.rules.graded(signal) for signal in found)
-    return Look(day=look.day, at=look.at, looked_at=("receiver_failed",), signals=graded)
+    return Look(day=look.day, at=look.at, looked_at=("receiver_failed",), signals=found)
 
 
 def _failing(known: IncidentsRef) -> list[Incident]:
@@ -113,7 +113,7 @@ def _failed_signal(answer: Answer, day: date) -> Signal:
 
 def _send_unkept(look: Look, delivery: Delivery, head: Letterhead) -> Reported:
     """Send the messages of a look alone, where nothing can be written: better told twice than not at all."""
-    known = add_look(IncidentsRef(incidents=()), look, delivery.rules.incident_rules)
+    known = add_look(IncidentsRef(incidents=()), delivery.rules.graded(look), delivery.rules.incident_rules)
     messages, _ = tell_changes(known, (), look.day, head)
     work = [(one, [m for m in messages if one.gets(m)]) for one in delivery.receivers]
     if not delivery.patience.is_over:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.incidents.follow_incidents import add_look
@@ -43,7 +43,7 @@ def empty_spool(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -
         return known
 
     change_incidents(store, with_looks)
-    shutil.rmtree(spool.root)
+    rmtree(spool.root)
 
 
 def _with_spooled(own: OutboxRef, spooled: OutboxRef, now: datetime) -> OutboxRef:

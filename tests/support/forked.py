@@ -14,6 +14,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "ctr_retrain.flows.quiet_libraries",
+        "ctr_retrain.tasks.alerts.report_signals",
         "ctr_retrain.tasks.deploy.publish_model",
         "ctr_retrain.tasks.ingest.ingest_day",
         "ctr_retrain.tasks.label.label_day",

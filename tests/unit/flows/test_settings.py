@@ -89,6 +89,8 @@ def test_cache_has_a_size(monkeypatch, size):
         ("CACHE_GB", "0", "a number above 0, received '0'"),
         ("CACHE_GB", "much", "a number, received 'much'"),
         ("DEVICE", "tpu", "'auto', 'cpu' or 'gpu', received 'tpu'"),
+        ("ALERT_TARGETS", "https://secret.example/key", "LEVEL=ADDRESS, separated by spaces, each with the level"),
+        ("ALERT_TARGETS", "notice=https://secret.example/key", "LEVEL=ADDRESS, separated by spaces"),
         ("WEBHOOK_URL", "secret.example/key", "an address that begins with https:// or http://, or nothing"),
     ],
 )
@@ -121,6 +123,22 @@ def test_webhook_is_shown_nowhere(monkeypatch):
     monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "https://hooks.example/token")
     assert "token" not in repr(load_settings())
     monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "ftp://hooks.example/token")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert "token" not in str(caught.value)
+
+
+def test_receivers_are_shown_nowhere_and_the_webhook_is_one_of_them(monkeypatch):
+    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "https://hooks.example/token")
+    monkeypatch.setenv("CTR_RETRAIN_ALERT_TARGETS", "warning=slack://a/token\ncritical=mailto://eva:token@x.example ")
+    settings = load_settings()
+    assert "token" not in repr(settings) + repr(settings.receivers)
+    assert [(one.level, one.name) for one in settings.receivers] == [
+        ("warning", "CTR_RETRAIN_WEBHOOK_URL (https)"),
+        ("warning", "receiver 1 of CTR_RETRAIN_ALERT_TARGETS (slack)"),
+        ("critical", "receiver 2 of CTR_RETRAIN_ALERT_TARGETS (mailto)"),
+    ]
+    monkeypatch.setenv("CTR_RETRAIN_ALERT_TARGETS", "critical=x://token warning:https://hooks.example/token")
     with pytest.raises(UsageError) as caught:
         load_settings()
     assert "token" not in str(caught.value)

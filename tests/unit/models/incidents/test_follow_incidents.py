@@ -1,6 +1,5 @@
 """Rules of an incident's life: opened, worse, wider, resolved and reopened, whatever the order of nights."""
 
-from datetime import timedelta
 from functools import reduce
 from itertools import pairwise
 
@@ -9,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctr_retrain.models.incidents.follow_incidents import (
-    KEPT_DAYS,
-    LOOK_DAYS,
     MOST_CHANGES,
     MOST_LOOKS,
     MOST_PAST,
@@ -138,22 +135,26 @@ def test_each_history_alternates_and_at_most_one_incident_of_a_cause_is_open(nig
 
 def test_years_of_nights_leave_a_bounded_history():
     known = NOTHING
-    for number in range(0, 3 * KEPT_DAYS, 3):
+    for number in range(0, 700, 5):
         known = after(look(number, signal(number=number, size=1 + number)), look(number + 1), known=known)
     assert len(known.incidents) <= MOST_PAST
     assert len(known.looks) <= MOST_LOOKS
     assert all(len(incident.changes) <= MOST_CHANGES for incident in known.incidents)
     assert known.incidents[-1].changes[0].what == "opened"
-    newest = known.looks[-1].day
-    assert all(one.day >= newest - timedelta(days=LOOK_DAYS) for one in known.looks)
 
 
 def test_a_look_older_than_those_that_are_kept_changes_nothing():
-    known = after(look(0), look(LOOK_DAYS + 5))
+    known = after(*(look(n) for n in range(MOST_LOOKS + 1)))
     assert after(look(0, signal(), hour=9), known=known) is known
 
 
 def test_what_was_open_before_the_oldest_kept_look_goes_on():
-    known = after(look(0, signal()), *(look(n, looked_at=("disk_low",)) for n in (LOOK_DAYS, 2 * LOOK_DAYS)))
+    last = 2 * MOST_LOOKS
+    known = after(look(0, signal()), *(look(n, looked_at=("disk_low",)) for n in range(1, last)))
     assert changes(known) == [("opened", 0)]
-    assert changes(after(look(2 * LOOK_DAYS + 1), known=known)) == [("opened", 0), ("resolved", 2 * LOOK_DAYS + 1)]
+    assert changes(after(look(last), known=known)) == [("opened", 0), ("resolved", last)]
+
+
+def test_who_looks_by_the_calendar_shuts_no_past_day_out():
+    ahead = after(*(look(300 + n, looked_at=("disk_low",)) for n in range(5)))
+    assert changes(after(look(0, signal()), known=ahead)) == [("opened", 0)]
