@@ -36,7 +36,6 @@ from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.alerts.drift_signals import DRIFT_KINDS, drift_signals
-from ctr_retrain.tasks.alerts.incident_refs import held_days
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
@@ -81,7 +80,6 @@ def daily(
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
         raise rejection_error(validated, settings.landing_zone, known)
 
-    problems = held_days(store, rules, day) | problems
     plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.run_object(plan.run_id)
     recorded = has_object(store, path)

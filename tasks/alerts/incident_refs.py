@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 
-from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.documents.document import Stored
 from ctr_retrain.models.errors import BusyError
 from ctr_retrain.models.incidents.alerts_section import Alerts
@@ -61,11 +60,11 @@ def swap_until_done(
     raise AssertionError  # the last turn returns or raises
 
 
-def held_days(store: Store, recipe: Recipe, day: date) -> dict[str, str]:
-    """Return the days of a run for `day` that incidents keep out of training by the recipe, each with the reason."""
+def held_days(store: Store, recipe: Recipe, days: Iterable[date]) -> dict[str, str]:
+    """Return those of some days that incidents keep out of training by the recipe, each with the reason."""
     if not recipe.alerts.holds_training:
         return {}
-    days = plan_days(day, recipe).all_days
+    days = tuple(days)
     return {
         str(touched): f"kept out by alerts.holds_training: {incident.summary}"
         for incident in load_incidents(store).incidents

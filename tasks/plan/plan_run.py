@@ -11,6 +11,7 @@ from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.run_documents import RunInputs, UsedDays
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.alerts.incident_refs import held_days
 from ctr_retrain.tasks.execution.code_digest import code_of
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.label.label_day import LabelledDay, is_labelled, label_day
@@ -130,7 +131,7 @@ def _label_accepted(
     store: Store, recipe: Recipe, as_of: date, wanted: tuple[date, ...], problems: dict[str, str], fan_out: FanOut
 ) -> tuple[dict[date, LabelledDay], dict[str, str]]:
     """Return the labels of the wanted days that can be used, and why the others can't."""
-    excluded = _excluded(store, wanted, problems)
+    excluded = held_days(store, recipe, wanted) | _excluded(store, wanted, problems)
     accepted = [day for day in wanted if str(day) not in excluded]
     labels = _label(store, recipe, accepted, as_of, fan_out)
     empty = {str(day): "no impressions of that day" for day, labelled in labels.items() if not labelled.rows}

@@ -7,7 +7,7 @@ day or channel came to 3. No day trains a model, which saves the time.
 
 import shutil
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,9 +15,14 @@ from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
+from ctr_retrain.models.incidents.alerts_section import Alerts
+from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
 from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.alerts.delivery import Delivery
+from ctr_retrain.tasks.alerts.report_signals import report_signals
 from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.alert_receivers import Webhook
 from tests.support.flow_answers import daily
 from tests.support.small_world import RECIPE
@@ -136,6 +141,30 @@ def test_the_incident_is_open_in_the_report_and_on_the_list_of_runs(runs):
         assert 'id="incidents"' in text
         assert f"open since {BROKEN_DAY}" in text
         assert "ratio changed, push" in text
+
+
+def test_where_the_recipe_says_so_the_days_that_an_incident_touches_are_left_out_with_the_reason(
+    runs, landing, tmp_path
+):
+    root = shutil.copytree(runs.root, tmp_path / "root")
+    summary = "Clicks of android were missing."
+    down = Signal(kind="logger_down", subject="push", level="notice", since=FIRST_DAY, summary=summary)
+    for day, found in ((FIRST_DAY, [down]), (FIRST_DAY + timedelta(days=2), [])):
+        report_signals(
+            LocalStore(root),
+            found,
+            looked_at=["logger_down"],
+            day=day,
+            now=datetime.now(UTC),
+            delivery=Delivery("broken-logger", Alerts(), (), tmp_path / "spool", ""),
+        )
+    recipe = write_recipe(tmp_path, NOTHING_IS_TRAINED)
+    kept_out = '\n[alerts]\nholds_training = ["logger_down"]\n'
+    recipe.write_text(recipe.read_text(encoding="utf-8") + kept_out, encoding="utf-8")
+    document = daily(BROKEN_DAY, recipe, str(root), landing)
+    touched = [str(FIRST_DAY), str(FIRST_DAY + timedelta(days=1))]
+    assert document["excluded"].keys() & {*touched, str(FIRST_DAY + timedelta(days=2))} == set(touched)
+    assert document["excluded"][touched[1]] == f"kept out by alerts.holds_training: {summary}"
 
 
 def test_where_the_recipe_says_so_an_alert_holds_training_and_is_the_reason(runs, landing, tmp_path):

@@ -74,10 +74,10 @@ def test_a_silence_is_listed_until_its_day_and_ended_by_a_past_one(told):
 def test_a_recipe_keeps_the_days_that_an_incident_touches_out_of_training(told, tmp_path, tiny_recipe, named):
     recipe = tiny_recipe(alerts={"holds_training": [named]})
     report(told, delivery_to(tmp_path), number=2)
-    held = held_days(told, recipe, night(6))
+    held = held_days(told, recipe, [night(n) for n in range(6)])
     assert sorted(held) == [str(night(0)), str(night(1))]
     assert held[str(night(0))] == "kept out by alerts.holds_training: ratio_changed of ad in night 0."
-    assert held_days(told, tiny_recipe(), night(6)) == {}
+    assert held_days(told, tiny_recipe(), [night(0)]) == {}
 
 
 def test_only_what_keeps_days_out_of_training_changes_a_recipe_s_digest(tiny_recipe):
