@@ -32,12 +32,14 @@ from ctr_retrain.flows.prefect_tasks import (
     write_document,
     write_report,
 )
-from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
-from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
+from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.drift_signals import DRIFT_KINDS, drift_signals
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
+from ctr_retrain.tasks.nights.watched_night import Night, watched_night
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
@@ -68,13 +70,24 @@ def daily(
     rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
     day = day or scheduled_day(runtime.flow_run.scheduled_start_time or now)
     claim_root(store, rules.name)
+    tell = settings.delivery(rules, events=True)
+    night = Night(store, settings.landing_zone, tell, settings.local_folder, settings.heartbeat_url, day, now)
+    with watched_night(night):
+        answer = _run_day(settings, rules, day, tell, now, force=force, shadow=shadow)
+        night.run = answer
+    return answer
 
+
+def _run_day(
+    settings: Settings, rules: Recipe, day: date, tell: Delivery, now: datetime, *, force: bool, shadow: bool
+) -> DailyAnswer:
+    """Run a day from its landed files to the verdict and what comes of it."""
+    store = settings.store
     ingested = ingest_day(store, settings.landing_zone, rules, day, now, settings.fan_out)
     problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
-    found, tell = drift_signals(drift.alerts, day), settings.delivery(rules, events=True)
-    report_signals(store, found, looked_at=DRIFT_KINDS, day=day, now=now, delivery=tell)
+    report_signals(store, drift_signals(drift.alerts, day), looked_at=DRIFT_KINDS, day=day, now=now, delivery=tell)
     known = day_document(ingested, validated, drift)
     if not validated.accepted:
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it

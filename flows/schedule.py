@@ -5,30 +5,37 @@ What a schedule means Prefect says, which runs it: `next_run` asks it before the
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.flows.settings import CRON_EXPECTED
 from ctr_retrain.models.errors import StorageError, UsageError
+from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ctr_retrain.flows.settings import Settings
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 DEPLOYMENT = "nightly"
 STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
 STOP_SECONDS = 30  # then the server is killed
+WATCH_SECONDS = 3600  # between two looks of the watchdog
 REFUSED = 3  # the status of a process that Prefect refused a schedule
 _ASK_PREFECT = f"""
 import asyncio, sys
@@ -65,6 +72,7 @@ def serve_daily(settings: Settings) -> None:
     Raises UsageError where there is no such schedule, StorageError where the server doesn't start.
     """
     next_run(settings)
+    rules = load_recipe(settings.recipe)
     # Scheduled runs may start in another folder.
     os.environ |= {"CTR_RETRAIN_CACHE": str(settings.cache_folder), "CTR_RETRAIN_SPOOL": str(settings.spool_folder)}
     with _server(settings.local_folder):
@@ -72,6 +80,7 @@ def serve_daily(settings: Settings) -> None:
 
         from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
 
+        threading.Thread(target=_look_around_hourly, args=(settings, rules), daemon=True).start()
         daily.serve(
             name=DEPLOYMENT,
             schedules=[Cron(settings.cron, timezone=settings.timezone)],
@@ -85,6 +94,18 @@ def serve_daily(settings: Settings) -> None:
             pause_on_shutdown=False,
             print_starting_message=False,
         )
+
+
+def _look_around_hourly(settings: Settings, rules: Recipe) -> None:
+    """Look each hour at what is amiss beside the runs, whatever becomes of them; nothing of it ends the thread."""
+    from ctr_retrain.tasks.nights.find_silence import look_around  # noqa: PLC0415
+
+    while True:
+        try:
+            look_around(settings.store, settings.landing_zone, settings.delivery(rules), datetime.now(UTC))
+        except Exception:
+            log.exception("the watchdog could not look around; it tries again in an hour")
+        time.sleep(WATCH_SECONDS)
 
 
 @contextmanager

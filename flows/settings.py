@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     s3_endpoint_url: str = ""  # of another service than AWS
     webhook_url: SecretStr = SecretStr("")  # gets alerts as JSON; the address often holds credentials
     alert_targets: SecretStr = SecretStr("")  # LEVEL=ADDRESS of each further receiver of alerts; likewise
+    heartbeat_url: SecretStr = SecretStr("")  # asked for at each good end of a night; who misses it tells; likewise
     runbook: str = "docs/runbook.md"  # address of the runbook, to which messages link
     spool: Path = Path("var/spool")  # where alerts wait on this machine while the root can't be written
     cron: str = "0 4 * * *"  # when `serve` runs
@@ -53,7 +54,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu"] = "auto"  # that models are trained on
     training_process: Literal["own", "flow"] = "own"  # in which TensorFlow lives: one of its own, or the flow's
 
-    @field_validator("webhook_url")
+    @field_validator("webhook_url", "heartbeat_url")
     @classmethod
     def _has_a_scheme(cls, url: SecretStr) -> SecretStr:
         if url.get_secret_value() and not url.get_secret_value().startswith(("http://", "https://")):
@@ -195,7 +196,7 @@ def load_settings(**given: str | Path | None) -> Settings:
 
 def _explain(problem: ErrorDetails) -> str:
     name = ".".join(map(str, problem["loc"]))
-    secret = name in ("webhook_url", "alert_targets") or set("@?#") & set(
+    secret = name in ("webhook_url", "heartbeat_url", "alert_targets") or set("@?#") & set(
         str(problem["input"])
     )  # credentials may stand in an address
     received = "one that is kept secret" if secret else repr(problem["input"])

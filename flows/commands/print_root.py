@@ -18,7 +18,12 @@ if TYPE_CHECKING:
         StatusAnswer,
         VerifyAnswer,
     )
-    from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer
+    from ctr_retrain.models.incidents.alert_answers import (
+        AlertsAnswer,
+        AlertsTestAnswer,
+        HandledAnswer,
+        WatchAnswer,
+    )
     from ctr_retrain.models.incidents.incident import Handled, Incident
 
 SHOWN_PAST = 10  # incidents that are over, the newest; --json has all
@@ -53,12 +58,14 @@ def print_scored(answer: ScoreAnswer) -> None:
 
 def print_status(answer: StatusAnswer) -> None:
     """Print the state of a root: its champion, rejected days and newest runs."""
-    age = answer.champion_data_age_days
+    age, by_calendar = answer.champion_data_age_days, answer.champion_calendar_age_days
+    through = answer.champion_data_through
+    ago = "" if by_calendar is None else f", {by_calendar} day{'' if by_calendar == 1 else 's'} ago"
     for name, value in (
         ("root", answer.root),
         ("recipe", answer.recipe),
         ("champion", answer.champion),
-        ("champion data through", answer.champion_data_through),
+        ("champion data through", through and f"{through}{ago}"),
         ("newest day", answer.newest_day),
         ("champion data age", None if age is None else f"{age} day{'' if age == 1 else 's'}"),
     ):
@@ -89,6 +96,15 @@ def print_incidents(answer: AlertsAnswer) -> None:
         print_line(f"{incident.since} to {incident.resolved}  over  {about}  {escape(incident.summary)}")
     if not answer.open:
         print_line("no open incident")
+
+
+def print_watched(answer: WatchAnswer) -> None:
+    """Print what is amiss now, with what to do, and how many incidents are open in all."""
+    for signal in answer.signals:
+        print_line(f"[red]{signal.level}[/red] {escape(signal.summary)}")
+        for line in (*signal.details, *(f"type: {command}" for command in signal.commands)):
+            print_line(f"  {escape(line)}")
+    print_line(f"{len(answer.open)} open incident{'' if len(answer.open) == 1 else 's'}; see alerts list")
 
 
 def print_handled(answer: HandledAnswer) -> None:

@@ -31,7 +31,7 @@ def status(context: typer.Context) -> CommandOutput:
     from ctr_retrain.flows.commands.print_root import print_status  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import describe_status  # noqa: PLC0415
 
-    return CommandOutput.of(describe_status(settings_of(context).store), print_status)
+    return CommandOutput.of(describe_status(settings_of(context).store, datetime.now(UTC).date()), print_status)
 
 
 def gc(
@@ -105,6 +105,17 @@ def test(context: typer.Context) -> CommandOutput:
         "Mend their addresses."
     )
     return CommandOutput.of(answer, print_tried, StorageError(msg, document=answer) if failed else None)
+
+
+@alerts.command()
+def watch(context: typer.Context) -> CommandOutput:
+    """Look for silence and what else no run tells."""
+    from ctr_retrain.flows.commands.print_root import print_watched  # noqa: PLC0415
+    from ctr_retrain.tasks.nights.find_silence import look_around  # noqa: PLC0415
+
+    settings, recipe = settings_and_recipe(context)
+    answer = look_around(settings.store, settings.landing_zone, settings.delivery(recipe), datetime.now(UTC))
+    return CommandOutput.of(answer, print_watched)
 
 
 @alerts.command()

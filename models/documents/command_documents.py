@@ -149,6 +149,8 @@ class StatusAnswer(Document):
     """The newest landing day that was ingested."""
     champion_data_age_days: int | None
     """Days between these two."""
+    champion_calendar_age_days: int | None = None
+    """Days from the newest day that it has seen to today, which grow also where nothing lands."""
     yardstick: NewestYardstick | None = None
     """The newest yardstick among the newest runs; null where none of them has one."""
     incidents: tuple[OpenIncident, ...] = ()

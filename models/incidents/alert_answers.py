@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ctr_retrain.models.documents.document import Document, Part
 from ctr_retrain.models.incidents.incident import Handled, Incident
-from ctr_retrain.models.incidents.signal import SignalLevel
+from ctr_retrain.models.incidents.signal import Signal, SignalLevel
 
 
 class AlertsAnswer(Document):
@@ -49,3 +49,14 @@ class AlertsTestAnswer(Document):
 
     receivers: tuple[TriedReceiver, ...]
     """All receivers, in the order of the settings."""
+
+
+class WatchAnswer(Document):
+    """The answer of `alerts watch`, and of the watchdog flow."""
+
+    root: str
+    """Address of the root."""
+    signals: tuple[Signal, ...]
+    """Everything that is amiss whether or not any run happened."""
+    open: tuple[Incident, ...]
+    """Incidents that are open, the gravest first."""

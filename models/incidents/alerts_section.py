@@ -26,6 +26,17 @@ class Alerts(Section):
     reopen_days: Annotated[int, Field(ge=0)] = 14
     """An incident that comes back within so many days of its end is reopened; later, it is a new one."""
 
+    data_due_hours: Positive = 12
+    """Hours after a day's end by which its last file is due; one that lands later is told."""
+    run_due_hours: Positive = 18
+    """Hours after a day's end by which its run is due; where none has begun by then, the watchdog tells."""
+    champion_days: Annotated[int, Field(ge=1)] = 14
+    """Age of the newest data of the model in service, by the calendar, beyond which people are told."""
+    held_nights: Annotated[int, Field(ge=1)] = 14
+    """Nights in a row without a promotion after which people are told."""
+    disk_nights: Annotated[int, Field(ge=1)] = 7
+    """Nights for which the disk must have room, by what the newest one took; less is told."""
+
     @property
     def incident_rules(self) -> IncidentRules:
         """Return the rules that incidents follow."""

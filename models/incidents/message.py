@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 from ctr_retrain.models.incidents.incident import Cause, ChangeName
+from ctr_retrain.models.incidents.night_ref import ProcessMark
 from ctr_retrain.models.incidents.signal import Signal, SignalKind, SignalLevel
 
 
@@ -65,15 +66,9 @@ class Posting(Part):
     """Digests of the receivers' addresses that took it."""
 
 
-class Sender(Part):
+class Sender(ProcessMark):
     """The process that delivers, so that no other one sends the same messages."""
 
-    host: str
-    """Its machine."""
-    process: int
-    """Its number there."""
-    started: str
-    """Time at which it began, in the kernel's ticks."""
     at: str
     """Time at which it took the right to deliver, in ISO format."""
 

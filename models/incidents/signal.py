@@ -29,6 +29,7 @@ SignalKind = Literal[
     "storage_failed",
     "service_failed",
     "training_failed",  # died, diverged or ran out of memory
+    "run_failed",  # an error that is none of these
     "run_killed",
     "serving_check_failed",
     "champion_old",

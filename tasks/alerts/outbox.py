@@ -7,17 +7,15 @@ together don't send the same message.
 from __future__ import annotations
 
 import logging
-import os
-import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from ctr_retrain.models.incidents.message import Message, OutboxRef, Posting, Sender, Told
 from ctr_retrain.models.incidents.message_text import first_line
 from ctr_retrain.models.incidents.tell_changes import Letterhead, tell_changes
 from ctr_retrain.tasks.alerts.delivery import Answer, Delivery, send_all
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents, swap_until_done
+from ctr_retrain.tasks.alerts.live_process import lives, this_process
 from ctr_retrain.tasks.alerts.receivers import Receiver
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, load_ref
@@ -183,8 +181,8 @@ def _settle(store: Store, delivery: Delivery) -> None:
 
 def _claim(store: Store) -> bool:
     """Take the right to deliver; False where another process that lives has it."""
-    now, process = datetime.now(UTC), os.getpid()
-    own = Sender(host=platform.node(), process=process, started=_started(process), at=now.isoformat())
+    now = datetime.now(UTC)
+    own = Sender(**dict(this_process()), at=now.isoformat())
     claimed = [False]
 
     def claim(box: OutboxRef) -> OutboxRef:
@@ -198,14 +196,5 @@ def _claim(store: Store) -> bool:
 
 def _lives(sender: Sender, now: datetime) -> bool:
     """Return True if a sender may still be at it: on this machine if its process lives, elsewhere for a minute."""
-    if sender.host == platform.node():
-        return _started(sender.process) == sender.started
-    return now - datetime.fromisoformat(sender.at) < timedelta(seconds=LEASE_SECONDS)
-
-
-def _started(process: int) -> str:
-    """Return the time at which a process began, in the kernel's ticks; nothing where there is none."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+    alive = lives(sender)
+    return alive if alive is not None else now - datetime.fromisoformat(sender.at) < timedelta(seconds=LEASE_SECONDS)

@@ -161,7 +161,7 @@ def _list_landed(landing: LandingZone, day: date, *, inline_label: bool) -> _Lan
             f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received {received}. "
             "Check the export job, then run again."
         )
-        raise DataRejectedError(msg)
+        raise DataRejectedError(msg, nothing_landed=True)
     before = stamps([*impressions, *outcomes])
     found = {IMPRESSIONS: tuple(fingerprint(impressions)), OUTCOMES: tuple(fingerprint(outcomes))}
     return _Landed(day, impressions, outcomes, found, left_out, before)

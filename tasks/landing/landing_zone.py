@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -29,6 +29,9 @@ class LandingZone(Protocol):
 
     def left_out(self, stream: str, day: date) -> dict[str, str]:
         """Say of all else below the day's folder why it is not read, by its name there."""
+
+    def landed_at(self, stream: str, day: date) -> datetime | None:
+        """Return when the newest file of a day landed, None where none did."""
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed, sorted."""
@@ -93,6 +96,11 @@ class LocalLandingZone:
         found = sorted((path.relative_to(folder).as_posix(), problem) for path, problem in _walk(folder) if problem)
         return {printable(name): problem for name, problem in found}
 
+    def landed_at(self, stream: str, day: date) -> datetime | None:
+        """Return when the newest file of a day landed, None where none did."""
+        times = [path.stat().st_mtime for path, problem in _walk(self._folder / stream / f"dt={day}") if not problem]
+        return datetime.fromtimestamp(max(times), UTC) if times else None
+
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed."""
         return sorted(path.name.removeprefix("dt=") for path in (self._folder / stream).glob("dt=*"))
@@ -152,6 +160,10 @@ class S3LandingZone:
         """Say of all other keys below the day's folder why they are not read."""
         below = f"{stream}/dt={day}/"
         return {key.name.removeprefix(below): problem for key, problem in self._listed(stream, day) if problem}
+
+    def landed_at(self, stream: str, day: date) -> datetime | None:
+        """Return when the newest file of a day landed, None where none did."""
+        return max((key.modified for key, problem in self._listed(stream, day) if not problem), default=None)
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed."""

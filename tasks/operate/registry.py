@@ -124,6 +124,13 @@ def find_run(store: Store, run_or_day: str) -> RunDocument:
     return load_document(store, layout.run_object(run_id))
 
 
+def served_through(store: Store) -> date | None:
+    """Return the newest day that the model in service has seen, None where none is in service."""
+    version = current_champion(store)
+    served = load_manifest(store, layout.model_object(version), PublishedModel) if version else None
+    return served.data_through if served else None
+
+
 def list_models(store: Store) -> tuple[ListedModel, ...]:
     """List every run's challenger, newest first: its verdict, and if it serves, served before or is barred."""
     champions = read_champions(store)
@@ -155,16 +162,18 @@ def _state(champions: Champions, version: str) -> ModelState:
     return "served before" if any(t.version == version for t in champions.tenures) else "never served"
 
 
-def describe_status(store: Store) -> StatusAnswer:
-    """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs."""
+def describe_status(store: Store, today: date | None = None) -> StatusAnswer:
+    """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs.
+
+    today: by which the champion's age is counted; None: it is not.
+    """
     champion = read_champions(store).current
-    served = load_manifest(store, layout.model_object(champion.version), PublishedModel) if champion else None
+    through = served_through(store)
     decisions = load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef)
     rejected = [RejectedDay(date=day, reason=decision.reason) for day, decision in decisions if not decision.accepted]
     newest = max(list_day_refs(store, layout.DAY_REFS), default=None)
     recorded = [recorded_run(store, day) for day in reversed(list_day_refs(store, layout.RUNS)[-7:])]
     runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
-    through = served.data_through if served else None
     age = (newest - through).days if newest and through else None
     return StatusAnswer(
         root=store.root,
@@ -173,6 +182,7 @@ def describe_status(store: Store) -> StatusAnswer:
         champion_data_through=through,  # of what serves
         newest_day=newest,
         champion_data_age_days=age,
+        champion_calendar_age_days=(today - through).days if today and through else None,
         yardstick=_newest_yardstick(runs),
         incidents=_open_incidents(store),
         rejected_days=tuple(rejected),

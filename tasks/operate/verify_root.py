@@ -18,6 +18,7 @@ from ctr_retrain.models.documents.ref_documents import (
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
+from ctr_retrain.models.incidents.night_ref import NightRef
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.integrity.manifest import (
     EncodedDay,
@@ -50,6 +51,7 @@ DAY_REF_KINDS: dict[str, type[StoredDocument]] = {  # by folder, where each ref 
     layout.ACCEPTED_REFS: AcceptedRef,
     layout.ALERTED_REFS: AlertedRef,
     layout.RUNS: RunsRef,
+    layout.NIGHT_REFS: NightRef,
 }
 # By folder, what objects say of themselves beside their files.
 OBJECT_KINDS: dict[str, tuple[type[Part], ...]] = {

@@ -11,6 +11,7 @@ ACCEPTED_REFS = "accepted"
 ALERTED_REFS = "alerted"
 INCIDENTS_REF = "incidents/all"
 OUTBOX_REF = "outbox/messages"
+NIGHT_REFS = "nights"
 RUNS = "runs"
 MODELS = "models"
 COMPARISONS = "comparisons"
@@ -131,6 +132,11 @@ def accepted_ref(day: date) -> str:
 def alerted_ref(day: date) -> str:
     """Ref that lists the alerts of a day that people were told of."""
     return f"{ALERTED_REFS}/{day}"
+
+
+def night_ref(day: date) -> str:
+    """Ref that lists the attempts to make a day's run."""
+    return f"{NIGHT_REFS}/{day}"
 
 
 def name_ref() -> str:

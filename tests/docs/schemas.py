@@ -41,15 +41,17 @@ from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, T
 from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, RecalibrationDocument, VerdictDocument
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.feature_kinds.kinds import KINDS
-from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer
+from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer, WatchAnswer
 from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
+from ctr_retrain.models.incidents.night_ref import NightRef
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_summary import LabelSummary
 
 # By the command that prints a document with --json. Another one may print the same.
 ANSWERS = {
     "alerts-list": AlertsAnswer,
+    "alerts-watch": WatchAnswer,
     "alerts-ack": HandledAnswer,
     "alerts-test": AlertsTestAnswer,
     "backfill": BackfillAnswer,
@@ -100,6 +102,7 @@ REFS = {
     "refs-champion": ChampionRef,
     "refs-days": DayRef,
     "refs-incidents": IncidentsRef,
+    "refs-nights": NightRef,
     "refs-outbox": OutboxRef,
     "refs-recipe-name": RecipeNameRef,
     "refs-runs": RunsRef,

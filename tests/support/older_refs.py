@@ -81,6 +81,21 @@ BEFORE = {  # as refs were written before they said their format, and younger ki
         "looks": [LOOK],
         "handled": [SAID],
     },
+    "refs-nights": {
+        "day": "2026-03-07",
+        "attempts": [
+            {
+                "host": "night",
+                "process": 7,
+                "started": "1234",
+                "began": "2026-03-08T04:00:00+00:00",
+                "ended": "2026-03-08T04:05:00+00:00",
+                "end": "done",
+                "decision": "hold",
+                "error": "",
+            }
+        ],
+    },
     "refs-outbox": {
         "told": [TOLD],
         "pending": [{"message": MESSAGE, "at": "2026-03-08T04:00:00+00:00", "addressed": ["ab"], "taken_by": ["ab"]}],

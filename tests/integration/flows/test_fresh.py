@@ -96,8 +96,9 @@ def test_served_is_the_fresh_one_and_the_gate_judged_the_other(first):
 
 
 def test_status_and_models_say_how_old_the_data_of_what_serves_is(first):
-    status = describe_status(LocalStore(first.root))
+    status = describe_status(LocalStore(first.root), RUN_DAY + timedelta(days=9))
     assert (status.champion_data_through, status.champion_data_age_days) == (RUN_DAY, 0)
+    assert status.champion_calendar_age_days == 9  # grows also where the export has died
     assert list_models(LocalStore(first.root))[-1].data_through == RUN_DAY
 
 

@@ -148,11 +148,14 @@ def test_a_new_root_has_none_of_what_status_shows(shown):
     )
     run = RunSummary(date=DAY, run_id="r", alerts=(), report=None, decision="hold", reason="few rows")
     used = {
+        "champion_data_through": DAY,
         "champion_data_age_days": 1,
+        "champion_calendar_age_days": 12,
         "rejected_days": (RejectedDay(date=DAY, reason="failed rows"),),
         "runs": (run,),
     }
     words = shown(print_status, nothing.model_copy(update=used))
+    assert "champion data through 2026-03-07, 12 days ago" in words
     assert "champion data age 1 day 2026-03-07 data rejected failed rows" in words
     assert "2026-03-07 held few rows" in words
 

@@ -36,7 +36,7 @@ ORDER = (
     ),
     "tasks.alerts",
     *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
-    *(f"tasks.{room}" for room in ("operate", "compare", "demo")),
+    *(f"tasks.{room}" for room in ("operate", "nights", "compare", "demo")),
     "flows",
     "flows.commands",
     ENTRY,

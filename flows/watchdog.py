@@ -1,0 +1,24 @@
+"""The watchdog flow: what is amiss whether or not any run happened. Its schedule is its own."""
+
+# No `from __future__ import annotations`: a scheduled run loads this file by its path, and Prefect then finds no names.
+from datetime import UTC, datetime
+from pathlib import Path
+
+# isort: off
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
+
+# isort: on
+from prefect import flow
+
+from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.models.incidents.alert_answers import WatchAnswer
+from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.tasks.nights.find_silence import look_around
+
+
+@flow(name="watchdog")
+def watchdog(recipe: Path | None = None, root: str | None = None, landing: str | None = None) -> WatchAnswer:
+    """Look for silence, killed runs, an old champion and late data, and tell whoever is to be told."""
+    settings = load_settings(recipe=recipe, root=root, landing=landing)
+    delivery = settings.delivery(load_recipe(settings.recipe), events=True)
+    return look_around(settings.store, settings.landing_zone, delivery, datetime.now(UTC))
