@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.incidents.alert_answers import WatchAnswer
 from ctr_retrain.models.incidents.alerts_section import Alerts
-from ctr_retrain.models.incidents.follow_incidents import LOOK_DAYS
 from ctr_retrain.models.incidents.night_ref import NightRef
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.tasks.alerts.delivery import Delivery
@@ -21,6 +20,7 @@ from ctr_retrain.tasks.store.protocol import Store
 # What a watchdog looks at, beside the run.
 WATCHED_KINDS: tuple[SignalKind, ...] = ("no_run", "run_killed", "champion_old", "data_late")
 NIGHTS_LOOKED_AT = 3
+PAST_DAYS = 35  # since the newest night, after which a root's days are simulated or restored ones
 
 
 def look_around(store: Store, landing: LandingZone, delivery: Delivery, now: datetime) -> WatchAnswer:
@@ -40,7 +40,7 @@ def _day_of_look(nights: list[NightRef], today: date) -> date:
     """Return the day that a look counts for, among those of the runs."""
     # Looks count in the order of their days. In a root of simulated or restored days, one of today's would come after
     # all runs that are still to be made there, and whatever these find would change nothing any more.
-    of_the_past = nights and today - nights[0].day > timedelta(days=LOOK_DAYS)
+    of_the_past = nights and today - nights[0].day > timedelta(days=PAST_DAYS)
     return nights[0].day if of_the_past else today
 
 
