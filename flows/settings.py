@@ -17,7 +17,7 @@ from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.mistakes import expected_of
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
-from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets
+from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets, prefect_server
 from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
@@ -150,8 +150,12 @@ class Settings(BaseSettings):
         return (*named, *parse_targets(self.alert_targets.get_secret_value()))
 
     def delivery(self, recipe: Recipe, *, events: bool = False) -> Delivery:
-        """Return the rules and the receivers of a run's messages; one for a whole run, which waits so long in all."""
-        return Delivery(recipe.name, recipe.alerts, self.receivers, self.spool_folder, self.runbook, events)
+        """Return the rules and the receivers of a run's messages; one for a whole run, which waits so long in all.
+
+        events: Prefect's server is a receiver too, where there is one that stays.
+        """
+        receivers = (*self.receivers, *(prefect_server() if events else ()))
+        return Delivery(recipe.name, recipe.alerts, receivers, self.spool_folder, self.runbook)
 
     @property
     def spool_folder(self) -> Path:

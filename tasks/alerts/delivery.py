@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -56,7 +57,6 @@ class Delivery:
     receivers: tuple[Receiver, ...]
     spool: Path  # folder on this machine where messages wait while the root can't be written
     runbook: str  # address of the runbook
-    events: bool = False  # messages are Prefect events too
     patience: Patience = field(default_factory=Patience)
 
 
@@ -85,7 +85,9 @@ def send_all(
         if messages:
             busy[receiver.key] = (receiver, list(messages))
             # A daemon: what hangs in a receiver's library must not keep the process from ending.
-            threading.Thread(target=_send_in_turn, args=(receiver, messages, answers, stop), daemon=True).start()
+            run = contextvars.copy_context().run  # a flow's own settings, by which Prefect finds its server
+            task = (_send_in_turn, receiver, messages, answers, stop)
+            threading.Thread(target=run, args=task, daemon=True).start()
     found: list[Answer] = []
     for seconds in patience.waits() if busy else ():
         try:

@@ -20,7 +20,6 @@ from ctr_retrain.tasks.alerts.receivers import Receiver
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, load_ref
 
-EVENTS = "prefect-events"  # stands for them among the receivers that took a message
 MOST_PENDING = 200  # messages; the oldest go first
 MOST_DELIVERED = 500  # names that are remembered
 EXPIRES_DAYS = 14  # a message that nobody took by then is given up; the incident stays on the pages
@@ -101,14 +100,12 @@ def _waits_for(posting: Posting, receiver: Receiver) -> bool:
 
 def _addressed(message: Message, delivery: Delivery) -> tuple[str, ...]:
     """Return the keys of those who get a message."""
-    keys = [one.key for one in delivery.receivers if one.gets(message) and one.key not in delivery.patience.failed]
-    return (*keys, *([EVENTS] if delivery.events else []))
+    failed = delivery.patience.failed
+    return tuple(one.key for one in delivery.receivers if one.gets(message) and one.key not in failed)
 
 
 def _work(store: Store, delivery: Delivery) -> list[tuple[Receiver, list[Message]]]:
-    """Emit what is to be an event, and return the messages that each receiver has still to get."""
-    if delivery.events:
-        _emit(store)
+    """Return the messages that each receiver has still to get; none where a run has waited long enough."""
     if delivery.patience.is_over:
         return []
     pending = load_outbox(store).pending
@@ -118,16 +115,6 @@ def _work(store: Store, delivery: Delivery) -> list[tuple[Receiver, list[Message
         if one.key not in delivery.patience.failed
     }
     return [(receiver, messages) for receiver, messages in waiting.items() if messages]
-
-
-def _emit(store: Store) -> None:
-    """Emit messages as Prefect events."""
-    from ctr_retrain.tasks.alerts.prefect_events import emit_message  # noqa: PLC0415 - Prefect, which only flows have
-
-    for posting in load_outbox(store).pending:
-        if EVENTS in posting.addressed and EVENTS not in posting.taken_by:
-            emit_message(posting.message)
-            _note_taken(store, posting.message, EVENTS)
 
 
 def _send(store: Store, delivery: Delivery, work: Iterable[tuple[Receiver, list[Message]]]) -> list[Answer]:
@@ -164,7 +151,7 @@ def _settle(store: Store, delivery: Delivery) -> None:
 
     A receiver that is not set any more is not waited for, unless none is: somebody's shell may lack the settings.
     """
-    at_hand = {*(one.key for one in delivery.receivers), *([EVENTS] if delivery.events else [])}
+    at_hand = {one.key for one in delivery.receivers}
 
     def settle(box: OutboxRef) -> OutboxRef:
         missing = {p.message.id: set(p.addressed) - set(p.taken_by) for p in box.pending}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ALERT_TARGETS = "CTR_RETRAIN_ALERT_TARGETS"
 WEBHOOK = "CTR_RETRAIN_WEBHOOK_URL"
+PREFECT = "prefect://events"  # stands for the server that Prefect's own settings name
 TIMEOUT_SECONDS = 8.0  # of connecting, and of each wait for an answer
 KEY_ROUNDS = 50_000  # so that a digest in the root tells no weak password: 15 ms each
 FORM = "LEVEL=ADDRESS, separated by spaces, each with the level warning or critical, such as warning=mailto://…"
@@ -61,6 +62,13 @@ class Receiver:
         return LEVELS.index(message.level) >= LEVELS.index(self.level) and not own
 
 
+def prefect_server() -> tuple[Receiver, ...]:
+    """Return the Prefect server as a receiver of events, where there is one that stays."""
+    from ctr_retrain.tasks.alerts.prefect_events import has_server  # noqa: PLC0415 - two seconds, and flows have it
+
+    return (Receiver("warning", SecretStr(PREFECT), "the Prefect server", own_form=True),) if has_server() else ()
+
+
 def parse_targets(text: str) -> tuple[Receiver, ...]:
     """Read the setting of receivers by level; raises ValueError, which repeats no address."""
     found = []
@@ -78,6 +86,8 @@ def send_message(receiver: Receiver, message: Message) -> str:
     """Send one message; return nothing where it was taken, else what happened, without the address."""
     url = receiver.url.get_secret_value()
     try:
+        if url == PREFECT:
+            return _emit(message)
         if receiver.own_form or not _is_known_to_apprise(url):
             return _post(receiver, url, message)
         return _notify(url, message)
@@ -94,6 +104,14 @@ def answer_of(receiver: Receiver) -> str:
             raise ValueError(msg)
         return public_address(url)
     return f"{receiver.name} by Apprise"
+
+
+def _emit(message: Message) -> str:
+    """Send a message as a Prefect event."""
+    from ctr_retrain.tasks.alerts.prefect_events import post_event  # noqa: PLC0415 - only flows have it
+
+    post_event(message)
+    return ""
 
 
 def _post(receiver: Receiver, url: str, message: Message) -> str:

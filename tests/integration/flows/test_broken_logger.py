@@ -24,6 +24,7 @@ from ctr_retrain.tasks.alerts.report_signals import report_signals
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.alert_receivers import Webhook
+from tests.support.command_line import run
 from tests.support.flow_answers import daily
 from tests.support.small_world import RECIPE
 
@@ -64,7 +65,7 @@ def runs(prefect_server, great_expectations, landing, tmp_path_factory):
     """The day before, the broken day, and that once more: the documents, and what the webhook had by then."""
     folder = tmp_path_factory.mktemp("runs")
     recipe, root = write_recipe(folder, NOTHING_IS_TRAINED), folder / "root"
-    found = SimpleNamespace(root=root)
+    found = SimpleNamespace(root=root, recipe=recipe)
     with Webhook() as receiver, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTR_RETRAIN_WEBHOOK_URL", receiver.url)
         patch.setenv("CTR_RETRAIN_SPOOL", str(folder / "spool"))
@@ -177,3 +178,11 @@ def test_where_the_recipe_says_so_an_alert_holds_training_and_is_the_reason(runs
     assert [check["name"] for check in document["verdict"]["checks"]] == ["drift"]
     assert document["training"] is None
     assert document["metrics"]["challenger"] is None
+
+
+def test_a_test_reaches_the_prefect_server_too(runs, prefect_server, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    answer = run("alerts", "test", "--root", runs.root, "--recipe", runs.recipe, "--json")
+    assert answer.document["receivers"] == [
+        {"name": "the Prefect server (prefect)", "level": "warning", "taken": True, "words": "took the message"}
+    ]
