@@ -103,14 +103,19 @@ class Campaigns:
 
 def draw_campaigns(seed: int, day: date) -> Campaigns:
     """Draw the campaigns that were launched within the longest life before `day` and have not ended."""
-    alive = [
-        (launch, number, *plan)
-        for launch in range(day.toordinal() - LIFE_DAYS[1] + 1, day.toordinal() + 1)
-        for number, (life, *plan) in enumerate(_launches(seed, launch))
-        if day.toordinal() < launch + life
-    ]
+    plans = draw_launches(seed, day.toordinal() - LIFE_DAYS[1] + 1, day.toordinal())
+    alive = [(launch, *plan) for launch, life, *plan in plans if day.toordinal() < launch + life]
     launch, number, category, budget = zip(*alive, strict=True)
     return Campaigns(np.array(launch), np.array(number), np.array(category), np.array(budget) / sum(budget))
+
+
+def draw_launches(seed: int, first: int, last: int) -> list[tuple[int, int, int, int, float]]:
+    """Draw (launch, life in days, number, category, budget) of each campaign launched on some days, both included."""
+    return [
+        (launch, life, number, category, budget)
+        for launch in range(first, last + 1)
+        for number, (life, category, budget) in enumerate(_launches(seed, launch))
+    ]
 
 
 def _launches(seed: int, launch: int) -> list[tuple[int, int, float]]:

@@ -176,28 +176,50 @@ def _click_log_odds(world: World, day: date, traffic: Traffic, users: Users, cam
     )
 
 
-def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Campaigns) -> Floats:
-    """Return the addition of user and campaign to the log-odds, tastes included, shape (users, campaigns)."""
-    era = world.era(day)
-    rng = random_stream(world.seed, Stream.TASTES, era)
-    segment_effect = _standardised(rng.normal(size=len(SEGMENTS)), SEGMENT_SD)
-    category_effect = _standardised(rng.normal(size=len(CATEGORIES)), CATEGORY_SD)
-    # Products of two vectors with this spread in each of TASTE_DIM dimensions have a standard deviation of TASTE_SD.
-    spread = (TASTE_SD**2 / TASTE_DIM) ** 0.25
-    segment_vector = _standardised(rng.normal(size=(len(SEGMENTS), TASTE_DIM)), spread)
-    category_vector = _standardised(rng.normal(size=(len(CATEGORIES), TASTE_DIM)), spread)
-    user_residual = rng.normal(0.0, RESIDUAL_SD * spread, (len(users.segment), TASTE_DIM))
+@dataclass(frozen=True)
+class Tastes:
+    """Effects on the log-odds that all campaigns of an era share: of segments, categories, and of their tastes."""
 
+    segment_effect: Floats  # (segments,)
+    category_effect: Floats  # (categories,)
+    segment_vector: Floats  # (segments, TASTE_DIM)
+    category_vector: Floats  # (categories, TASTE_DIM)
+    user_residual: Floats  # (users, TASTE_DIM), of their vector beside their segment's
+
+
+# Products of two vectors with this spread in each of TASTE_DIM dimensions have a standard deviation of TASTE_SD.
+TASTE_SPREAD = (TASTE_SD**2 / TASTE_DIM) ** 0.25
+
+
+def draw_tastes(world: World, day: date, users: Users) -> Tastes:
+    """Draw the tastes of a day's era."""
+    rng = random_stream(world.seed, Stream.TASTES, world.era(day))
+    return Tastes(
+        segment_effect=_standardised(rng.normal(size=len(SEGMENTS)), SEGMENT_SD),
+        category_effect=_standardised(rng.normal(size=len(CATEGORIES)), CATEGORY_SD),
+        segment_vector=_standardised(rng.normal(size=(len(SEGMENTS), TASTE_DIM)), TASTE_SPREAD),
+        category_vector=_standardised(rng.normal(size=(len(CATEGORIES), TASTE_DIM)), TASTE_SPREAD),
+        user_residual=rng.normal(0.0, RESIDUAL_SD * TASTE_SPREAD, (len(users.segment), TASTE_DIM)),
+    )
+
+
+def campaign_effects(world: World, day: date, tastes: Tastes, campaigns: Campaigns) -> tuple[Floats, Floats]:
+    """Return each campaign's effect on the log-odds, (campaigns,), and its taste vector, (campaigns, TASTE_DIM)."""
     own = [  # a quality and a residual each, the same on all days of an era
-        random_stream(world.seed, Stream.CAMPAIGN_TASTES, era, launch, number).normal(size=1 + TASTE_DIM)
+        random_stream(world.seed, Stream.CAMPAIGN_TASTES, world.era(day), launch, number).normal(size=1 + TASTE_DIM)
         for launch, number in zip(campaigns.launch, campaigns.number, strict=True)
     ]
-    quality, campaign_residual = np.split(np.array(own), [1], axis=1)
+    quality, residual = np.split(np.array(own), [1], axis=1)
+    effect = tastes.category_effect[campaigns.category] + QUALITY_SD * quality[:, 0]
+    return effect, tastes.category_vector[campaigns.category] + RESIDUAL_SD * TASTE_SPREAD * residual
 
-    user_vector = segment_vector[users.segment] + user_residual
-    campaign_vector = category_vector[campaigns.category] + RESIDUAL_SD * spread * campaign_residual
-    main_effects = category_effect[campaigns.category] + QUALITY_SD * quality[:, 0]
-    effect = segment_effect[users.segment, None] + main_effects + user_vector @ campaign_vector.T
+
+def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Campaigns) -> Floats:
+    """Return the addition of user and campaign to the log-odds, tastes included, shape (users, campaigns)."""
+    tastes = draw_tastes(world, day, users)
+    main_effects, campaign_vector = campaign_effects(world, day, tastes, campaigns)
+    user_vector = tastes.segment_vector[users.segment] + tastes.user_residual
+    effect = tastes.segment_effect[users.segment, None] + main_effects + user_vector @ campaign_vector.T
     for incident in world.incidents:
         if isinstance(incident, DriftingTastes):
             rng = random_stream(world.seed, Stream.DRIFTING_TASTES)

@@ -23,7 +23,7 @@ ENTRY = "flows.cli"
 ORDER = (
     "models",  # errors, number_format and section, which all may use
     *(f"models.{room}" for room in ("documents", "incidents", "feature_kinds", "architectures")),
-    *(f"models.{room}" for room in ("recipe", "data", "features")),
+    *(f"models.{room}" for room in ("recipe", "data", "drift", "features")),
     *(
         f"models.{room}"
         for room in ("judging", "leaks", "losses", "network", "weights", "training", "linear", "serving")

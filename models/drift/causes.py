@@ -1,0 +1,163 @@
+"""The cause of what is unusual about a channel's day: the one that leaves the least of it unexplained.
+
+A device's dead logger lowers its own ratio, its channel's, and raises the others' beside it. So every candidate is
+undone, and the one that leaves the rest as usual is the cause; of rows that moved it is the value that changed most.
+Sources: Bhagwan et al. 2014, "Adtributor: Revenue Debugging in Advertising Systems" (explanatory power, succinctness,
+surprise).
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctr_retrain.models.drift.faults import Fault
+from ctr_retrain.models.drift.limits import summed_effect
+from ctr_retrain.models.drift.running_sums import DOWN, UP
+from ctr_retrain.models.drift.undo import undo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.drift.channel_levels import ChannelLevels, Counts, Measures
+    from ctr_retrain.models.drift.limits import Alarms
+    from ctr_retrain.models.incidents.signal import SignalKind
+
+    Floats = NDArray[np.float64]
+
+TWICE = (log(1.7), log(2.4))  # a volume between is taken for files that were delivered twice
+WORTH_A_SLICE = 4.0  # squared standard errors by which a slice must explain more than its channel as a whole
+CANDIDATE = 2.0  # standard errors that make a slice value a candidate for what its channel shows
+PLAIN = 2.6  # the same where the channel's change is one of many days
+DEAD = log(4)  # a campaign without three quarters of its positives
+NO_CLICKS = 0.5  # of a growth of rows, in log-odds of the ratio: rows without clicks
+
+
+def next_cause(
+    counts: Counts,
+    measures: Measures,
+    alarms: Alarms,
+    levels: ChannelLevels,
+    weekday: int,
+    day: int,
+    campaigns: Sequence[bool],
+) -> Fault | None:
+    """Return the cause to be undone first, or None where nothing is unusual.
+
+    Rows that moved come first, since they move ratios too; volume by itself moves nothing else.
+    """  # fmt: skip
+    moved = _moved_rows(measures, alarms, day)
+    if moved:
+        return moved
+    if alarms.volume:
+        size = float(measures.volume.size[0])
+        return Fault(_volume_kind(size), "volume", size, day, day)
+    of_slice = _best_slice(counts, measures, alarms, levels, weekday, day, campaigns)
+    if of_slice:
+        return of_slice
+    return _channel_ratio(measures, alarms, levels, day) if alarms.of_ratio else None
+
+
+def _moved_rows(measures: Measures, alarms: Alarms, day: int) -> Fault | None:
+    """Return the value whose share of rows changed most, by odds: it is the one that surprises."""
+    loud = [
+        (abs(float(measures.shares[place].size[value])), place, int(value))
+        for place, flags in enumerate(alarms.shares)
+        for value in np.flatnonzero(flags)
+    ]
+    if not loud:
+        return None
+    _, place, value = max(loud)
+    size = float(measures.shares[place].size[value])
+    contrast = measures.contrasts[place]
+    without_clicks = bool(contrast.size[value] < -NO_CLICKS * size)
+    kind: SignalKind = "bots" if size > 0 and without_clicks else "mix_changed"
+    return Fault(kind, "share", size, day, day, place, value)
+
+
+def _volume_kind(size: float) -> SignalKind:
+    """Name what a change of a whole channel's volume looks like."""
+    if size < 0:
+        return "files_missing"
+    return "delivered_twice" if TWICE[0] <= size <= TWICE[1] else "volume_changed"
+
+
+def _best_slice(
+    counts: Counts,
+    measures: Measures,
+    alarms: Alarms,
+    levels: ChannelLevels,
+    weekday: int,
+    day: int,
+    campaigns: Sequence[bool],
+) -> Fault | None:
+    """Return the slice value that explains an unusual ratio better than its channel as a whole, if any."""  # fmt: skip
+    best, most = None, -float("inf")
+    for fault in _slice_candidates(measures, alarms, levels, day, campaigns):
+        left = levels.measure(undo(fault, counts, levels, weekday), weekday)
+        unexplained = float(left.ratio.errors[0]) ** 2 + _apart(left, fault.place, fault.value)
+        without = _apart(measures, fault.place, None)
+        gain = without - unexplained
+        enough = gain > WORTH_A_SLICE or (_is_loud(alarms, fault) and not alarms.of_ratio)
+        if enough and gain > most:
+            best, most = fault, gain
+    return best
+
+
+def _is_loud(alarms: Alarms, fault: Fault) -> bool:
+    """Return True if a slice value exceeds its own limits."""
+    sums = alarms.contrast_sums[fault.place][:, fault.value]
+    return bool(alarms.contrasts[fault.place][fault.value] or sums.any())
+
+
+def _apart(measures: Measures, place: int, without: int | None) -> float:
+    """Return the squared standard errors by which a column's values differ from one another, but for one of them."""
+    change = measures.contrasts[place]
+    squares = np.where(change.tested, np.minimum(change.errors**2, 400), 0.0)
+    if without is not None:
+        squares[without] = 0
+    return float(squares.sum())
+
+
+def _slice_candidates(
+    measures: Measures, alarms: Alarms, levels: ChannelLevels, day: int, campaigns: Sequence[bool]
+) -> Iterator[Fault]:
+    """Yield the slice values that exceed their limits, and where the channel does, those that come near."""
+    for place, change in enumerate(measures.contrasts):
+        sums = alarms.contrast_sums[place]
+        # Of sixty campaigns one is always near. A change of many days is told by one alone only if that one is plain.
+        least = CANDIDATE if alarms.ratio else PLAIN
+        near = change.tested & (np.abs(change.errors) >= least) & (alarms.of_ratio and not campaigns[place])
+        for value in np.flatnonzero(alarms.contrasts[place] | sums.any(axis=0) | near):
+            effect, since = float(change.size[value]), day
+            if sums[:, value].any() and not alarms.contrasts[place][value]:
+                way = UP if sums[UP, value] else DOWN
+                level = levels.contrasts[place].level
+                effect = float(summed_effect(levels.contrast_sums[place], level, change.size)[way, value])
+                since = day - int(levels.contrast_sums[place].days[way, value])
+            kind = _slice_kind(effect, campaign=campaigns[place])
+            yield Fault(kind, "contrast", effect, since, day, place, int(value))
+
+
+def _slice_kind(effect: float, *, campaign: bool) -> SignalKind:
+    """Name what a change of one slice's ratio looks like."""
+    if effect > 0:
+        return "slice_changed"
+    if campaign:
+        return "campaign_dead" if effect < -DEAD else "slice_changed"
+    return "logger_down"
+
+
+def _channel_ratio(measures: Measures, alarms: Alarms, levels: ChannelLevels, day: int) -> Fault:
+    """Return the change of a channel's ratio as a whole: since one day, or a slide for days."""
+    if alarms.ratio:
+        size = float(measures.ratio.size[0])
+        return Fault("ratio_changed", "ratio", size, day, day)
+    way = alarms.ratio_sum
+    assert way is not None
+    effect = float(summed_effect(levels.ratio_sums, levels.ratio.level, measures.ratio.size)[way, 0])
+    return Fault("ratio_changed", "ratio", effect, day - int(levels.ratio_sums.days[way, 0]), day)

@@ -1,0 +1,130 @@
+"""Findings as signals: what happened, since when, how sure that is, what to look at and what to type."""
+
+from __future__ import annotations
+
+from math import exp
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.incidents.signal import Signal
+from ctr_retrain.models.number_format import fixed, number, percent
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from ctr_retrain.models.drift.channel_watch import Finding
+    from ctr_retrain.models.drift.drift_days import ChannelSeries
+    from ctr_retrain.models.incidents.signal import SignalKind, SignalLevel
+
+NOTABLE_MIX = 0.25  # of a ratio's change: below, the mix is not worth a word
+
+# What to look at first, by the kind of a finding.
+CHECKS: dict[SignalKind, str] = {
+    "ratio_changed": "Check first whether the outcome logger lost events or its files landed late.",
+    "logger_down": "Check first the outcome logger of this slice: the others are as usual.",
+    "slice_changed": "The others are as usual: check what was changed about this one.",
+    "slide": "No single day shows it: check what has been rolled out step by step since then.",
+    "bots": "Check first for bots: their impressions came on top, and nobody clicks.",
+    "delivered_twice": "Check first whether the files were delivered twice under other ids.",
+    "files_missing": "Check first whether all files and hours landed.",
+    "volume_changed": "Check first whether traffic changed or files came twice.",
+    "campaign_dead": "Check first its link, its creative and its tracking.",
+    "mix_changed": "Check whether this was meant: a model that learns from it sees other traffic.",
+}
+RISE = "Check first for bots that click, and for impressions that are missing while their outcomes are there."
+
+
+def subject_of(series: ChannelSeries, finding: Finding) -> str:
+    """Name what a finding is about: its channel, and the slice within it."""
+    fault = finding.fault
+    if not fault.of_slice:
+        return series.channel
+    table = series.tables[fault.place]
+    return f"{series.channel} {table.column}={table.names[fault.value]}"
+
+
+def signal_of(series: ChannelSeries, finding: Finding, day: date, cost: tuple[str, ...] = ()) -> Signal:
+    """Put a finding into words; cost: sentences on what it costs to act wrongly, such as which days trained on it."""
+    fault = finding.fault
+    since = series.days[fault.since]
+    return Signal(
+        kind=fault.kind,
+        subject=subject_of(series, finding),
+        level=_level(finding),
+        since=since,
+        size=abs(fault.effect),
+        summary=_summary(series, finding, since),
+        details=(*_details(finding), *cost),
+        commands=(f"ctr-retrain validate --date {day}", f"ctr-retrain explain {day}"),
+    )
+
+
+def cause_of(series: ChannelSeries, finding: Finding) -> str:
+    """Tell what happened, how sure that is and what to check first, in a few sentences."""
+    return " ".join([_summary(series, finding, series.days[finding.fault.since]), *_details(finding)])
+
+
+def _level(finding: Finding) -> SignalLevel:
+    """Return the urgency: people are called where nothing came in at all, and nobody is told of a new normal."""
+    fault, explained = finding.fault, finding.explained
+    if finding.new_normal or fault.kind == "mix_changed":
+        return "notice"
+    nothing = explained.rows == 0 if fault.aspect == "volume" else explained.positives == 0
+    return "critical" if nothing and not fault.of_slice else "warning"
+
+
+def _summary(series: ChannelSeries, finding: Finding, since: date) -> str:
+    """Say in one sentence what happened, since when."""
+    fault, explained = finding.fault, finding.explained
+    subject = subject_of(series, finding)
+    if finding.new_normal:
+        return f"What {subject} has shown since {since} is taken as its normal state from now on."
+    if fault.aspect in {"volume", "share"}:
+        way = "rose" if fault.effect > 0 else "fell"
+        figures = f"{number(explained.rows)} instead of {number(explained.expected_rows)}"
+        return f"Impressions of {subject} {way} ({figures}) since {since}{_named(finding)}."
+    way = "rose" if fault.effect > 0 else "fell"
+    received, expected = _ratio(finding)
+    figures = f"{percent(received)} instead of {percent(expected)}"
+    by = fixed(abs(100 * (exp(fault.effect) - 1)), 0)
+    return f"The odds of a positive of {subject} {way} by {by} % ({figures}) since {since}{_named(finding)}."
+
+
+def _named(finding: Finding) -> str:
+    """Name the likely cause within a summary."""
+    names: dict[SignalKind, str] = {
+        "logger_down": ": its outcome logger loses events",
+        "bots": ": bots",
+        "delivered_twice": ": files were delivered twice",
+        "files_missing": ": files or hours are missing",
+        "campaign_dead": ": the campaign lost its clicks",
+        "slide": ", sliding from day to day",
+        "mix_changed": ", with their usual ratio",
+    }
+    return names.get(finding.fault.kind, "")
+
+
+def _ratio(finding: Finding) -> tuple[float, float]:
+    """Return the received and the expected ratio of what a finding is about."""
+    explained = finding.explained
+    if not finding.fault.of_slice:
+        return explained.channel_ratio, explained.expected_ratio
+    rows = max(explained.rows, 1.0)
+    return explained.positives / rows, explained.expected_positives / max(explained.expected_rows, 1.0)
+
+
+def _details(finding: Finding) -> tuple[str, ...]:
+    """Say what to check, how sure it is, and what part of the channel's change it explains."""
+    fault, explained = finding.fault, finding.explained
+    check = RISE if fault.kind in {"ratio_changed", "slice_changed"} and fault.effect > 0 else CHECKS[fault.kind]
+    details = [check, f"Today it lies {fixed(abs(explained.errors), 1)} standard errors from its level."]
+    if fault.of_slice and explained.share is not None:
+        what = "impressions" if fault.aspect == "share" else "positives"
+        details.append(f"It explains {fixed(100 * explained.share, 0)} % of the change of its channel's {what}.")
+    if fault.aspect == "ratio" and explained.mix is not None:
+        part = explained.mix / fault.effect
+        if part > NOTABLE_MIX:
+            mix = fixed(100 * min(part, 1.0), 0)
+            details.append(f"Other shares of the slices explain {mix} % of it (mix), the rest is their ratios (rate).")
+        else:
+            details.append("The slices' shares are as usual: their ratios changed (rate, not mix).")
+    return tuple(details)

@@ -1,0 +1,142 @@
+"""Levels that follow: what the next day of many series is expected to be, and how far days lie from that.
+
+Each series has a level that moves by small steps, an effect of each weekday, and a spread of days around both beside
+counting. It is a local level model (Durbin and Koopman 2012, section 2.2) whose weekday effects share each surprise by
+their own uncertainty. The spread comes from robust one-step errors: what was expected the evening before against what
+came, so that it holds all that makes a day hard to foresee.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+SURPRISE = 2.5  # standard errors by which a day moves a level at most: one strange day is no level
+HOLIDAY = 2.5  # standard errors that make a day of a level that knows holidays look like one
+MOST_HOLIDAYS = 3  # such days on end: more are a new level
+SPREAD_MEMORY_DAYS = 40
+ADAPTATION = 0.04  # of the logarithm of the step, for each product of two days' errors
+MOST_FASTER = 3.0  # times the step that the pace gives, and as much slower
+KNOWN_DAYS, FEWEST_OTHERS = 3, 10  # days of a series' history, and how many such tell what a new one will be like
+POOLED_DAYS = 20  # weight of the other series' spread beside a series' own
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Standard deviations that say how a kind of series moves, on its own scale, which is logarithmic."""
+
+    level: float  # of the level of a series that nobody has seen yet
+    step: float  # of the level's step from day to day
+    weekday: float  # of the effects of weekdays; 0: there are none
+    spread: float  # of days around their level, before any was seen
+    least_spread: float
+    holidays: bool = False  # some days are far above their level, and tell nothing of the days after them
+
+
+class FollowingLevel:
+    """The levels of some series of one kind; arrays of shape (series,)."""
+
+    def __init__(self, series: int, pace: Pace, mean: float = 0.0) -> None:
+        """Begin without having seen a day; mean: what is expected of a series until then."""
+        self.pace = pace
+        self.level: Floats = np.full(series, mean)
+        self.variance: Floats = np.full(series, pace.level**2)  # of the level
+        self.weekday: Floats = np.zeros((series, 7))
+        self.weekday_variance: Floats = np.full((series, 7), pace.weekday**2)
+        self.own_spread2: Floats = np.full(series, pace.spread**2)
+        self.days: Floats = np.zeros(series)  # that taught
+        self.step: Floats = np.full(series, pace.step)
+        self.last_error: Floats = np.zeros(series)
+        self.good_days: Floats = np.zeros(series)  # on end, that look like holidays
+        self.like_others: NDArray[np.bool_] = np.zeros(series, bool)  # what is expected at first comes from the others
+
+    def copy(self) -> FollowingLevel:
+        """Copy all that it knows."""
+        return deepcopy(self)
+
+    def mean(self, weekday: int) -> Floats:
+        """Return what is expected of a day with this weekday."""
+        return np.asarray(self.level + self.weekday[:, weekday])
+
+    @property
+    def spread2(self) -> Floats:
+        """Return the variance of days around their level, a series' own drawn towards that of all."""
+        total = self.days.sum()
+        pooled = float(self.own_spread2 @ self.days / total) if total else self.pace.spread**2
+        return np.asarray((self.days * self.own_spread2 + POOLED_DAYS * pooled) / (self.days + POOLED_DAYS))
+
+    def uncertainty(self, weekday: int) -> Floats:
+        """Return the variance of a day around its mean, without counting noise."""
+        return np.asarray(self.variance + self.weekday_variance[:, weekday] + self.spread2)
+
+    def expect_as_others(self, new: NDArray[np.bool_]) -> None:
+        """Expect of new series what those with history are like, if there are enough of them to tell."""
+        known = self.days >= KNOWN_DAYS
+        if known.sum() >= FEWEST_OTHERS:
+            apart = max(float(self.level[known].std()), self.pace.spread)
+            self.level = np.where(new, self.level[known].mean(), self.level)
+            self.variance = np.where(new, apart**2, self.variance)
+            self.like_others = self.like_others | new
+
+    def learn(self, value: Floats, counting: Floats, weekday: int, teaches: NDArray[np.bool_]) -> None:
+        """Follow a day's values; counting: their variance from counting alone; teaches: which series learn from it."""
+        total = self.uncertainty(weekday) + counting
+        surprise = np.where(teaches, value - self.mean(weekday), 0.0)
+        if self.pace.holidays:
+            good = surprise > HOLIDAY * np.sqrt(total)
+            self.good_days = np.where(teaches, np.where(good, self.good_days + 1, 0), self.good_days)
+            holiday = good & (self.good_days <= MOST_HOLIDAYS) & (self.days >= KNOWN_DAYS)
+            taught = np.where(holiday, 0.0, surprise)
+        else:
+            taught = surprise
+        bound = SURPRISE * np.sqrt(total)
+        taught = np.clip(taught, -bound, bound)
+        gain = np.where(teaches, self.variance / total, 0.0)
+        weekday_gain = np.where(teaches, self.weekday_variance[:, weekday] / total, 0.0)
+        self.level = self.level + gain * taught
+        self.weekday[:, weekday] += weekday_gain * taught
+        self.variance = self.variance * (1 - gain) + self.step**2
+        self.weekday_variance[:, weekday] *= 1 - weekday_gain
+        if self.pace.weekday:
+            self._learn_slowly_of_weekdays()
+        self._learn_spread(surprise, total, teaches)
+        self._learn_step(taught / np.sqrt(total), teaches)
+        self.days = self.days + teaches
+
+    def jump(self, series: int, by: float) -> None:
+        """Move a series to another level, of which little is known yet."""
+        self.level[series] += by
+        self.variance[series] += (by / 4) ** 2 + self.own_spread2[series]
+
+    def _learn_slowly_of_weekdays(self) -> None:
+        """Keep effects of weekdays around zero, and let them change within a year."""
+        shift = self.weekday.mean(axis=1)
+        self.weekday -= shift[:, None]
+        self.level = self.level + shift
+        self.weekday_variance += (self.pace.weekday / 50) ** 2
+
+    def _learn_step(self, errors: Floats, teaches: NDArray[np.bool_]) -> None:
+        """Let a level move faster where errors of days on end go the same way, slower where they go to and fro.
+
+        Errors of a level that follows as fast as it should are uncorrelated (Mehra 1970).
+        """
+        ready = teaches & (self.days >= POOLED_DAYS)
+        faster = np.exp(np.where(ready, ADAPTATION * np.clip(errors * self.last_error, -3, 3), 0.0))
+        self.step = np.clip(self.step * faster, self.pace.step / MOST_FASTER, self.pace.step * MOST_FASTER)
+        self.last_error = np.where(teaches, errors, 0.0)
+
+    def _learn_spread(self, surprise: Floats, total: Floats, teaches: NDArray[np.bool_]) -> None:
+        """Move the spread towards what the surprise leaves over, a strange day's counted as three standard errors."""
+        rate = np.where(teaches, 1 / np.minimum(self.days + POOLED_DAYS, SPREAD_MEMORY_DAYS), 0.0)
+        excess = np.minimum(surprise**2, 9 * total) - total
+        # The first days tell of the level, not of the spread around it.
+        excess = np.where(self.days >= 2, excess, 0.0)
+        self.own_spread2 = np.maximum(self.own_spread2 + rate * excess, self.pace.least_spread**2)

@@ -1,0 +1,119 @@
+"""Rules of the drift detector, on counted days of the simulated world: what it finds, names, and leaves alone."""
+
+import time
+
+import numpy as np
+import pytest
+
+from ctr_retrain.models.drift.channel_watch import Rules, replay_channel
+from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.simulation.count_faults import FAULTS, CountFault, lose_clicks, plant
+from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts, stretch
+from ctr_retrain.models.simulation.world import World
+from tests.support.counted_days import FIRST_DAY, causes, series_of, subject_of
+
+DAYS, FIRST, LAST = 120, 70, 90  # of the stretch, and of a fault, the second excluded
+RULES = Rules(budget_of(4), min_effect=0.2, channels=2, new_normal_days=28)
+ROWS = 200_000
+BY_NAME = {fault.name: fault for fault in FAULTS}
+STEPS = [fault for fault in FAULTS if not fault.name.startswith("slide")]
+
+
+@pytest.fixture(scope="module")
+def law():
+    return channel_laws(World(seed=3), stretch(FIRST_DAY, DAYS))["ad"]
+
+
+@pytest.fixture(scope="module")
+def counts(law):
+    return draw_counts(law, ROWS, None, np.random.default_rng(1))
+
+
+def planted(law, counts, *faults):
+    """The series with faults, each (fault, first day, day after the last), and the first one's largest campaign."""
+    rows, positives = counts
+    rng = np.random.default_rng(2)
+    largest = law.campaigns[int(rows[faults[0][1]].sum(axis=1).argmax())] if faults else None
+    for fault, first, last in faults:
+        rows, positives = plant(fault, rows, positives, first, last, rng)
+    return series_of("ad", law.days, law.campaigns, rows, positives), largest
+
+
+def found(series, rules=RULES):
+    """(kind, slice) of each finding, day by day."""
+    return [
+        [(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in replay_channel(series, rules)
+    ]
+
+
+def test_days_as_usual_raise_nothing(law, counts):
+    series, _ = planted(law, counts)
+    assert not any(found(series))
+
+
+@pytest.mark.parametrize("fault", STEPS, ids=lambda fault: fault.name)
+def test_one_fault_is_one_finding_of_one_cause_from_its_first_day_to_its_last(law, counts, fault):
+    series, largest = planted(law, counts, (fault, FIRST, LAST))
+    kinds, subject = causes(largest)[fault.name]
+    days = found(series)
+    alive = series.tables[0].rows[:, series.tables[0].names.index(largest)] > 0
+    while_it_lasts = [day for day in range(FIRST, LAST) if "campaign" not in subject or alive[day]]
+    assert {len(days[day]) for day in while_it_lasts} == {1}
+    assert {(days[day][0][0] in kinds, days[day][0][1]) for day in while_it_lasts} == {(True, subject)}
+    assert not any(days[:FIRST])
+    assert not any(days[LAST + 3 :])
+
+
+def test_a_slide_is_found_and_goes_on_to_be_one_fault(law, counts):
+    series, _ = planted(law, counts, (BY_NAME["slide of 3 % a day"], FIRST, DAYS))
+    days = [[kind for kind, subject in day if not subject] for day in found(series)]
+    first = next(day for day, each in enumerate(days) if each)
+    assert FIRST < first < FIRST + 10
+    assert {tuple(each) for each in days[first : first + 14]} == {("slide",)}
+
+
+def test_a_fault_that_is_over_hides_no_later_one(law, counts):
+    earlier = (CountFault("all clicks of a day", lose_clicks(1.0)), FIRST - 12, FIRST - 8)
+    series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST), earlier)
+    days = found(series)
+    assert all(days[day] for day in range(FIRST - 12, FIRST - 8))
+    assert days[FIRST - 1] == []
+    assert days[FIRST] == [("logger_down", "device=android")]
+
+
+def test_two_faults_at_once_are_two_findings(law, counts):
+    faults = [(BY_NAME["android -40 %"], FIRST, LAST), (BY_NAME["delivered twice"], FIRST, LAST)]
+    series, _ = planted(law, counts, *faults)
+    assert set(found(series)[FIRST]) == {("logger_down", "device=android"), ("delivered_twice", "")}
+
+
+def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, counts):
+    series, _ = planted(law, counts, (BY_NAME["channel -40 %"], FIRST, DAYS))
+    findings = replay_channel(series, RULES)
+    announced = [day for day, each in enumerate(findings) if any(finding.new_normal for finding in each)]
+    assert announced == [FIRST + RULES.new_normal_days]
+    assert not any(findings[announced[0] + 1 :])
+
+
+def test_a_finding_says_how_much_it_explains(law, counts):
+    series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST))
+    (finding,) = replay_channel(series, RULES)[FIRST]
+    explained = finding.explained
+    assert explained.share > 0.6
+    assert explained.positives / explained.expected_positives == pytest.approx(0.6, abs=0.1)
+    assert explained.channel_ratio < explained.expected_ratio
+
+
+def test_a_day_that_teaches_nothing_leaves_what_is_expected_as_it_was(law, counts):
+    series, _ = planted(law, counts, (BY_NAME["channel -40 %"], FIRST, FIRST + 1))
+    series.teaches[FIRST] = False
+    days = found(series)
+    assert days[FIRST] == [("ratio_changed", "")]
+    assert not any(days[FIRST + 1 :])
+
+
+def test_a_replay_of_four_months_takes_a_moment(law, counts):
+    series, _ = planted(law, counts)
+    began = time.process_time()
+    replay_channel(series, RULES)
+    assert time.process_time() - began < 1
