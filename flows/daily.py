@@ -11,6 +11,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 from prefect import flow, runtime
 
 from ctr_retrain.flows.prefect_tasks import (
+    check_outcomes,
     check_serving,
     deploy_challenger,
     detect_drift,
@@ -85,15 +86,18 @@ def _run_day(
     store = settings.store
     ingested = ingest_day(store, settings.landing_zone, rules, day, now, settings.fan_out)
     problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
+    outcomes = check_outcomes(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
-    report_signals(store, drift_signals(drift.alerts, day), looked_at=DRIFT_KINDS, day=day, now=now, delivery=tell)
-    known = day_document(ingested, validated, drift)
+    found = (*outcomes.signals, *drift_signals(outcomes.unexplained(drift.alerts, day), day))
+    report_signals(store, found, looked_at=(*outcomes.looked_at, *DRIFT_KINDS), day=day, now=now, delivery=tell)
+    known = day_document(ingested, validated, drift, outcomes)
     if not validated.accepted:
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
         raise rejection_error(validated, settings.landing_zone, known)
 
-    plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at=now if force else None)
+    forced_at = now if force else None
+    plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at, completeness=outcomes.completeness)
     path = layout.run_object(plan.run_id)
     recorded = has_object(store, path)
     if not recorded:

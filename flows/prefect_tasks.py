@@ -24,6 +24,7 @@ from ctr_retrain.tasks.ingest import ingest_day as ingest
 from ctr_retrain.tasks.report import run_document, run_page
 from ctr_retrain.tasks.train import train_challenger as training
 from ctr_retrain.tasks.train import weigh_rows as weights
+from ctr_retrain.tasks.validate import check_outcomes as completeness
 from ctr_retrain.tasks.validate import detect_drift as drift
 from ctr_retrain.tasks.validate import validate_day as validation
 
@@ -32,6 +33,7 @@ from ctr_retrain.tasks.validate import validate_day as validation
 stage = task(cache_policy=NO_CACHE)
 
 ingest_day = stage(ingest.ingest_day)
+check_outcomes = stage(completeness.check_outcomes)
 validate_day = stage(validation.validate_day)
 detect_drift = stage(drift.detect_drift)
 report_signals = stage(reporting.report_signals)

@@ -78,6 +78,8 @@ def print_status(answer: StatusAnswer) -> None:
         print_line(f"{incident.since}  {level_text(incident.level)}  {about}  {escape(incident.message)}")
     for day in answer.rejected_days:
         print_line(f"{day.date}  [red]data rejected[/red]  {escape(day.reason)}")
+    for incomplete in answer.incomplete_outcomes:
+        print_line(f"{incomplete.day}  [yellow]outcomes missing[/yellow]  {escape(incomplete.message)}")
     runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)
     for run in answer.runs:
         runs.add_row(str(run.date), verdict_text(run.decision), escape(run.reason))

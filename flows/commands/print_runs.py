@@ -32,6 +32,8 @@ def print_run(run: RunDocument) -> None:
     console.print(checks)
     for alert in run.alerts:
         console.print(f"[red]alert[/red] {escape(alert.cause)}")
+    for day in run.incomplete_outcomes:
+        console.print(f"[yellow]outcomes missing[/yellow] {escape(day.message)}")
     for warning in run.warnings:
         console.print(f"[yellow]warning[/yellow] {escape(warning.message)}")
     for message in _messages_of_worth(run):

@@ -7,7 +7,7 @@ of people and of files alike. The hour matters: an evening's impression has had 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,16 +48,10 @@ def estimate_maturity(arrivals: Iterable[pa.Table], channel: str, kind: str, fin
 
     An age counts impressions that had landed by then, since a late one is in no day that is too young for it.
     """
-    ages = final_age_days + 1
-    eventual, landed = np.zeros((HOURS, ages)), np.zeros((HOURS, ages))
-    days = 0
-    for table in arrivals:
-        days += 1
-        for row in _rows_of_kind(table, channel, kind):
-            if row.age_days is not None and row.days_late < ages:
-                # From each age on, cumulatively: an outcome that has landed by one age has landed by all later ones.
-                eventual[row.hour, row.days_late :] += row.rows
-                landed[row.hour, max(row.days_late, row.age_days) :] += row.rows
+    counted = [_count_landed(_rows_of_kind(table, channel, kind), final_age_days + 1) for table in arrivals]
+    days = len(counted)
+    by_day = np.array(counted).reshape(days, 2, HOURS, final_age_days + 1)  # eventual and landed outcomes
+    eventual, landed = by_day.sum(axis=0)
     total = eventual.sum(axis=0)
     if not total.all():
         return None
@@ -70,15 +64,55 @@ def estimate_maturity(arrivals: Iterable[pa.Table], channel: str, kind: str, fin
         positives=int(total[-1]),
         overall=tuple(overall.tolist()),
         shares=tuple(tuple(hour) for hour in shares.tolist()),
+        variation=tuple(_variation(by_day.sum(axis=2)).tolist()),
     )
 
 
+def _count_landed(rows: Iterable[_Arrivals], ages: int) -> NDArray[np.float64]:
+    """Count a day's outcomes by hour and age: those that there are in the end, and those that had landed by the age."""
+    eventual, landed = np.zeros((HOURS, ages)), np.zeros((HOURS, ages))
+    for row in rows:
+        if row.age_days is not None and row.days_late < ages:
+            # From each age on, cumulatively: an outcome that has landed by one age has landed by all later ones.
+            eventual[row.hour, row.days_late :] += row.rows
+            landed[row.hour, max(row.days_late, row.age_days) :] += row.rows
+    return np.stack([eventual, landed])
+
+
+def _variation(by_day: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by age the standard deviation of one more day's share around the measured one, beyond its own chance.
+
+    by_day: eventual and landed outcomes, (days, 2, ages). Shares vary from day to day, since people are slower on
+    weekends and files late. Source: Kleinman 1973, the moment estimator for proportions with extraneous variance; the
+    measured share's own error is added, and Student's factor, since both come of few days.
+    """
+    eventual, landed = by_day[:, 0], by_day[:, 1]
+    days, total = len(by_day), eventual.sum(axis=0)
+    share = landed.sum(axis=0) / total
+    own = np.divide(landed, eventual, out=np.broadcast_to(share, landed.shape).copy(), where=eventual > 0)
+    squares = (eventual * (own - share) ** 2).sum(axis=0)
+    chance = share * (1 - share)
+    weight = total - (eventual**2).sum(axis=0) / total
+    between = np.zeros(len(total))
+    np.divide(squares - (days - 1) * chance, weight, out=between, where=weight > 0)
+    between = np.clip(between, 0, None)
+    freedom = max(days - 1, 3)  # Student's t has a variance only with more than two
+    return np.asarray(np.sqrt((between * (1 + 1 / days) + chance / total) * freedom / (freedom - 2)))
+
+
 def correct_ratio(
-    arrivals: pa.Table, maturity: Maturity | None, channel: str, kind: str, day: date, age_days: int
+    arrivals: pa.Table,
+    maturity: Maturity | None,
+    channel: str,
+    kind: str,
+    day: date,
+    age_days: int,
+    lacking: tuple[date, ...] = (),
 ) -> ImmatureRatio:
     """Correct the ratio of a day with immature labels: Σ yᵢ/Fᵢ over its impressions, with a floor on F.
 
-    Horvitz and Thompson 1952: each positive stands for 1/F, F being its chance of having landed.
+    Horvitz and Thompson 1952: each positive stands for 1/F, F being its chance of having landed. lacking: landing days
+    of which outcomes are missing; F then says nothing of those that landed.
     """
     seen, rows = np.zeros(HOURS), 0
     for row in _rows_of_kind(arrivals, channel, kind):
@@ -86,10 +120,13 @@ def correct_ratio(
         seen[row.hour] += row.rows if row.age_days is not None else 0
     positives = int(seen.sum())
     corrected = error = None
-    if maturity is not None and rows:
+    if maturity is not None and rows and not lacking:
         share = _shares_at(maturity, age_days)
         corrected = float((seen / share).sum() / rows)
-        error = sqrt(float((seen * (1 - share) / share**2).sum())) / rows
+        # Of none seen a first one might have landed just as well: no ratio is known without an error.
+        counted = seen if positives else np.full(HOURS, 1 / HOURS)
+        chance = sqrt(float((counted * (1 - share) / share**2).sum())) / rows
+        error = hypot(chance, corrected * _relative_variation(maturity, age_days))
     ratio = positives / rows if rows else None
     return ImmatureRatio(
         day=day,
@@ -101,6 +138,7 @@ def correct_ratio(
         seen=ratio,
         corrected=corrected,
         standard_error=error,
+        incomplete=lacking,
     )
 
 
@@ -126,6 +164,13 @@ def _shares_at(maturity: Maturity, age_days: int) -> NDArray[np.float64]:
     """Return F of each hour at an age, shape (24,), not below FLOOR; 1 from the final age on."""
     shares = np.array(maturity.shares)
     return np.asarray(np.maximum(shares[:, age_days], FLOOR) if age_days < shares.shape[1] else np.ones(HOURS))
+
+
+def _relative_variation(maturity: Maturity, age_days: int) -> float:
+    """Return the standard deviation of F from day to day as a share of F at an age; 0 where it is not known."""
+    if age_days >= len(maturity.variation):
+        return 0.0
+    return maturity.variation[age_days] / max(maturity.overall[age_days], FLOOR)
 
 
 def _rows_of_kind(table: pa.Table, channel: str, kind: str) -> list[_Arrivals]:

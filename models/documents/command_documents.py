@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.document import Day, Document, Part
 from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.documents.verdict_documents import Decision
 
@@ -157,6 +158,8 @@ class StatusAnswer(Document):
     """Open incidents, the gravest first."""
     rejected_days: tuple[RejectedDay, ...]
     """Days that wait for somebody to accept them."""
+    incomplete_outcomes: tuple[IncompleteDay, ...] = Field((), exclude_if=lambda days: not days)
+    """Landing days of which outcomes are missing, as the newest run saw them; absent where there are none."""
     runs: tuple[RunSummary, ...]
     """The newest runs, newest day first."""
 

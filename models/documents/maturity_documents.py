@@ -29,6 +29,32 @@ class Maturity(MaturityCurve):
     """Outcomes that it was measured on."""
     shares: tuple[tuple[float, ...], ...]
     """The same share for each of 24 hours, drawn towards the overall one where an hour has few outcomes."""
+    variation: tuple[float, ...] = Field((), exclude_if=lambda variation: not variation)
+    """Standard deviation of a day's own overall share around it, by age, beyond chance and with its own error; none
+    where an older version didn't measure it."""
+
+
+class IncompleteDay(Part):
+    """A landing day of which outcomes are missing, by the day's volume and the maturity of labels."""
+
+    day: Day
+    """The landing day."""
+    channels: tuple[str, ...]
+    """The channels of which outcomes are missing."""
+    kinds: tuple[str, ...]
+    """The kinds of outcomes that are missing."""
+    expected: float
+    """Outcomes of these that should have landed on the day."""
+    received: int
+    """Outcomes of these that did."""
+    z: float
+    """Standard errors between the two, variation from day to day included."""
+    due: Day
+    """The day by whose end the missing ones may still land and count, by the landing grace."""
+    overdue: bool
+    """True where the run's day is later than that."""
+    message: str = Field(alias="words")
+    """A sentence with expected and received."""
 
 
 class ImmatureRatio(Part):
@@ -49,9 +75,12 @@ class ImmatureRatio(Part):
     seen: float | None
     """Positive ratio so far."""
     corrected: float | None
-    """Positive ratio corrected by label maturity; null where that is not known."""
+    """Positive ratio corrected by label maturity; null where that is not known, or where outcomes are missing."""
     standard_error: float | None
-    """Standard error of the corrected ratio, from the binomial spread of what has landed so far."""
+    """Standard error of the corrected ratio: the binomial spread of what has landed so far, and how maturity varies
+    from day to day."""
+    incomplete: tuple[Day, ...] = Field((), exclude_if=lambda days: not days)
+    """Landing days of which outcomes are missing that the ratio lacks; absent where there are none."""
 
 
 class MaturityDocument(StoredDocument):

@@ -11,7 +11,7 @@ from ctr_retrain.models.documents.day_documents import LandedRows, Validation
 from ctr_retrain.models.documents.document import Day, Document, ObjectName, ObjectPath, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert, FeatureWorth, NumberDrift
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
-from ctr_retrain.models.documents.maturity_documents import MaturityPart
+from ctr_retrain.models.documents.maturity_documents import IncompleteDay, MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, SeedNoise, TrainingPart
 from ctr_retrain.models.documents.verdict_documents import FreshPass, Recalibration, Verdict
 from ctr_retrain.models.documents.weights_documents import HeadWeights, TrainingWarning, WeightsPart
@@ -103,6 +103,8 @@ class DayDocument(Document):
     """The decision on the day's data."""
     alerts: tuple[Alert, ...]
     """Alerts of the day."""
+    incomplete_outcomes: tuple[IncompleteDay, ...] = Field((), exclude_if=lambda days: not days)
+    """Landing days of which outcomes are missing, oldest first; absent where there are none."""
     maturity: MaturityPart | None = None
     """Label maturity; null where labels are final at once."""
     weights: WeightsPart | None = None

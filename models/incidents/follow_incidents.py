@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -31,6 +32,7 @@ KEPT_DAYS = 365  # of an incident that is over
 MOST_PAST = 200
 MOST_CHANGES = 30  # of one incident
 MOST_SIGNALS = 200  # of one look
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,12 @@ def follow(incidents: Sequence[Incident], look: Look, rules: IncidentRules) -> t
 
 
 def touched_days(incident: Incident, days: Iterable[date]) -> list[date]:
-    """Return those of some days that an incident touches: from its first to the one that found it no more."""
+    """Return those of some days that an incident touches: from its first to the one that found it no more.
+
+    Of one whose touches are days, these alone: outcomes that are lost stay lost, and later days are whole.
+    """
+    if incident.touches and all(DAY.fullmatch(touch) for touch in incident.touches):
+        return [day for day in days if str(day) in incident.touches]
     spells = [(spell.since, spell.resolved) for spell in incident.earlier]
     spells.append((incident.since, incident.resolved or date.max))
     return [day for day in days if any(since <= day < resolved for since, resolved in spells)]

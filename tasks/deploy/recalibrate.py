@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
-from ctr_retrain.models.documents.verdict_documents import LevelShift, RecalibrationDocument
+from ctr_retrain.models.documents.verdict_documents import Check, LevelShift, RecalibrationDocument
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.serving.bundle import reads_channel, save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
@@ -37,7 +37,8 @@ from ctr_retrain.tasks.train.fit_network import in_full_precision
 from ctr_retrain.tasks.train.row_roles import SAMPLE_ROWS, calibration_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
 BATCH_ROWS = 200_000  # of the calibration slice, scored at once
 
@@ -48,6 +49,9 @@ def recalibrate(progress_of: ProgressOf, run: Run) -> RecalibrationDocument:
     Where a check fails the bundle is not there: the model that was judged is to serve.
     """
     plan = run.plan
+    days = tuple(dict.fromkeys(day.day for day in (*plan.calibrate, *plan.validate)))
+    if lacking := plan.completeness.lacking_labels(run.recipe, days, plan.day):
+        return RecalibrationDocument(checks=(_incomplete(lacking),), days=days, shifts=())
     rows = _mature_rows(progress_of, run)
     served_day = (plan.day + timedelta(days=1)).toordinal()
     shifts = fit_level(rows, served_day)
@@ -55,8 +59,14 @@ def recalibrate(progress_of: ProgressOf, run: Run) -> RecalibrationDocument:
     if all(check.passed for check in checks):
         _save(run, shifts)
         _expect_scores(run, shifts)
-    days = tuple(dict.fromkeys(day.day for day in (*plan.calibrate, *plan.validate)))
     return RecalibrationDocument(checks=checks, days=days, shifts=shifts)
+
+
+def _incomplete(lacking: Mapping[date, str]) -> Check:
+    """Return the failed check of labels that lack outcomes: their level is not that of the days to come."""
+    first, why = next(iter(lacking.items()))
+    message = f"Labels complete: of {len(lacking)} days, {first} among them, {why}, and the level would follow that."
+    return Check(name="labels_complete", value=len(lacking), bound=0, passed=False, message=message)
 
 
 def _mature_rows(progress_of: ProgressOf, run: Run) -> MatureRows:

@@ -47,11 +47,16 @@ def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _estimate(run: Run, channel: str, kind: str) -> Maturity | None:
-    """Estimate maturity from those of the run's days whose labels of this channel and kind are final."""
-    final = final_age(run.recipe, channel, kind)
-    # Only where labels are final is the eventual number of positives known, of which maturity is the share.
-    days = (*run.plan.train, *run.plan.validate)
-    paths = [day.path for day in days if (run.plan.day - day.day).days >= final]
+    """Estimate maturity from those of the run's days whose labels of this channel and kind are final and complete."""
+    final, as_of = final_age(run.recipe, channel, kind), run.plan.day
+    # Only where labels are final is the eventual number of positives known, of which maturity is the share; and where a
+    # file came late or not at all, the share says nothing of other days.
+    days = [
+        day
+        for day in (*run.plan.train, *run.plan.validate)
+        if not run.plan.completeness.lacking(day.day, channel, kind, as_of)
+    ]
+    paths = [day.path for day in days if (as_of - day.day).days >= final]
     files = [file for path in paths if (file := run.store.file(path, ARRIVALS_FILE)) is not None]
     return estimate_maturity([pq.read_table(file) for file in files], channel, kind, final)
 
@@ -62,7 +67,8 @@ def _immature_ratios(run: Run, curves: dict[tuple[str, str], Maturity | None]) -
         age = (run.plan.day - day).days
         for (channel, kind), curve in curves.items():
             if age < final_age(run.recipe, channel, kind):
-                yield correct_ratio(arrivals, curve, channel, kind, day, age)
+                lacking = run.plan.completeness.lacking(day, channel, kind, run.plan.day)
+                yield correct_ratio(arrivals, curve, channel, kind, day, age, lacking)
 
 
 def _immature_days(run: Run) -> Iterator[tuple[date, pa.Table]]:

@@ -186,6 +186,7 @@ def describe_status(store: Store, today: date | None = None) -> StatusAnswer:
         yardstick=_newest_yardstick(runs),
         incidents=_open_incidents(store),
         rejected_days=tuple(rejected),
+        incomplete_outcomes=runs[0].incomplete_outcomes if runs else (),
         runs=tuple(_summary(run) for run in runs),
     )
 

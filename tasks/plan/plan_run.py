@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 
+from ctr_retrain.models.data.completeness import Completeness
 from ctr_retrain.models.data.days import DayPlan, plan_days
 from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.run_documents import RunInputs, UsedDays
@@ -14,11 +14,14 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.incident_refs import held_days
 from ctr_retrain.tasks.execution.code_digest import code_of
 from ctr_retrain.tasks.execution.fan_out import FanOut
-from ctr_retrain.tasks.label.label_day import LabelledDay, is_labelled, label_day
+from ctr_retrain.tasks.label.label_day import LabelledDay
+from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.plan.choose_start import COLD, Start, choose_start
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.protocol import Store, digest_of
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
+
+ALL_COMPLETE = Completeness()
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class RunPlan:
     # The days after the cut, the run's own included, where the recipe ships models fresh; their labels are immature.
     fresh: tuple[LabelledDay, ...] = ()
     start: Start = COLD  # from nothing, or from the champion's weights
+    completeness: Completeness = ALL_COMPLETE  # of the outcomes of each landing day
 
     @property
     def window(self) -> tuple[LabelledDay, ...]:
@@ -101,11 +105,13 @@ def plan_run(
     fan_out: FanOut,
     forced_at: datetime | None = None,
     days: DayPlan | None = None,
+    completeness: Completeness = ALL_COMPLETE,
 ) -> RunPlan:
     """Choose the accepted days, label them as of `day` side by side, name the run by all of its inputs.
 
     problems: days that could not be ingested, and why. forced_at: makes a name that no run had before. days: other
-    ones than a run for `day` has; then nothing is shipped fresh. Raises DataRejectedError where no accepted day is left
+    ones than a run for `day` has; then nothing is shipped fresh. completeness: of the outcomes of each landing day;
+    event days that lack some are left out of the fresh pass. Raises DataRejectedError where no accepted day is left
     to train on or to validate on, UsageError where the recipe names a network that isn't there.
     """
     code = code_of(recipe)  # first: a network that isn't there needn't wait for labels
@@ -114,17 +120,23 @@ def plan_run(
     fresh_days = planned.fresh if ships_fresh else ()
     wanted = tuple(dict.fromkeys((*planned.train, *planned.validate, *fresh_days)))
     labels, excluded = _label_accepted(store, recipe, day, wanted, problems, fan_out)
+    lacking = completeness.lacking_labels(recipe, fresh_days, day)
     window = _usable("train", day, planned.train, labels, excluded)
     validate = _usable("validate", day, planned.validate, labels, excluded)
-    fresh = tuple(labels[fresh_day] for fresh_day in fresh_days if fresh_day in labels)
+    fresh = tuple(labels[one] for one in fresh_days if one in labels and one not in lacking)
+    waiting = {str(one): why for one, why in lacking.items() if one not in planned.validate}  # which judge all the same
+    excluded = waiting | excluded
     champion = read_champions(store).before(day)
     paths = [[labelled.path for labelled in role] for role in (window, validate, fresh)]
     opponent, forced = champion.version if champion else None, forced_at.isoformat() if forced_at else None
     read = [recipe.digest, recipe.confirmed, recipe.training.ship]
-    run_id = f"{day}-{digest_of([*paths, *read, code, opponent, forced])[:8]}"
+    missing = [[str(short.day), *sorted(short.pairs)] for short in completeness.shortfalls]
+    run_id = f"{day}-{digest_of([*paths, *read, *missing, code, opponent, forced])[:8]}"
     start = choose_start(store, recipe, champion, window, code)
     train = window[len(start.earlier) :]
-    return RunPlan(day, run_id, planned, train, validate, excluded, champion, recipe.digest, code, fresh, start)
+    return RunPlan(
+        day, run_id, planned, train, validate, excluded, champion, recipe.digest, code, fresh, start, completeness
+    )
 
 
 def _label_accepted(
@@ -133,20 +145,9 @@ def _label_accepted(
     """Return the labels of the wanted days that can be used, and why the others can't."""
     excluded = held_days(store, recipe, wanted) | _excluded(store, wanted, problems)
     accepted = [day for day in wanted if str(day) not in excluded]
-    labels = _label(store, recipe, accepted, as_of, fan_out)
+    labels = label_days(store, recipe, accepted, as_of, fan_out)
     empty = {str(day): "no impressions of that day" for day, labelled in labels.items() if not labelled.rows}
     return {day: labelled for day, labelled in labels.items() if labelled.rows}, excluded | empty
-
-
-def _label(store: Store, recipe: Recipe, days: list[date], as_of: date, fan_out: FanOut) -> dict[date, LabelledDay]:
-    """Return the days' labels; those not labelled before are made side by side."""
-    work = partial(_label_on, store, recipe, as_of)
-    new = fan_out.over([day for day in days if not is_labelled(store, recipe, day, as_of)], "labelling", work)
-    return {day: new[day] if day in new else work(day) for day in days}
-
-
-def _label_on(store: Store, recipe: Recipe, as_of: date, day: date) -> LabelledDay:
-    return label_day(store, recipe, day, as_of)  # the day last, as `FanOut.over` gives it
 
 
 def _excluded(store: Store, days: tuple[date, ...], problems: dict[str, str]) -> dict[str, str]:

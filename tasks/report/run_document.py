@@ -65,6 +65,7 @@ from ctr_retrain.tasks.store.layout import (
 )
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.protocol import load_document as load_stored
+from ctr_retrain.tasks.validate.check_outcomes import OutcomeCheck
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.validate_day import ValidatedDay
 
@@ -90,9 +91,17 @@ PACKAGES = (
 )
 
 
-def day_document(ingested: IngestedDay, validated: ValidatedDay, drift: DriftReport) -> DayDocument:
+def day_document(
+    ingested: IngestedDay, validated: ValidatedDay, drift: DriftReport, outcomes: OutcomeCheck
+) -> DayDocument:
     """Describe the day before anything is trained: all that a rejected day has."""
-    return DayDocument(date=ingested.day, ingest=ingested.landed, validation=validated.validation, alerts=drift.alerts)
+    return DayDocument(
+        date=ingested.day,
+        ingest=ingested.landed,
+        validation=validated.validation,
+        alerts=drift.alerts,
+        incomplete_outcomes=outcomes.incomplete,
+    )
 
 
 def write_document(
@@ -118,6 +127,7 @@ def write_document(
         ingest=day.ingest,
         validation=day.validation,
         alerts=day.alerts,
+        incomplete_outcomes=day.incomplete_outcomes,
         maturity=_describe_maturity(maturity) if maturity else None,
         weights=_describe_weights(factors) if factors else None,
         warnings=(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ctr_retrain.models.data.completeness import Completeness, Landing, Shortfall
 from ctr_retrain.models.documents.verdict_documents import Check, LevelShift, RecalibrationDocument, Verdict
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challenger
@@ -20,6 +22,8 @@ from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.flow_answers import daily
+from tests.support.reported_run import RECIPE as REPORTED_RECIPE
+from tests.support.reported_run import make_plan
 from tests.support.small_world import NEXT_DAY, RUN_DAY, copy_days, write_recipe
 
 CUT, VALIDATED = RUN_DAY - timedelta(days=2), RUN_DAY - timedelta(days=1)
@@ -220,6 +224,20 @@ def test_where_a_check_fails_the_judged_model_serves_and_the_run_warns(first, re
     assert f"The model that was judged serves, not a recalibrated one. {why}" in served.message
     (warning,) = _warn_of_level(RecalibrationDocument.read(folder / "recalibration.json"))
     assert warning.message == f"The level of the promoted model stays as it was judged. {why}"
+
+
+def test_no_level_follows_labels_that_lack_outcomes(tmp_path):
+    from ctr_retrain.tasks.deploy.recalibrate import recalibrate  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    plan = make_plan(RUN_DAY)
+    late = plan.validate[-1].day
+    short = Shortfall(late, frozenset({("ad", "click")}), Landing(100.0, 40, -6.0))
+    plan = replace(plan, completeness=Completeness((short,), {("ad", "click"): frozenset({0})}))
+    found = recalibrate(None, Run(None, REPORTED_RECIPE, plan, tmp_path))
+    (check,) = found.checks
+    assert not check.passed
+    assert f"{late} among them, outcomes that should have landed on {late} are missing" in check.message
+    assert found.shifts == ()
 
 
 def test_a_held_challenger_keeps_its_level(recipe, tmp_path):

@@ -8,8 +8,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from ctr_retrain.models.data.completeness import Completeness
 from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.documents.day_documents import Finding, FindingsDocument
+from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
@@ -31,6 +33,7 @@ from ctr_retrain.tasks.report.run_page import write_report
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import EVALUATION_FILE, FINDINGS_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
+from ctr_retrain.tasks.validate.check_outcomes import OutcomeCheck
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 from tests.support.browser import in_browser
@@ -54,9 +57,15 @@ MATURITY = {
     "young": [
         {**YOUNG, "seen": 0.01, "corrected": 0.02, "standard_error": 0.005},
         {**YOUNG, "channel": "sms", "seen": 0.01, "corrected": None, "standard_error": None},
+        {**YOUNG, "channel": "mail", "seen": 0.01, "corrected": None, "standard_error": None, "incomplete": [str(DAY)]},
     ],
     "outcomes": {"attributed": 120, "duplicate": 0, "unknown_impression": 3},
 }
+INCOMPLETE = IncompleteDay(
+    day=DAY, channels=("ad", "push"), kinds=("click",), expected=410.2, received=198, z=-7.1, due=DAY, overdue=False,
+    message="Outcomes: expected about 410, received 198.",
+)  # fmt: skip
+MISSING = OutcomeCheck(Completeness(), (INCOMPLETE,), ())
 NOTHING_TRAINED = Check(
     name="training_positives", value=3.0, bound=100, passed=False, message="Too few positives.", kind="evidence"
 )
@@ -158,7 +167,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
             verdict = judge_without_challenger(folder, NOTHING_TRAINED, bootstrap=champion is None)
         validated = load_validated_day(store, day)
         run = Run(store, RECIPE, plan, folder)
-        write_document(run, day_document(ingested, validated, drift), drift, factors, verdict)
+        write_document(run, day_document(ingested, validated, drift, MISSING), drift, factors, verdict)
         write_report(run)
     record_run(store, plan)
     return root / layout.run_object(plan.run_id) / "report.html"
@@ -255,6 +264,14 @@ def test_every_day_says_what_it_did(report):
     page, _ = report
     roles = [page.count("li", "class", role) for role in ("train", "calibrate", "validate", "excluded", "waiting")]
     assert roles == [2, 6, 1, 1, 1]  # nine days of T of which one is left out, V, and D itself, a day from final labels
+
+
+def test_a_landing_day_of_which_outcomes_are_missing_is_said_with_its_deadline(report):
+    page, _ = report
+    assert page.count("ul", "id", "incomplete") == 1
+    said = f"Outcomes: expected about 410, received 198. They count if they land by the end of {DAY}."
+    assert said in " ".join(page.text.split())
+    assert "2026-03-25 mail click 900 9 1 % incomplete" in " ".join(page.text.split())
 
 
 def test_ripeness_of_labels_is_drawn_and_young_days_are_shown_as_seen_and_as_corrected(report):

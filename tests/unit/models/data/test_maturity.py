@@ -61,8 +61,40 @@ def test_corrected_ratio_lets_each_positive_stand_for_those_that_have_not_landed
     young = correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0)
     assert young.seen == 0.01
     assert young.corrected == pytest.approx(0.02)
-    assert young.standard_error == pytest.approx((100 * 0.5 / 0.5**2) ** 0.5 / 10_000)
+    # Beside chance the curve's own error, which is small here.
+    assert young.standard_error == pytest.approx((100 * 0.5 / 0.5**2) ** 0.5 / 10_000, rel=1e-4)
     assert correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 1).corrected == pytest.approx(0.01)
+
+
+def test_a_share_that_differs_from_day_to_day_is_in_the_standard_error():
+    # Of 10,000 clicks a day nine tenths land at once on one half of the days, seven tenths on the other.
+    days = [arrivals(("ad", "click", 5, 0, 0, n), ("ad", "click", 5, 0, 1, 10_000 - n)) for n in (9000, 7000) * 8]
+    curve = estimate_maturity(days, "ad", "click", 1)
+    assert curve.variation[0] == pytest.approx(0.1 * (16 / 15 * 17 / 16 * 15 / 13) ** 0.5, rel=0.01)
+    assert curve.variation[1] == 0
+    day = arrivals(("ad", "click", 5, 0, 0, 8000), ("ad", "click", 5, 0, None, 92_000))
+    young = correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0)
+    assert young.corrected == pytest.approx(0.1, rel=1e-3)
+    assert young.standard_error == pytest.approx(0.1 * curve.variation[0] / 0.8, rel=0.01)
+    older = curve.model_copy(update={"variation": ()})  # as an older version measured it
+    assert correct_ratio(day, older, "ad", "click", date(2026, 3, 2), 0).standard_error < 0.001
+
+
+def test_no_outcome_seen_is_no_certainty():
+    curve = estimate_maturity([arrivals(*(("ad", "click", 5, 0, age, 5000) for age in (0, 1)))], "ad", "click", 1)
+    day = arrivals(("ad", "click", 5, 0, None, 1000))
+    young = correct_ratio(day, curve, "ad", "click", date(2026, 3, 2), 0)
+    assert young.corrected == 0
+    assert young.standard_error == pytest.approx(2**0.5 / 1000, rel=0.01)  # that of a single click, half of which land
+
+
+def test_a_day_that_lacks_outcomes_has_no_corrected_ratio():
+    mature = arrivals(*(("ad", "click", hour, 0, age, 10**6) for hour in range(HOURS) for age in (0, 1)))
+    curve = estimate_maturity([mature], "ad", "click", 1)
+    day = arrivals(("ad", "click", 5, 0, 0, 100), ("ad", "click", 5, 0, None, 9900))
+    late = date(2026, 3, 2)
+    young = correct_ratio(day, curve, "ad", "click", late, 0, (late,))
+    assert (young.seen, young.corrected, young.standard_error, young.incomplete) == (0.01, None, None, (late,))
 
 
 def test_shares_that_training_reads_are_each_hours_own_all_one_once_final_and_none_where_nothing_is_known(tiny_recipe):
