@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.errors import CtrRetrainError
 from ctr_retrain.models.incidents.follow_incidents import add_look
 from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
@@ -31,8 +33,34 @@ def empty_spool(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -
 
     Raises StorageError where either can't be read or written.
     """
-    if not Path(spool.root).is_dir():
-        return
+    while moved := _moved_aside(Path(spool.root)):
+        try:
+            _pour(LocalStore(moved), store, rules, now)
+        except CtrRetrainError:  # the root fails still: what people were told must be known where this run goes on
+            with suppress(OSError):
+                moved.rename(spool.root)
+            raise
+        rmtree(moved, ignore_errors=True)  # another process may be at it too
+        if moved.is_dir():
+            return
+
+
+def _moved_aside(folder: Path) -> Path | None:
+    """Move a spool aside, so that what others write meanwhile begins a new one; None where there is none.
+
+    One that a run which died has moved comes first.
+    """
+    aside = folder.with_name(f"{folder.name}.emptied")
+    if not aside.is_dir():
+        try:
+            folder.rename(aside)
+        except OSError:  # there is none, or another process has just moved it
+            return None
+    return aside
+
+
+def _pour(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -> None:
+    """Put what a spool holds into the root."""
     waiting, box = load_incidents(spool), load_outbox(spool)
     # The outbox first: with it goes what people know, so that nobody tells them again of what the looks show.
     swap_until_done(store, layout.OUTBOX_REF, OutboxRef, EMPTY, lambda own: _with_spooled(own, box, now))
@@ -43,7 +71,6 @@ def empty_spool(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -
         return known
 
     change_incidents(store, with_looks)
-    rmtree(spool.root)
 
 
 def _with_spooled(own: OutboxRef, spooled: OutboxRef, now: datetime) -> OutboxRef:

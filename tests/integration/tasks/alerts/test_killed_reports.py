@@ -34,9 +34,9 @@ class Steps:
             os.kill(os.getpid(), signals.SIGKILL)
 
     def around(self, work):
-        def done(*arguments):
+        def done(*arguments, **named):
             self.step()
-            result = work(*arguments)
+            result = work(*arguments, **named)
             self.step()
             return result
 
@@ -70,7 +70,7 @@ def start_report(store, folder, receiver, last, way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("last", range(0, STEPS, draws(2, 1)))
+@pytest.mark.parametrize("last", range(0, STEPS, draws(3, 1)))
 def test_a_report_killed_at_any_step_is_told_by_the_next_run_at_least_once_and_under_one_name(
     store, tmp_path, last, way
 ):
