@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.errors import CtrRetrainError
+from ctr_retrain.models.errors import CtrRetrainError, StorageError
 from ctr_retrain.models.incidents.follow_incidents import add_look
 from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.store.protocol import Store
 
 
+log = logging.getLogger(__name__)
+
+
 def spool_of(folder: Path, root: str) -> LocalStore:
     """Return the spool of a root, which shares the folder with those of other roots."""
     return LocalStore(folder / hashlib.sha256(root.encode()).hexdigest()[:16])
@@ -31,16 +35,19 @@ def spool_of(folder: Path, root: str) -> LocalStore:
 def empty_spool(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -> None:
     """Move what waits in the spool into the root; what a run that died has moved already counts once.
 
-    Raises StorageError where either can't be read or written.
+    A spool that can't be read is put aside. Raises StorageError or BusyError where the root can't be written.
     """
     while moved := _moved_aside(Path(spool.root)):
+        contents = _contents(moved)
         try:
-            _pour(LocalStore(moved), store, rules, now)
+            if contents:
+                _pour(*contents, store, rules, now)
         except CtrRetrainError:  # the root fails still: what people were told must be known where this run goes on
             with suppress(OSError):
                 moved.rename(spool.root)
             raise
-        rmtree(moved, ignore_errors=True)  # another process may be at it too
+        if contents:
+            rmtree(moved, ignore_errors=True)  # another process may be at it too
         if moved.is_dir():
             return
 
@@ -59,9 +66,22 @@ def _moved_aside(folder: Path) -> Path | None:
     return aside
 
 
-def _pour(spool: LocalStore, store: Store, rules: Alerts, now: datetime) -> None:
+def _contents(moved: Path) -> tuple[IncidentsRef, OutboxRef] | None:
+    """Read a spool; put one aside that is damaged or of a newer version, and return None: it must not stop alerts."""
+    spool = LocalStore(moved)
+    try:
+        return load_incidents(spool), load_outbox(spool)
+    except StorageError as error:
+        kept = moved.with_suffix(".unreadable")
+        log.warning("alerts that waited on this machine can't be read and stay in %s: %s", kept, error)
+        rmtree(kept, ignore_errors=True)
+        with suppress(OSError):
+            moved.rename(kept)
+        return None
+
+
+def _pour(waiting: IncidentsRef, box: OutboxRef, store: Store, rules: Alerts, now: datetime) -> None:
     """Put what a spool holds into the root."""
-    waiting, box = load_incidents(spool), load_outbox(spool)
     # The outbox first: with it goes what people know, so that nobody tells them again of what the looks show.
     swap_until_done(store, layout.OUTBOX_REF, OutboxRef, EMPTY, lambda own: _with_spooled(own, box, now))
 

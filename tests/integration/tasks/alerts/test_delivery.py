@@ -117,6 +117,17 @@ def test_what_the_spool_could_not_deliver_goes_out_once_the_root_is_back(store, 
         assert [document["kind"] for document in receiver.received] == ["ratio_changed"]
 
 
+def test_a_damaged_spool_is_put_aside_and_stops_nothing(store, receiver, tmp_path, caplog):
+    report(UnwritableStore(Path(store.root)), delivery_to(tmp_path), noticed(subject="push"))
+    (damaged,) = (tmp_path / "spool").rglob("refs/incidents/all.json")
+    damaged.write_text("torn", encoding="utf-8")
+    for hours in (1, 2):
+        assert report(store, delivery_to(tmp_path, webhook(receiver.url)), noticed(), hours=hours).kept
+    assert len(receiver.received) == 1
+    assert "can't be read and stay in" in caplog.text
+    assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".unreadable"]
+
+
 def test_where_nothing_can_be_written_people_are_told_all_the_same(store, receiver, tmp_path):
     (tmp_path / "spool").write_text("no folder", encoding="utf-8")
     done = report(UnwritableStore(Path(store.root)), delivery_to(tmp_path, webhook(receiver.url)), noticed())
