@@ -19,7 +19,7 @@ from ctr_retrain.models.errors import StorageError
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="The incident's kind, as `alerts list` shows it.")]
 SubjectArgument = Annotated[
-    str | None, typer.Argument(metavar="[SUBJECT]", help="What it is about; default: all of that kind.")
+    str | None, typer.Argument(metavar="SUBJECT", help="What it is about; default: all of that kind.")
 ]
 
 alerts = typer.Typer(

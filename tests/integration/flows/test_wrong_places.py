@@ -49,7 +49,7 @@ VALUES = {
     "--max-unreadable": ("0.5", "2"),
     "--until": ("2026-03-01", "soon"),
     "KIND": ("slide", "nonesuch"),
-    "[SUBJECT]": ("ad", None),
+    "SUBJECT": ("ad", None),
     "VERSION": ("m", "../../x"),
     "RUN_OR_DATE": ("2026-03-01", "../../x"),
 }
