@@ -31,6 +31,7 @@ help:
 	@echo "make bench-yardstick  what simple models of a window cost, by its rows"
 	@echo "make bench-warm-start  how soon a warm start has the log loss of a cold one"
 	@echo "make bench-real        beside logistic regression and LightGBM on real logs in the folder REAL_DATA; one set: ARGS=\"--sets hotel\""
+	@echo "make bench-drift       false alarms a year and faults found by the drift detector, beside three usual ones"
 	@echo "make bench-compare-world  recency, class weights, sampling, focal loss on two simulated worlds"
 	@echo "make lock              choose versions anew and write the lock files"
 	@echo "make clean             remove .venv and var/"

@@ -35,9 +35,9 @@ from ctr_retrain.flows.prefect_tasks import (
 )
 from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
+from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
-from ctr_retrain.tasks.alerts.drift_signals import DRIFT_KINDS, drift_signals
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.nights.watched_night import Night, watched_night
@@ -89,7 +89,7 @@ def _run_day(
     outcomes = check_outcomes(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
     drift = detect_drift(store, rules, day)
-    found = (*outcomes.signals, *drift_signals(outcomes.unexplained(drift.alerts, day), day))
+    found = (*outcomes.signals, *outcomes.unexplained(drift.signals, day))
     report_signals(store, found, looked_at=(*outcomes.looked_at, *DRIFT_KINDS), day=day, now=now, delivery=tell)
     known = day_document(ingested, validated, drift, outcomes)
     if not validated.accepted:

@@ -10,7 +10,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.comparison_documents import IntervalPart
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 
-Basis = Literal["same weekdays", "all days", "too little history"]
+Basis = Literal["same weekdays", "all days", "a level that follows", "too little history"]
 AlertLevel = Literal["warning", "critical"]
 Finding = Literal["brings", "nothing", "harms", "unclear"]
 
@@ -68,6 +68,12 @@ class DayCounts(Part):
     """Impressions with an outcome that counts."""
     rows: int
     """Impressions."""
+    low: float | None = None
+    """The lowest ratio that no day alone would have been alerted for; null with too little history."""
+    high: float | None = None
+    """The highest such ratio."""
+    alert: bool = False
+    """True where something was found about the channel."""
 
 
 class DriftDocument(StoredDocument):

@@ -10,8 +10,8 @@ import numpy as np
 
 from ctr_retrain.models.drift.causes import next_cause
 from ctr_retrain.models.drift.channel_levels import ChannelLevels, Counts, Frozen, Measures, counts_of
-from ctr_retrain.models.drift.evidence import log_odds
-from ctr_retrain.models.drift.explained import Explained, explain
+from ctr_retrain.models.drift.evidence import log_odds, probability
+from ctr_retrain.models.drift.explained import Explained, explain, usual_ratios
 from ctr_retrain.models.drift.limits import Sizes, alarms_of
 from ctr_retrain.models.drift.running_sums import DOWN, UP
 from ctr_retrain.models.drift.undo import undo
@@ -40,6 +40,7 @@ class Rules:
     min_effect: float  # smallest relative change of the odds of a channel's ratio
     channels: int  # that share the budget
     campaigns: Collection[str] = ("campaign_id",)  # slice columns whose values come and go
+    min_errors: float = 0.0  # standard errors of a ratio on one day, whatever the budget gives
     min_days: int = 7  # of history, with fewer nothing is expected
     new_normal_days: int = 21  # that a fault lasts before it is taken for the normal state
 
@@ -157,7 +158,9 @@ class ChannelWatch:
         alarms = alarms_of(tested, self.levels, self.rules.budget, self.sizes, self.rules.channels)
         return replace(
             alarms,
-            ratio=alarms.ratio and (not frozen.ratio or self._is_worse(measures)),
+            ratio=alarms.ratio
+            and abs(float(measures.ratio.errors[0])) >= self.rules.min_errors
+            and (not frozen.ratio or self._is_worse(measures)),
             ratio_sum=None if frozen.ratio else alarms.ratio_sum,
             volume=alarms.volume and not frozen.volume,
             contrast_sums=tuple(
@@ -231,6 +234,42 @@ class ChannelWatch:
         """Put a fault beside what it explains of its day."""
         without = undo(fault, cleaned, self.levels, weekday)
         return Finding(fault, explain(fault, counts, cleaned, without, self.levels, weekday, measures), new_normal)
+
+
+@dataclass(frozen=True)
+class WatchedDay:
+    """A channel's day with its findings, and the ratios that would not have been unusual."""
+
+    findings: tuple[Finding, ...]
+    expected: float | None  # the positive ratio; None where there is too little history
+    low: float | None
+    high: float | None
+    errors: float | None  # standard errors between received and expected
+    days: int  # of history
+
+
+def watch_channel(series: ChannelSeries, rules: Rules) -> list[WatchedDay]:
+    """Watch all days of a channel and say of each what was expected and found.
+
+    Nothing is kept from one night to the next, so a restated day or one that was filled in later counts as it is now.
+    """
+    watch = ChannelWatch(series, rules)
+    return [_watched(watch, index) for index in range(len(series.days))]
+
+
+def _watched(watch: ChannelWatch, index: int) -> WatchedDay:
+    """Step over a day, and keep what was expected of it before it was learnt."""
+    weekday, days = watch.series.days[index].weekday(), int(watch.levels.ratio.days[0])
+    if days < watch.rules.min_days:
+        return WatchedDay(tuple(watch.step(index)), None, None, None, None, days)
+    expected = float(watch.levels.ratio.mean(weekday)[0])
+    least = max(watch.rules.budget.one_day("ratio", watch.rules.channels, days), watch.rules.min_errors)
+    rows = float(watch.series.rows[index])
+    low, high = usual_ratios(expected, float(watch.levels.ratio.uncertainty(weekday)[0]), rows, least, watch.sizes.fall)
+    measures = watch.levels.measure(counts_of(watch.series, index), weekday)
+    errors = float(measures.ratio.errors[0]) if rows else None
+    middle = float(probability(np.array(expected)))
+    return WatchedDay(tuple(watch.step(index)), middle, low, high, errors, days)
 
 
 def replay_channel(series: ChannelSeries, rules: Rules) -> list[list[Finding]]:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.drift.evidence import probability
+from ctr_retrain.models.drift.evidence import log_odds, probability, standard_errors
 
 if TYPE_CHECKING:
     from ctr_retrain.models.drift.channel_levels import ChannelLevels, Counts, Measures
     from ctr_retrain.models.drift.faults import Fault
+
+
+USUAL = 3.0  # standard errors within which a figure is not unusual
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Explained:
     expected_ratio: float  # of the channel
     mix: float | None  # the part of the ratio's change, in log-odds, that comes from other shares of the values
     errors: float  # standard errors of the fault's series today
-    low: float  # of the channel's ratio, the least that is not unusual
-    high: float
+    low: float  # of the fault's own figure, a ratio or impressions: the least that is not unusual
+    high: float  # the most
 
 
 def explain(
@@ -51,8 +54,7 @@ def explain(
         figures = [counts.rows, counts.positives, expected_volume, expected_volume * expected_rate]
     else:
         figures = [counts.rows, counts.positives, counts.rows, counts.rows * expected_rate]
-    spread = 3 * float(np.sqrt(measures.ratio.deviation2[0]))
-    level = float(levels.ratio.mean(weekday)[0])
+    low, high = _usual(fault, figures[2], figures[3], USUAL * float(np.sqrt(change.deviation2[index])))
     return Explained(
         rows=figures[0],
         positives=figures[1],
@@ -63,9 +65,30 @@ def explain(
         expected_ratio=expected_rate,
         mix=_mix(counts, levels, weekday),
         errors=float(change.errors[index]),
-        low=float(probability(np.array(level - spread))),
-        high=float(probability(np.array(level + spread))),
+        low=low,
+        high=high,
     )
+
+
+def usual_ratios(expected: float, deviation2: float, rows: float, errors: float, fall: float) -> tuple[float, float]:
+    """Return the lowest and highest ratio of a day that alert on no day alone, by evidence and by size."""
+    sizes = np.linspace(0.0, 8.0, 801)[1:]
+    limits = []
+    for sign, least in ((-1, fall), (1, 2 * fall)):
+        found = np.abs(standard_errors(sign * sizes, np.array(expected), np.array(deviation2), np.array(rows)))
+        beyond = (found >= errors) & (sizes >= least)
+        limits.append(expected + sign * (float(sizes[beyond.argmax()]) if beyond.any() else 50.0))
+    low, high = probability(np.array(limits))
+    return float(low), float(high)
+
+
+def _usual(fault: Fault, rows: float, positives: float, spread: float) -> tuple[float, float]:
+    """Return the least and the most of a fault's own figure that would not be unusual; spread: on its own scale."""
+    if fault.aspect in {"volume", "share"}:
+        return rows * float(np.exp(-spread)), rows * float(np.exp(spread))
+    level = log_odds(np.array([positives]), np.array([max(rows, positives)]))[0]
+    low, high = probability(np.array([level - spread, level + spread]))
+    return float(low), float(high)
 
 
 def _share_of_change(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import exp
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.incidents.signal import Signal
+from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.number_format import fixed, number, percent
 
 if TYPE_CHECKING:
@@ -13,8 +14,28 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.drift.channel_watch import Finding
     from ctr_retrain.models.drift.drift_days import ChannelSeries
-    from ctr_retrain.models.incidents.signal import SignalKind, SignalLevel
+    from ctr_retrain.models.drift.faults import Aspect
+    from ctr_retrain.models.incidents.signal import SignalLevel
 
+# What a night looks for in its counts; one of these that is not found any more is over.
+DRIFT_KINDS: tuple[SignalKind, ...] = (
+    "ratio_changed",
+    "logger_down",
+    "slice_changed",
+    "slide",
+    "bots",
+    "delivered_twice",
+    "files_missing",
+    "volume_changed",
+    "campaign_dead",
+    "mix_changed",
+)
+NAMES: dict[Aspect, str] = {
+    "ratio": "positive_ratio",
+    "contrast": "positive_ratio",
+    "volume": "impressions",
+    "share": "impressions",
+}
 NOTABLE_MIX = 0.25  # of a ratio's change: below, the mix is not worth a word
 
 # What to look at first, by the kind of a finding.
@@ -30,6 +51,7 @@ CHECKS: dict[SignalKind, str] = {
     "campaign_dead": "Check first its link, its creative and its tracking.",
     "mix_changed": "Check whether this was meant: a model that learns from it sees other traffic.",
 }
+NOTHING = "Not one positive came in. Check first whether the outcome logger runs and its files landed."
 RISE = "Check first for bots that click, and for impressions that are missing while their outcomes are there."
 
 
@@ -44,23 +66,46 @@ def subject_of(series: ChannelSeries, finding: Finding) -> str:
 
 def signal_of(series: ChannelSeries, finding: Finding, day: date, cost: tuple[str, ...] = ()) -> Signal:
     """Put a finding into words; cost: sentences on what it costs to act wrongly, such as which days trained on it."""
-    fault = finding.fault
-    since = series.days[fault.since]
+    fault, explained = finding.fault, finding.explained
+    subject = subject_of(series, finding)
     return Signal(
         kind=fault.kind,
-        subject=subject_of(series, finding),
+        subject=subject,
         level=_level(finding),
-        since=since,
-        size=abs(fault.effect),
-        summary=_summary(series, finding, since),
+        since=series.days[fault.since],
+        size=abs(1 - exp(fault.effect)) if fault.effect < 0 else exp(fault.effect) - 1,
+        summary=_summary(series, finding, series.days[fault.since]),
+        touches=(subject.removeprefix(series.channel).strip(),) if fault.of_slice else (),
+        channel=series.channel,
+        expected=(explained.low, explained.high),
+        received=received(finding),
         details=(*_details(finding), *cost),
-        commands=(f"ctr-retrain validate --date {day}", f"ctr-retrain explain {day}"),
+        commands=(
+            f"ctr-retrain explain {day}",
+            f"ctr-retrain accept --date {day} --reason TEXT",
+            f"ctr-retrain alerts ack {fault.kind} '{subject}' --reason TEXT",
+        ),
     )
 
 
-def cause_of(series: ChannelSeries, finding: Finding) -> str:
-    """Tell what happened, how sure that is and what to check first, in a few sentences."""
-    return " ".join([_summary(series, finding, series.days[finding.fault.since]), *_details(finding)])
+def alert_of(series: ChannelSeries, finding: Finding) -> Alert | None:
+    """Return the alert of a finding, which documents of a day hold; None of a notice."""
+    level = _level(finding)
+    if level == "notice":
+        return None
+    return Alert(
+        name=NAMES[finding.fault.aspect],
+        level=level,
+        channel=series.channel,
+        expected=(finding.explained.low, finding.explained.high),
+        received=received(finding),
+        cause=" ".join([_summary(series, finding, series.days[finding.fault.since]), *_details(finding)]),
+    )
+
+
+def received(finding: Finding) -> float:
+    """Return the figure that a finding is about: a ratio of positives, or impressions."""
+    return finding.explained.rows if finding.fault.aspect in {"volume", "share"} else _ratio(finding)[0]
 
 
 def _level(finding: Finding) -> SignalLevel:
@@ -76,17 +121,18 @@ def _summary(series: ChannelSeries, finding: Finding, since: date) -> str:
     """Say in one sentence what happened, since when."""
     fault, explained = finding.fault, finding.explained
     subject = subject_of(series, finding)
+    of = f" of {subject.removeprefix(series.channel).strip()}" if fault.of_slice else ""
     if finding.new_normal:
         return f"What {subject} has shown since {since} is taken as its normal state from now on."
     if fault.aspect in {"volume", "share"}:
         way = "rose" if fault.effect > 0 else "fell"
         figures = f"{number(explained.rows)} instead of {number(explained.expected_rows)}"
-        return f"Impressions of {subject} {way} ({figures}) since {since}{_named(finding)}."
+        return f"Impressions{of} {way} ({figures}) since {since}{_named(finding)}."
     way = "rose" if fault.effect > 0 else "fell"
     received, expected = _ratio(finding)
     figures = f"{percent(received)} instead of {percent(expected)}"
     by = fixed(abs(100 * (exp(fault.effect) - 1)), 0)
-    return f"The odds of a positive of {subject} {way} by {by} % ({figures}) since {since}{_named(finding)}."
+    return f"The odds of a positive{of} {way} by {by} % ({figures}) since {since}{_named(finding)}."
 
 
 def _named(finding: Finding) -> str:
@@ -116,6 +162,7 @@ def _details(finding: Finding) -> tuple[str, ...]:
     """Say what to check, how sure it is, and what part of the channel's change it explains."""
     fault, explained = finding.fault, finding.explained
     check = RISE if fault.kind in {"ratio_changed", "slice_changed"} and fault.effect > 0 else CHECKS[fault.kind]
+    check = NOTHING if fault.aspect == "ratio" and not explained.positives else check
     details = [check, f"Today it lies {fixed(abs(explained.errors), 1)} standard errors from its level."]
     if fault.of_slice and explained.share is not None:
         what = "impressions" if fault.aspect == "share" else "positives"

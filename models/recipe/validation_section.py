@@ -38,16 +38,22 @@ class Validation(Section):
 
 
 class Drift(Section):
-    """Conditions of an alert on a day's positive ratio: effect and evidence are both needed."""
+    """Conditions of an alert on a day's counts: size and evidence are both needed, and chance is given a budget."""
 
-    history_days: Annotated[int, Field(ge=7)] = 28
-    """Days before that the expected level rests on."""
+    history_days: Annotated[int, Field(ge=7)] = 120
+    """Days before that are read each night; what is expected rests on them. Slides need 28 of them at least."""
     min_history_days: Annotated[int, Field(ge=3)] = 7
     """With fewer accepted days nothing is expected and nothing alerts."""
     min_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2  # no fall reaches 1
-    """Smallest relative change of the odds against the expected level."""
-    min_z: Positive = 4.0
-    """Smallest change in standard errors, overdispersion included."""
+    """Smallest fall of a ratio's odds, as a share, on one day; of a rise on the logarithmic scale twice as much, since
+    holidays raise ratios and loggers lose. A slide of days is told from about half of it."""
+    false_alarms_per_year: Positive = 4.0
+    """Incidents a year, over all series together, that chance may open; how sure a change must be follows from it and
+    from the number of series."""
+    min_z: Annotated[float, Field(ge=0)] = 0.0
+    """Fewest standard errors of a channel's ratio on one day, overdispersion included; 0: as the budget has it."""
+    new_normal_days: Annotated[int, Field(ge=7)] = 28
+    """A change that lasts so long is announced as the normal state; until then its days teach nothing about it."""
     holds_training: bool = False
     """A day with an alert trains nothing."""
     slices: Literal["auto"] | tuple[str, ...] = "auto"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.comparison_documents import YardstickDocument
-from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument, FeatureWorthDocument, NumbersDocument
+from ctr_retrain.models.documents.drift_documents import DriftDocument, FeatureWorthDocument, NumbersDocument
 from ctr_retrain.models.documents.evaluation_documents import (
     EvaluationDocument,
     FeatureByItself,
@@ -269,11 +269,7 @@ def _describe_heads(
 
 def _describe_drift(drift: DriftReport) -> DriftDocument:
     """Return the results of drift detection, with the history that the day was compared with."""
-    history = {
-        name: tuple(DayCounts(day=ratio.day, positives=ratio.positives, rows=ratio.rows) for ratio in ratios)
-        for name, ratios in drift.history.items()
-    }
-    return DriftDocument(results=drift.results, history=history)
+    return DriftDocument(results=drift.results, history=drift.history)
 
 
 def read_if_made(path: Path, kind: type[Stored]) -> Stored | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ctr_retrain.models.charts import charts
-from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.documents.day_documents import Finding
 from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument, DriftResult
 from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument, ModelName
@@ -21,7 +20,6 @@ from ctr_retrain.models.documents.training_documents import TrainingDocument
 from ctr_retrain.models.incidents.incident import Incident
 from ctr_retrain.models.judging.model_comparison import ComparedBlock, compare, send_everything_or_nothing
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.recipe.validation_section import Drift
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.ingest.quarantine_reasons import QuarantinedRows, quarantine_reasons
@@ -109,7 +107,7 @@ def _describe(run: Run) -> RunPage:
         compared=compare(evaluation, run.recipe) if evaluation else [],
         reliability=_reliability(evaluation) if evaluation else None,
         cost_curves=_cost_curves(evaluation, run.recipe) if evaluation else {},
-        ratios={name: _ratios(name, days, run.recipe.drift) for name, days in drift.history.items()},
+        ratios={name: _ratios(name, days) for name, days in drift.history.items()},
         drift=drift.results,
         weight=_weight(document.weights.days, document.data_through, half_life_days) if document.weights else None,
         maturity=_maturity(document.maturity.curves) if document.maturity else None,
@@ -189,13 +187,11 @@ def _cost_curves(evaluation: EvaluationDocument, recipe: Recipe) -> dict[str, st
     return result
 
 
-def _ratios(channel: str, history: tuple[DayCounts, ...], rules: Drift) -> str:
-    """Draw a channel's positive ratios; each day's band comes from the days shown before it."""
-    ratios = [DayRatio(counts.day, counts.positives, counts.rows) for counts in history]
-    compared = [detect(channel, ratio, ratios[:i], rules) for i, ratio in enumerate(ratios)]
+def _ratios(channel: str, history: tuple[DayCounts, ...]) -> str:
+    """Draw a channel's positive ratios; each day's band comes from the days before it."""
     days = [
-        charts.RatioDay(ratio.day, r.received, r.low, r.high, r.alert)
-        for ratio, r in zip(ratios, compared, strict=True)
+        charts.RatioDay(day.day, day.positives / day.rows if day.rows else None, day.low, day.high, day.alert)
+        for day in history
     ]
     return charts.ratio_chart(channel, days)
 

@@ -17,7 +17,6 @@ from ctr_retrain.models.data.completeness import Arrived, Completeness, Shortfal
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.label_landings import final_age_days
 from ctr_retrain.models.data.late_outcomes import LATE_KINDS, late_signals, shortfall_sentence
-from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -47,10 +46,10 @@ class OutcomeCheck:
     signals: tuple[Signal, ...]  # of these, for people
     looked_at: tuple[SignalKind, ...] = LATE_KINDS  # kinds of signals that there would be; none where labels are inline
 
-    def unexplained(self, alerts: Iterable[Alert], day: date) -> list[Alert]:
-        """Return the alerts on a day's ratio that missing outcomes don't explain: one cause is told once."""
+    def unexplained(self, signals: Iterable[Signal], day: date) -> list[Signal]:
+        """Return the signals of a day's drift that missing outcomes don't explain: one cause is told once."""
         short = {channel for one in self.incomplete if one.day == day for channel in one.channels}
-        return [alert for alert in alerts if alert.channel not in short or not _fell(alert)]
+        return [signal for signal in signals if signal.channel not in short or not _fell(signal)]
 
 
 def check_outcomes(
@@ -71,9 +70,11 @@ def check_outcomes(
     return OutcomeCheck(found, incomplete, late_signals(incomplete, tuple(recipe.channels)))
 
 
-def _fell(alert: Alert) -> bool:
-    """Return True if a figure is below its band."""
-    return alert.received is not None and alert.expected is not None and alert.received < alert.expected[0]
+def _fell(signal: Signal) -> bool:
+    """Return True if a signal is of a ratio that fell, as one does whose outcomes are missing."""
+    of_ratio = signal.kind in {"ratio_changed", "slide", "logger_down", "slice_changed", "campaign_dead"}
+    low = signal.expected[0] if signal.expected else None
+    return of_ratio and low is not None and signal.received is not None and signal.received < low
 
 
 def _complete(store: Store, recipe: Recipe, day: date, fan_out: FanOut) -> Completeness:

@@ -1,20 +1,25 @@
-"""Stage 4, drift: the day's positive ratio against its own history, channel by channel, same vintage throughout."""
+"""Stage 4, drift: a day's counts by channel and slice against the days before, same vintage throughout."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-import pyarrow.parquet as pq
-
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.data.drift import DayRatio, detect, to_alert
-from ctr_retrain.models.data.profile import ChannelCount, count_channels
-from ctr_retrain.models.documents.drift_documents import Alert, DriftResult
+from ctr_retrain.models.data.profile import ChannelCount
+from ctr_retrain.models.documents.drift_documents import Alert, DayCounts, DriftResult
+from ctr_retrain.models.drift.channel_watch import Rules, WatchedDay, watch_channel
+from ctr_retrain.models.drift.drift_days import ChannelCounts, ChannelSeries, DriftDay, channel_series
+from ctr_retrain.models.drift.finding_signals import alert_of, signal_of
+from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.incidents.signal import Signal
+from ctr_retrain.models.number_format import percent, signed
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.validate.day_counts import CountedDay, load_counted_day
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
+
+SHOWN_DAYS = 28  # of a channel's history in the report
 
 
 @dataclass(frozen=True)
@@ -22,39 +27,123 @@ class DriftReport:
     """The drift of a day, channel by channel."""
 
     results: tuple[DriftResult, ...]  # one a channel
-    history: dict[str, tuple[DayRatio, ...]]  # channel → ratios, oldest first, the day's own last; the report plots it
-
-    @property
-    def alerts(self) -> tuple[Alert, ...]:
-        """Return the alerts: what somebody should look at."""
-        found = [to_alert(result) for result in self.results]
-        return tuple(alert for alert in found if alert is not None)
+    history: dict[str, tuple[DayCounts, ...]]  # channel → days, oldest first, the day's own last; the report plots it
+    alerts: tuple[Alert, ...] = ()  # what somebody should look at, as the day's document holds it
+    signals: tuple[Signal, ...] = ()  # the same and notices besides, as incidents take them
 
 
 def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
-    """Compare the day, as of its own end, with the accepted days before it, each as of its own end."""
-    history: dict[str, list[DayRatio]] = {name: [] for name in recipe.channels}
-    for earlier in day_range(day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)):
-        validated = load_validated_day(store, earlier)
-        if validated is not None and validated.accepted:  # a broken day would widen the band
-            counts = _day_counts(store, earlier)
-            for name, ratios in history.items():
-                ratios.append(_ratio(earlier, counts.get(name)))
-    today = _day_counts(store, day)
-    results = tuple(
-        detect(name, _ratio(day, today.get(name)), ratios, recipe.drift) for name, ratios in history.items()
+    """Replay the days before and the day itself, each as of its own end, and report what is found on the day.
+
+    Rejected days are left out: what they would teach is not known to be true.
+    """
+    days = _days_before(store, recipe, day)
+    today = load_counted_day(store, day)
+    days.append(_drift_day(today) if today else DriftDay(day, {}))
+    results, history = [], {}
+    alerts: list[Alert] = []
+    signals: list[Signal] = []
+    for channel in recipe.channels:
+        series = channel_series(channel, days)
+        watched = watch_channel(series, rules_of(recipe))
+        result, history[channel] = describe_channel(series, watched)
+        results.append(result)
+        for finding in watched[-1].findings:
+            alert = alert_of(series, finding)
+            alerts += [alert] if alert else []
+            signals.append(signal_of(series, finding, day, _cost(recipe, series, finding.fault.since, day)))
+    return DriftReport(tuple(results), history, tuple(alerts), tuple(signals))
+
+
+def describe_channel(series: ChannelSeries, watched: list[WatchedDay]) -> tuple[DriftResult, tuple[DayCounts, ...]]:
+    """Return a channel's newest day beside what was expected of it, and the days that the report plots."""
+    return _result(series, watched[-1]), _history(series, watched)
+
+
+def rules_of(recipe: Recipe) -> Rules:
+    """Return the rules by which a recipe's channels are watched."""
+    drift = recipe.drift
+    return Rules(
+        budget=budget_of(drift.false_alarms_per_year),
+        min_effect=drift.min_effect,
+        channels=len(recipe.channels),
+        min_errors=drift.min_z,
+        min_days=drift.min_history_days,
+        new_normal_days=drift.new_normal_days,
     )
-    plotted = {name: (*ratios, _ratio(day, today.get(name))) for name, ratios in history.items()}
-    return DriftReport(results, plotted)
 
 
-def _day_counts(store: Store, day: date) -> dict[str, ChannelCount]:
-    """Count a day's impressions and positives by channel, as of its own end; none where it was not ingested."""
-    path = current_day_object(store, day)
-    profile = store.file(path, "profile.parquet") if path else None
-    return count_channels(pq.read_table(profile), day) if profile else {}
+def _days_before(store: Store, recipe: Recipe, day: date) -> list[DriftDay]:
+    """Load the counts of the accepted days before a day, oldest first."""
+    first, last = day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)
+    days = []
+    for earlier in day_range(first, last):
+        validated = load_validated_day(store, earlier)
+        counted = load_counted_day(store, earlier) if validated is not None and validated.accepted else None
+        if counted:
+            days.append(_drift_day(counted))
+    return days
 
 
-def _ratio(day: date, count: ChannelCount | None) -> DayRatio:
-    """Return a channel's counts of a day; zeros where it had no impressions."""
-    return DayRatio(day, count.positives, count.rows) if count else DayRatio(day, 0, 0)
+def _drift_day(counted: CountedDay) -> DriftDay:
+    """Arrange a day's counts by channel, and within each by column and value."""
+    slices: dict[str, dict[str, dict[str, ChannelCount]]] = {}
+    for each in counted.slices:
+        columns = slices.setdefault(each.channel, {})
+        columns.setdefault(each.column, {})[each.value] = ChannelCount(each.labelled, each.positives)
+    channels = {
+        name: ChannelCounts(
+            rows=count.rows,
+            positives=count.positives,
+            hours=sum(name in hour.channels for hour in counted.hours),
+            slices=slices.get(name, {}),
+        )
+        for name, count in counted.channels.items()
+    }
+    return DriftDay(counted.day, channels)
+
+
+def _history(series: ChannelSeries, watched: list[WatchedDay]) -> tuple[DayCounts, ...]:
+    """Return the newest days of a channel with what would not have been unusual on each."""
+    days = list(zip(series.days, series.rows, series.positives, watched, strict=True))[-SHOWN_DAYS - 1 :]
+    return tuple(
+        DayCounts(
+            day=day, positives=int(positives), rows=int(rows), low=seen.low, high=seen.high, alert=bool(seen.findings)
+        )
+        for day, rows, positives, seen in days
+    )
+
+
+def _result(series: ChannelSeries, seen: WatchedDay) -> DriftResult:
+    """Put a channel's day into words beside what was expected of its ratio."""
+    rows, positives = float(series.rows[-1]), float(series.positives[-1])
+    received = positives / rows if rows else None
+    subject = f"Positive ratio of channel '{series.channel}' on {series.days[-1]}"
+    if seen.expected is None or seen.low is None or seen.high is None:
+        message = f"{subject}: received {seen.days} days of history, too few to compare with; no alert is possible yet."
+        return DriftResult(
+            channel=series.channel, alert=False, basis="too little history", days=seen.days, message=message,
+            received=received,
+        )  # fmt: skip
+    expected = f"expected {percent(seen.expected)} ({percent(seen.low)} to {percent(seen.high)}; {seen.days} days)"
+    figures = f"received {percent(received)}" if received is not None else "received no impressions"
+    errors = "" if seen.errors is None else f": {signed(seen.errors, 1)} standard errors"
+    odds = None if received is None else received / (1 - received) if received < 1 else None
+    usual = seen.expected / (1 - seen.expected)
+    return DriftResult(
+        channel=series.channel, alert=bool(seen.findings), basis="a level that follows", days=seen.days,
+        message=f"{subject}: {expected}, {figures}{errors}.", expected=seen.expected, low=seen.low, high=seen.high,
+        received=received, z=seen.errors, effect=None if odds is None else odds / usual - 1,
+    )  # fmt: skip
+
+
+def _cost(recipe: Recipe, series: ChannelSeries, since: int, day: date) -> tuple[str, ...]:
+    """Say what acting wrongly costs: which days a model may learn from as they are, and what each decision does."""
+    first, waits = series.days[since], recipe.training.validation_days
+    learnt = (day - first).days + 1
+    days = f"{learnt} days from {first} to {day}" if learnt > 1 else f"{day}"
+    sentence = (
+        f"Models train on {days} as logged, once labels are final and {waits} validation days later, unless "
+        "alerts.holds_training names this kind. A fault that trains teaches wrong ratios; good days kept out cost rows."
+    )
+    return (sentence,)

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.data.completeness import Completeness
-from ctr_retrain.models.data.drift import DayRatio, detect
 from ctr_retrain.models.documents.day_documents import Finding, FindingsDocument
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
+from ctr_retrain.models.drift.channel_watch import watch_channel
+from ctr_retrain.models.drift.drift_days import ChannelCounts, DriftDay, channel_series
+from ctr_retrain.models.drift.finding_signals import alert_of
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.judging.gate import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
@@ -34,7 +36,7 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import EVALUATION_FILE, FINDINGS_FILE, MATURITY_FILE, TRAINING_FILE, WEIGHTS_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.check_outcomes import OutcomeCheck
-from ctr_retrain.tasks.validate.detect_drift import DriftReport
+from ctr_retrain.tasks.validate.detect_drift import DriftReport, describe_channel, rules_of
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 from tests.support.browser import in_browser
 from tests.support.html_page import Page
@@ -114,6 +116,21 @@ def judged_rows(champion):
     )
 
 
+def drift_report(day, today):
+    """Fourteen days alike and one with so many positives among the 1,000 ads of the day."""
+    counted = [
+        DriftDay(day - timedelta(days=age), dict.fromkeys(RECIPE.channels, ChannelCounts(1000, 20 + age % 3)))
+        for age in range(14, 0, -1)
+    ]
+    own = {name: ChannelCounts(1000, today if name == "ad" else 20) for name in RECIPE.channels}
+    series = {name: channel_series(name, [*counted, DriftDay(day, own)]) for name in RECIPE.channels}
+    watched = {name: watch_channel(each, rules_of(RECIPE)) for name, each in series.items()}
+    shown = {name: describe_channel(series[name], each) for name, each in watched.items()}
+    alerts = [alert_of(series[name], finding) for name, each in watched.items() for finding in each[-1].findings]
+    history = {name: days for name, (_, days) in shown.items()}
+    return DriftReport(tuple(result for result, _ in shown.values()), history, tuple(alerts))
+
+
 def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=None, today=20):
     """A whole run's object, each file by the code that writes it, without the minutes of training."""
     store = LocalStore(root)
@@ -121,9 +138,7 @@ def write_run(root, landing, *, day=DAY, champion=None, trained=True, excluded=N
     ingested = ingest_day(store, LocalLandingZone(landing), RECIPE, day, NOW)
     accept(store, day, ingested.path)
     plan = make_plan(day, champion, excluded)
-    history = tuple(DayRatio(day - timedelta(days=age), 20 + age % 3, 1000) for age in range(14, 0, -1))
-    shown = {name: (*history, DayRatio(day, today if name == "ad" else 20, 1000)) for name in RECIPE.channels}
-    drift = DriftReport(tuple(detect(n, ratios[-1], ratios[:-1], RECIPE.drift) for n, ratios in shown.items()), shown)
+    drift = drift_report(day, today)
     days = tuple(d.day for d in plan.train)
     places = np.tile(np.arange(len(days)), 2)
     mass = ClassMass(

@@ -26,6 +26,8 @@ def as_far_as(stored, found):
     """What was found, without keys that the stored document lacks: those of later versions, which have defaults."""
     if isinstance(stored, dict) and isinstance(found, dict):
         return {key: as_far_as(stored[key], value) for key, value in found.items() if key in stored}
+    if isinstance(stored, list) and isinstance(found, list) and len(stored) == len(found):
+        return [as_far_as(before, now) for before, now in zip(stored, found, strict=True)]
     return found
 
 
