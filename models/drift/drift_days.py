@@ -32,22 +32,11 @@ class ChannelCounts:
 
 
 @dataclass(frozen=True)
-class OutcomeCounts:
-    """Outcomes of one channel that landed on a day, beside those that volume and maturity lead one to expect."""
-
-    landed: int
-    expected: float
-    overdue: bool = False  # the deadline for late files has passed
-
-
-@dataclass(frozen=True)
 class DriftDay:
-    """One day's counts by channel, and the shares that tell of its hygiene."""
+    """One day's counts by channel."""
 
     day: date
     channels: Mapping[str, ChannelCounts]
-    shares: Mapping[str, float] = field(default_factory=dict)  # name, such as duplicates → share of rows, 0 to 1
-    outcomes: Mapping[str, OutcomeCounts] = field(default_factory=dict)  # channel → counts, where they are known
     teaches: bool = True  # False: a rejected day, which is compared with the days before and teaches nothing
 
 

@@ -31,7 +31,6 @@ FAMILIES = {
     "contrast": 3.5,
     "contrast sum": 2.0,
     "share": 0.7,
-    "hygiene": 0.3,
 }
 
 VOLUME = log(1.65)  # a holiday may be a third down
