@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.flows.daily import daily
+from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.documents.command_documents import DemoAnswer
+from ctr_retrain.models.documents.command_documents import DemoAnswer, DemoIncident
 from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
 from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, extract_sample
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -19,17 +22,21 @@ from ctr_retrain.tasks.landing.split_by_day import land_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ctr_retrain.models.incidents.incident import Incident
+
 DEMO_START = date(2026, 3, 2)
 DEMO_DAYS = 24  # simulated
 DEMO_RUN_DAYS = 3  # the last of them, each with a run of its own
 DEMO_ROWS_PER_DAY = 25_000
+# For two days android's click logger loses most of the ads' clicks; it is mended on the last day.
+DEMO_FAULT = BrokenClickLogger("ad", date(2026, 3, 23), date(2026, 3, 24), lost_share=0.8, device="android")
 
 
 def run_demo(recipe: Path, folder: Path) -> DemoAnswer:
     """Simulate some weeks below `folder` and run the daily flow for the last days."""
     landing = folder / "landing"
     if not landing.exists():
-        simulate(World(seed=7, rows_per_day=DEMO_ROWS_PER_DAY), DEMO_START, DEMO_DAYS, folder)
+        simulate(World(seed=7, rows_per_day=DEMO_ROWS_PER_DAY, incidents=(DEMO_FAULT,)), DEMO_START, DEMO_DAYS, folder)
     last = DEMO_START + timedelta(days=DEMO_DAYS - 1)
     days = day_range(last - timedelta(days=DEMO_RUN_DAYS - 1), last)
     return _run_days(days, recipe, folder)
@@ -47,4 +54,18 @@ def run_open_bandit(recipe: Path, folder: Path, wheel: Path) -> DemoAnswer:
 def _run_days(days: Sequence[date], recipe: Path, folder: Path) -> DemoAnswer:
     """Run the daily flow for each day, in order, on what has landed below the folder."""
     root, landing = str(folder / "root"), str(folder / "landing")
-    return DemoAnswer(runs=tuple(daily(day, recipe, root, landing) for day in days))
+    runs = tuple(daily(day, recipe, root, landing) for day in days)
+    told = [one for one in load_incidents(load_settings(root=root).store).incidents if one.level != "notice"]
+    return DemoAnswer(runs=runs, incidents=tuple(_in_brief(one) for one in told))
+
+
+def _in_brief(incident: Incident) -> DemoIncident:
+    """Return an incident as the demonstration shows it."""
+    return DemoIncident(
+        kind=incident.kind,
+        subject=incident.subject,
+        level=incident.level,
+        since=incident.since,
+        resolved=incident.resolved,
+        message=incident.summary,
+    )

@@ -56,6 +56,10 @@ def print_demo(answer: DemoAnswer) -> None:
     for run in answer.runs:
         table.add_row(*_demo_row(run))
     SafeConsole().print(table)
+    for incident in answer.incidents:
+        about = escape(f"{incident.kind} {incident.subject}".strip())
+        end = f"over on {incident.resolved}" if incident.resolved else "open"
+        print_line(f"incident since {incident.since}, {end}: {about}: {escape(incident.message)}")
     print_line(f"report: {escape(answer.runs[-1].report or 'none')}")
 
 

@@ -270,11 +270,20 @@ class BackfillAnswer(Document):
     """The model in service after it; null where there is none."""
 
 
+class DemoIncident(OpenIncident):
+    """An incident of the demonstration's days, over or not."""
+
+    resolved: Day | None
+    """The day whose run found it no more; null while it is open."""
+
+
 class DemoAnswer(Document):
     """The answer of `demo` and `demo-open-bandit`."""
 
     runs: tuple[DailyAnswer, ...]
     """The runs, one a day, each as `daily` answers."""
+    incidents: tuple[DemoIncident, ...] = ()
+    """Incidents of these days of which people are told, in the order in which they began."""
 
 
 class Failure(Part):

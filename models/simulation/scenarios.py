@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_retrain.models.errors import UsageError
-from ctr_retrain.models.simulation.traffic import CHANNELS
+from ctr_retrain.models.simulation.traffic import CHANNELS, DEVICES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,17 +21,21 @@ WAVES = 64  # that make up a drifting taste
 
 @dataclass(frozen=True)
 class BrokenClickLogger:
-    """A click logger that loses a share of the clicks on one channel's impressions of these days."""
+    """A click logger that loses a share of the clicks on a channel's impressions of these days, or a device's of them."""
 
     channel: str
     first_day: date
     last_day: date  # included
     lost_share: float  # 0 to 1
+    device: str = ""  # of whose impressions the clicks are lost; empty: of all
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a channel that doesn't exist, or a share outside 0 to 1."""
+        """Raise UsageError for a channel or a device that doesn't exist, or a share outside 0 to 1."""
         if self.channel not in CHANNELS:
             msg = f"broken click logger: expected channel 'ad' or 'push', received {self.channel!r}"
+            raise UsageError(msg)
+        if self.device and self.device not in DEVICES:
+            msg = f"broken click logger: expected a device among {', '.join(DEVICES)}, received {self.device!r}"
             raise UsageError(msg)
         if not 0 <= self.lost_share <= 1:
             msg = f"broken click logger: expected lost_share in 0 to 1, received {self.lost_share}"
@@ -43,7 +47,10 @@ class BrokenClickLogger:
 
     def keep_logged(self, impressions: pa.Table, outcomes: pa.Table, rng: np.random.Generator) -> pa.Table:
         """Return the outcomes that are logged all the same."""
-        ids = impressions["event_id"].filter(pc.equal(impressions["channel"], self.channel))
+        own = pc.equal(impressions["channel"], self.channel)
+        if self.device:
+            own = pc.and_(own, pc.equal(impressions["device"], self.device))
+        ids = impressions["event_id"].filter(own)
         clicks = pc.and_(pc.equal(outcomes["kind"], "click"), pc.is_in(outcomes["event_id"], ids))
         lost = pa.array(rng.random(outcomes.num_rows) < self.lost_share)
         return outcomes.filter(pc.invert(pc.and_(clicks, lost)))

@@ -23,6 +23,7 @@ from ctr_retrain.models.documents.command_documents import (
     BackfillDay,
     Damage,
     DemoAnswer,
+    DemoIncident,
     DoctorAnswer,
     GarbageAnswer,
     InitAnswer,
@@ -93,7 +94,12 @@ def test_a_stored_run_names_its_opponent_and_an_answer_the_champion(shown, run, 
 
 
 def test_a_demonstration_says_where_nothing_was_trained(shown, answer):
-    words = shown(print_demo, DemoAnswer(runs=(answer(metrics=RunMetrics(), report="there"), answer(report="here"))))
+    over = DemoIncident(
+        kind="logger_down", subject="ad device=ios", level="warning", since=DAY, resolved=DAY, message="Its clicks."
+    )
+    runs = (answer(metrics=RunMetrics(), report="there"), answer(report="here"))
+    words = shown(print_demo, DemoAnswer(runs=runs, incidents=(over,)))
+    assert "incident since 2026-03-07, over on 2026-03-07: logger_down ad device=ios: Its clicks." in words
     assert "nothing trained" in words
     assert words.endswith("report: here")
 

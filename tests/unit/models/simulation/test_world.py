@@ -230,6 +230,16 @@ def test_the_docstring_says_what_no_model_can_learn():
     )
 
 
+def test_a_click_logger_that_is_broken_on_one_device_loses_clicks_there_alone():
+    broken = BrokenClickLogger("ad", SUNDAY, SUNDAY, 1.0, device="ios")
+    kwargs = {"seed": 13, "rows_per_day": 5_000, "ad_ctr": 0.05}
+    sound, hurt = simulate_day(World(**kwargs), SUNDAY), simulate_day(World(**kwargs, incidents=(broken,)), SUNDAY)
+    lost = (values(sound.impressions, "channel") == "ad") & (values(sound.impressions, "device") == "ios")
+    assert not clicked(hurt)[lost].any()
+    assert (clicked(hurt)[~lost] == clicked(sound)[~lost]).all()
+    assert clicked(sound)[lost].any()
+
+
 def test_a_broken_click_logger_loses_its_share_of_one_channels_clicks_on_its_days_only():
     broken = BrokenClickLogger("ad", SUNDAY + timedelta(days=1), SUNDAY + timedelta(days=2), 0.6)
     before, first, last, after = days_after(SUNDAY, 4)
@@ -316,6 +326,7 @@ def test_drifting_tastes_forget_exponentially(apart):
         (lambda: World(ad_ctr=0.0), "received 0.0 and 0.015"),
         (lambda: World(push_ctr=1.0), "received 0.02 and 1.0"),
         (lambda: BrokenClickLogger("email", SUNDAY, SUNDAY, 0.5), "expected channel 'ad' or 'push', received 'email'"),
+        (lambda: BrokenClickLogger("ad", SUNDAY, SUNDAY, 0.5, "tv"), "expected a device among android, ios, web"),
         (lambda: BrokenClickLogger("ad", SUNDAY, SUNDAY, 1.5), "expected lost_share in 0 to 1, received 1.5"),
         (lambda: DriftingTastes(0.0, 7), "expected sd and memory_days above 0, received 0.0 and 7"),
         (lambda: BotFlood(SUNDAY, SUNDAY, 1.0), "1 excluded, received 1.0"),
