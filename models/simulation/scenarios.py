@@ -21,7 +21,7 @@ WAVES = 64  # that make up a drifting taste
 
 @dataclass(frozen=True)
 class BrokenClickLogger:
-    """A click logger that loses a share of the clicks on a channel's impressions of these days, or a device's of them."""
+    """A click logger that loses a share of the clicks on a channel's impressions of these days, or on one device's."""
 
     channel: str
     first_day: date
