@@ -29,7 +29,7 @@ from ctr_retrain.models.recipe.network_file import read_network_source
 from ctr_retrain.models.recipe.retention_section import Retention
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe, unreadable_recipe
 from ctr_retrain.models.recipe.training_section import Training
-from ctr_retrain.models.recipe.validation_section import Drift, Validation
+from ctr_retrain.models.recipe.validation_section import DRIFT_BEFORE, Drift, Validation
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.section import Name, Section
@@ -195,12 +195,13 @@ class Recipe(Section):
     def digest(self) -> str:
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
-        Comments, key order, retention, confirmed features, how often there is a yardstick or twin, which slices are
-        counted, whether what was judged is recalibrated before it serves, and of what people are told don't count.
+        Comments, key order, retention, confirmed features, when there is a yardstick or a twin, drift by slices, what
+        people are told, and whether what was judged is recalibrated before it serves don't count.
         """
         unasked, unheard = {"yardstick_every", "seed_twin_every"}, set(Alerts.model_fields) - {"holds_training"}
-        uncounted = {"training": unasked, "drift": {"slices"}, "alerts": unheard}
+        uncounted = {"training": unasked, "drift": set(Drift.model_fields) - set(DRIFT_BEFORE), "alerts": unheard}
         content = self.model_dump(mode="json", exclude={"retention": True, **uncounted})
+        content["drift"] |= {key: DRIFT_BEFORE[key] for key in DRIFT_BEFORE.keys() - self.drift.model_fields_set}
         if not self.alerts.holds_training:  # as in recipes of before, which had no such section
             del content["alerts"]
         if self.training.ship == "recalibrated":
@@ -235,8 +236,7 @@ NOT_FEATURES = frozenset(
     {"event_id", "label", "propensity", "explore", "served_probability", "model_version", "confidence", "probability"}
 )
 
-
-# Sections by which rows are read, and what a recipe needs beside them.
+# Sections by which rows are read, and what else a recipe needs.
 READING = frozenset({"landing", "channels", "features", "validation"})
 STAND_IN = {"name": "any", "gate": {"max_cost_delta_per_1000": 1, "max_channel_cost_delta_per_1000": 1}}
 

@@ -60,3 +60,8 @@ class Drift(Section):
     """Columns of texts whose values are counted each day by channel, to be watched apart; `[]`: none. `auto`:
     `campaign_id` where it is mapped, and columns of categorical features and of `[validation]` that are called like a
     device: `device`, `device_type`, `device_category`, `platform`, `os`, `os_name` or `operating_system`."""
+
+
+# The keys of [drift] when recipes were first digested, with their defaults of then: a recipe without them keeps its
+# digest though others took their place, which train nothing and judge no model.
+DRIFT_BEFORE = {"history_days": 28, "min_history_days": 7, "min_effect": 0.2, "min_z": 4.0, "holds_training": False}

@@ -8,6 +8,7 @@ import gzip
 import shutil
 from contextlib import suppress
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -92,7 +93,7 @@ def nights(prefect_server, staged, tmp_path_factory):
         day = FIRST_NIGHT + timedelta(days=number)
         land(staged, landing, day)
         with suppress(DataRejectedError):
-            daily(day, find_recipe("demo"), str(root), str(landing))
+            daily(day, find_recipe(Path("demo")), str(root), str(landing))
         found[day] = load_incidents(LocalStore(root)).open
     return found, load_incidents(LocalStore(root)).incidents
 

@@ -13,6 +13,19 @@ from tests.support.repository import RECIPES
 SHIPPED = sorted(RECIPES.glob("*.toml"))
 DEMO = next(path for path in SHIPPED if path.name == "demo.toml")
 
+BEFORE_DRIFT_BY_SLICE = """
+name = "small"
+[channels.ad]
+positive_ratio = [0.005, 0.2]
+cost = { true_positive = -0.95, false_positive = 0.05 }
+[[features]]
+name = "segment"
+kind = "categorical"
+[gate]
+max_cost_delta_per_1000 = 15
+max_channel_cost_delta_per_1000 = 40
+"""
+
 
 @pytest.fixture
 def load(tmp_path):
@@ -203,6 +216,17 @@ def test_label_in_the_row_and_outcomes_in_the_row_exclude_each_other(load):
         outcomes=("outcomes = []", 'outcomes = [{ kind = "click", column = "clicked" }]'),
     )
     assert found == ["landing: expected columns.label or outcomes, received both: 'clicked' and ['click']"]
+
+
+def test_a_recipe_of_before_keeps_its_digest(tmp_path):
+    """Else the first night after an upgrade would have to prove a change that there was not."""
+    path = tmp_path / "before.toml"
+    path.write_text(BEFORE_DRIFT_BY_SLICE, encoding="utf-8")
+    assert load_recipe(path).digest == "520a2f98c944fb25"  # as version 0.1.0 had it
+    path.write_text(f"{BEFORE_DRIFT_BY_SLICE}[drift]\nfalse_alarms_per_year = 2\nslices = []\n", encoding="utf-8")
+    assert load_recipe(path).digest == "520a2f98c944fb25"  # trains and judges alike
+    path.write_text(f"{BEFORE_DRIFT_BY_SLICE}[drift]\nholds_training = true\n", encoding="utf-8")
+    assert load_recipe(path).digest != "520a2f98c944fb25"
 
 
 def test_digest_tells_content_and_nothing_else(load):
