@@ -64,7 +64,8 @@ def slice_columns(drift: Drift, mapped: Columns, features: Sequence[Feature], ru
     """Return the columns whose values are counted each day: those named, or the campaign and what is like a device."""
     if drift.slices != "auto":
         return tuple(dict.fromkeys(drift.slices))
-    named = [source for feature in features if feature.kind == "categorical" for source in feature.sources]
+    single = [feature for feature in features if feature.holds == "text" and not feature.list_delimiter]
+    named = [source for feature in single for source in feature.sources]
     named += [*rules.max_null_share, *rules.value_sets]
     readable = set(_texts(mapped, features, rules))
     found = [column for column in named if column in readable and _device_like(column)]

@@ -58,7 +58,7 @@ class Drift(Section):
     """A day with an alert trains nothing."""
     slices: Literal["auto"] | tuple[str, ...] = "auto"
     """Columns of texts whose values are counted each day by channel, to be watched apart; `[]`: none. `auto`:
-    `campaign_id` where it is mapped, and columns of categorical features and of `[validation]` that are called like a
+    `campaign_id` where it is mapped, and columns of features of one text and of `[validation]` that are called like a
     device: `device`, `device_type`, `device_category`, `platform`, `os`, `os_name` or `operating_system`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -20,6 +21,7 @@ from ctr_retrain.tasks.validate.day_counts import CountedDay, load_counted_day
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 SHOWN_DAYS = 28  # of a channel's history in the report
+READERS = 16  # days read at once, each of which a bucket answers in its own time
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,14 @@ def rules_of(recipe: Recipe) -> Rules:
 
 def _days_before(store: Store, recipe: Recipe, day: date) -> list[DriftDay]:
     """Load the counts of the accepted days before a day, oldest first."""
-    first, last = day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)
-    days = []
-    for earlier in day_range(first, last):
+
+    def load(earlier: date) -> CountedDay | None:
         validated = load_validated_day(store, earlier)
-        counted = load_counted_day(store, earlier) if validated is not None and validated.accepted else None
-        if counted:
-            days.append(_drift_day(counted))
-    return days
+        return load_counted_day(store, earlier) if validated is not None and validated.accepted else None
+
+    first, last = day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)
+    with ThreadPoolExecutor(READERS) as pool:
+        return [_drift_day(counted) for counted in pool.map(load, day_range(first, last)) if counted]
 
 
 def _drift_day(counted: CountedDay) -> DriftDay:
