@@ -32,8 +32,8 @@ class Alerts(Section):
     """Hours after a day's end by which its run is due; where none has begun by then, the watchdog tells."""
     champion_days: Annotated[int, Field(ge=1)] = 14
     """Age of the newest data of the model in service, by the calendar, beyond which people are told."""
-    held_nights: Annotated[int, Field(ge=1)] = 14
-    """Nights in a row without a promotion after which people are told."""
+    held_nights: Annotated[int, Field(ge=1)] = 28
+    """Nights in a row without a promotion after which people are told; with few clicks two weeks are not unusual."""
     disk_nights: Annotated[int, Field(ge=1)] = 7
     """Nights for which the disk must have room, by what the newest one took; less is told."""
 
