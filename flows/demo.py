@@ -18,11 +18,10 @@ from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, extract_sampl
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
+from ctr_retrain.tasks.operate.registry import brief_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from ctr_retrain.models.incidents.incident import Incident
 
 DEMO_START = date(2026, 3, 2)
 DEMO_DAYS = 24  # simulated
@@ -56,16 +55,5 @@ def _run_days(days: Sequence[date], recipe: Path, folder: Path) -> DemoAnswer:
     root, landing = str(folder / "root"), str(folder / "landing")
     runs = tuple(daily(day, recipe, root, landing) for day in days)
     told = [one for one in load_incidents(load_settings(root=root).store).incidents if one.level != "notice"]
-    return DemoAnswer(runs=runs, incidents=tuple(_in_brief(one) for one in told))
-
-
-def _in_brief(incident: Incident) -> DemoIncident:
-    """Return an incident as the demonstration shows it."""
-    return DemoIncident(
-        kind=incident.kind,
-        subject=incident.subject,
-        level=incident.level,
-        since=incident.since,
-        resolved=incident.resolved,
-        message=incident.summary,
-    )
+    in_brief = tuple(DemoIncident(**dict(brief_of(one)), resolved=one.resolved) for one in told)
+    return DemoAnswer(runs=runs, incidents=in_brief)

@@ -49,7 +49,7 @@ def next_cause(
     """Return the cause to be undone first, or None where nothing is unusual.
 
     Rows that moved come first, since they move ratios too; volume by itself moves nothing else.
-    """  # fmt: skip
+    """
     moved = _moved_rows(measures, alarms, day)
     if moved:
         return moved
@@ -95,7 +95,7 @@ def _best_slice(
     day: int,
     campaigns: Sequence[bool],
 ) -> Fault | None:
-    """Return the slice value that explains an unusual ratio better than its channel as a whole, if any."""  # fmt: skip
+    """Return the slice value that explains an unusual ratio better than its channel as a whole, if any."""
     best, most = None, -float("inf")
     for fault in _slice_candidates(measures, alarms, levels, day, campaigns):
         left = levels.measure(undo(fault, counts, levels, weekday), weekday)

@@ -272,15 +272,6 @@ def _watched(watch: ChannelWatch, index: int) -> WatchedDay:
     return WatchedDay(tuple(watch.step(index)), middle, low, high, errors, days)
 
 
-def replay_channel(series: ChannelSeries, rules: Rules) -> list[list[Finding]]:
-    """Watch all days of a channel; return each day's findings.
-
-    Nothing is kept from one night to the next, so a restated day or one that was filled in later counts as it is now.
-    """
-    watch = ChannelWatch(series, rules)
-    return [watch.step(index) for index in range(len(series.days))]
-
-
 def _says_something(fault: Fault, counts: Counts) -> bool:
     """Return True unless a slice without impressions has nothing to say of its ratio."""
     return fault.aspect != "contrast" or counts.tables[fault.place][0][fault.value] > 0

@@ -43,7 +43,7 @@ def explain(
     weekday: int,
     measures: Measures,
 ) -> Explained:
-    """Put together a fault's figures; cleaned: without the faults before it, without: without it too."""  # fmt: skip
+    """Put together a fault's figures; cleaned: without the faults before it, without: without it too."""
     change, index = fault.change_in(measures)
     expected_rate = float(probability(levels.ratio.mean(weekday))[0])
     expected_volume = float(np.exp(levels.volume.mean(weekday))[0])

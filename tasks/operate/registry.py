@@ -15,6 +15,7 @@ from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.incidents.incident import Incident
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
@@ -184,18 +185,21 @@ def describe_status(store: Store, today: date | None = None) -> StatusAnswer:
         champion_data_age_days=age,
         champion_calendar_age_days=(today - through).days if today and through else None,
         yardstick=_newest_yardstick(runs),
-        incidents=_open_incidents(store),
+        incidents=tuple(map(brief_of, load_incidents(store).open)),  # the gravest first
         rejected_days=tuple(rejected),
         incomplete_outcomes=runs[0].incomplete_outcomes if runs else (),
         runs=tuple(_summary(run) for run in runs),
     )
 
 
-def _open_incidents(store: Store) -> tuple[OpenIncident, ...]:
-    """Return the open incidents in brief, the gravest first."""
-    return tuple(
-        OpenIncident(kind=one.kind, subject=one.subject, level=one.level, since=one.since, message=one.summary)
-        for one in load_incidents(store).open
+def brief_of(incident: Incident) -> OpenIncident:
+    """Return an incident in brief."""
+    return OpenIncident(
+        kind=incident.kind,
+        subject=incident.subject,
+        level=incident.level,
+        since=incident.since,
+        message=incident.summary,
     )
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from ctr_retrain.models.drift.channel_watch import Rules, replay_channel
+from ctr_retrain.models.drift.channel_watch import Rules, watch_channel
 from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.simulation.count_faults import FAULTS, CountFault, lose_clicks, plant
 from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts, stretch
@@ -17,6 +17,11 @@ RULES = Rules(budget_of(4), min_effect=0.2, channels=2, new_normal_days=28)
 ROWS = 200_000
 BY_NAME = {fault.name: fault for fault in FAULTS}
 STEPS = [fault for fault in FAULTS if not fault.name.startswith("slide")]
+
+
+def findings_of(series, rules):
+    """Each day's findings."""
+    return [day.findings for day in watch_channel(series, rules)]
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +46,7 @@ def planted(law, counts, *faults):
 
 def found(series, rules=RULES):
     """(kind, slice) of each finding, day by day."""
-    return [
-        [(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in replay_channel(series, rules)
-    ]
+    return [[(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in findings_of(series, rules)]
 
 
 def test_days_as_usual_raise_nothing(law, counts):
@@ -89,7 +92,7 @@ def test_two_faults_at_once_are_two_findings(law, counts):
 
 def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, counts):
     series, _ = planted(law, counts, (BY_NAME["channel -40 %"], FIRST, DAYS))
-    findings = replay_channel(series, RULES)
+    findings = findings_of(series, RULES)
     announced = [day for day, each in enumerate(findings) if any(finding.new_normal for finding in each)]
     assert announced == [FIRST + RULES.new_normal_days]
     assert not any(findings[announced[0] + 1 :])
@@ -97,7 +100,7 @@ def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, c
 
 def test_a_finding_says_how_much_it_explains(law, counts):
     series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST))
-    (finding,) = replay_channel(series, RULES)[FIRST]
+    (finding,) = findings_of(series, RULES)[FIRST]
     explained = finding.explained
     assert explained.share > 0.6
     assert explained.positives / explained.expected_positives == pytest.approx(0.6, abs=0.1)
@@ -115,5 +118,5 @@ def test_a_day_that_teaches_nothing_leaves_what_is_expected_as_it_was(law, count
 def test_a_replay_of_four_months_takes_a_moment(law, counts):
     series, _ = planted(law, counts)
     began = time.process_time()
-    replay_channel(series, RULES)
+    findings_of(series, RULES)
     assert time.process_time() - began < 1
