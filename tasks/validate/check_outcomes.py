@@ -47,9 +47,12 @@ class OutcomeCheck:
     looked_at: tuple[SignalKind, ...] = LATE_KINDS  # kinds of signals that there would be; none where labels are inline
 
     def unexplained(self, signals: Iterable[Signal], day: date) -> list[Signal]:
-        """Return the signals of a day's drift that missing outcomes don't explain: one cause is told once."""
+        """Return the signals of a day's drift that missing outcomes don't explain: one cause is told once.
+
+        What began before goes on, whatever is missing today: left out, its incident would be over for a night.
+        """
         short = {channel for one in self.incomplete if one.day == day for channel in one.channels}
-        return [signal for signal in signals if signal.channel not in short or not _fell(signal)]
+        return [one for one in signals if one.channel not in short or one.since < day or not _fell(one)]
 
 
 def check_outcomes(
