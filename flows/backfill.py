@@ -3,6 +3,7 @@
 A day whose ref names a finished run is skipped.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,8 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 from prefect import flow
 
 from ctr_retrain.flows.daily import daily
-from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.flows.one_run import one_run
+from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillDay
 from ctr_retrain.models.errors import DataRejectedError, UsageError
@@ -34,18 +36,26 @@ def backfill(
     root: str | None = None,
     landing: str | None = None,
     shadow: bool = False,
+    wait: bool = False,
 ) -> BackfillAnswer:
     """Ingest and validate all days, then train for the last, each or none. A bad day is noted, the others go on.
 
     The champion's ref is monotonic, so a backfill never takes it back in time; in the shadow it is not touched at all.
+    Another run that has the root is waited for, or else raises BusyError.
     """
     if end < start:
         msg = f"backfill: expected --end not before --start, received {start} to {end}"
         raise UsageError(msg)
     settings = load_settings(recipe=recipe, root=root, landing=landing)
-    rules, store = load_recipe(settings.recipe), settings.store
+    # All days are one run: none of them waits for another, and nothing comes between two of them.
+    with one_run(settings, f"backfill --start {start} --end {end} --retrain {retrain}", wait=wait) as held:
+        return _backfill(held, day_range(start, end), retrain, shadow=shadow)
+
+
+def _backfill(settings: Settings, wanted: Sequence[date], retrain: Retrain, *, shadow: bool) -> BackfillAnswer:
+    """Ingest and validate the days, then train for those that are to be."""
+    rules, store, end = load_recipe(settings.recipe), settings.store, wanted[-1]
     claim_root(store, rules.name)
-    wanted = day_range(start, end)
     trains = {day for day in wanted if retrain == "each" or (retrain == "last" and day == end)}
     # Finished days are not even read again: a killed backfill goes on where it stopped.
     new = [day for day in wanted if not (day in trains and finished_run(store, day, shadow=shadow))]

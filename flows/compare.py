@@ -9,6 +9,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 # isort: on
 from prefect import flow
 
+from ctr_retrain.flows.one_run import one_run
 from ctr_retrain.flows.prefect_tasks import stage
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer
@@ -34,6 +35,7 @@ def compare(
     root: str | None = None,
     landing: str | None = None,
     force: bool = False,
+    wait: bool = False,
 ) -> ComparisonAnswer:
     """Compare ways to train and return the answer; the same comparison is found, not made again, unless forced.
 
@@ -41,9 +43,11 @@ def compare(
     """
     settings = load_settings(recipe=recipe, root=root, landing=landing)
     rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
-    claim_root(store, rules.name)
     tomorrow = request.day + timedelta(days=1)  # so that the day itself is among those before it
-    problems = catch_up(store, settings.landing_zone, request.reach(rules), tomorrow, now, settings.fan_out)
+    # The root is held while days are ingested, and not for the hours of training: what comes of these no ref names.
+    with one_run(settings, f"compare --date {request.day}", wait=wait) as held:
+        claim_root(held.store, rules.name)
+        problems = catch_up(held.store, settings.landing_zone, request.reach(rules), tomorrow, now, settings.fan_out)
     plan = plan_comparison(store, rules, request, problems, settings.fan_out, forced_at=now if force else None)
     path = layout.comparison_object(plan.comparison_id)
     recorded = has_object(store, path)

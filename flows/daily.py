@@ -10,6 +10,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads th
 # isort: on
 from prefect import flow, runtime
 
+from ctr_retrain.flows.one_run import one_run
 from ctr_retrain.flows.prefect_tasks import (
     check_outcomes,
     check_serving,
@@ -61,21 +62,24 @@ def daily(
     landing: str | None = None,
     force: bool = False,
     shadow: bool = False,
+    wait: bool = False,
 ) -> DailyAnswer:
     """Run all stages for one day and return its document; without a day, for the newest one over by then.
 
     A run that was made from the same inputs is found, not made again, unless forced. In the shadow nothing is put
-    into service. Raises DataRejectedError where the day, or its whole window, can't be used.
+    into service. Another run that has the root is waited for, or else raises BusyError. Raises DataRejectedError where
+    the day, or its whole window, can't be used.
     """
     settings = load_settings(recipe=recipe, root=root, landing=landing)
-    rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
+    rules, now = load_recipe(settings.recipe), datetime.now(UTC)
     day = day or scheduled_day(runtime.flow_run.scheduled_start_time or now)
-    claim_root(store, rules.name)
-    tell = settings.delivery(rules, events=True)
-    night = Night(store, settings.landing_zone, tell, settings.local_folder, settings.heartbeat_url, day, now)
-    with watched_night(night):
-        answer = _run_day(settings, rules, day, tell, now, force=force, shadow=shadow)
-        night.run = answer
+    with one_run(settings, f"daily --date {day}", wait=wait) as held:
+        claim_root(held.store, rules.name)
+        tell = held.delivery(rules, events=True)
+        night = Night(held.store, held.landing_zone, tell, held.local_folder, held.heartbeat_url, day, now)
+        with watched_night(night):
+            answer = _run_day(held, rules, day, tell, now, force=force, shadow=shadow)
+            night.run = answer
     return answer
 
 

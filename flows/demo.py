@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.flows.daily import daily
+from ctr_retrain.flows.one_run import one_run
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.documents.command_documents import DemoAnswer, DemoIncident
@@ -33,6 +34,11 @@ DEMO_FAULT = BrokenClickLogger("ad", date(2026, 3, 23), date(2026, 3, 24), lost_
 
 def run_demo(recipe: Path, folder: Path) -> DemoAnswer:
     """Simulate some weeks below `folder` and run the daily flow for the last days."""
+    with one_run(load_settings(root=str(folder / "root")), "demo"):
+        return _demo(recipe, folder)
+
+
+def _demo(recipe: Path, folder: Path) -> DemoAnswer:
     landing = folder / "landing"
     if not landing.exists():
         simulate(World(seed=7, rows_per_day=DEMO_ROWS_PER_DAY, incidents=(DEMO_FAULT,)), DEMO_START, DEMO_DAYS, folder)
@@ -43,6 +49,11 @@ def run_demo(recipe: Path, folder: Path) -> DemoAnswer:
 
 def run_open_bandit(recipe: Path, folder: Path, wheel: Path) -> DemoAnswer:
     """Land the Open Bandit sample by day below `folder` and run the daily flow for each day that has a window."""
+    with one_run(load_settings(root=str(folder / "root")), "demo-open-bandit"):
+        return _open_bandit(recipe, folder, wheel)
+
+
+def _open_bandit(recipe: Path, folder: Path, wheel: Path) -> DemoAnswer:
     landing = folder / "landing"
     if not landing.exists():
         for file in extract_sample(wheel, folder / "sample"):

@@ -89,6 +89,7 @@ def serve_daily(settings: Settings) -> None:
                 "recipe": str(find_recipe(settings.recipe).absolute()),
                 "root": settings.store.root,
                 "landing": str(settings.landing_zone),
+                "wait": True,  # a night that finds a backfill at work comes after it
             },
             limit=1,  # of this process; a limit on the server can outlive a crash and block every later night
             pause_on_shutdown=False,

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     heartbeat_url: SecretStr = SecretStr("")  # asked for at each good end of a night; who misses it tells; likewise
     runbook: str = "docs/runbook.md"  # address of the runbook, to which messages link
     spool: Path = Path("var/spool")  # where alerts wait on this machine while the root can't be written
+    wait_minutes: float = Field(720, gt=0)  # how long `--wait` and scheduled runs wait for another run to be done
     cron: str = "0 4 * * *"  # when `serve` runs
     timezone: str = "UTC"  # of the cron schedule; event days are UTC whatever it is
     task_runner: Literal["threads", "dask"] = "threads"  # runs days side by side

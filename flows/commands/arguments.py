@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +13,9 @@ from ctr_retrain.models.errors import UsageError
 YEARS = range(1900, 3000)  # so that the calendar has every day that a run counts back or ahead to
 DayOption = Annotated[
     str, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; a run is for a day, never for today.")
+]
+WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Wait for another run that has the root, CTR_RETRAIN_WAIT_MINUTES at most.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")]
 
@@ -46,11 +47,3 @@ def require_words(reason: str) -> str:
         msg = f"--reason: expected some words for the history, received {reason!r}"
         raise UsageError(msg)
     return reason
-
-
-def user_name() -> str:
-    """Name the user who runs this; in a container a user often has a number and no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"

@@ -15,13 +15,14 @@ import typer
 from ctr_retrain.flows.commands.arguments import (
     DayOption,
     ReasonOption,
+    WaitOption,
     parse_day,
     require_file,
     require_words,
-    user_name,
 )
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import settings_and_recipe, settings_of
+from ctr_retrain.tasks.lease.user_name import user_name
 
 
 def simulate(
@@ -91,34 +92,38 @@ def land(
     return CommandOutput.of(land_streams(source, outcomes, recipe, settings.landing_zone), print_landed)
 
 
-def ingest(context: typer.Context, day: DayOption) -> CommandOutput:
+def ingest(context: typer.Context, day: DayOption, wait: WaitOption = False) -> CommandOutput:
     """Read what landed on a day; quarantine what is broken."""
     from ctr_retrain.flows.commands.print_days import print_ingested  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
     from ctr_retrain.models.documents.day_documents import IngestAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.evaluate.find_leaks import landed_day_leaks  # noqa: PLC0415
     from ctr_retrain.tasks.ingest.ingest_day import ingest_day  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
 
     wanted, (settings, recipe) = parse_day(day), settings_and_recipe(context)
-    claim_root(settings.store, recipe.name)
-    ingested = ingest_day(settings.store, settings.landing_zone, recipe, wanted, datetime.now(UTC))
+    with one_run(settings, f"ingest --date {wanted}", wait=wait) as held:
+        claim_root(held.store, recipe.name)
+        ingested = ingest_day(held.store, settings.landing_zone, recipe, wanted, datetime.now(UTC))
     found = {field.name: getattr(ingested, field.name) for field in fields(ingested)}
     known_afterwards = landed_day_leaks(settings.store, recipe, ingested)
     answer = IngestAnswer(date=found.pop("day"), **found, known_afterwards=known_afterwards)
     return CommandOutput.of(answer, print_ingested)
 
 
-def validate(context: typer.Context, day: DayOption) -> CommandOutput:
+def validate(context: typer.Context, day: DayOption, wait: WaitOption = False) -> CommandOutput:
     """Judge an ingested day by the recipe's bounds."""
     from ctr_retrain.flows.commands.print_days import print_validated  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
     from ctr_retrain.models.documents.day_documents import ValidationAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
     from ctr_retrain.tasks.store.layout import DATA_DOCS  # noqa: PLC0415
     from ctr_retrain.tasks.validate.validate_day import rejection_error, validate_day  # noqa: PLC0415
 
     wanted, (settings, recipe) = parse_day(day), settings_and_recipe(context)
-    claim_root(settings.store, recipe.name)
-    validated = validate_day(settings.store, recipe, wanted, datetime.now(UTC))
+    with one_run(settings, f"validate --date {wanted}", wait=wait) as held:
+        claim_root(held.store, recipe.name)
+        validated = validate_day(held.store, recipe, wanted, datetime.now(UTC))
     data_docs = settings.store.address(validated.path, DATA_DOCS)
     answer = ValidationAnswer(**dict(validated.validation), date=wanted, data_docs=data_docs)
     # A day that was accepted by hand stays so, whatever it fails: only what may not enter training is an error.
@@ -128,13 +133,18 @@ def validate(context: typer.Context, day: DayOption) -> CommandOutput:
 
 
 def accept(context: typer.Context, day: DayOption, reason: ReasonOption) -> CommandOutput:
-    """Accept a rejected day by hand."""
+    """Accept a rejected day by hand.
+
+    It never waits: a run under way publishes nothing more, and ends with exit status 5.
+    """
     from ctr_retrain.flows.commands.print_days import print_validated  # noqa: PLC0415
     from ctr_retrain.models.documents.day_documents import ValidationAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
     from ctr_retrain.tasks.validate.validate_day import accept_day  # noqa: PLC0415
 
     # No recipe: what is accepted are findings that lie in the root, by whatever bounds they came about.
     wanted, why = parse_day(day), require_words(reason)
-    accepted = accept_day(settings_of(context).store, wanted, why, user_name(), datetime.now(UTC))
+    store = by_hand(settings_of(context).store, f"accept --date {wanted}")
+    accepted = accept_day(store, wanted, why, user_name(), datetime.now(UTC))
     answer = ValidationAnswer(**dict(accepted.validation), date=wanted, reason=accepted.reason)
     return CommandOutput.of(answer, print_validated)

@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import ReasonOption, require_words, user_name
+from ctr_retrain.flows.commands.arguments import ReasonOption, require_words
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import settings_of
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
+from ctr_retrain.tasks.lease.user_name import user_name
 
 
 def score(
@@ -62,24 +63,33 @@ def models(context: typer.Context) -> CommandOutput:
 def promote(
     context: typer.Context, version: Annotated[str, typer.Argument(metavar="VERSION")], reason: ReasonOption
 ) -> CommandOutput:
-    """Put a model into service by hand, whatever its verdict."""
+    """Put a model into service by hand, whatever its verdict.
+
+    It never waits: a run under way publishes nothing more, and ends with exit status 5.
+    """
     # The history keeps who did it too: what is done by hand is asked about later.
     signed = f"{user_name()}: {require_words(reason)}"
     from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import PromoteAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.deploy.publish_model import deploy_challenger  # noqa: PLC0415
+    from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
 
-    deploy_challenger(settings_of(context).store, version, "override", signed, datetime.now(UTC))
+    store = by_hand(settings_of(context).store, f"promote {version}")
+    deploy_challenger(store, version, "override", signed, datetime.now(UTC))
     return CommandOutput.of(PromoteAnswer(champion=version, reason=reason), print_fields)
 
 
 def rollback(context: typer.Context, reason: ReasonOption) -> CommandOutput:
-    """Bring the champion's predecessor back."""
+    """Bring the champion's predecessor back.
+
+    It never waits: a run under way publishes nothing more, and ends with exit status 5.
+    """
     from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import RollbackAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
     from ctr_retrain.tasks.store.champion import roll_back  # noqa: PLC0415
 
     signed = f"{user_name()}: {require_words(reason)}"
-    barred, again = roll_back(settings_of(context).store, signed, datetime.now(UTC))
+    barred, again = roll_back(by_hand(settings_of(context).store, "rollback"), signed, datetime.now(UTC))
     answer = RollbackAnswer(champion=again.version, barred=barred.version, reason=reason)
     return CommandOutput.of(answer, print_fields)

@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that --help answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ from typing import Annotated
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import ReasonOption, parse_day, require_words, user_name
+from ctr_retrain.flows.commands.arguments import ReasonOption, WaitOption, parse_day, require_words
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.lease.user_name import user_name
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="The incident's kind, as `alerts list` shows it.")]
 SubjectArgument = Annotated[
@@ -38,17 +40,21 @@ def status(context: typer.Context) -> CommandOutput:
 def gc(
     context: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    wait: WaitOption = False,
 ) -> CommandOutput:
     """Remove what no ref and no kept run needs."""
     settings, recipe = settings_and_recipe(context)
     from ctr_retrain.flows.commands.print_root import print_garbage  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import GarbageAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
     from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415 - TensorFlow
 
-    claim_root(settings.store, recipe.name)
-    report = collect_garbage(settings.store, recipe, dry_run=dry_run)
+    # What would go is asked while a run is under way, too; it may then be another list than the one that `gc` makes.
+    with contextlib.nullcontext(settings) if dry_run else one_run(settings, "gc", wait=wait) as held:
+        claim_root(held.store, recipe.name)
+        report = collect_garbage(held.store, recipe, dry_run=dry_run)
     # Checkpoints lie on this machine, beside the root, where the store doesn't see them.
     age = recipe.retention.min_age_hours * 3600
     swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
@@ -125,12 +131,18 @@ def watch(context: typer.Context) -> CommandOutput:
 def ack(
     context: typer.Context, kind: KindArgument, reason: ReasonOption, subject: SubjectArgument = None
 ) -> CommandOutput:
-    """Say that somebody is at work on it."""
+    """Say that somebody is at work on it.
+
+    It never waits: a run under way publishes nothing more, and ends with exit status 5.
+    """
     from ctr_retrain.flows.commands.print_root import print_handled  # noqa: PLC0415
     from ctr_retrain.tasks.alerts.handle_incident import acknowledge  # noqa: PLC0415
+    from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
 
     why = require_words(reason)
-    answer = acknowledge(settings_of(context).store, kind, subject, why, user_name(), datetime.now(UTC))
+    # Whoever is at work on it decides what comes into service meanwhile: the run under way publishes nothing more.
+    store = by_hand(settings_of(context).store, f"alerts ack {kind}")
+    answer = acknowledge(store, kind, subject, why, user_name(), datetime.now(UTC))
     return CommandOutput.of(answer, print_handled)
 
 

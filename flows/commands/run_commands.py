@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctr_retrain.flows.commands.arguments import DayOption, parse_day, require_file
+from ctr_retrain.flows.commands.arguments import DayOption, WaitOption, parse_day, require_file
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
 from ctr_retrain.models.errors import DataRejectedError, UsageError
@@ -47,14 +47,18 @@ def daily(
     context: typer.Context,
     day: DayOption,
     force: Annotated[bool, typer.Option(help="Make the run anew, even from the same inputs.")] = False,
+    wait: WaitOption = False,
 ) -> CommandOutput:
     """Run all stages for one day."""
     # Day, settings and recipe are checked before Prefect is imported, which takes two seconds: a slip is told at once.
     wanted, (settings, _) = parse_day(day), settings_and_recipe(context)
-    from ctr_retrain.flows.commands.print_runs import print_run  # noqa: PLC0415
-    from ctr_retrain.flows.daily import daily as flow  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
 
-    answer = flow(wanted, settings.recipe, settings.root, settings.landing, force=force)
+    with one_run(settings, f"daily --date {wanted}", wait=wait):  # before Prefect too: who has to wait is told at once
+        from ctr_retrain.flows.commands.print_runs import print_run  # noqa: PLC0415
+        from ctr_retrain.flows.daily import daily as flow  # noqa: PLC0415
+
+        answer = flow(wanted, settings.recipe, settings.root, settings.landing, force=force)
     return CommandOutput.of(answer, print_run)
 
 
@@ -64,6 +68,7 @@ def backfill(
     end: Annotated[str, typer.Option(metavar="YYYY-MM-DD")],
     retrain: Annotated[Literal["last", "each", "none"], typer.Option(help="Which days train.")] = "last",
     shadow: Annotated[bool, typer.Option(help="Put nothing into service.")] = False,
+    wait: WaitOption = False,
 ) -> CommandOutput:
     """Run past days in order; finished ones are skipped."""
     first, last = parse_day(start, "--start"), parse_day(end, "--end")
@@ -71,10 +76,13 @@ def backfill(
         msg = f"backfill: expected --end not before --start, received {first} to {last}"
         raise UsageError(msg)
     settings, _ = settings_and_recipe(context)
-    from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415
-    from ctr_retrain.flows.commands.print_runs import print_backfill  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
 
-    answer = flow(first, last, retrain, settings.recipe, settings.root, settings.landing, shadow=shadow)
+    with one_run(settings, f"backfill --start {first} --end {last} --retrain {retrain}", wait=wait):
+        from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415
+        from ctr_retrain.flows.commands.print_runs import print_backfill  # noqa: PLC0415
+
+        answer = flow(first, last, retrain, settings.recipe, settings.root, settings.landing, shadow=shadow)
     bad = [str(done.date) for done in answer.days if done.outcome in ("rejected", "data rejected")]
     msg = (
         f"backfill: expected {len(answer.days)} days of usable data, received {len(bad)} that is not: "
@@ -97,6 +105,7 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
         Literal["cost_per_1000", "log_loss"], typer.Option(help="What a recommendation goes by.")
     ] = "cost_per_1000",
     force: Annotated[bool, typer.Option(help="Compare anew, even from the same inputs.")] = False,
+    wait: WaitOption = False,
 ) -> CommandOutput:
     """Compare ways to weigh and sample on past days."""
     wanted = parse_day(day)
@@ -108,7 +117,7 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
     settings, _ = settings_and_recipe(context)
     from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415 - Prefect, once all that was typed is right
 
-    answer = flow(request, settings.recipe, settings.root, settings.landing, force=force)
+    answer = flow(request, settings.recipe, settings.root, settings.landing, force=force, wait=wait)
     return CommandOutput.of(answer, print_comparison)
 
 

@@ -5,7 +5,7 @@ Each kind says in REMEDY what to do where its file can't be read. Older versions
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from ctr_retrain.models.documents.document import Day, ObjectName, ObjectPath, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert
@@ -136,3 +136,96 @@ class ChampionRef(StoredDocument):
     """All versions that came into service, oldest first; the last one serves."""
     barred: tuple[ObjectName, ...]
     """Versions that were rolled back and may not come back by the gate."""
+
+
+class LeaseHolder(Part):
+    """The process that holds the lease."""
+
+    id: str
+    """A name that no other holder ever has, in the same process neither."""
+    host: str
+    """Its machine, as people call it."""
+    machine: str
+    """Its machine since it was started, and there the container: a digest. Process numbers are told apart by it."""
+    process: int
+    """Its number there."""
+    started: str
+    """Time at which the process began, in the kernel's ticks; empty where the system doesn't say."""
+    who: str
+    """The user."""
+    command: str
+    """The command, as it could be typed again."""
+    since: str
+    """Time at which it took the lease, in ISO format, by the clock of its machine."""
+
+
+class RefIntent(Part):
+    """A swap of a ref that the holder is about to make: whoever takes over closes it first."""
+
+    id: str
+    """A name that no other intent ever has."""
+    ref: str
+    """The ref's name."""
+    value: dict[str, Any] | None = None
+    """The content to be, of a ref that isn't there yet; null for one that is."""
+
+
+class TokenRaise(Part):
+    """A person's act that raised the fencing token, so that the run under way publishes nothing more."""
+
+    who: str
+    """The user."""
+    command: str
+    """The command."""
+    at: str
+    """Time of it, in ISO format, by the clock of the user's machine."""
+    token: int
+    """The token that it raised the lease to."""
+
+
+class LeaseRef(StoredDocument):
+    """The right to publish under the root: who holds it, by which fencing token, and the holder's last sign of life."""
+
+    REMEDY: ClassVar[str] = "Restore the file from a backup, or remove it while no run is under way"
+
+    token: int
+    """The fencing token. Each holder gets a higher one, and so does each person who takes the right away."""
+    holder: LeaseHolder | None = None
+    """The holder; null where nobody holds the lease."""
+    beat: int = 0
+    """Count of the holder's signs of life, by which each one makes another version of this file."""
+    intents: tuple[RefIntent, ...] = ()
+    """Swaps that the holder, or one before it that died, may still be about to make."""
+    raised: TokenRaise | None = None
+    """The newest act by hand that raised the token."""
+
+    def taken_by(self, holder: LeaseHolder) -> Self:
+        """Return the lease in the hands of a new holder, under a higher token; what the last one was about to do stays.
+
+        It stays until the new holder has closed it, so that a new holder which dies at it leaves it to the next.
+        """
+        return self.model_copy(update={"token": self.token + 1, "holder": holder, "beat": 0})
+
+    def raised_by(self, act: TokenRaise) -> Self:
+        """Return the lease without a holder, under a higher token."""
+        return self.model_copy(update={"token": self.token + 1, "holder": None, "beat": 0, "raised": act})
+
+    def with_sign_of_life(self) -> Self:
+        """Return the lease with one more sign of life."""
+        return self.model_copy(update={"beat": self.beat + 1})
+
+    def announcing(self, intent: RefIntent) -> Self:
+        """Return the lease with one more swap announced."""
+        return self.model_copy(update={"intents": (*self.intents, intent)})
+
+    def without(self, intents: frozenset[str]) -> Self:
+        """Return the lease without some intents, by their names: they were carried out, or can't be any more."""
+        return self.model_copy(update={"intents": tuple(one for one in self.intents if one.id not in intents)})
+
+    def released(self) -> Self:
+        """Return the lease without a holder; the token stays, since whoever comes next raises it."""
+        return self.model_copy(update={"holder": None})
+
+    def is_held_by(self, token: int, holder: str) -> bool:
+        """Return True if this very holder, by its token and its name, has it still."""
+        return self.token == token and self.holder is not None and self.holder.id == holder

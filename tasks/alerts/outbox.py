@@ -15,15 +15,15 @@ from ctr_retrain.models.incidents.message_text import first_line
 from ctr_retrain.models.incidents.tell_changes import Letterhead, tell_changes
 from ctr_retrain.tasks.alerts.delivery import Answer, Delivery, send_all
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents, swap_until_done
-from ctr_retrain.tasks.alerts.live_process import lives, this_process
 from ctr_retrain.tasks.alerts.receivers import Receiver
+from ctr_retrain.tasks.lease.live_process import lives, this_process
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, load_ref
 
 MOST_PENDING = 200  # messages; the oldest go first
 MOST_DELIVERED = 500  # names that are remembered
 EXPIRES_DAYS = 14  # a message that nobody took by then is given up; the incident stays on the pages
-LEASE_SECONDS = 60  # after which a sender on another machine counts as dead
+SENDER_SECONDS = 60  # after which a sender on another machine counts as dead
 
 EMPTY = OutboxRef(told=())
 
@@ -184,4 +184,4 @@ def _claim(store: Store) -> bool:
 def _lives(sender: Sender, now: datetime) -> bool:
     """Return True if a sender may still be at it: on this machine if its process lives, elsewhere for a minute."""
     alive = lives(sender)
-    return alive if alive is not None else now - datetime.fromisoformat(sender.at) < timedelta(seconds=LEASE_SECONDS)
+    return alive if alive is not None else now - datetime.fromisoformat(sender.at) < timedelta(seconds=SENDER_SECONDS)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from ctr_retrain.models.incidents.night_ref import NightAttempt, NightEnd, NightRef
 from ctr_retrain.tasks.alerts.incident_refs import swap_until_done
-from ctr_retrain.tasks.alerts.live_process import lives, this_process
+from ctr_retrain.tasks.lease.live_process import lives, this_process
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, list_day_refs, load_ref
 

@@ -1,6 +1,6 @@
 """Garbage collection: remove the objects that no ref and no kept run needs, after the recipe's retention.
 
-Refs stay, and with them the history of what was. What a live process on this machine uses stays by its lease; what a
+Refs stay, and with them the history of what was. What a live process on this machine names stays; what a
 process on another machine has just written stays by its age.
 """
 
@@ -36,7 +36,7 @@ def collect_garbage(
         kept = _needed(store, recipe, ages, in_use | young)
         removed = [path for path in ages if path not in kept]
         if not dry_run:
-            # A ref may come to name an object meanwhile: where no lease keeps writers off, the store asks once more.
+            # A ref may come to name an object meanwhile: where no lock keeps writers off, the store asks once more.
             removed = store.remove(removed, lambda: _needed(store, recipe, store.ages()))
     return GarbageReport(root=store.root, dry_run=dry_run, removed=tuple(removed), kept=len(ages) - len(removed))
 

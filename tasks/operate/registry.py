@@ -14,7 +14,7 @@ from ctr_retrain.models.documents.command_documents import (
 from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
-from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.errors import BusyError, UsageError
 from ctr_retrain.models.incidents.incident import Incident
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
@@ -42,8 +42,12 @@ def claim_root(store: Store, recipe_name: str) -> None:
     """
     served = served_recipe(store)
     if served is None:
-        # None: absent. Of two recipes that claim a new root at once, one is refused.
-        replace_ref(store, layout.name_ref(), RecipeNameRef(current=recipe_name), None)
+        try:
+            # None: absent. Of two recipes that claim a new root at once, one is refused.
+            replace_ref(store, layout.name_ref(), RecipeNameRef(current=recipe_name), None)
+        except BusyError:
+            if served_recipe(store) != recipe_name:
+                raise
     elif served != recipe_name:
         msg = (
             f"root {store.root}: expected recipe name {served!r}, whose runs it holds, "
@@ -79,7 +83,12 @@ def record_run(store: Store, plan: RunPlan) -> None:
     history = ref.content.history if ref else ()
     # A run that is found again makes no new entry.
     if not history or history[-1] != plan.run_id:
-        replace_ref(store, name, RunsRef(current=plan.run_id, history=(*history, plan.run_id)), ref)
+        try:
+            replace_ref(store, name, RunsRef(current=plan.run_id, history=(*history, plan.run_id)), ref)
+        except BusyError:
+            newer = load_ref(store, name, RunsRef)
+            if newer is None or newer.content.current != plan.run_id:
+                raise
 
 
 def recorded_run(store: Store, day: date) -> str | None:

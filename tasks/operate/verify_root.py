@@ -12,6 +12,7 @@ from ctr_retrain.models.documents.ref_documents import (
     AlertedRef,
     ChampionRef,
     DayRef,
+    LeaseRef,
     RecipeNameRef,
     RunsRef,
 )
@@ -44,6 +45,7 @@ REF_KINDS: dict[str, type[StoredDocument]] = {
     layout.name_ref(): RecipeNameRef,
     layout.INCIDENTS_REF: IncidentsRef,
     layout.OUTBOX_REF: OutboxRef,
+    layout.LEASE_REF: LeaseRef,
 }
 OWN_FOLDERS = (layout.INCIDENTS_REF, layout.OUTBOX_REF)  # refs that have a folder for themselves
 DAY_REF_KINDS: dict[str, type[StoredDocument]] = {  # by folder, where each ref is a day's

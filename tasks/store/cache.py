@@ -1,7 +1,7 @@
 """The local cache of files in a bucket: files by digest, and folders of hard links to them that appear whole.
 
-A file that a live process has asked for is never taken from under it: each process names its files in its lease. Of the
-rest, the file that was used longest ago goes first. Processes and threads may share a cache.
+A file that a live process has asked for is never taken from under it: each process names the files that it uses. Of
+the rest, the file that was used longest ago goes first. Processes and threads may share a cache.
 
 blobs/ab/DIGEST   files, named by the SHA-256 of their bytes
 folders/NAME/     opened objects and landed days: links to blobs, under the files' own names
@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.tasks.store.leases import Leases
+from ctr_retrain.tasks.store.names_in_use import NamesInUse
 from ctr_retrain.tasks.store.staging import staging_folder, sweep_staging, sync
 
 BYTES_PER_GB = 10**9
@@ -50,10 +50,10 @@ class Cache:
     def __init__(self, folder: Path, limit_gb: float) -> None:
         """Take the cache's folder, which the first use makes, and its limit in GB."""
         self._folder, self._limit_gb = folder, limit_gb
-        self._leases = Leases(folder)
+        self._in_use = NamesInUse(folder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the cache without its lease: another process takes its own."""
+        """Pickle the cache without this process's names: another process has its own."""
         return Cache, (self._folder, self._limit_gb)
 
     def staging(self) -> AbstractContextManager[Path]:
@@ -140,14 +140,14 @@ class Cache:
             list(pool.map(fetch, missing.values()))
         return True
 
-    # --- leases, and the files that may go
+    # --- names in use, and the files that may go
 
     def _use(self, names: Sequence[str]) -> None:
-        """Name in this process's lease what it is about to use, before looking for it.
+        """Name what this process is about to use, before looking for it.
 
-        In the other order, another process could remove it between the look and the lease.
+        In the other order, another process could remove it between the look and the name.
         """
-        self._leases.name(names)
+        self._in_use.name(names)
         for name in names:
             with suppress(FileNotFoundError):
                 os.utime(self._path_of(name))  # its last use, by which blobs go
@@ -160,8 +160,8 @@ class Cache:
         limit = self._limit_gb * BYTES_PER_GB
         if sum(size for _, size, _ in self._blobs()) <= limit:
             return
-        with self._leases.collecting(), self.staging() as aside:
-            used = self._leases.in_use()
+        with self._in_use.collecting(), self.staging() as aside:
+            used = self._in_use.all_names()
             for folder in list((self._folder / "folders").glob("*")):
                 if folder.name not in used:
                     folder.rename(aside / folder.name)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ctr_retrain.models.documents.document import MAX_DOCUMENT_BYTES
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.integrity.fencing_stamp import STAMP, check_stamp, stamped, take_stamp
 from ctr_retrain.tasks.integrity.file_digests import Difference, differences
 from ctr_retrain.tasks.integrity.manifest import MANIFEST, files_of, parse_manifest
-from ctr_retrain.tasks.store.leases import Leases
+from ctr_retrain.tasks.store.names_in_use import NamesInUse
 from ctr_retrain.tasks.store.protocol import (
     Ref,
     describe_files,
@@ -31,7 +32,8 @@ from ctr_retrain.tasks.store.staging import atomic_write, locked, staging_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-IN_USE = "in_use"  # the folder of the leases on objects
+LOCK_SECONDS = 30.0  # a ref's lock is held for less than a millisecond, save by a process that was stopped just then
+IN_USE = "in_use"  # the folder of the names of objects that processes use
 
 
 class LocalStore:
@@ -40,7 +42,7 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         """Take the root, which the first write makes."""
         self._root = root
-        self._leases = Leases(root / IN_USE)
+        self._in_use = NamesInUse(root / IN_USE)
 
     @property
     def root(self) -> str:
@@ -55,22 +57,40 @@ class LocalStore:
             return None
         except OSError as error:
             raise self._storage_error("read the ref", name, error) from error
-        return Ref(parse_stored_json(text, f"ref {name}", self.root), hashlib.sha256(text).hexdigest())
+        value = parse_stored_json(text, f"ref {name}", self.root)
+        return Ref(value, hashlib.sha256(text).hexdigest(), take_stamp(value))
 
-    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
+    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None, *, token: int | None = None) -> Ref:
         """Compare and swap, right between processes: of any number of racers on one version exactly one wins."""
-        path = self._ref_path(name)
-        text = json.dumps(value, indent=1, sort_keys=True).encode()
+        path, stored = self._ref_path(name), stamped(value, token, expected.token if expected else 0)
+        text = json.dumps(stored, indent=1, sort_keys=True).encode()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(path.with_suffix(".lock")), staging_folder(self._staging) as aside:
-                current = self.read_ref(name)
-                if (current and current.version) != (expected and expected.version):
-                    raise swap_conflict(name, self.root)
-                _write_durably(path, text, aside)
+            with staging_folder(self._staging) as aside:
+                # Written to the disk before the lock is taken: a process that is stopped while it holds the lock keeps
+                # all others off, so that it holds it for as short a time as can be.
+                new = _written(aside / path.name, text)
+                with locked(path.with_suffix(".lock"), within=LOCK_SECONDS):
+                    current = self.read_ref(name)
+                    check_stamp(name, self.root, token, current.token if current else 0)
+                    if (current and current.version) != (expected and expected.version):
+                        raise swap_conflict(name, self.root)
+                    new.replace(path)
+                sync(path.parent)
         except OSError as error:
             raise self._storage_error("write the ref", name, error) from error
-        return Ref(value, hashlib.sha256(text).hexdigest())
+        return Ref(value, hashlib.sha256(text).hexdigest(), stored.get(STAMP, 0))
+
+    def ref_age(self, name: str) -> timedelta | None:
+        """Return how long ago the ref was written, beside a folder that is made now: one disk dates both."""
+        try:
+            written = self._ref_path(name).stat().st_mtime
+            with staging_folder(self._staging) as aside:
+                return timedelta(seconds=max(0.0, aside.stat().st_mtime - written))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._storage_error("date the ref", name, error) from error
 
     def list_refs(self, folder: str) -> list[str]:
         """List the names of the refs in a folder, sorted."""
@@ -90,7 +110,7 @@ class LocalStore:
                 text = describe_files(staging, meta)
                 _sync_all(staging)
                 _write_durably(staging / MANIFEST, text, staging)
-                self._leases.name([path])  # before it can be seen, so that no `gc` finds it unused
+                self._in_use.name([path])  # before it can be seen, so that no `gc` finds it unused
                 self._move_into_place(staging, self._root / name_below_root(path))
         except OSError as error:
             raise self._storage_error("write", path, error) from error
@@ -110,7 +130,7 @@ class LocalStore:
         folder = self._root / name_below_root(path)
         with contextlib.suppress(OSError):  # a disk that can't be written can still be read
             if self._root.is_dir():
-                self._leases.name([path])
+                self._in_use.name([path])
         return folder if (folder / MANIFEST).is_file() else None
 
     def file(self, path: str, name: str) -> Path | None:
@@ -152,13 +172,13 @@ class LocalStore:
     def collecting(self) -> Iterator[set[str]]:
         """Give the paths of objects that live processes on this machine have opened or published."""
         try:
-            with self._leases.collecting():
-                yield self._leases.in_use()
+            with self._in_use.collecting():
+                yield self._in_use.all_names()
         except OSError as error:
             raise self._storage_error("collect", "garbage", error) from error
 
     def remove(self, paths: Iterable[str], _needed: Callable[[], Collection[str]] = set, /) -> list[str]:
-        """Move each object aside, which takes it away whole, and remove it there; leases have told who needs it."""
+        """Move each object aside, which takes it away whole, and remove it there; names in use tell who needs it."""
         removed = []
         for path in paths:
             try:
@@ -170,13 +190,13 @@ class LocalStore:
         return removed
 
     def stays(self, path: str) -> bool:
-        """Return True if an object is there; naming it in a lease has made sure that it stays."""
+        """Return True if an object is there; naming it has made sure that it stays."""
         return self.manifest(path) is not None
 
     def sweep(self) -> int:
         """Remove what writers that died left aside, and return their number; one at work holds a lock and is spared."""
         with contextlib.suppress(OSError):  # what can't be written now is swept by a later run
-            self._leases.sweep()
+            self._in_use.sweep()
         return sweep_staging(self._staging)
 
     def check_swaps(self) -> None:
@@ -249,10 +269,14 @@ def _sync_all(folder: Path) -> None:
 
 def _write_durably(path: Path, content: bytes, aside: Path) -> None:
     """Replace a file so that readers see the old bytes or the new ones, also after a power cut; `aside` is staged."""
-    new = aside / f".{path.name}"
-    with new.open("wb") as file:
+    _written(aside / f".{path.name}", content).replace(path)
+    sync(path.parent)
+
+
+def _written(path: Path, content: bytes) -> Path:
+    """Write a file, wait until its bytes are on the disk, and return its path."""
+    with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(path)
-    sync(path.parent)
+    return path

@@ -34,6 +34,7 @@ class Ref:
 
     value: dict[str, Any]
     version: str  # changes with every write: a digest on a local disk, the ETag on S3
+    token: int = 0  # the fencing token under which it was last written; 0: before there were any
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,15 @@ class Store(Protocol):
     def read_ref(self, name: str) -> Ref | None:
         """Read the ref `name`, such as `days/2026-03-01`; None where there is none. All but stores use `load_ref`."""
 
-    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
-        """Set the ref if it still is what `expected` says (None: absent), else raise BusyError."""
+    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None, *, token: int | None = None) -> Ref:
+        """Set the ref if it still is what `expected` says (None: absent), else raise BusyError.
+
+        token: the writer's fencing token, which the ref is stamped with; one that is older than the ref's own is
+        refused. None: the stamp stays.
+        """
+
+    def ref_age(self, name: str) -> timedelta | None:
+        """Return how long ago the ref was written, by the clock of the disk or service that dates it; None: absent."""
 
     def list_refs(self, folder: str) -> list[str]:
         """List the names of the refs in a folder, sorted."""
@@ -96,7 +104,7 @@ class Store(Protocol):
     def remove(self, paths: Iterable[str], needed: Callable[[], Collection[str]] = set, /) -> list[str]:
         """Remove objects and return their paths; each manifest goes before the files, so that none is read in part.
 
-        Where no lease keeps others off, the objects that `needed` names once all are marked are spared.
+        Where no lock keeps others off, the objects that `needed` names once all are marked are spared.
         """
 
     def stays(self, path: str) -> bool:
@@ -185,9 +193,9 @@ def load_day_refs(store: Store, folder: str, kind: type[Stored]) -> Iterator[tup
             yield day, ref.content
 
 
-def replace_ref(store: Store, name: str, content: Stored, expected: TypedRef[Stored] | None) -> None:
-    """Set the ref if it still is what `expected` says (None: absent), else raise BusyError."""
-    store.swap_ref(name, content.to_json(), expected.as_read if expected else None)
+def replace_ref(store: Store, name: str, content: Stored, expected: TypedRef[Stored] | None) -> TypedRef[Stored]:
+    """Set the ref if it still is what `expected` says (None: absent) and return it, else raise BusyError."""
+    return TypedRef(content, store.swap_ref(name, content.to_json(), expected.as_read if expected else None))
 
 
 def has_object(store: Store, path: str) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -195,6 +195,18 @@ class Bucket:
         with self._translating_errors("reach", ""):
             response = self._client.head_bucket(Bucket=self._bucket)
         return parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    def age(self, name: str) -> timedelta | None:
+        """Return how long ago a key was written, by the service's clock; None where there is no such key."""
+        with self._translating_errors("read", name):
+            try:
+                response = self._client.head_object(Bucket=self._bucket, Key=self._key(name))
+            except self._client.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") == "404":
+                    return None
+                raise
+        modified: datetime = response["LastModified"]
+        return max(timedelta(0), parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"]) - modified)
 
     def _key(self, name: str) -> str:
         """Return the key of a name, with the prefix."""

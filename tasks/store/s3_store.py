@@ -20,6 +20,7 @@ from typing import Any
 
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.integrity.conditional_writes import ConflictError, check_conditions
+from ctr_retrain.tasks.integrity.fencing_stamp import STAMP, check_stamp, stamped, take_stamp
 from ctr_retrain.tasks.integrity.file_digests import Difference
 from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.store.cache import Cache
@@ -77,14 +78,16 @@ class S3Store:
         found = self._read_ref(name)
         return found[0] if found else None
 
-    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
+    def swap_ref(self, name: str, value: dict[str, Any], expected: Ref | None, *, token: int | None = None) -> Ref:
         """Compare and swap by the service: of any number of racers on one version exactly one wins.
 
         Where the response was lost, or botocore's second attempt met its own first, the ref itself tells who won.
         Raises BusyError where another did, StorageError where the ref could not be written.
         """
-        write_id = uuid.uuid4().hex
-        text = json.dumps({**value, WRITE_ID: write_id}, indent=1, sort_keys=True).encode()
+        before = expected.token if expected else 0
+        check_stamp(name, self.root, token, before)
+        write_id, stored = uuid.uuid4().hex, stamped(value, token, before)
+        text = json.dumps({**stored, WRITE_ID: write_id}, indent=1, sort_keys=True).encode()
         try:
             if expected is None:
                 version = self._bucket.write(_ref_key(name), text, IfNoneMatch="*")
@@ -96,11 +99,16 @@ class S3Store:
             except StorageError:
                 raise error from None
             if found and found[1] == write_id:
-                return Ref(value, found[0].version)
+                return found[0]
+            check_stamp(name, self.root, token, found[0].token if found else 0)
             if isinstance(error, ConflictError) or (found and found[0].version) != (expected and expected.version):
                 raise swap_conflict(name, self.root) from None
             raise
-        return Ref(value, version)
+        return Ref(value, version, stored.get(STAMP, 0))
+
+    def ref_age(self, name: str) -> timedelta | None:
+        """Return how long ago the ref was written, by the service's clock alone."""
+        return self._bucket.age(_ref_key(name))
 
     def list_refs(self, folder: str) -> list[str]:
         """List the names of the refs in a folder, sorted."""
@@ -245,7 +253,7 @@ class S3Store:
             return None
         value = parse_stored_json(stored[0], f"ref {name}", self.root)
         write_id = str(value.pop(WRITE_ID, ""))
-        return Ref(value, stored[1]), write_id
+        return Ref(value, stored[1], take_stamp(value)), write_id
 
     def _find(self, path: str) -> StoredObject | None:
         """Read the manifest of an object; None where the object doesn't exist."""

@@ -10,12 +10,17 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ctr_retrain.models.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+LONGEST_PAUSE = 0.02  # seconds between two looks at a lock
 
 
 @contextlib.contextmanager
@@ -40,14 +45,51 @@ def sweep_staging(parent: Path) -> int:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the kernel's lock on a folder or a file; a file that isn't there is made."""
+def locked(path: Path, *, shared: bool = False, within: float | None = None) -> Iterator[None]:
+    """Hold the kernel's lock on a folder or a file; a file that isn't there is made.
+
+    within: seconds after which BusyError is raised, which names the process that has it; None: it is waited for.
+    """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        if within is None:
+            fcntl.flock(descriptor, kind)
+        else:
+            _lock_within(within, descriptor, kind, path)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock_within(seconds: float, descriptor: int, kind: int, path: Path) -> None:
+    """Take a lock that whoever has it gives back within a moment, unless it was stopped just there."""
+    deadline, pause = time.monotonic() + seconds, 0.001
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                msg = (
+                    f"{path}: expected whoever writes there to be done within {seconds:.0f} s, received none of it: "
+                    f"{_holder_of(descriptor)} was stopped amid a write. Let it go on (kill -CONT) or end it."
+                )
+                raise BusyError(msg) from None
+        else:
+            return
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _holder_of(descriptor: int) -> str:
+    """Name the process that holds the lock on an open file, as far as the kernel tells."""
+    with contextlib.suppress(OSError):
+        inode = os.fstat(descriptor).st_ino
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            fields = line.split()
+            if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(inode):
+                return f"process {fields[4]}"
+    return "another process, perhaps of another machine,"
 
 
 def is_held(path: Path) -> bool:

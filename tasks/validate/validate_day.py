@@ -167,13 +167,18 @@ def _path(recipe: Recipe, ingested: IngestedDay) -> str:
 
 
 def _decide(store: Store, day: date, ref: TypedRef[AcceptedRef] | None, decision: DayDecision, now: datetime) -> None:
-    """Swap the decision on top of the one that was read; raises BusyError where somebody decided meanwhile."""
+    """Swap the decision on top of the one that was read; raises BusyError where another decision came first."""
     if ref and DayDecision.of(ref.content) == decision:
         return
     earlier = ref.content.history if ref else ()
     dated = DatedDayDecision(**dict(decision), at=now.isoformat())
     content = AcceptedRef(**dict(decision), history=(*earlier, dated))
-    replace_ref(store, layout.accepted_ref(day), content, ref)
+    try:
+        replace_ref(store, layout.accepted_ref(day), content, ref)
+    except BusyError:
+        newer = load_ref(store, layout.accepted_ref(day), AcceptedRef)
+        if newer is None or DayDecision.of(newer.content) != decision:
+            raise
 
 
 def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:

@@ -33,6 +33,7 @@ from ctr_retrain.models.documents.ref_documents import (
     AlertedRef,
     ChampionRef,
     DayRef,
+    LeaseRef,
     RecipeNameRef,
     RunsRef,
 )
@@ -102,6 +103,7 @@ REFS = {
     "refs-champion": ChampionRef,
     "refs-days": DayRef,
     "refs-incidents": IncidentsRef,
+    "refs-lease": LeaseRef,
     "refs-nights": NightRef,
     "refs-outbox": OutboxRef,
     "refs-recipe-name": RecipeNameRef,

@@ -81,6 +81,22 @@ BEFORE = {  # as refs were written before they said their format, and younger ki
         "looks": [LOOK],
         "handled": [SAID],
     },
+    "refs-lease": {
+        "token": 3,
+        "holder": {
+            "id": "0123456789abcdef",
+            "host": "night",
+            "machine": "fedcba9876543210",
+            "process": 7,
+            "started": "1234",
+            "who": "eva",
+            "command": "daily --date 2026-03-07",
+            "since": "2026-03-08T04:00:00+00:00",
+        },
+        "beat": 12,
+        "intents": [{"id": "ab", "ref": "runs/2026-03-07", "value": {"current": "a", "history": ["a"]}}],
+        "raised": {"who": "eva", "command": "rollback", "at": "2026-03-07T12:00:00+00:00", "token": 2},
+    },
     "refs-nights": {
         "day": "2026-03-07",
         "attempts": [

@@ -9,7 +9,7 @@ from ctr_retrain.tasks.store.local_store import IN_USE, LocalStore
 
 
 def stored_names(store):
-    """Every file or key under the root that stays, without locks and leases."""
+    """Every file or key under the root that stays, without locks and names in use."""
     if isinstance(store, LocalStore):
         root = Path(store.root)
         files = [p for p in root.rglob("*") if p.is_file() and p.suffix != ".lock" and root / IN_USE not in p.parents]

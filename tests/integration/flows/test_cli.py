@@ -31,16 +31,16 @@ COMMANDS = {
     "simulate": {"--start", "--days", "--rows-per-day", "--out", "--seed"},
     "init": {"--from", "--outcomes", "--cost-send", "--value-click", "--out", "--check"},
     "land": {"--from", "--outcomes"},
-    "gc": {"--dry-run"},
-    "ingest": {"--date"},
-    "validate": {"--date"},
+    "gc": {"--dry-run", "--wait"},
+    "ingest": {"--date", "--wait"},
+    "validate": {"--date", "--wait"},
     "accept": {"--date", "--reason"},
     "alerts": set(),
-    "daily": {"--date", "--force"},
-    "backfill": {"--start", "--end", "--retrain", "--shadow"},
+    "daily": {"--date", "--force", "--wait"},
+    "backfill": {"--start", "--end", "--retrain", "--shadow", "--wait"},
     "compare": {
         *("--date", "--days", "--seeds", "--strategies", "--half-lives", "--class-powers", "--ages", "--criterion"),
-        "--force",
+        *("--force", "--wait"),
     },
     "score": {"--input", "--output", "--model", "--max-unreadable"},
     "models": set(),
@@ -303,9 +303,8 @@ def test_whoever_was_overtaken_exits_with_5(there, root):
     )
     with ref.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        inode = Path(lock.name).stat().st_ino
         waiting.start()
-        while not re.search(rf"-> FLOCK .*:{inode} ", Path("/proc/locks").read_text(encoding="utf-8")):
+        while sum(file.resolve() == Path(lock.name) for file in Path("/proc/self/fd").iterdir()) < 2:
             assert waiting.is_alive()
             time.sleep(0.01)
         theirs = {**json.loads(ref.read_text(encoding="utf-8")), "reason": "theirs"}

@@ -32,7 +32,7 @@ ORDER = (
     "models.first_recipe",
     *(
         f"tasks.{room}"
-        for room in ("execution", "integrity", "store", "pages", "landing", "reading", "ingest", "label")
+        for room in ("execution", "integrity", "store", "lease", "pages", "landing", "reading", "ingest", "label")
     ),
     "tasks.alerts",
     *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
@@ -122,7 +122,7 @@ def untyped_ref_calls(name, path):
         node.func.attr for node in nodes_of(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     untyped = {"read_ref", "swap_ref", "list_refs", "manifest"}
-    return sorted(calls & untyped) if room_of(name) != "tasks.store" else []
+    return sorted(calls & untyped) if room_of(name) not in ("tasks.store", "tasks.lease") else []
 
 
 def test_refs_and_manifests_are_read_and_written_by_their_types():

@@ -1,6 +1,6 @@
 """Rules of `gc` beside processes at work: what one of them writes, or comes to need, is whole when both are done.
 
-On S3 no lease protects what a process uses, and here no age does either; so what is left is that refs are looked at
+On S3 no lock protects what a process uses, and here no age does either; so what is left is that refs are looked at
 again once the objects to remove are marked, and marks once a ref was swapped.
 """
 
@@ -98,7 +98,7 @@ def ingest_and_validate(place):
 
 
 def open_whole(place, path, tmp_path):
-    """By a reader with an empty cache, which verifies all that it fetches; by none that takes a lease on it."""
+    """By a reader with an empty cache, which verifies all that it fetches; by none that names it as in use."""
     if isinstance(place.store, LocalStore):
         return Path(place.store.root, path) if Path(place.store.root, path, MANIFEST).is_file() else None
     return place.seen_anew(tmp_path / "reader").store.open(path)

@@ -128,7 +128,7 @@ def test_processes_that_open_and_evict_at_once_always_find_what_they_opened(fold
         "    cache, n = Cache(Path(sys.argv[1]), limit_gb=2e-6), random.randrange(1, 9)\n"
         "    whole = cache.folder(f'f{n}', [kilobyte(n), kilobyte(n + 10)])\n"
         "    assert (whole / f'{n}').read_bytes()[0] == n and (whole / f'{n + 10}').stat().st_size == 1000\n"
-        "    os.close(cache._leases._lease[1])\n"  # as if this process had ended
+        "    os.close(cache._in_use._mark[1])\n"  # as if this process had ended
     )
     for process in [start(program, folder) for _ in range(3)]:
         finish(process)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 from importlib.metadata import version
 
 import pytest
@@ -123,6 +124,35 @@ def test_swap_that_expects_another_version_changes_nothing(store):
             store.swap_ref("champion", {"current": "c"}, stale)
         assert caught.value.exit_code == 5
     assert store.read_ref("champion") == second
+
+
+def test_ref_keeps_the_newest_fencing_token_it_was_written_under_apart_from_what_it_says(store):
+    first = store.swap_ref("champion", {"current": "a"}, None, token=3)
+    assert (first.token, store.read_ref("champion")) == (3, first)
+    again = store.swap_ref("champion", {"current": "a"}, first, token=4)
+    assert again.version != first.version  # so that a swap on what was read before is refused
+    unguarded = store.swap_ref("champion", {"current": "b"}, again)
+    assert (unguarded.token, store.read_ref("champion")) == (4, unguarded)
+    assert unguarded.value == {"current": "b"}
+
+
+def test_swap_under_an_older_token_than_the_refs_is_refused_whatever_version_it_names(store):
+    first = store.swap_ref("champion", {"current": "a"}, None, token=3)
+    second = store.swap_ref("champion", {"current": "b"}, first, token=5)
+    for expected in (None, first, second):
+        with pytest.raises(BusyError):
+            store.swap_ref("champion", {"current": "c"}, expected, token=4)
+    with pytest.raises(BusyError, match=r"expected a fencing token of 5 or newer.*received 4"):
+        store.swap_ref("champion", {"current": "c"}, second, token=4)
+    assert store.read_ref("champion") == second
+
+
+def test_age_of_a_ref_is_told_by_the_clock_that_dates_it(store):
+    assert store.ref_age("lease") is None
+    first = store.swap_ref("lease", {"token": 1}, None)
+    assert timedelta(0) <= store.ref_age("lease") < timedelta(minutes=5)
+    store.swap_ref("lease", {"token": 2}, first)
+    assert timedelta(0) <= store.ref_age("lease") < timedelta(minutes=5)
 
 
 def test_ref_that_holds_no_json_is_a_storage_error(store):

@@ -1,0 +1,48 @@
+"""The right of a person by hand, who never waits: the first swap raises the token, and whoever runs has lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ctr_retrain.tasks.lease.guarded_store import GuardedStore
+from ctr_retrain.tasks.lease.lease import close_intents, is_guarded, raise_token
+from ctr_retrain.tasks.lease.user_name import user_name
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.documents.ref_documents import RefIntent
+    from ctr_retrain.tasks.store.protocol import Ref, Store
+
+
+def by_hand(store: Store, command: str) -> Store:
+    """Return the store for a command that a person types at once, whatever runs; `command` as it could be typed again.
+
+    Nothing is taken from the run under way before the command changes a ref: one that is refused disturbs nobody.
+    """
+    return GuardedStore(store, _ByHand(command))
+
+
+class _ByHand:
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._token: int | None = None
+
+    def swap(self, store: Store, name: str, value: dict[str, Any], expected: Ref | None) -> Ref:
+        """Raise the token, swap, and only then close what the run under way was about to do.
+
+        So what it was about to do with this very ref doesn't come between the person's look at it and the swap.
+        """
+        intents: tuple[RefIntent, ...] = ()
+        if self._token is None:
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            self._token, intents = raise_token(store, user_name(), self._command, at)
+        try:
+            return store.swap_ref(name, value, expected, token=self._token if is_guarded(name) else None)
+        finally:
+            close_intents(store, intents, self._token)
+
+    def check(self) -> None:
+        """Do nothing: nobody takes it away."""
+
+    def check_known(self) -> None:
+        """Do nothing."""
