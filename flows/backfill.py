@@ -8,12 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
-# isort: off
-import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
-
-# isort: on
-from prefect import flow
-
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.daily import daily
 from ctr_retrain.flows.one_run import one_run
 from ctr_retrain.flows.settings import Settings, load_settings
@@ -22,12 +17,13 @@ from ctr_retrain.models.documents.command_documents import BackfillAnswer, Backf
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
+from ctr_retrain.tasks.orchestration.recorded import flow
 from ctr_retrain.tasks.validate.ingest_and_validate import ingest_and_validate_days
 
 Retrain = Literal["last", "each", "none"]  # the days that train: the last one, each, or none
 
 
-@flow(name="backfill")
+@flow("backfill")
 def backfill(
     start: date,
     end: date,

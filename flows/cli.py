@@ -42,6 +42,13 @@ COMMANDS: dict[str, Callable[..., CommandOutput | None]] = {
     "doctor": root_commands.doctor,
 }
 
+# What Prefect is told where a command runs a flow: its log is the server's, and a server that is gone costs no night.
+PREFECT_ASIDE = {
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_API_REQUEST_TIMEOUT": "10",
+    "PREFECT_CLIENT_MAX_RETRIES": "1",
+}
+
 app = typer.Typer(
     name="ctr-retrain",
     help="Retrain a CTR model every day, and put it in front of users only if it is worth money.",
@@ -80,7 +87,8 @@ def options(
 ) -> None:
     """Take the global options."""
     if context.invoked_subcommand != "serve":  # whose log is all that a night leaves behind
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        for name, value in PREFECT_ASIDE.items():
+            os.environ.setdefault(name, value)
     context.obj = Places(recipe, root, landing)
 
 

@@ -3,14 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-# isort: off
-import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
-
-# isort: on
-from prefect import flow
-
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.one_run import one_run
-from ctr_retrain.flows.prefect_tasks import stage
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.documents.comparison_documents import ComparisonAnswer
 from ctr_retrain.models.recipe.recipe import load_recipe
@@ -20,6 +14,7 @@ from ctr_retrain.tasks.compare.compare_strategies import load_comparison
 from ctr_retrain.tasks.compare.plan_comparison import CompareRequest, plan_comparison
 from ctr_retrain.tasks.execution.model_process import models_on
 from ctr_retrain.tasks.operate.registry import claim_root
+from ctr_retrain.tasks.orchestration.recorded import flow, stage
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import has_object
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
@@ -28,7 +23,7 @@ compare_strategies = stage(strategies.compare_strategies)
 write_comparison_report = stage(write_comparison.write_comparison_report)
 
 
-@flow(name="compare")
+@flow("compare")
 def compare(
     request: CompareRequest,
     recipe: Path | None = None,

@@ -4,14 +4,10 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-# isort: off
-import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
-
-# isort: on
-from prefect import flow, runtime
-
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.one_run import one_run
-from ctr_retrain.flows.prefect_tasks import (
+from ctr_retrain.flows.settings import Settings, load_settings
+from ctr_retrain.flows.stages import (
     check_outcomes,
     check_serving,
     deploy_challenger,
@@ -34,7 +30,6 @@ from ctr_retrain.flows.prefect_tasks import (
     write_document,
     write_report,
 )
-from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
 from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
@@ -43,6 +38,7 @@ from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.nights.watched_night import Night, watched_night
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
+from ctr_retrain.tasks.orchestration.recorded import due_time, flow
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.run_document import day_document, load_document
@@ -54,7 +50,7 @@ from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
 from ctr_retrain.tasks.validate.validate_day import rejection_error
 
 
-@flow(name="daily")
+@flow("daily")
 def daily(
     day: date | None = None,
     recipe: Path | None = None,
@@ -72,7 +68,7 @@ def daily(
     """
     settings = load_settings(recipe=recipe, root=root, landing=landing)
     rules, now = load_recipe(settings.recipe), datetime.now(UTC)
-    day = day or scheduled_day(runtime.flow_run.scheduled_start_time or now)
+    day = day or scheduled_day(due_time() or now)
     with one_run(settings, f"daily --date {day}", wait=wait) as held:
         claim_root(held.store, rules.name)
         tell = held.delivery(rules, events=True)

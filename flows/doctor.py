@@ -170,7 +170,7 @@ def _server() -> str:
         msg = "PREFECT_API_URL: expected an address of http or https, received none. Mend or unset it."
         raise UsageError(msg)
     if not url:
-        return "no PREFECT_API_URL: a server is started when one is needed"
+        return "no PREFECT_API_URL: runs are recorded in the root alone, and `serve` starts a server of its own"
     try:
         with urllib.request.urlopen(request_to(f"{url}/health"), timeout=5):  # noqa: S310 - the user's own server
             return f"{public_address(url)} answers"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from pathlib import Path
 
+from ctr_retrain.tasks.execution.parents_end import signal_at_parents_end
 from ctr_retrain.tasks.execution.shown_logs import show_logs
 from ctr_retrain.tasks.execution.web_request import is_address
 
@@ -15,7 +17,6 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DASK_LOGGING__DISTRIBUTED": "warning",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",  # two cores under a load of 12 took it 110
     # Without an NVIDIA driver, TensorFlow reports that as an error in every process.
     "TF_CPP_MIN_LOG_LEVEL": "2" if Path("/proc/driver/nvidia").exists() else "3",
 }
@@ -23,7 +24,12 @@ for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
 show_logs()
 
-# A night must not be lost for want of a log of it: without its server Prefect starts one of its own.
+# Prefect starts scheduled runs as processes of their own, which would outlive a `serve` that is killed.
+SERVED_BY = "_CTR_RETRAIN_SERVED_BY"  # the process of `serve`
+if os.environ.get(SERVED_BY) == str(os.getppid()):
+    signal_at_parents_end(signal.SIGKILL)
+
+# A night must not be lost for want of a record of it.
 SERVER_IGNORED = not is_address(os.environ.get("PREFECT_API_URL") or "http://none")
 if SERVER_IGNORED:
     logging.getLogger(__name__).warning(

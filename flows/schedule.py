@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctr_retrain.flows.quiet_libraries import SERVED_BY
 from ctr_retrain.flows.settings import CRON_EXPECTED
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe
+from ctr_retrain.tasks.orchestration.own_server import own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEPLOYMENT = "nightly"
-STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
-STOP_SECONDS = 30  # then the server is killed
 WATCH_SECONDS = 3600  # between two looks of the watchdog
 REFUSED = 3  # the status of a process that Prefect refused a schedule
 _ASK_PREFECT = f"""
@@ -75,12 +72,15 @@ def serve_daily(settings: Settings) -> None:
     rules = load_recipe(settings.recipe)
     # Scheduled runs may start in another folder.
     os.environ |= {"CTR_RETRAIN_CACHE": str(settings.cache_folder), "CTR_RETRAIN_SPOOL": str(settings.spool_folder)}
+    os.environ[SERVED_BY] = str(os.getpid())  # with which they end
     with _server(settings.local_folder):
+        from prefect import Flow  # noqa: PLC0415
         from prefect.schedules import Cron  # noqa: PLC0415
 
         from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
 
         threading.Thread(target=_look_around_hourly, args=(settings, rules), daemon=True).start()
+        assert isinstance(daily, Flow)  # since a server is named
         daily.serve(
             name=DEPLOYMENT,
             schedules=[Cron(settings.cron, timezone=settings.timezone)],
@@ -115,40 +115,8 @@ def _server(folder: Path) -> Iterator[None]:
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
     home = folder / "prefect"
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=sys.stderr)  # noqa: S603 - our own interpreter
-    try:
-        _wait(f"{url}/health", process)
+    with own_server(home) as url:
+        os.environ |= {"PREFECT_API_URL": url, "PREFECT_HOME": str(home)}
         sys.stderr.write(f"Prefect server: {url.removesuffix('/api')}\n")
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:  # it waits for a client that does not hang up
-            process.kill()
-            process.wait()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.3)
-    msg = f"Prefect server: expected it to answer within {STARTUP_SECONDS} s, received nothing. Set PREFECT_API_URL."
-    raise StorageError(msg)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -18,9 +18,9 @@ from ctr_retrain.models.mistakes import expected_of
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets, prefect_server
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import Store
@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     wait_minutes: float = Field(720, gt=0)  # how long `--wait` and scheduled runs wait for another run to be done
     cron: str = "0 4 * * *"  # when `serve` runs
     timezone: str = "UTC"  # of the cron schedule; event days are UTC whatever it is
+    prefect_server: Literal["required", "optional"] = "required"  # of one that is named: may a run go on without it
     task_runner: Literal["threads", "dask"] = "threads"  # runs days side by side
     days_at_once: int = Field(default=2, ge=1)  # which share this machine's cores and memory
     dask_address: str = ""  # of a scheduler; empty: processes of this machine

@@ -4,19 +4,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-# isort: off
-import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
-
-# isort: on
-from prefect import flow
-
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.settings import load_settings
 from ctr_retrain.models.incidents.alert_answers import WatchAnswer
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.nights.find_silence import look_around
+from ctr_retrain.tasks.orchestration.recorded import flow
 
 
-@flow(name="watchdog")
+@flow("watchdog")
 def watchdog(recipe: Path | None = None, root: str | None = None, landing: str | None = None) -> WatchAnswer:
     """Look for silence, killed runs, an old champion and late data, and tell whoever is to be told."""
     settings = load_settings(recipe=recipe, root=root, landing=landing)

@@ -21,7 +21,7 @@ from ctr_retrain.flows.commands.arguments import (
     require_words,
 )
 from ctr_retrain.flows.commands.command_output import CommandOutput
-from ctr_retrain.flows.commands.places import settings_and_recipe, settings_of
+from ctr_retrain.flows.commands.places import settings_and_recipe, settings_of, settle_prefect
 from ctr_retrain.tasks.lease.user_name import user_name
 
 
@@ -63,12 +63,14 @@ def init(
     from ctr_retrain.models.first_recipe.recipe_text import Prices  # noqa: PLC0415
     from ctr_retrain.tasks.first_recipe.write_first_recipe import first_recipe  # noqa: PLC0415
 
-    settings_of(context)
+    settings = settings_of(context)
+    if check:
+        settle_prefect(settings)
     # Not in the landing zone or the root: `init` is what a newcomer types first, and neither is there yet.
     target = out or Path(f"{source.name.partition('.')[0]}.toml")
     answer = first_recipe(source, Prices.of(cost_send, value_click), target, outcomes)
     if check:
-        from ctr_retrain.flows.first_run import run_first_day  # noqa: PLC0415 - Prefect
+        from ctr_retrain.flows.first_run import run_first_day  # noqa: PLC0415
 
         answer = run_first_day(answer, source, outcomes)
     return CommandOutput.of(answer, print_first_recipe)

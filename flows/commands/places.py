@@ -68,6 +68,16 @@ def settings_and_recipe(context: typer.Context, **more: str | None) -> tuple[Set
     return settings, load_recipe(settings.recipe)
 
 
+def settle_prefect(settings: Settings) -> None:
+    """See, before a run begins, that the Prefect server answers that is to record it, where one is named.
+
+    Raises StorageError where it doesn't and the settings don't let runs go on without it.
+    """
+    from ctr_retrain.tasks.orchestration.prefect_server import settle_server  # noqa: PLC0415
+
+    settle_server(optional=settings.prefect_server == "optional")
+
+
 def _command_of(context: typer.Context) -> str:
     """Return the command's name; of one that stands below another, such as `alerts list`, the other's."""
     above = context.parent

@@ -49,7 +49,7 @@ def gc(
     from ctr_retrain.models.documents.command_documents import GarbageAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
     from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
-    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415 - TensorFlow
+    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415
 
     # What would go is asked while a run is under way, too; it may then be another list than the one that `gc` makes.
     with contextlib.nullcontext(settings) if dry_run else one_run(settings, "gc", wait=wait) as held:

@@ -12,7 +12,7 @@ import typer
 
 from ctr_retrain.flows.commands.arguments import DayOption, WaitOption, parse_day, require_file
 from ctr_retrain.flows.commands.command_output import CommandOutput
-from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
+from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of, settle_prefect
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 
 
@@ -20,7 +20,7 @@ def demo(
     context: typer.Context, folder: Annotated[Path, typer.Option(help="Where it may write.")] = Path("var/demo")
 ) -> CommandOutput:
     """Simulate some weeks and run the last days."""
-    settings_of(context)
+    settle_prefect(settings_of(context))
     from ctr_retrain.flows.commands.print_runs import print_demo  # noqa: PLC0415
     from ctr_retrain.flows.demo import run_demo  # noqa: PLC0415
 
@@ -34,7 +34,7 @@ def demo_open_bandit(
 ) -> CommandOutput:
     """Land Open Bandit's real sample and run its days."""
     require_file(wheel, "--wheel")
-    settings_of(context)
+    settle_prefect(settings_of(context))
     from ctr_retrain.flows.commands.print_runs import print_demo  # noqa: PLC0415
     from ctr_retrain.flows.demo import run_open_bandit  # noqa: PLC0415
 
@@ -50,8 +50,9 @@ def daily(
     wait: WaitOption = False,
 ) -> CommandOutput:
     """Run all stages for one day."""
-    # Day, settings and recipe are checked before Prefect is imported, which takes two seconds: a slip is told at once.
+    # All that was typed is checked before the flow is imported, which takes seconds: a slip is told at once.
     wanted, (settings, _) = parse_day(day), settings_and_recipe(context)
+    settle_prefect(settings)
     from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
 
     with one_run(settings, f"daily --date {wanted}", wait=wait):  # before Prefect too: who has to wait is told at once
@@ -76,6 +77,7 @@ def backfill(
         msg = f"backfill: expected --end not before --start, received {first} to {last}"
         raise UsageError(msg)
     settings, _ = settings_and_recipe(context)
+    settle_prefect(settings)
     from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
 
     with one_run(settings, f"backfill --start {first} --end {last} --retrain {retrain}", wait=wait):
@@ -115,7 +117,8 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
     lists = {"strategies": strategies, "half_lives": half_lives, "class_powers": class_powers, "ages": ages}
     request = read_compare_request(wanted, lists, days=days, seeds=seeds, criterion=criterion)
     settings, _ = settings_and_recipe(context)
-    from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415 - Prefect, once all that was typed is right
+    settle_prefect(settings)
+    from ctr_retrain.flows.compare import compare as flow  # noqa: PLC0415 - once all that was typed is right
 
     answer = flow(request, settings.recipe, settings.root, settings.landing, force=force, wait=wait)
     return CommandOutput.of(answer, print_comparison)

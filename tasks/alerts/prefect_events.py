@@ -6,17 +6,11 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.events import Event, Resource
-from prefect.settings import PREFECT_API_URL
 
 from ctr_retrain.models.incidents.message import Message
 from ctr_retrain.models.incidents.message_text import webhook_document
 
 EVENT = "ctr-retrain.alert"
-
-
-def has_server() -> bool:
-    """Return True if there is a server that stays: to one that a run starts for itself nobody listens."""
-    return bool(PREFECT_API_URL.value())
 
 
 def post_event(message: Message) -> None:

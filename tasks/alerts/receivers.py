@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from ctr_retrain.models.incidents.incident import LEVELS
 from ctr_retrain.models.incidents.message_text import body, first_line, webhook_document
 from ctr_retrain.tasks.execution.web_request import REQUEST_ERRORS, failure_of, is_address, public_address, request_to
+from ctr_retrain.tasks.orchestration.prefect_server import named_server
 
 if TYPE_CHECKING:
     from ctr_retrain.models.incidents.message import Message
@@ -63,10 +64,8 @@ class Receiver:
 
 
 def prefect_server() -> tuple[Receiver, ...]:
-    """Return the Prefect server as a receiver of events, where there is one that stays."""
-    from ctr_retrain.tasks.alerts.prefect_events import has_server  # noqa: PLC0415 - two seconds, and flows have it
-
-    return (Receiver("warning", SecretStr(PREFECT), "the Prefect server", own_form=True),) if has_server() else ()
+    """Return the Prefect server as a receiver of events, where one is named."""
+    return (Receiver("warning", SecretStr(PREFECT), "the Prefect server", own_form=True),) if named_server() else ()
 
 
 def parse_targets(text: str) -> tuple[Receiver, ...]:

@@ -19,7 +19,7 @@ from ctr_retrain.tasks.store.protocol import digest_of
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.models.weights.row_weights import Factors
-    from ctr_retrain.tasks.execution.fan_out import FanOut
+    from ctr_retrain.tasks.orchestration.fan_out import FanOut
     from ctr_retrain.tasks.store.protocol import Store
 
 

@@ -1,6 +1,7 @@
-"""The process in which models are trained and scored, started by a flow: `python -m …model_worker MODULE…`.
+"""The process in which models are trained and scored, started by a flow: `python -m …model_worker FOLDER MODULE…`.
 
-Lines on stdin name a file of work and one for the answer; lines of JSON on stdout tell logs, progress and answers.
+The folder is for what it and its libraries put aside, and goes with it. Lines on stdin name a file of work and one for
+the answer; lines of JSON on stdout tell logs, progress, answers and that it lives.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import os
 import pickle
 import queue
 import resource
+import shutil
 import sys
+import time
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
-from ctr_retrain.tasks.execution.model_process import IMPORTED
+from ctr_retrain.tasks.execution.model_process import IMPORTED, SECONDS_BETWEEN_SIGNS
+from ctr_retrain.tasks.execution.parents_end import end_with_parent
 from ctr_retrain.tasks.execution.progress import Report
 
 FORWARDED = ("ctr_retrain",)  # loggers whose lines below a warning are of interest
@@ -61,8 +66,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[pipe])
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     work: queue.SimpleQueue[str] = queue.SimpleQueue()
+    folder, *modules = sys.argv[1:]
+    end_with_parent(last=partial(shutil.rmtree, folder, ignore_errors=True))
     Thread(target=_listen, args=(work,), daemon=True).start()
-    for module in sys.argv[1:]:
+    Thread(target=_show_life, args=(pipe,), daemon=True).start()
+    for module in modules:
         import_module(module)
     print(IMPORTED, file=sys.stderr, flush=True)  # noqa: T201 - in the very stream that it divides
     while True:
@@ -75,10 +83,16 @@ def main() -> None:
 
 
 def _listen(work: queue.SimpleQueue[str]) -> None:
-    """Hand on what the flow asks for; when its end of the pipe closes, however, stop at once."""
+    """Hand on what the flow asks for."""
     for line in sys.stdin:
         work.put(line.rstrip("\n"))
-    os._exit(0)
+
+
+def _show_life(pipe: _Pipe) -> None:
+    """Say now and then that this process works, whatever it works on."""
+    while True:
+        pipe.say(alive=True)
+        time.sleep(SECONDS_BETWEEN_SIGNS)
 
 
 def _peak_mb() -> int:

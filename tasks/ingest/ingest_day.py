@@ -26,7 +26,6 @@ from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.day_summary import add_up_summaries, summarise
 from ctr_retrain.tasks.ingest.deduplicate import deduplicate
 from ctr_retrain.tasks.ingest.first_pass import Stream
@@ -36,6 +35,7 @@ from ctr_retrain.tasks.integrity.manifest import LandedDay
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes, unreadable_flags
 from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, fingerprint, stamps
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import (

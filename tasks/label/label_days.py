@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ctr_retrain.models.recipe.recipe import Recipe
-    from ctr_retrain.tasks.execution.fan_out import FanOut
+    from ctr_retrain.tasks.orchestration.fan_out import FanOut
     from ctr_retrain.tasks.store.protocol import Store
 
 

@@ -88,22 +88,43 @@ class LocalLandingZone:
         if not self._folder.is_dir():
             msg = f"landing zone {self}: expected a folder, received none. Set --landing."
             raise UsageError(msg)
-        return sorted(path for path, problem in _walk(self._folder / stream / f"dt={day}") if not problem)
+        return sorted(path for path, problem in self._found(stream, day) if not problem)
 
     def left_out(self, stream: str, day: date) -> dict[str, str]:
         """Say of all else below the day's folder why it is not read; of a folder once for all that lies in it."""
         folder = self._folder / stream / f"dt={day}"
-        found = sorted((path.relative_to(folder).as_posix(), problem) for path, problem in _walk(folder) if problem)
+        found = sorted((p.relative_to(folder).as_posix(), why) for p, why in self._found(stream, day) if why)
         return {printable(name): problem for name, problem in found}
 
     def landed_at(self, stream: str, day: date) -> datetime | None:
         """Return when the newest file of a day landed, None where none did."""
-        times = [path.stat().st_mtime for path, problem in _walk(self._folder / stream / f"dt={day}") if not problem]
+        times = [path.stat().st_mtime for path, problem in self._found(stream, day) if not problem]
         return datetime.fromtimestamp(max(times), UTC) if times else None
 
     def days(self, stream: str) -> list[str]:
-        """List the days on which something landed."""
-        return sorted(path.name.removeprefix("dt=") for path in (self._folder / stream).glob("dt=*"))
+        """List the days on which something landed; raises StorageError where that can't be seen."""
+        folder = self._folder / stream
+        with self._seeing(folder):  # `glob` takes what may not be read for empty
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted(name.removeprefix("dt=") for name in names if name.startswith("dt="))
+
+    def _found(self, stream: str, day: date) -> list[tuple[Path, str]]:
+        """List all that lies below a day's folder; raises StorageError where it can't be seen."""
+        folder = self._folder / stream / f"dt={day}"
+        with self._seeing(folder):
+            return list(_walk(folder))
+
+    @contextmanager
+    def _seeing(self, folder: Path) -> Iterator[None]:
+        """Raise StorageError where a folder may not be read, or its disk fails: that is not an empty one."""
+        try:
+            yield
+        except OSError as error:
+            msg = (
+                f"landing folder {folder}: expected to see what landed there, received: {error.strerror or error}. "
+                "It is not taken for empty: mend its mode or its disk and run again."
+            )
+            raise StorageError(msg) from error
 
     def find(self, stream: str, names: Collection[str]) -> set[tuple[str, str]]:
         """Find the files that bear one of the names: day and name of each."""

@@ -92,6 +92,8 @@ def open_file(path: Path, name: str, reading: Reading) -> OpenedFile | Unreadabl
     try:
         with naming_the_disk(path):
             return _open_by_content(OpenedFile(path, name, path, None), reading)
+    except duck.OUT_OF_MEMORY:  # says nothing about the file
+        raise
     except (duckdb.Error, UnicodeError) as error:
         return UnreadableFile(name, one_line(first_line(error)))
 
@@ -176,10 +178,14 @@ def _read_parquet_twice(
     """
     try:
         return _read_parquet(connection, opened, reading)
+    except duck.OUT_OF_MEMORY:  # says nothing about the file
+        raise
     except duckdb.Error as error:  # an IOException too: a torn footer leads behind the file's end
         digest_of_file(opened.source)
         try:
             _read_parquet(connection, opened, reading)
+        except duck.OUT_OF_MEMORY:
+            raise
         except duckdb.Error as again:
             return opened.unreadable(first_line(again))
         raise passing_error(opened.path, first_line(error)) from error

@@ -13,9 +13,9 @@ from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.incident_refs import held_days
 from ctr_retrain.tasks.execution.code_digest import code_of
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.label.label_day import LabelledDay
 from ctr_retrain.tasks.label.label_days import label_days
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.plan.choose_start import COLD, Start, choose_start
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.protocol import Store, digest_of

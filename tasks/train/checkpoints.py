@@ -19,15 +19,17 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ctr_retrain.models.documents.document import Part
 from ctr_retrain.models.errors import TrainingDivergedError
-from ctr_retrain.models.training.training_state import TrainingState
 from ctr_retrain.tasks.store.staging import is_held, sync
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.training.training_state import TrainingState
 
 SECONDS_BETWEEN = 60.0  # at least, from one checkpoint to the next
 TIMES_ITS_COST = 20  # at most a twentieth of the time goes into checkpoints
@@ -158,6 +160,8 @@ def _write(folder: Path, state: TrainingState) -> None:
 
 def _read(folder: Path) -> TrainingState:
     """Read the state in a folder; raise ValueError, KeyError or OSError where it isn't whole."""
+    from ctr_retrain.models.training.training_state import TrainingState  # noqa: PLC0415 - TensorFlow: not for `gc`
+
     saved = _SavedState.from_json(json.loads((folder / STATE_FILE).read_text(encoding="utf-8")))
     arrays: dict[str, list[npt.NDArray[Any]]] = {"variables": [], "best": []}
     for name, checksum in saved.checksums.items():

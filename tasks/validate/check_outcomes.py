@@ -20,11 +20,11 @@ from ctr_retrain.models.data.late_outcomes import LATE_KINDS, late_signals, shor
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.label.label_day import count_young_day
 from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.layout import ARRIVALS_FILE
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.day_counts import load_counted_day

@@ -18,7 +18,7 @@ from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ctr_retrain.tasks.execution.fan_out import FanOut
+    from ctr_retrain.tasks.orchestration.fan_out import FanOut
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,9 @@ def great_expectations():
 
 
 @pytest.fixture(scope="session")
-def prefect_server(great_expectations):
-    """One Prefect server for the whole session, for flows: its address. Tasks are plain functions and need none."""
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
-    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415 - two seconds, for those who ask
+def prefect_server(tmp_path_factory):
+    """One Prefect server for the whole session, which whoever is to know it must be told of: its address."""
+    from ctr_retrain.tasks.orchestration.own_server import own_server  # noqa: PLC0415
 
-    with prefect_test_harness(server_startup_timeout=None):
-        yield PREFECT_API_URL.value()
+    with own_server(tmp_path_factory.mktemp("prefect")) as url:
+        yield url

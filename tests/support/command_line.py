@@ -8,11 +8,10 @@ from types import SimpleNamespace
 
 import jsonschema
 
-from ctr_retrain.flows.cli import main
+from ctr_retrain.flows.cli import PREFECT_ASIDE, main
 from tests.docs.schemas import ANSWERS
 from tests.support.repository import REPOSITORY
 
-LOGGING = "PREFECT_LOGGING_LEVEL"
 SCHEMAS = {name: name for name in ANSWERS} | {"accept": "validate", "demo-open-bandit": "demo", "--version": "version"}
 SCHEMAS |= {"alerts-silence": "alerts-ack"}
 
@@ -20,15 +19,15 @@ SCHEMAS |= {"alerts-silence": "alerts-ack"}
 def run(*arguments):
     """Run the command line; answers its exit status, stdout, stderr and, with --json, the one document of stdout."""
     out, err = io.StringIO(), io.StringIO()
-    before, status = os.environ.get(LOGGING), None
+    ours, status = PREFECT_ASIDE.keys() - os.environ.keys(), None
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main([str(argument) for argument in arguments])
     except SystemExit as left:
         status = left.code
     finally:
-        if before is None:
-            os.environ.pop(LOGGING, None)  # which the command line sets for its own process
+        for name in ours:
+            os.environ.pop(name, None)  # which the command line sets for its own process
     document = json.loads(out.getvalue()) if "--json" in arguments else None
     if document is not None:
         assert_published(document, arguments)

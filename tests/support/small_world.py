@@ -101,10 +101,7 @@ def command(*arguments, **environment):
 
 
 def clean_environment():
-    """This process's environment without what names a Prefect server or changes it: a command starts its own.
-
-    A test whose rule is another gives it the session's, PREFECT_API_URL, which saves ten seconds of a core.
-    """
+    """This process's environment without what names a Prefect server or changes it, and without our own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CTR_RETRAIN_"))}
     return {**kept, **PATIENT, "CTR_RETRAIN_TRAINING_PROCESS": "flow"}  # once a process suffices to import TensorFlow
 
@@ -123,7 +120,7 @@ def recipe_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def first_run(prefect_server, great_expectations, small_landing, recipe_file, tmp_path_factory):
+def first_run(great_expectations, small_landing, recipe_file, tmp_path_factory):
     """The first daily run: its document, and the root that it left behind."""
     root = tmp_path_factory.mktemp("first") / "root"
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing))

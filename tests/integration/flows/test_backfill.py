@@ -25,7 +25,7 @@ def outcomes(document):
 
 
 def test_each_day_is_ingested_and_validated_and_a_finished_day_is_skipped(
-    prefect_server, small_landing, recipe_file, tmp_path
+    great_expectations, small_landing, recipe_file, tmp_path
 ):
     arguments = (FIRST_DAY, FIRST_DAY + timedelta(days=2), "none", recipe_file, str(tmp_path / "root"))
     assert outcomes(backfill(*arguments, str(small_landing))) == ["ingested"] * 3
@@ -67,7 +67,7 @@ def test_a_run_for_an_older_day_never_takes_over(first_run, earlier_run, small_l
         assert "is newer" in document["not_deployed"]
 
 
-def test_a_bad_day_is_noted_and_the_others_go_on(prefect_server, small_landing, recipe_file, tmp_path):
+def test_a_bad_day_is_noted_and_the_others_go_on(great_expectations, small_landing, recipe_file, tmp_path):
     landing = shutil.copytree(small_landing, tmp_path / "landing")
     shutil.rmtree(landing / "impressions" / f"dt={FIRST_DAY + timedelta(days=1)}")
     last = FIRST_DAY + timedelta(days=2)
@@ -77,7 +77,7 @@ def test_a_bad_day_is_noted_and_the_others_go_on(prefect_server, small_landing, 
 
 
 def test_a_rejected_day_stays_rejected_however_often_it_is_asked_for_until_its_files_are_mended(
-    prefect_server, small_landing, recipe_file, tmp_path
+    great_expectations, small_landing, recipe_file, tmp_path
 ):
     landing = shutil.copytree(small_landing, tmp_path / "landing")
     outcome_file = landing / "outcomes" / f"dt={FIRST_DAY}" / "outcomes.jsonl.gz"
@@ -89,19 +89,19 @@ def test_a_rejected_day_stays_rejected_however_often_it_is_asked_for_until_its_f
     assert [outcomes(backfill(*arguments)) for _ in range(2)] == [["ingested"], ["skipped"]]
 
 
-def test_an_end_before_the_start_is_refused(prefect_server, small_landing, recipe_file, tmp_path):
+def test_an_end_before_the_start_is_refused(great_expectations, small_landing, recipe_file, tmp_path):
     with pytest.raises(UsageError, match="expected --end not before --start"):
         backfill(LAST_DAY, FIRST_DAY, "none", recipe_file, str(tmp_path / "root"), str(small_landing))
 
 
-def test_a_killed_backfill_is_resumed_where_it_stopped(prefect_server, small_landing, recipe_file, tmp_path):
+def test_a_killed_backfill_is_resumed_where_it_stopped(great_expectations, small_landing, recipe_file, tmp_path):
     root = tmp_path / "root"
     arguments = ["--recipe", recipe_file, "--root", root, "--landing", small_landing, "backfill"]
     days = ["--start", FIRST_DAY, "--end", RUN_DAY, "--retrain", "none"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, [*arguments, *days])],
         cwd=REPOSITORY,
-        env=clean_environment() | {"PREFECT_API_URL": prefect_server},
+        env=clean_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

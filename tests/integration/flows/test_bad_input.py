@@ -257,7 +257,7 @@ print(json.dumps(answers))
 
 @mounts
 def test_a_disk_that_is_full_or_read_only_leaves_the_champion_and_no_run(
-    prefect_server, first_run, small_landing, recipe, tmp_path
+    great_expectations, first_run, small_landing, recipe, tmp_path
 ):
     """A small disk of its own, which fills up while the day is published, then while the run is, then is read-only."""
     disk = tmp_path / "disk"
@@ -267,7 +267,7 @@ def test_a_disk_that_is_full_or_read_only_leaves_the_champion_and_no_run(
     finished = subprocess.run(
         [*mount, sys.executable, "-c", FAIL_IN_TURN, *map(str, arguments)],
         cwd=REPOSITORY,
-        env=clean_environment() | {"PREFECT_API_URL": prefect_server},
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,

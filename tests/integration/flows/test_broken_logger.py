@@ -14,7 +14,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+import ctr_retrain.flows.daily  # noqa: F401 - before a server is named
 from ctr_retrain.models.incidents.alerts_section import Alerts
 from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
@@ -61,7 +63,15 @@ def landing(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs(prefect_server, great_expectations, landing, tmp_path_factory):
+def named_server(prefect_server):
+    """The Prefect server, named for these tests; the flows themselves were imported before, and are plain."""
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: prefect_server}):
+        patch.setenv("PREFECT_API_URL", prefect_server)
+        yield prefect_server
+
+
+@pytest.fixture(scope="module")
+def runs(named_server, great_expectations, landing, tmp_path_factory):
     """The day before, the broken day, and that once more: the documents, and what the webhook had by then."""
     folder = tmp_path_factory.mktemp("runs")
     recipe, root = write_recipe(folder, NOTHING_IS_TRAINED), folder / "root"
@@ -180,8 +190,7 @@ def test_where_the_recipe_says_so_an_alert_holds_training_and_is_the_reason(runs
     assert document["metrics"]["challenger"] is None
 
 
-def test_a_test_reaches_the_prefect_server_too(runs, prefect_server, monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+def test_a_test_reaches_the_prefect_server_too(runs):
     answer = run("alerts", "test", "--root", runs.root, "--recipe", runs.recipe, "--json")
     assert answer.document["receivers"] == [
         {"name": "the Prefect server (prefect)", "level": "warning", "taken": True, "words": "took the message"}

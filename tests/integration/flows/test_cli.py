@@ -278,7 +278,7 @@ def test_a_day_that_fails_validation_exits_with_3_until_it_is_accepted_by_hand(t
 
 
 def test_a_backfill_with_a_bad_day_does_the_others_and_exits_with_3(
-    prefect_server, great_expectations, small_landing, recipe_file, tmp_path
+    great_expectations, small_landing, recipe_file, tmp_path
 ):
     landing = shutil.copytree(small_landing, tmp_path / "landing")
     shutil.rmtree(landing / "impressions" / "dt=2026-03-03")

@@ -23,7 +23,7 @@ ASKED_FAMILIES = ("--strategies", "recency,class_weights,own")
 
 
 @pytest.fixture(scope="module")
-def world(prefect_server, tmp_path_factory):
+def world(great_expectations, tmp_path_factory):
     """A root beside a landing zone, and the command line over them."""
     folder = tmp_path_factory.mktemp("compare")
     incidents = (RegimeChange(CHANGE),)

@@ -9,9 +9,9 @@ import pytest
 from ctr_retrain.flows.daily import scheduled_day
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.operate.registry import current_champion
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
@@ -113,7 +113,7 @@ def test_in_the_shadow_nothing_is_put_into_service(root, small_landing, recipe_f
     assert current_champion(LocalStore(root)) is None
 
 
-def test_a_rejected_day_enters_no_window_until_it_is_accepted_by_hand(small_landing, tmp_path, prefect_server):
+def test_a_rejected_day_enters_no_window_until_it_is_accepted_by_hand(great_expectations, small_landing, tmp_path):
     strict = write_recipe(tmp_path, min_rows=4000)  # the gate's floor has the same name, so both days' rows are asked
     root = tmp_path / "root"
     with pytest.raises(DataRejectedError, match=r"ctr-retrain accept --date") as rejected:

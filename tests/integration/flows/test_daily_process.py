@@ -51,11 +51,11 @@ def test_in_a_process_of_its_own_training_gives_the_very_same_model(first_run, s
 
 
 def test_a_daily_run_killed_in_training_goes_on_at_its_checkpoint(
-    prefect_server, first_run, small_landing, recipe_file, tmp_path
+    great_expectations, first_run, small_landing, recipe_file, tmp_path
 ):
     root = copy_days(first_run, tmp_path / "root")
     arguments = [str(RUN_DAY), str(recipe_file), str(root), str(small_landing)]
-    environment = clean_environment() | {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_API_URL": prefect_server}
+    environment = clean_environment() | {"PREFECT_LOGGING_LEVEL": "CRITICAL"}
     command = [sys.executable, "-c", KILLED, *arguments]
     killed = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL

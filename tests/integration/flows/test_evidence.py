@@ -62,7 +62,7 @@ def landing(folder):
 
 
 @pytest.fixture(scope="module")
-def first(prefect_server, great_expectations, folder, recipe, landing):
+def first(great_expectations, folder, recipe, landing):
     """The champion's run: its document and its root."""
     root = folder / "root"
     return SimpleNamespace(document=daily(CHAMPION_DAY, recipe, str(root), str(landing)), root=root)

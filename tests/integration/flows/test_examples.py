@@ -22,7 +22,7 @@ def events(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_an_example_recipe_makes_a_judged_model_of_made_up_events(prefect_server, events, tmp_path, name):
+def test_an_example_recipe_makes_a_judged_model_of_made_up_events(great_expectations, events, tmp_path, name):
     command = at(tmp_path / "root", tmp_path / "landing", EXAMPLES / f"{name}.toml")
     landed = command("land", "--from", events)
     assert landed.status == 0, landed.stderr

@@ -15,7 +15,7 @@ from tests.support import exports
 from tests.support.command_line import at, run
 
 
-def test_a_file_becomes_a_first_verdict_by_the_commands_that_init_names(prefect_server, tmp_path):
+def test_a_file_becomes_a_first_verdict_by_the_commands_that_init_names(great_expectations, tmp_path):
     source, recipe = exports.criteo(tmp_path), tmp_path / "first.toml"
     prices = ("--cost-send", "0.05", "--value-click", "1")
     made = run("init", "--from", source, *prices, "--out", recipe, "--json")
@@ -66,7 +66,7 @@ ENOUGH_DAYS = 12
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-def test_an_export_becomes_a_first_verdict_without_editing(prefect_server, great_expectations, tmp_path, name):
+def test_an_export_becomes_a_first_verdict_without_editing(great_expectations, tmp_path, name):
     made = EXPORTS[name](tmp_path, ENOUGH_DAYS)
     source, *outcomes = made if isinstance(made, tuple) else (made,)
     files = ["--from", source, *(part for path in outcomes for part in ("--outcomes", path))]

@@ -82,7 +82,7 @@ def land(staged, landing, day):
 
 
 @pytest.fixture(scope="module")
-def nights(prefect_server, staged, tmp_path_factory):
+def nights(great_expectations, staged, tmp_path_factory):
     """Open incidents after each of the forty nights, by its day; and all of the end."""
     folder = tmp_path_factory.mktemp("nights")
     landing, root = folder / "landing", folder / "root"

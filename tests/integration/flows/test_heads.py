@@ -37,7 +37,7 @@ def recipe_with(folder, heads=HEADS, *, conversion=24, dismiss=72):
 
 
 @pytest.fixture(scope="module")
-def run(prefect_server, great_expectations, small_landing, tmp_path_factory):
+def run(great_expectations, small_landing, tmp_path_factory):
     """One daily run, trained in two stages, whose recipe has two heads: its document, its root and its folder."""
     folder = tmp_path_factory.mktemp("heads")
     recipe = recipe_with(folder, f"two_stages = true\n{HEADS}")

@@ -14,7 +14,7 @@ from ctr_retrain.tasks.validate.validate_day import load_validated_day
 from tests.support.flow_answers import daily
 from tests.support.small_world import NEXT_DAY, RUN_DAY, write_recipe
 
-pytestmark = pytest.mark.usefixtures("prefect_server", "great_expectations")
+pytestmark = pytest.mark.usefixtures("great_expectations")
 
 
 @pytest.fixture(scope="module")

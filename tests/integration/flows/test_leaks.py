@@ -35,7 +35,7 @@ def landing(small_landing, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(prefect_server, great_expectations, landing, tmp_path_factory):
+def run(great_expectations, landing, tmp_path_factory):
     """The flow for a day, with a feature more or none, in one root."""
     folder = tmp_path_factory.mktemp("leaks")
 

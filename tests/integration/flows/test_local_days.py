@@ -49,7 +49,7 @@ SELECT count(*), max(abs(challenger - probability)) FROM '{judged}' JOIN '{score
 
 
 @pytest.fixture(scope="module")
-def local(prefect_server, great_expectations, small_landing, tmp_path_factory):
+def local(great_expectations, small_landing, tmp_path_factory):
     """A daily run over days that New York's midnight cuts, five minutes late: its document, its root, its rows."""
     folder = tmp_path_factory.mktemp("local")
     (folder / "local.toml").write_text(

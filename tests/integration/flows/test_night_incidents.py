@@ -11,7 +11,6 @@ import sys
 import time
 
 import pytest
-from prefect.settings import PREFECT_API_URL
 
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.nights.night_marks import load_nights
@@ -50,7 +49,7 @@ def kill_half_way(place, day):
     process = subprocess.Popen(
         [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
         cwd=REPOSITORY,
-        env={**clean_environment(), "PREFECT_API_URL": PREFECT_API_URL.value()},
+        env=clean_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -62,7 +61,7 @@ def kill_half_way(place, day):
 
 
 def test_what_becomes_of_nights_is_told_once_each_and_so_is_its_end(
-    prefect_server, great_expectations, place, small_landing, monkeypatch
+    great_expectations, place, small_landing, monkeypatch
 ):
     recipe, root, landing = place
     run = (recipe, str(root), str(landing))
@@ -107,7 +106,7 @@ def test_what_becomes_of_nights_is_told_once_each_and_so_is_its_end(
         }
 
 
-def test_backfilled_days_tell_nobody(prefect_server, place, monkeypatch):
+def test_backfilled_days_tell_nobody(great_expectations, place, monkeypatch):
     recipe, root, landing = place
     with Webhook() as hook:
         monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", hook.url)

@@ -33,7 +33,7 @@ def landing(small_landing, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(prefect_server, great_expectations, landing, tmp_path_factory):
+def run(great_expectations, landing, tmp_path_factory):
     folder = tmp_path_factory.mktemp("drift")
     recipe = folder / "small.toml"
     recipe.write_text(RECIPE.replace("\n[training]\n", f"\n{MORE}[training]\n"), encoding="utf-8")

@@ -21,7 +21,7 @@ from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.training.saved_network import rebuild_network
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.execution.code_digest import code_digest, code_of
-from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.plan.choose_start import open_source_model
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.store.local_store import LocalStore

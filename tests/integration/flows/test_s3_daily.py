@@ -31,7 +31,7 @@ print(json.dumps(statuses))
 
 
 @pytest.fixture(scope="module")
-def cloud(prefect_server, small_landing, recipe_file, tmp_path_factory):
+def cloud(great_expectations, small_landing, recipe_file, tmp_path_factory):
     """A day run on S3 by a process with all logs on; `run` is the command line on a machine with its own cache."""
     server, folder = S3Server(), tmp_path_factory.mktemp("cloud")
     name = server.new_bucket()
@@ -54,7 +54,7 @@ def cloud(prefect_server, small_landing, recipe_file, tmp_path_factory):
                 patch.setenv(variable, value)
             return command_line.run(*there, *arguments)
 
-    loud = {**environment, **LOUD, "CTR_RETRAIN_CACHE": str(folder / "cache"), "PREFECT_API_URL": prefect_server}
+    loud = {**environment, **LOUD, "CTR_RETRAIN_CACHE": str(folder / "cache")}
     first = command(*there, "daily", "--date", RUN_DAY, "--json", **loud)
     yield SimpleNamespace(
         run=run, loud=loud, there=there, first=first, root=root, bucket=name, server=server, folder=folder

@@ -17,7 +17,7 @@ from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.training.saved_network import load_trainable
 from ctr_retrain.tasks.deploy.publish_model import deploy_challenger
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.execution.fan_out import FanOut
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.plan.choose_start import open_source_model
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run

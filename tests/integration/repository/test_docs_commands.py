@@ -18,7 +18,7 @@ RUN_PAGES = [page for page in PAGES if any(block.comment == "run" for block in b
 
 
 @pytest.fixture(scope="module")
-def demonstration(prefect_server, great_expectations, tmp_path_factory):
+def demonstration(great_expectations, tmp_path_factory):
     """What `make demo` leaves, small: six days that end with its last, 4,000 impressions each, and one night.
 
     Its model was put into service by hand, so that there is a champion whatever the gate says of so little data.
@@ -34,7 +34,7 @@ def demonstration(prefect_server, great_expectations, tmp_path_factory):
 
 
 @pytest.mark.parametrize("page", RUN_PAGES, ids=lambda page: page.name)
-def test_commands_of_a_page_run_one_after_the_other(page, demonstration, prefect_server, great_expectations, tmp_path):
+def test_commands_of_a_page_run_one_after_the_other(page, demonstration, great_expectations, tmp_path):
     place = tmp_path / "place"
     if page == OWN_DATA:
         place.mkdir()

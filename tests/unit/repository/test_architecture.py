@@ -13,9 +13,12 @@ IMPURE = {"prefect", "boto3", "great_expectations", "typer", "requests", "urllib
 TESTS = REPOSITORY / "tests"
 MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file is
 
-# A stage is a plain function, which Prefect wraps where a flow uses it. These need Prefect itself: its task runners for
-# days side by side, its events for alerts.
-PREFECT_IN_TASKS = {"tasks.execution.parallel_days", "tasks.execution.dask_cluster", "tasks.alerts.prefect_events"}
+# A stage is a plain function, which Prefect wraps where a flow uses it. These need Prefect itself, and only where a
+# server of it is named: for records of runs and days, and for events.
+PREFECT_IN_TASKS = {
+    *(f"tasks.orchestration.{name}" for name in ("prefect_server", "recorded", "prefect_records", "prefect_days")),
+    *("tasks.orchestration.dask_cluster", "tasks.alerts.prefect_events"),
+}
 
 # From the ground up: a package may import those before it, never one behind it. `flows.cli` puts the commands together
 # and stands above them, though it lies beside the flows that they call: `ctr_retrain.flows.cli:main` must stay.
@@ -30,11 +33,8 @@ ORDER = (
     ),
     *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
     "models.first_recipe",
-    *(
-        f"tasks.{room}"
-        for room in ("execution", "integrity", "store", "lease", "pages", "landing", "reading", "ingest", "label")
-    ),
-    "tasks.alerts",
+    *(f"tasks.{room}" for room in ("execution", "orchestration", "integrity", "store", "lease", "pages")),
+    *(f"tasks.{room}" for room in ("landing", "reading", "ingest", "label", "alerts")),
     *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
     *(f"tasks.{room}" for room in ("operate", "nights", "compare", "demo")),
     "flows",
@@ -111,7 +111,7 @@ def test_stages_are_plain_functions_that_flows_wrap():
     knowing = found_in(
         stages, lambda _, path: any(module.split(".")[0] == "prefect" for module in imported_modules(path))
     )
-    assert set(knowing) <= PREFECT_IN_TASKS, f"{sorted(knowing)} import prefect: wrap it in flows/prefect_tasks.py."
+    assert set(knowing) <= PREFECT_IN_TASKS, f"{sorted(knowing)} import prefect: wrap it in flows/stages.py."
     unwrapped = found_in(stages, lambda _, path: ".fn(" in path.read_text(encoding="utf-8"))
     assert not unwrapped, f"{sorted(unwrapped)} call a function out of a Prefect task: import the plain one."
 

@@ -1,13 +1,16 @@
 """Rules of a function that is called in a fresh process: what it finds there, and what becomes of its failures."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from ctr_retrain.models.errors import ProcessDiedError
 from ctr_retrain.tasks.execution import fresh_interpreter
 from ctr_retrain.tasks.execution.fresh_interpreter import run_fresh
 from tests.support import fresh_work
@@ -42,7 +45,6 @@ def test_each_call_has_a_process_of_its_own_in_which_nothing_is_left_of_earlier_
     [
         (fresh_work.refuse, "model x: expected another."),
         (fresh_work.fail, "ZeroDivisionError: division by zero"),
-        (fresh_work.die, "exit status -9 and no word of why"),
     ],
 )
 def test_a_failure_is_told_by_its_last_words_and_the_next_call_goes_well(fresh, tmp_path, work, words):
@@ -50,9 +52,57 @@ def test_a_failure_is_told_by_its_last_words_and_the_next_call_goes_well(fresh, 
     assert fresh(fresh_work.note, tmp_path / "after", "") is None
 
 
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (fresh_work.die, r"^die: expected an answer .*, received SIGKILL and no word of why\. Nearly always .* memory"),
+        (fresh_work.crash, r"^crash: .*, received SIGSEGV and "),
+        (fresh_work.leave, r"^leave: .*, received exit status 1 and no word of why\. The machine is at fault"),
+        (fresh_work.find_no_room, r"No space left on device.* The machine is at fault"),
+        (fresh_work.need_more_memory, r"MemoryError.* The machine is at fault"),
+    ],
+)
+def test_what_the_machine_did_to_a_process_is_no_answer_of_the_function(fresh, tmp_path, work, words):
+    with pytest.raises(ProcessDiedError, match=words) as died:
+        fresh(work)
+    assert "\n" not in str(died.value)
+    assert fresh(fresh_work.note, tmp_path / "after", "") is None
+
+
+def test_nothing_stays_in_the_temporary_folder(fresh, tmp_path, monkeypatch):
+    fresh_interpreter.end_kept()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert fresh(fresh_work.put_aside) is None
+    fresh_interpreter.end_kept()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kept", "stopped"), [(False, False), (False, True), (True, True)])
+def test_a_call_under_way_ends_with_the_process_that_asked_for_it_and_so_do_its_files(tmp_path, kept, stopped):
+    program = (
+        "import sys, tempfile\nfrom ctr_retrain.tasks.execution.fresh_interpreter import run_fresh\n"
+        "from tests.support import fresh_work\n"
+        f"run_fresh(fresh_work.note_and_hang, sys.argv[1], timeout=600, kept={kept})\n"
+    )
+    noted, temporary = tmp_path / "noted", tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-c", program, str(noted)]
+    asker = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "TMPDIR": str(temporary)})
+    while not noted.exists() or not noted.read_text("utf-8").endswith("."):
+        assert asker.poll() is None
+        time.sleep(0.05)
+    pid = int(noted.read_text("utf-8").rstrip("."))
+    if stopped:
+        os.kill(pid, signal.SIGSTOP)
+    asker.kill()
+    asker.wait()
+    while Path("/proc", str(pid)).exists() or list(temporary.iterdir()):
+        time.sleep(0.05)
+
+
 def test_what_hangs_is_killed_and_the_next_call_goes_well(fresh, tmp_path):
     fresh_interpreter.end_kept()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(ProcessDiedError, match=r"within 1 s, received none, and killed it"):
         fresh(fresh_work.hang, timeout=1.0)
     assert not fresh_interpreter._KEPT
     assert fresh(fresh_work.note, tmp_path / "after", "") is None

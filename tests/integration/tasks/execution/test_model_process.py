@@ -50,7 +50,7 @@ def test_logs_and_what_is_written_pass_through_and_what_is_printed_disturbs_nobo
     assert pid != os.getpid()
     assert ("ctr_retrain.tasks.train.fit_challenger", logging.INFO, "logged hello") in caplog.record_tuples
     models._process.stdin.close()
-    models._listener.join()
+    models._listeners[0].join()
     said = capsys.readouterr()
     assert "written hello" in said.err
     assert said.out == ""

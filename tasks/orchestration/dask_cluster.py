@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.tasks.execution.code_digest import code_digest
 from ctr_retrain.tasks.execution.web_request import public_address
+from ctr_retrain.tasks.orchestration.prefect_server import named_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from distributed import Client
     from prefect_dask.task_runners import DaskTaskRunner
 
 CONNECT_SECONDS = 10
@@ -27,36 +27,58 @@ PRELOAD = "import atexit, os; os.dup2(2, 1); atexit.register(os._exit, 0)"
 
 def require_dask() -> None:
     """Raise UsageError where the extra is not installed."""
-    try:
-        import prefect_dask  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
+    # Looked for, not imported: with Prefect that takes three seconds.
+    missing = [name for name in ("distributed", "prefect_dask") if find_spec(name) is None]
+    if missing:
         msg = (
-            f"CTR_RETRAIN_TASK_RUNNER=dask: expected prefect-dask to be installed, received: {error}. "
+            f"CTR_RETRAIN_TASK_RUNNER=dask: expected {missing[0]} to be installed, received no such module. "
             "Run `pip install 'ctr-retrain[dask]'`, or set CTR_RETRAIN_TASK_RUNNER=threads."
         )
-        raise UsageError(msg) from error
+        raise UsageError(msg)
+
+
+@contextlib.contextmanager
+def workers(address: str, processes: int) -> Iterator[Client]:
+    """Give the client of the scheduler at `address`, or of that many processes which end with the work.
+
+    Raises StorageError where no scheduler with fitting workers answers, or where a worker dies again and again.
+    """
+    from distributed import Client, LocalCluster  # noqa: PLC0415 - an extra
+
+    with _telling_deaths(), contextlib.ExitStack() as stack:
+        if address:
+            _check_scheduler(address)
+            yield stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))  # type: ignore[no-untyped-call]
+        else:
+            cluster = stack.enter_context(LocalCluster(**_local_processes(processes)))  # type: ignore[no-untyped-call]
+            yield stack.enter_context(Client(cluster, set_as_default=False))  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
 def task_runner(address: str, processes: int) -> Iterator[DaskTaskRunner]:
-    """A Dask task runner for a flow: on the scheduler at `address`, or on that many processes which end with the flow.
+    """Give the same as a task runner, for a flow that Prefect records; raises as `workers` does."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - two seconds, and it is no extra
+    from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
 
-    Raises StorageError where no scheduler with fitting workers answers, or where a worker dies again and again.
-    """
-    from distributed import KilledWorker  # noqa: PLC0415 - an extra
-    from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415
-
-    server = _server_url()
+    server = named_server() or ""
     if address:
         _check_server(server, address)
         _check_scheduler(address)
         runner = DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_SECONDS})
     else:
         runner = DaskTaskRunner(cluster_kwargs=_local_processes(processes))
+    # A worker that knows no server would start one of its own.
+    with _telling_deaths(), temporary_settings({PREFECT_API_URL: server}):
+        yield runner
+
+
+@contextlib.contextmanager
+def _telling_deaths() -> Iterator[None]:
+    """Raise StorageError where a worker dies again and again."""
+    from distributed import KilledWorker  # noqa: PLC0415 - an extra
+
     try:
-        # A worker that knows no server would start one of its own.
-        with temporary_settings({PREFECT_API_URL: server}):
-            yield runner
+        yield
     except KilledWorker as error:
         msg = (
             f"Dask: expected the workers to live, received: {error}. Most often a day takes more memory than "
@@ -74,11 +96,6 @@ def _local_processes(processes: int) -> dict[str, Any]:
         "dashboard_address": "127.0.0.1:0",
         "preload": [PRELOAD],
     }
-
-
-def _server_url() -> str:
-    with get_client(sync_client=True) as client:
-        return str(client.api_url).rstrip("/")
 
 
 def _check_server(server: str, address: str) -> None:

@@ -18,8 +18,8 @@ import pytest
 
 from ctr_retrain.models.errors import BusyError, CtrRetrainError, DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.execution import duck
-from ctr_retrain.tasks.execution.fan_out import FanOut
 from ctr_retrain.tasks.integrity.manifest import MANIFEST
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import run
 from tests.support.repository import REPOSITORY
@@ -91,7 +91,7 @@ def landing(small_landing, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def in_sequence(prefect_server, landing, recipe_file, tmp_path_factory):
+def in_sequence(great_expectations, landing, recipe_file, tmp_path_factory):
     root = tmp_path_factory.mktemp("sequence") / "root"
     return SimpleNamespace(root=root, document=fanned_out(1, root, landing, recipe_file))
 
@@ -153,9 +153,9 @@ def cluster():
 
 
 def test_a_scheduler_elsewhere_is_used_by_its_address_and_errors_of_its_workers_arrive_whole(
-    prefect_server, cluster, monkeypatch
+    great_expectations, cluster, monkeypatch
 ):
-    monkeypatch.setattr("ctr_retrain.tasks.execution.dask_cluster.CONNECT_SECONDS", 600)
+    monkeypatch.setattr("ctr_retrain.tasks.orchestration.dask_cluster.CONNECT_SECONDS", 600)
     fan_out = FanOut("dask", 2, cluster)
     answers = fan_out.over(DAYS, "testing", partial(fail_on, None))
     assert list(answers) == DAYS
@@ -167,7 +167,7 @@ def test_a_scheduler_elsewhere_is_used_by_its_address_and_errors_of_its_workers_
     assert caught.value.exit_code == 4
 
 
-def test_an_error_on_a_thread_arrives_whole_and_each_day_has_its_share_of_the_machine(prefect_server, monkeypatch):
+def test_an_error_on_a_thread_arrives_whole_and_each_day_has_its_share_of_the_machine(great_expectations, monkeypatch):
     whole_threads, whole_memory = duck_settings()
     answers = FanOut("threads", 2).over(DAYS, "testing", partial(fail_on, None))
     assert {threads for _, (threads, _) in answers.values()} == {max(1, whole_threads // 2)}
@@ -190,13 +190,14 @@ def test_errors_keep_their_details_between_processes(kind):
     assert (type(received), str(received), received.details) == (kind, str(sent), sent.details)
 
 
-def test_a_scheduler_that_nobody_runs_is_named_when_its_time_to_answer_is_over(prefect_server, monkeypatch):
-    monkeypatch.setattr("ctr_retrain.tasks.execution.dask_cluster.CONNECT_SECONDS", 1)
+def test_a_scheduler_that_nobody_runs_is_named_when_its_time_to_answer_is_over(great_expectations, monkeypatch):
+    monkeypatch.setattr("ctr_retrain.tasks.orchestration.dask_cluster.CONNECT_SECONDS", 1)
     with pytest.raises(StorageError, match=r"Dask scheduler tcp://127.0.0.1:9: expected an answer within 1 s"):
         FanOut("dask", 2, "tcp://127.0.0.1:9").over(DAYS, "testing", partial(fail_on, None))
 
 
-def test_workers_elsewhere_need_a_prefect_server_that_they_reach(prefect_server):
+def test_workers_elsewhere_need_a_prefect_server_that_they_reach_where_one_is_named(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
     with pytest.raises(UsageError, match=r"PREFECT_API_URL: expected .* workers of tcp://127.0.0.2:9 reach, received"):
         FanOut("dask", 2, "tcp://127.0.0.2:9").over(DAYS, "testing", partial(fail_on, None))
 
@@ -204,7 +205,7 @@ def test_workers_elsewhere_need_a_prefect_server_that_they_reach(prefect_server)
 def test_dask_without_its_extra_says_what_to_install(tmp_path):
     program = (
         "import sys; sys.modules['prefect_dask'] = None\n"
-        "from ctr_retrain.models.errors import UsageError; from ctr_retrain.tasks.execution.fan_out import FanOut\n"
+        "from ctr_retrain.models.errors import UsageError; from ctr_retrain.tasks.orchestration.fan_out import FanOut\n"
         "try:\n    FanOut('dask', 2)\nexcept UsageError as error:\n    print(error)"
     )
     answered = subprocess.run(

@@ -1,4 +1,4 @@
-"""Days side by side: independent days run at once, as Prefect tasks on threads of this process or on a Dask cluster.
+"""Days side by side: independent days run at once, on threads of this process or on a Dask cluster.
 
 A day's work is a plain function of the day, so it can be sent to another process; it reads the store and answers a
 small reference. Each day gets its share of its machine, so many days take no more memory than one.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
+
+from ctr_retrain.tasks.orchestration.dask_cluster import require_dask
+from ctr_retrain.tasks.orchestration.parallel_days import work_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +30,6 @@ class FanOut:
     def __post_init__(self) -> None:
         """Raise UsageError where Dask is asked for and not installed."""
         if self.runner == "dask":
-            from ctr_retrain.tasks.execution.dask_cluster import require_dask  # noqa: PLC0415 - see below
-
             require_dask()
 
     def over(self, days: Sequence[Item], what: str, work: Callable[[Item], Result]) -> dict[Item, Result]:
@@ -39,9 +40,6 @@ class FanOut:
         """
         if len(days) < 2:
             return {day: work(day) for day in days}
-        # Prefect takes two seconds to import, and processes that score or train know this class without using it.
-        from ctr_retrain.tasks.execution.parallel_days import work_side_by_side  # noqa: PLC0415
-
         dask_address = self.dask_address if self.runner == "dask" else None
         results = work_side_by_side(list(days), what, work, self.days_at_once, dask_address)
         return dict(zip(days, results, strict=True))

@@ -1,15 +1,9 @@
-"""The stages of a daily run as Prefect tasks: each is wrapped once, and has its own name in Prefect's UI.
+"""The stages of a daily run: each is named once, and where Prefect records the run, each is a task under its name.
 
 A stage itself is a plain function in `tasks/`, which commands, other stages and tests call as it is.
 """
 
-# isort: off
-import ctr_retrain.flows.quiet_libraries  # noqa: F401 - first: Prefect reads the environment when imported
-
-# isort: on
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
+import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.tasks.alerts import report_signals as reporting
 from ctr_retrain.tasks.deploy import choose_served, publish_model
 from ctr_retrain.tasks.evaluate import find_leaks as leaks
@@ -21,16 +15,13 @@ from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
 from ctr_retrain.tasks.evaluate import watch_numbers as numbers
 from ctr_retrain.tasks.ingest import ingest_day as ingest
+from ctr_retrain.tasks.orchestration.recorded import stage
 from ctr_retrain.tasks.report import run_document, run_page
 from ctr_retrain.tasks.train import train_challenger as training
 from ctr_retrain.tasks.train import weigh_rows as weights
 from ctr_retrain.tasks.validate import check_outcomes as completeness
 from ctr_retrain.tasks.validate import detect_drift as drift
 from ctr_retrain.tasks.validate import validate_day as validation
-
-# Stages find by digests of their inputs what was made before. Prefect's cache would know a store by its pickle only,
-# and keep results that `gc` has removed from it.
-stage = task(cache_policy=NO_CACHE)
 
 ingest_day = stage(ingest.ingest_day)
 check_outcomes = stage(completeness.check_outcomes)

@@ -1,0 +1,36 @@
+"""Faults of the machine, such as a full disk or too little memory: they say nothing about data or models."""
+
+from __future__ import annotations
+
+import errno
+
+from ctr_retrain.models.errors import BusyError, ProcessDiedError, StorageError
+
+# An OSError of any other number is of the machine: a disk that is full, read-only, slow or broken, too little memory,
+# too many open files, a right that is missing. These are of what was asked for.
+OF_THE_REQUEST = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG))
+# Errors of libraries that are no OSError and no MemoryError, by name: to import their types would take seconds.
+BY_NAME = frozenset(("IOException", "OutOfMemoryException", "ResourceExhaustedError"))  # DuckDB's, TensorFlow's
+FULL_DISK = ("No space left on device", "Disk quota exceeded")  # as TensorFlow's and Arrow's errors repeat it
+
+
+def is_machine_fault(error: BaseException) -> bool:
+    """Return True if an error, or one that it came of, is the machine's."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if _is_of_machine(link):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
+
+
+def _is_of_machine(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ in BY_NAME:
+        return True
+    if isinstance(error, (StorageError, ProcessDiedError, BusyError)):
+        return error.__cause__ is None  # else it tells what that was: a model's file may be one that can't be loaded
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno not in OF_THE_REQUEST
+    return any(words in str(error) for words in FULL_DISK)

@@ -1,0 +1,72 @@
+"""A Prefect server of our own on this machine, which lives no longer than the process that started it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.execution.fresh_interpreter import module_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
+STOP_SECONDS = 30  # then the server is killed
+
+
+@contextmanager
+def own_server(home: Path) -> Iterator[str]:
+    """Start a server whose database lies in `home`, give its address, and stop it.
+
+    Raises StorageError where it doesn't start.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+        module_command("ctr_retrain.tasks.execution.parents_end", *start),
+        env={**os.environ, "PREFECT_API_URL": url, "PREFECT_HOME": str(home)},
+        stdin=subprocess.PIPE,  # whose end tells it that this process has died
+        stdout=sys.stderr,
+    )
+    try:
+        _wait(f"{url}/health", process)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # it waits for a client that does not hang up
+            process.kill()
+            process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.3)
+    msg = f"Prefect server: expected it to answer within {STARTUP_SECONDS} s, received nothing. Set PREFECT_API_URL."
+    raise StorageError(msg)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

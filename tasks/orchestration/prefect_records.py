@@ -1,0 +1,129 @@
+"""Prefect's records of a run: its flows and tasks on the server that is named.
+
+A record is never worth the run. What was done counts, whether or not Prefect could note it; and once the server is
+gone, the rest is done without it.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from prefect import Flow, task
+from prefect.cache_policies import NO_CACHE
+
+from ctr_retrain.models.errors import CtrRetrainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@dataclass
+class _Ending(Generic[Result]):
+    """The outcome of a function that Prefect called, whatever became of Prefect."""
+
+    result: Result | None = None  # what it returned
+    error: BaseException | None = None  # what it raised
+    began: bool = False  # was it called at all
+
+
+_ending: ContextVar[_Ending[Any] | None] = ContextVar("ending", default=None)
+_gone = Event()  # the server, for the rest of this process
+
+
+class RecordedFlow(Flow[Parameters, Result]):
+    """A flow of Prefect's whose call ends as its function did."""
+
+    def __init__(self, fn: Callable[Parameters, Result], **options: Any) -> None:
+        """Take what Prefect's own flow takes."""
+        super().__init__(fn, **options)
+        self.plain = fn
+        self.fn = noted(fn)
+
+    def __call__(self, *given: Parameters.args, **named: Parameters.kwargs) -> Result:  # type: ignore[override]
+        """Call the function as a flow run, or as it is once the server is gone."""
+        return followed(super().__call__, self.plain)(*given, **named)
+
+
+def recorded_task(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make a function a task of Prefect's whose call ends as the function did."""
+    # Stages find by digests of their inputs what was made before. Prefect's cache would know a store by its pickle
+    # only, and keep results that `gc` has removed from it.
+    return followed(task(cache_policy=NO_CACHE)(noted(function)), function)
+
+
+def noted(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Note what becomes of the function for the call that waits behind Prefect."""
+
+    # Prefect pickles functions by value for other processes: these hold nothing but names of this module.
+    @functools.wraps(function)
+    def call(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+        return _note(function, *given, **named)
+
+    return call
+
+
+def _note(function: Callable[Parameters, Result], *given: Parameters.args, **named: Parameters.kwargs) -> Result:
+    ending = _ending.get() or _Ending[Result]()
+    ending.began = True
+    try:
+        ending.result = function(*given, **named)
+    except BaseException as error:
+        ending.error = error
+        raise
+    return ending.result
+
+
+def followed(
+    recorded: Callable[Parameters, Result], plain: Callable[Parameters, Result]
+) -> Callable[Parameters, Result]:
+    """Return a function that calls by Prefect and ends as the plain function did."""
+
+    @functools.wraps(plain)
+    def call(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+        return _follow(recorded, plain, *given, **named)
+
+    return call
+
+
+def _follow(
+    recorded: Callable[Parameters, Result],
+    plain: Callable[Parameters, Result],
+    *given: Parameters.args,
+    **named: Parameters.kwargs,
+) -> Result:
+    if _gone.is_set():
+        return plain(*given, **named)
+    ending = _Ending[Result]()
+    token = _ending.set(ending)
+    try:
+        return recorded(*given, **named)
+    except CtrRetrainError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the function's own, or whatever Prefect and its client raise
+        failure = error
+    finally:
+        _ending.reset(token)
+    # Outside the handler: an error of ours keeps the cause and the context that it came with.
+    if ending.error is not None:
+        raise ending.error
+    _say_gone(failure)
+    return ending.result if ending.began else plain(*given, **named)  # type: ignore[return-value]
+
+
+def _say_gone(error: Exception) -> None:
+    if not _gone.is_set():
+        _gone.set()
+        log.warning(
+            "Prefect server: expected it to record this run to its end, received %s. The run goes on without it.",
+            type(error).__name__,
+        )
