@@ -67,9 +67,10 @@ def daily(
     the day, or its whole window, can't be used.
     """
     settings = load_settings(recipe=recipe, root=root, landing=landing)
-    rules, now = load_recipe(settings.recipe), datetime.now(UTC)
-    day = day or scheduled_day(due_time() or now)
+    rules = load_recipe(settings.recipe)
+    day = day or scheduled_day(due_time() or datetime.now(UTC))
     with one_run(settings, f"daily --date {day}", wait=wait) as held:
+        now = datetime.now(UTC)  # once it has the root, for which it may have waited for hours
         claim_root(held.store, rules.name)
         tell = held.delivery(rules, events=True)
         night = Night(held.store, held.landing_zone, tell, held.local_folder, held.heartbeat_url, day, now)

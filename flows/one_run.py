@@ -22,12 +22,12 @@ def one_run(settings: Settings, command: str, *, wait: bool = False) -> Iterator
     What runs inside, such as the days of a backfill, goes by the same right. wait: for another run, as long as the
     settings say. Raises BusyError where another run has the root.
     """
-    patience = Patience(settings.wait_minutes if wait else 0, _say)
+    patience = Patience(settings.wait_minutes if wait else 0, say)
     with holding(settings.store, command, patience) as store:
         yield settings.model_copy(update={"store": store})
 
 
-def _say(words: str) -> None:
-    """Tell whoever looks on, past all logs: it may take hours, and nothing else happens meanwhile."""
+def say(words: str) -> None:
+    """Tell whoever looks on, past all logs: a wait may take hours, and nothing else happens meanwhile."""
     sys.stderr.write(shown(words) + "\n")
     sys.stderr.flush()

@@ -140,13 +140,14 @@ def accept(context: typer.Context, day: DayOption, reason: ReasonOption) -> Comm
     It never waits: a run under way publishes nothing more, and ends with exit status 5.
     """
     from ctr_retrain.flows.commands.print_days import print_validated  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import say  # noqa: PLC0415
     from ctr_retrain.models.documents.day_documents import ValidationAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
     from ctr_retrain.tasks.validate.validate_day import accept_day  # noqa: PLC0415
 
     # No recipe: what is accepted are findings that lie in the root, by whatever bounds they came about.
     wanted, why = parse_day(day), require_words(reason)
-    store = by_hand(settings_of(context).store, f"accept --date {wanted}")
+    store = by_hand(settings_of(context).store, f"accept --date {wanted}", say)
     accepted = accept_day(store, wanted, why, user_name(), datetime.now(UTC))
     answer = ValidationAnswer(**dict(accepted.validation), date=wanted, reason=accepted.reason)
     return CommandOutput.of(answer, print_validated)

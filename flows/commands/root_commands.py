@@ -136,12 +136,13 @@ def ack(
     It never waits: a run under way publishes nothing more, and ends with exit status 5.
     """
     from ctr_retrain.flows.commands.print_root import print_handled  # noqa: PLC0415
+    from ctr_retrain.flows.one_run import say  # noqa: PLC0415
     from ctr_retrain.tasks.alerts.handle_incident import acknowledge  # noqa: PLC0415
     from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
 
     why = require_words(reason)
     # Whoever is at work on it decides what comes into service meanwhile: the run under way publishes nothing more.
-    store = by_hand(settings_of(context).store, f"alerts ack {kind}")
+    store = by_hand(settings_of(context).store, f"alerts ack {kind}", say)
     answer = acknowledge(store, kind, subject, why, user_name(), datetime.now(UTC))
     return CommandOutput.of(answer, print_handled)
 

@@ -206,10 +206,10 @@ def is_held(store: Store, lease: LeaseRef, pace: Pace = PACE) -> bool:
     return age is None or age < timedelta(seconds=pace.dead_seconds)
 
 
-def raise_token(store: Store, who: str, command: str, at: str) -> tuple[int, tuple[RefIntent, ...]]:
-    """Take the right to publish from whoever has it, for a person; return the new token, and intents to be closed.
+def raise_token(store: Store, who: str, command: str, at: str) -> tuple[int, LeaseRef]:
+    """Take the right to publish from whoever has it, for a person; return the new token, and the lease of before.
 
-    Raises StorageError.
+    Its intents are still to be closed. Raises StorageError.
     """
     while True:
         ref = load_ref(store, layout.LEASE_REF, LeaseRef)
@@ -219,7 +219,7 @@ def raise_token(store: Store, who: str, command: str, at: str) -> tuple[int, tup
             replace_ref(store, layout.LEASE_REF, after, ref)
         except BusyError:  # the holder gave a sign of life, or another took over: look again
             continue
-        return after.token, before.intents
+        return after.token, before
 
 
 def close_intents(store: Store, intents: tuple[RefIntent, ...], token: int) -> None:

@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.errors import BusyError
+from ctr_retrain.models.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def sweep_staging(parent: Path) -> int:
 def locked(path: Path, *, shared: bool = False, within: float | None = None) -> Iterator[None]:
     """Hold the kernel's lock on a folder or a file; a file that isn't there is made.
 
-    within: seconds after which BusyError is raised, which names the process that has it; None: it is waited for.
+    within: seconds after which StorageError is raised, which names the process that has it; None: it is waited for.
     """
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -74,7 +74,7 @@ def _lock_within(seconds: float, descriptor: int, kind: int, path: Path) -> None
                     f"{path}: expected whoever writes there to be done within {seconds:.0f} s, received none of it: "
                     f"{_holder_of(descriptor)} was stopped amid a write. Let it go on (kill -CONT) or end it."
                 )
-                raise BusyError(msg) from None
+                raise StorageError(msg) from None
         else:
             return
         time.sleep(pause)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 
 import pytest
 
@@ -85,10 +86,13 @@ def test_what_a_person_types_in_vain_takes_nothing_from_anybody(store, now):
 
 
 def test_a_note_on_an_incident_by_hand_raises_the_token_once_and_is_not_stamped(store, held):
-    hand = by_hand(store, "alerts ack")
+    told = []
+    hand = by_hand(store, "alerts ack", told.append)
     first = hand.swap_ref("incidents/all", {"incidents": []}, None)
     hand.swap_ref("incidents/all", {"incidents": [], "handled": []}, first)
     assert (read_lease(store).token, store.read_ref("incidents/all").token) == (2, 0)
+    assert len(told) == 1
+    assert re.fullmatch(r"note: `daily` of .* publishes nothing more and ends with exit 5", told[0])
     with pytest.raises(BusyError):
         held.swap_ref("champion", {"current": "a"}, None)
 

@@ -1,5 +1,7 @@
 """Rules of what refs hold: those of older versions are read, and what can't be read is refused in a sentence."""
 
+import os
+
 import jsonschema
 import pytest
 
@@ -7,6 +9,7 @@ from ctr_retrain.models.documents.ref_documents import AcceptedRef
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.protocol import load_day_refs, load_ref, replace_ref
+from ctr_retrain.tasks.store.staging import locked
 from tests.docs.schemas import REFS, schema_of
 from tests.support.command_line import run
 from tests.support.older_refs import BEFORE, TENURE
@@ -64,6 +67,12 @@ def test_a_damaged_ref_ends_a_command_as_a_damaged_store_does(store, command):
     assert (answer.status, error["type"], error["exit_code"]) == (4, "StorageError", 4)
     assert error["message"].startswith("refs/")
     assert "Traceback" not in answer.stderr
+
+
+def test_a_lock_that_a_stopped_process_holds_is_not_waited_for_without_end(tmp_path):
+    words = rf"{tmp_path}/it.lock: expected whoever writes there to be done.* process {os.getpid()} was stopped"
+    with locked(tmp_path / "it.lock"), pytest.raises(StorageError, match=words):
+        locked(tmp_path / "it.lock", within=0.05).__enter__()
 
 
 def test_a_damaged_ref_is_left_as_it_is(store):
