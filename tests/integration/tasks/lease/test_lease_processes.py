@@ -7,11 +7,13 @@ import os
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
 from ctr_retrain.models.errors import BusyError, StorageError
+from ctr_retrain.tasks.lease import hold_root
 from ctr_retrain.tasks.lease.hold_root import Patience, holding
 from ctr_retrain.tasks.lease.lease import Pace, read_lease
 from ctr_retrain.tasks.lease.on_call import by_hand
@@ -22,7 +24,8 @@ from tests.support.landed_twice import s3_store_in
 from tests.support.stepped_store import append
 
 ROUNDS = draws(1, 50)
-PACE = Pace(beat_seconds=0.2, dead_seconds=3)
+AT_ONCE = draws(1, 5)  # rounds, which mostly wait
+PACE = Pace(beat_seconds=0.3, dead_seconds=4)
 LONG = Patience(minutes=10, tell=print)
 REFS = ("champion", "runs/2026-03-01", "runs/2026-03-02")
 RUNS = 4
@@ -39,12 +42,15 @@ def new_store(request, tmp_path, s3_server, s3_environment):
     return make
 
 
-def run(store, number, patience, mark):
-    """A run that writes what it is into each ref, twice, with pauses in which it may be stopped."""
+def run(store, number, patience, gate, mark):
+    """A run that writes what it is into each ref, twice, with pauses, once the file `gate` is there."""
     told = []
+    hold_root.FIRST_LOOK_SECONDS = 0.2  # in this process alone
     try:
         with holding(store, f"daily {number}", patience, PACE) as held:
             mark("holds")
+            while gate and not gate.exists():
+                time.sleep(0.05)
             for name in (*REFS, *REFS):
                 time.sleep(0.05)
                 append(held, name, f"{number} {len(told)}")
@@ -82,11 +88,17 @@ def check_one_history(store, answers):
         assert error or told == [*REFS, *REFS]
 
 
+def in_rounds(new_store, one_round):
+    """So many rounds, each with a store and moments of its own."""
+    stores = [new_store() for _ in range(ROUNDS)]
+    chances = [random.Random(seed) for seed in range(ROUNDS)]  # noqa: S311 - moments, no secrets
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one_round, stores, chances))
+
+
 def test_all_that_wait_are_done_one_after_the_other_whoever_is_killed_or_stopped_meanwhile(new_store):
-    chance = random.Random(5)  # noqa: S311 - moments, no secrets
-    for number in range(ROUNDS):
-        store = new_store()
-        processes = [Forked(run, store, one, LONG, marked=True) for one in range(RUNS)]
+    def one_round(store, chance):
+        processes = [Forked(run, store, one, LONG, None, marked=True) for one in range(RUNS)]
         for process in processes:
             process.go()
         victim, sleeper = chance.sample(processes, 2)
@@ -100,32 +112,35 @@ def test_all_that_wait_are_done_one_after_the_other_whoever_is_killed_or_stopped
         check_one_history(store, answers)
         for one, (_, error) in answers.items():
             # Only whoever was stopped may have lost the root; it says so, and is not told that it is held.
-            assert not error or (processes[one] is sleeper and "Nothing more was published" in error), (
-                f"{number}: {error}"
-            )
+            lost = processes[one] is sleeper and "Nothing more was published" in error
+            assert not error or lost, error
         with holding(store, "the next", pace=PACE):
             pass
         assert (read_lease(store).holder, read_lease(store).intents) == (None, ())
 
+    in_rounds(new_store, one_round)
 
-def test_of_all_that_do_not_wait_one_runs_and_the_others_are_told_who_it_is(new_store):
-    for _ in range(ROUNDS):
-        store = new_store()
-        processes = [Forked(run, store, one, Patience(), marked=True) for one in range(RUNS)]
+
+def test_of_all_that_do_not_wait_one_runs_and_the_others_are_told_who_it_is(new_store, tmp_path):
+    def one_round(store, chance):
+        gate = tmp_path / f"{chance.random()}"
+        processes = [Forked(run, store, one, Patience(), gate, marked=True) for one in range(RUNS)]
         for process in processes:
             process.go()
+        assert [process.wait_for("holds") for process in processes].count(True) == 1
+        gate.touch()
         answers = dict(enumerate(process.answer() for process in processes))
         check_one_history(store, answers)
         refused = [error for told, error in answers.values() if not told]
         assert len(refused) == RUNS - 1
         assert all("received `daily " in error and "with --wait" in error for error in refused)
 
+    in_rounds(new_store, one_round)
+
 
 def test_a_person_takes_the_root_at_any_moment_and_the_run_under_way_publishes_nothing_more(new_store):
-    chance = random.Random(6)  # noqa: S311 - moments, no secrets
-    for _ in range(ROUNDS):
-        store = new_store()
-        process = Forked(run, store, 0, LONG, marked=True).go()
+    def one_round(store, chance):
+        process = Forked(run, store, 0, LONG, None, marked=True).go()
         process.wait_for("holds")
         time.sleep(chance.uniform(0, 0.4))
         if stopped := chance.random() < 0.5:
@@ -142,10 +157,12 @@ def test_a_person_takes_the_root_at_any_moment_and_the_run_under_way_publishes_n
             assert {name: entries(store, name) for name in REFS} == seen
             assert "`rollback` of" in error or len(told) == 2 * len(REFS)
 
+    in_rounds(new_store, one_round)
+
 
 def test_a_run_that_was_killed_is_followed_at_once_on_its_machine(new_store):
     store = new_store()
-    process = Forked(run, store, 0, LONG, marked=True).go()
+    process = Forked(run, store, 0, LONG, None, marked=True).go()
     process.wait_for("holds")
     process.kill()
     with holding(store, "the next", pace=Pace(beat_seconds=10, dead_seconds=3600)) as held:
