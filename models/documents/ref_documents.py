@@ -208,7 +208,11 @@ class LeaseRef(StoredDocument):
 
     def raised_by(self, act: TokenRaise) -> Self:
         """Return the lease without a holder, under a higher token."""
-        return self.model_copy(update={"token": self.token + 1, "holder": None, "beat": 0, "raised": act})
+        return self.model_copy(update={"token": act.token, "holder": None, "beat": 0, "raised": act})
+
+    def above(self, stamp: int) -> Self:
+        """Return the lease in the same hands, under a token higher than a ref's stamp."""
+        return self.model_copy(update={"token": max(self.token, stamp + 1)})
 
     def with_sign_of_life(self) -> Self:
         """Return the lease with one more sign of life."""

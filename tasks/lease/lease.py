@@ -68,7 +68,7 @@ class Lease:
         self.token, self.holder, self.pace = token, holder, pace
         self.known: TypedRef[LeaseRef] | None = None  # as last read or written; None: it is to be read
         self._store = store
-        self._done: frozenset[str] = frozenset()  # intents that stand in the lease and are over
+        self._done: set[str] = set()  # intents that stand in the lease and are over
         self._lost: BusyError | None = None
         self._lock = threading.Lock()
         self._heart: threading.Thread | None = None
@@ -82,6 +82,9 @@ class Lease:
         """Swap a ref of the root; raises BusyError where the lease is lost, or where another was faster."""
         if not is_guarded(name):
             return store.swap_ref(name, value, expected)
+        if expected is not None and expected.token > self.token:
+            # Of a holder's own lease only where its file was lost, or put back from a backup, with its higher token.
+            self._change(lambda lease: lease.above(expected.token))
         intent = RefIntent(id=uuid.uuid4().hex, ref=name, value=value if expected is None else None)
         self._change(lambda lease: lease.announcing(intent))
         try:
@@ -116,7 +119,7 @@ class Lease:
 
     def forget_all(self, intents: tuple[RefIntent, ...]) -> None:
         """Leave out intents of before, which are closed, with the next sign of life."""
-        self._done |= {intent.id for intent in intents}
+        self._done.update(intent.id for intent in intents)
 
     def give_back(self) -> None:
         """Give the lease back; where that fails it passes on once its signs of life are old."""
@@ -151,13 +154,14 @@ class Lease:
         with self._lock:
             for _ in range(SWAPS):
                 known, self.known = self.known or load_ref(self._store, layout.LEASE_REF, LeaseRef), None
-                lease, done = self._require_own(known), self._done
+                lease, done = self._require_own(known), frozenset(self._done)
                 after = change(lease).without(done).with_sign_of_life()
                 try:
                     self.known = replace_ref(self._store, layout.LEASE_REF, after, known)
                 except BusyError:  # a worker of the same holder, or whoever took over: the next turn tells
                     time.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - chance is no secret
                 else:
+                    self.token = after.token
                     self._done -= done
                     return
         msg = f"lease of {self._store.root}: expected to write it within {SWAPS} attempts, received none. Run again."
@@ -206,15 +210,16 @@ def is_held(store: Store, lease: LeaseRef, pace: Pace = PACE) -> bool:
     return age is None or age < timedelta(seconds=pace.dead_seconds)
 
 
-def raise_token(store: Store, who: str, command: str, at: str) -> tuple[int, LeaseRef]:
+def raise_token(store: Store, who: str, command: str, at: str, stamp: int = 0) -> tuple[int, LeaseRef]:
     """Take the right to publish from whoever has it, for a person; return the new token, and the lease of before.
 
-    Its intents are still to be closed. Raises StorageError.
+    Its intents are still to be closed. stamp: of the ref that is to be swapped. Raises StorageError.
     """
     while True:
         ref = load_ref(store, layout.LEASE_REF, LeaseRef)
         before = ref.content if ref else LeaseRef(token=0)
-        after = before.raised_by(TokenRaise(who=who, command=command, at=at, token=before.token + 1))
+        token = max(before.token, stamp) + 1
+        after = before.raised_by(TokenRaise(who=who, command=command, at=at, token=token))
         try:
             replace_ref(store, layout.LEASE_REF, after, ref)
         except BusyError:  # the holder gave a sign of life, or another took over: look again

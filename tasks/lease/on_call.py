@@ -40,9 +40,10 @@ class _ByHand:
         So what it was about to do with this very ref doesn't come between the person's look at it and the swap.
         """
         intents: tuple[RefIntent, ...] = ()
+        stamp = expected.token if expected else 0
         if self._token is None:
             at = datetime.now(UTC).isoformat(timespec="seconds")
-            self._token, before = raise_token(store, user_name(), self._command, at)
+            self._token, before = raise_token(store, user_name(), self._command, at, stamp)
             intents = before.intents
             if before.holder is not None and not has_ended(before.holder):
                 self._tell(

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,24 @@ def test_what_a_person_types_in_vain_takes_nothing_from_anybody(store, now):
     assert (read_lease(store).token, read_lease(store).raised) == (1, None)
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "of a backup"])
+def test_a_lease_whose_file_was_lost_or_is_of_a_backup_rises_above_what_refs_are_stamped_with(store, lost):
+    file, backups = Path(store.root) / "refs" / "lease.json", []
+    for number in range(5):
+        with holding(store, "daily", pace=STILL) as held:
+            held.swap_ref("champion", {"current": f"{number}"}, held.read_ref("champion"))
+        backups.append(file.read_bytes())
+    file.unlink() if lost else file.write_bytes(backups[0])
+    hand = by_hand(store, "rollback", list)
+    hand.swap_ref("champion", {"current": "by hand"}, hand.read_ref("champion"))
+    assert store.read_ref("champion").token == read_lease(store).token == 6
+    file.unlink() if lost else file.write_bytes(backups[0])
+    with holding(store, "daily", pace=STILL) as held:
+        held.swap_ref("champion", {"current": "a run"}, held.read_ref("champion"))
+        held.swap_ref("runs/2026-03-01", {"current": "a run"}, None)
+    assert [store.read_ref(name).token for name in ("champion", "runs/2026-03-01")] == [7, 7]
+
+
 def test_a_note_on_an_incident_by_hand_raises_the_token_once_and_is_not_stamped(store, held):
     told = []
     hand = by_hand(store, "alerts ack", told.append)
@@ -92,7 +111,7 @@ def test_a_note_on_an_incident_by_hand_raises_the_token_once_and_is_not_stamped(
     hand.swap_ref("incidents/all", {"incidents": [], "handled": []}, first)
     assert (read_lease(store).token, store.read_ref("incidents/all").token) == (2, 0)
     assert len(told) == 1
-    assert re.fullmatch(r"note: `daily` of .* publishes nothing more and ends with exit 5", told[0])
+    assert re.fullmatch(r"note: `daily` of .* publishes nothing more and ends with exit status 5", told[0])
     with pytest.raises(BusyError):
         held.swap_ref("champion", {"current": "a"}, None)
 
