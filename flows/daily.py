@@ -2,10 +2,12 @@
 
 # No `from __future__ import annotations`: a scheduled run loads this file by its path, and Prefect then finds no names.
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.one_run import one_run
+from ctr_retrain.flows.root_status import look
 from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.flows.stages import (
     check_outcomes,
@@ -37,11 +39,13 @@ from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.nights.watched_night import Night, watched_night
+from ctr_retrain.tasks.observe.export_metrics import metrics_written
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
 from ctr_retrain.tasks.orchestration.recorded import due_time, flow
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
-from ctr_retrain.tasks.report.run_document import day_document, load_document
+from ctr_retrain.tasks.report.recorded_run import load_document
+from ctr_retrain.tasks.report.run_document import day_document
 from ctr_retrain.tasks.report.run_list import write_run_list
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import has_object
@@ -74,7 +78,8 @@ def daily(
         claim_root(held.store, rules.name)
         tell = held.delivery(rules, events=True)
         night = Night(held.store, held.landing_zone, tell, held.local_folder, held.heartbeat_url, day, now)
-        with watched_night(night):
+        seen = partial(look, settings)
+        with metrics_written(settings.metrics_folder, rules.name, seen), watched_night(night):
             answer = _run_day(held, rules, day, tell, now, force=force, shadow=shadow)
             night.run = answer
     return answer

@@ -14,12 +14,11 @@ from ctr_retrain.models.documents.command_documents import DemoAnswer, DemoIncid
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
 from ctr_retrain.models.simulation.world import World
-from ctr_retrain.tasks.alerts.incident_refs import load_incidents
+from ctr_retrain.tasks.alerts.incident_refs import brief_of, load_incidents
 from ctr_retrain.tasks.demo.open_bandit_sample import BANDIT_DAYS, extract_sample
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from ctr_retrain.tasks.operate.registry import brief_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

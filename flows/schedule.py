@@ -1,26 +1,27 @@
 """`serve`: run the daily flow on a cron schedule, with a Prefect server of its own where none is set.
 
-What a schedule means Prefect says, which runs it: `next_run` asks it before the first night.
+A schedule that Prefect can't read is refused before the first night.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.flows.quiet_libraries import SERVED_BY
-from ctr_retrain.flows.settings import CRON_EXPECTED
-from ctr_retrain.models.errors import StorageError, UsageError
+from ctr_retrain.flows.root_status import look
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.shipped_recipes import find_recipe
+from ctr_retrain.tasks.observe.export_metrics import metrics_written, serve_metrics
+from ctr_retrain.tasks.observe.next_run import next_run
 from ctr_retrain.tasks.orchestration.own_server import own_server
 
 if TYPE_CHECKING:
@@ -33,34 +34,6 @@ log = logging.getLogger(__name__)
 
 DEPLOYMENT = "nightly"
 WATCH_SECONDS = 3600  # between two looks of the watchdog
-REFUSED = 3  # the status of a process that Prefect refused a schedule
-_ASK_PREFECT = f"""
-import asyncio, sys
-from prefect.server.schemas.schedules import CronSchedule
-try:
-    schedule = CronSchedule(cron=sys.argv[1], timezone=sys.argv[2])
-    print(asyncio.run(schedule.get_dates(1))[0].isoformat())
-except (ValueError, IndexError):
-    sys.exit({REFUSED})
-"""
-
-
-def next_run(settings: Settings) -> datetime:
-    """Return when the schedule's next run is due, in its time zone.
-
-    Raises UsageError where Prefect reads no schedule there, or one of days that there aren't, such as 31 February.
-    """
-    # In a process of its own: Prefect reads the environment once, when it is first imported, and `serve` has yet to
-    # write there where its server is.
-    asked = [sys.executable, "-P", "-c", _ASK_PREFECT, settings.cron, settings.timezone]
-    process = subprocess.run(asked, capture_output=True, check=False, text=True)  # noqa: S603 - our own interpreter
-    if process.returncode == REFUSED:
-        msg = f"CTR_RETRAIN_CRON: expected {CRON_EXPECTED}, and days that there are, received {settings.cron!r}"
-        raise UsageError(msg)
-    if process.returncode:
-        msg = f"Prefect: expected it to read the schedule {settings.cron!r}, received: {process.stderr.strip()[-300:]}"
-        raise StorageError(msg)
-    return datetime.fromisoformat(process.stdout.strip())
 
 
 def serve_daily(settings: Settings) -> None:
@@ -68,17 +41,21 @@ def serve_daily(settings: Settings) -> None:
 
     Raises UsageError where there is no such schedule, StorageError where the server doesn't start.
     """
-    next_run(settings)
+    next_run(settings.cron, settings.timezone)
     rules = load_recipe(settings.recipe)
     # Scheduled runs may start in another folder.
     os.environ |= {"CTR_RETRAIN_CACHE": str(settings.cache_folder), "CTR_RETRAIN_SPOOL": str(settings.spool_folder)}
     os.environ[SERVED_BY] = str(os.getpid())  # with which they end
+    if settings.metrics_folder:
+        os.environ["CTR_RETRAIN_METRICS_FOLDER"] = str(settings.metrics_folder.expanduser().absolute())
     with _server(settings.local_folder):
         from prefect import Flow  # noqa: PLC0415
         from prefect.schedules import Cron  # noqa: PLC0415
 
         from ctr_retrain.flows.daily import daily  # noqa: PLC0415 - Prefect reads the server's address when imported
 
+        if settings.metrics_listen:
+            serve_metrics(settings.metrics_listen, rules.name, partial(look, settings))
         threading.Thread(target=_look_around_hourly, args=(settings, rules), daemon=True).start()
         assert isinstance(daily, Flow)  # since a server is named
         daily.serve(
@@ -103,7 +80,8 @@ def _look_around_hourly(settings: Settings, rules: Recipe) -> None:
 
     while True:
         try:
-            look_around(settings.store, settings.landing_zone, settings.delivery(rules), datetime.now(UTC))
+            with metrics_written(settings.metrics_folder, rules.name, partial(look, settings)):
+                look_around(settings.store, settings.landing_zone, settings.delivery(rules), datetime.now(UTC))
         except Exception:
             log.exception("the watchdog could not look around; it tries again in an hour")
         time.sleep(WATCH_SECONDS)

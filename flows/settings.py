@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -15,11 +17,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.mistakes import expected_of
-from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets, prefect_server
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.observe.next_run import CRON_EXPECTED
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.local_store import LocalStore
@@ -27,7 +29,10 @@ from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 
-CRON_EXPECTED = "a cron expression of five fields such as 0 4 * * *"
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.recipe import Recipe
+
+HURRIED = MappingProxyType({"attempts": 2, "connect_seconds": 1, "read_seconds": 3})  # of a look at S3
 
 
 class Settings(BaseSettings):
@@ -45,6 +50,8 @@ class Settings(BaseSettings):
     alert_targets: SecretStr = SecretStr("")  # LEVEL=ADDRESS of each further receiver of alerts; likewise
     heartbeat_url: SecretStr = SecretStr("")  # asked for at each good end of a night; who misses it tells; likewise
     runbook: str = "docs/runbook.md"  # address of the runbook, to which messages link
+    metrics_folder: Path | None = None  # of node_exporter's textfile collector; None: no metrics are written
+    metrics_listen: str = ""  # HOST:PORT at which `serve` answers with metrics; empty: nowhere
     spool: Path = Path("var/spool")  # where alerts wait on this machine while the root can't be written
     wait_minutes: float = Field(720, gt=0)  # how long `--wait` and scheduled runs wait for another run to be done
     cron: str = "0 4 * * *"  # when `serve` runs
@@ -96,6 +103,14 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return address
 
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_a_port(cls, listen: str) -> str:
+        if listen and not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", listen):
+            msg = "an address to listen at such as 127.0.0.1:9108, or nothing"
+            raise ValueError(msg)
+        return listen
+
     @property
     def fan_out(self) -> FanOut:
         """Return the way in which days run side by side."""
@@ -144,6 +159,14 @@ class Settings(BaseSettings):
         bucket = self._bucket(self.landing)
         return S3LandingZone(bucket, self._cache) if bucket else LocalLandingZone(_local(self.landing))
 
+    def hurried(self) -> tuple[Store, LandingZone]:
+        """Return store and landing zone for whoever only looks: a service that doesn't answer is soon told."""
+        root, landing = (self._bucket(url, HURRIED) for url in (self.root, self.landing))
+        return (
+            S3Store(root, self._cache) if root else self.store,
+            S3LandingZone(landing, self._cache) if landing else self.landing_zone,
+        )
+
     @property
     def receivers(self) -> tuple[Receiver, ...]:
         """Return all who get alerts, the webhook first."""
@@ -178,12 +201,12 @@ class Settings(BaseSettings):
     def _cache(self) -> Cache:
         return Cache(self.cache_folder, self.cache_gb)
 
-    def _bucket(self, url: str) -> Bucket | None:
-        """Return the bucket and prefix of an s3:// URL, None for a local folder."""
+    def _bucket(self, url: str, limits: Mapping[str, int] = MappingProxyType({})) -> Bucket | None:
+        """Return the bucket and prefix of an s3:// URL, None for a local folder; limits: of an S3Access."""
         if not url.startswith("s3://"):
             return None
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        return Bucket(bucket, prefix, S3Access(self.s3_endpoint_url))
+        return Bucket(bucket, prefix, S3Access(self.s3_endpoint_url, **limits))
 
 
 def load_settings(**given: str | Path | None) -> Settings:

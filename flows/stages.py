@@ -3,6 +3,9 @@
 A stage itself is a plain function in `tasks/`, which commands, other stages and tests call as it is.
 """
 
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.tasks.alerts import report_signals as reporting
 from ctr_retrain.tasks.deploy import choose_served, publish_model
@@ -15,13 +18,23 @@ from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
 from ctr_retrain.tasks.evaluate import watch_numbers as numbers
 from ctr_retrain.tasks.ingest import ingest_day as ingest
-from ctr_retrain.tasks.orchestration.recorded import stage
+from ctr_retrain.tasks.nights.stage_times import timed
+from ctr_retrain.tasks.orchestration.recorded import stage as recorded_stage
 from ctr_retrain.tasks.report import run_document, run_page
 from ctr_retrain.tasks.train import train_challenger as training
 from ctr_retrain.tasks.train import weigh_rows as weights
 from ctr_retrain.tasks.validate import check_outcomes as completeness
 from ctr_retrain.tasks.validate import detect_drift as drift
 from ctr_retrain.tasks.validate import validate_day as validation
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def stage(work: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Make a function a stage of the flow that calls it, whose time is noted where a run is watched."""
+    return recorded_stage(timed(work))
+
 
 ingest_day = stage(ingest.ingest_day)
 check_outcomes = stage(completeness.check_outcomes)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.documents.command_documents import (
         DoctorAnswer,
         GarbageAnswer,
-        StatusAnswer,
         VerifyAnswer,
     )
     from ctr_retrain.models.incidents.alert_answers import (
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         WatchAnswer,
     )
     from ctr_retrain.models.incidents.incident import Handled, Incident
+    from ctr_retrain.models.incidents.status_answer import LeaseState, StatusAnswer
 
 SHOWN_PAST = 10  # incidents that are over, the newest; --json has all
 
@@ -57,18 +57,11 @@ def print_scored(answer: ScoreAnswer) -> None:
 
 
 def print_status(answer: StatusAnswer) -> None:
-    """Print the state of a root: its champion, rejected days and newest runs."""
-    age, by_calendar = answer.champion_data_age_days, answer.champion_calendar_age_days
-    through = answer.champion_data_through
-    ago = "" if by_calendar is None else f", {by_calendar} day{'' if by_calendar == 1 else 's'} ago"
-    for name, value in (
-        ("root", answer.root),
-        ("recipe", answer.recipe),
-        ("champion", answer.champion),
-        ("champion data through", through and f"{through}{ago}"),
-        ("newest day", answer.newest_day),
-        ("champion data age", None if age is None else f"{age} day{'' if age == 1 else 's'}"),
-    ):
+    """Print the state of a root: what is wrong and what to type first, then what serves and how the nights went."""
+    for problem in answer.problems:
+        print_line(f"[red]{escape(problem.message)}[/red]")
+        print_line(f"  type: {escape(problem.command)}")
+    for name, value in _fields(answer):
         print_line(f"{name:22}{escape(_text(value))}")
     if yardstick := answer.yardstick:
         colour = "green" if yardstick.worth_it else "yellow"
@@ -80,11 +73,57 @@ def print_status(answer: StatusAnswer) -> None:
         print_line(f"{day.date}  [red]data rejected[/red]  {escape(day.reason)}")
     for incomplete in answer.incomplete_outcomes:
         print_line(f"{incomplete.day}  [yellow]outcomes missing[/yellow]  {escape(incomplete.message)}")
-    runs = Table("day", "verdict", "why", box=SIMPLE_HEAD)
-    for run in answer.runs:
-        runs.add_row(str(run.date), verdict_text(run.decision), escape(run.reason))
-    if answer.runs:
-        SafeConsole().print(runs)
+    _print_nights(answer)
+
+
+def _fields(answer: StatusAnswer) -> list[tuple[str, object]]:
+    """Return the lines of a status that are a name and a value."""
+    age, by_calendar = answer.champion_data_age_days, answer.champion_calendar_age_days
+    through, disk, due = answer.champion_data_through, answer.disk, answer.next_run
+    ago = "" if by_calendar is None else f", {by_calendar} day{'' if by_calendar == 1 else 's'} ago"
+    return [
+        ("root", answer.root),
+        ("recipe", answer.recipe),
+        ("champion", answer.champion),
+        ("champion data through", through and f"{through}{ago}"),
+        ("newest day", answer.newest_day),
+        ("champion data age", None if age is None else f"{age} day{'' if age == 1 else 's'}"),
+        ("under way", _lease_text(answer.lease)),
+        ("next run", due and f"{due.at}, for {due.day}, where `serve` runs"),
+        ("disk", disk and f"{disk.free_gib:.1f} GiB left at {disk.folder}"),
+        ("log", answer.attempts[0].log or "where it was started" if answer.attempts else None),
+        ("Prefect server", answer.server.message if answer.server else "none is named (PREFECT_API_URL)"),
+    ]
+
+
+def _lease_text(lease: LeaseState | None) -> str | None:
+    """Say which run has the root to itself, and if it lives."""
+    if lease is None:
+        return None
+    age = lease.beat_age_seconds
+    beat = "" if age is None else f", last sign of life {age:.0f} s ago"
+    dead = "" if lease.alive else ": it is dead, and the next run takes over"
+    return f"{lease.command} of {lease.who} on {lease.host} (process {lease.process}) since {lease.since}{beat}{dead}"
+
+
+def _print_nights(answer: StatusAnswer) -> None:
+    """Print the newest days, newest first: how the newest attempt at each went, and the verdict that it has."""
+    runs, tried = {run.date: run for run in answer.runs}, {one.date: one for one in answer.attempts}
+    table = Table("day", "run", "verdict", "why", box=SIMPLE_HEAD)
+    for day in sorted(runs.keys() | tried.keys(), reverse=True):
+        run, attempt = runs.get(day), tried.get(day)
+        state = attempt.state if attempt else ""
+        # What went wrong after a verdict is told beside it: the verdict still counts.
+        why = [run.reason if run else "", attempt.error if attempt else ""]
+        verdict = verdict_text(run.decision) if run else ""
+        table.add_row(
+            str(day), f"[{_STATES.get(state, 'default')}]{state}[/]", verdict, escape("; ".join(filter(None, why)))
+        )
+    if table.rows:
+        SafeConsole().print(table)
+
+
+_STATES = {"failed": "red", "killed": "red", "rejected": "red", "running": "blue", "done": "green"}  # and their colours
 
 
 def print_incidents(answer: AlertsAnswer) -> None:

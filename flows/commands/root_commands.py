@@ -30,11 +30,11 @@ alerts = typer.Typer(
 
 
 def status(context: typer.Context) -> CommandOutput:
-    """Show champion, newest day, rejected days, runs."""
+    """Show what serves, how nights went, what is wrong."""
     from ctr_retrain.flows.commands.print_root import print_status  # noqa: PLC0415
-    from ctr_retrain.tasks.operate.registry import describe_status  # noqa: PLC0415
+    from ctr_retrain.flows.root_status import look  # noqa: PLC0415
 
-    return CommandOutput.of(describe_status(settings_of(context).store, datetime.now(UTC).date()), print_status)
+    return CommandOutput.of(look(settings_of(context), datetime.now(UTC)), print_status)
 
 
 def gc(
@@ -48,13 +48,16 @@ def gc(
     from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import GarbageAnswer  # noqa: PLC0415
     from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
-    from ctr_retrain.tasks.operate.registry import claim_root  # noqa: PLC0415
+    from ctr_retrain.tasks.operate.registry import claim_root, current_champion  # noqa: PLC0415
+    from ctr_retrain.tasks.report.run_list import write_run_list  # noqa: PLC0415
     from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415
 
     # What would go is asked while a run is under way, too; it may then be another list than the one that `gc` makes.
     with contextlib.nullcontext(settings) if dry_run else one_run(settings, "gc", wait=wait) as held:
         claim_root(held.store, recipe.name)
         report = collect_garbage(held.store, recipe, dry_run=dry_run)
+        if report.removed and not dry_run:
+            write_run_list(held.store, current_champion(held.store))  # which shows no run that is gone
     # Checkpoints lie on this machine, beside the root, where the store doesn't see them.
     age = recipe.retention.min_age_hours * 3600
     swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
@@ -80,7 +83,7 @@ def verify(context: typer.Context) -> CommandOutput:
 def doctor(context: typer.Context) -> CommandOutput:
     """Check machine, settings, root and what landed."""
     from ctr_retrain.flows.commands.print_root import print_checks  # noqa: PLC0415
-    from ctr_retrain.flows.doctor import examine, failure  # noqa: PLC0415
+    from ctr_retrain.flows.machine.doctor import examine, failure  # noqa: PLC0415
 
     # Settings and recipe are checks too: where they are wrong, all others are made that can be.
     answer = examine(**asdict(places_of(context)))

@@ -7,10 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from ctr_retrain.models.documents.day_documents import RejectedDay
 from ctr_retrain.models.documents.document import Day, Document, Part
-from ctr_retrain.models.documents.drift_documents import Alert
-from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.documents.verdict_documents import Decision
 
@@ -92,23 +89,6 @@ class InitAnswer(Document):
     """That verdict in words; where there is none, why."""
 
 
-class RunSummary(Part):
-    """A run in brief."""
-
-    date: Day
-    """The day that the run was for."""
-    run_id: str
-    """Name of the run."""
-    alerts: tuple[Alert, ...]
-    """Alerts of that day."""
-    report: str | None
-    """Address of its report."""
-    decision: Decision
-    """Its verdict."""
-    reason: str
-    """The verdict in words."""
-
-
 class OpenIncident(Part):
     """An open incident in brief; `alerts list` has all of it."""
 
@@ -122,46 +102,6 @@ class OpenIncident(Part):
     """The first day that showed it."""
     message: str = Field(alias="words")
     """A sentence."""
-
-
-class NewestYardstick(Part):
-    """The worth of the network over simple models, when a run last measured it."""
-
-    date: Day
-    """The day of that run."""
-    worth_it: bool
-    """True if the network surely saved something against each of them."""
-    message: str = Field(alias="words")
-    """A sentence, with what to do where it didn't."""
-
-
-class StatusAnswer(Document):
-    """The answer of `status`: a root at a glance."""
-
-    root: str
-    """Address of the root."""
-    recipe: str | None
-    """Name of the recipe that it serves; null in a new root."""
-    champion: str | None
-    """The model in service; null where there is none."""
-    champion_data_through: Day | None
-    """The newest day that it has seen."""
-    newest_day: Day | None
-    """The newest landing day that was ingested."""
-    champion_data_age_days: int | None
-    """Days between these two."""
-    champion_calendar_age_days: int | None = None
-    """Days from the newest day that it has seen to today, which grow also where nothing lands."""
-    yardstick: NewestYardstick | None = None
-    """The newest yardstick among the newest runs; null where none of them has one."""
-    incidents: tuple[OpenIncident, ...] = ()
-    """Open incidents, the gravest first."""
-    rejected_days: tuple[RejectedDay, ...]
-    """Days that wait for somebody to accept them."""
-    incomplete_outcomes: tuple[IncompleteDay, ...] = Field((), exclude_if=lambda days: not days)
-    """Landing days of which outcomes are missing, as the newest run saw them; absent where there are none."""
-    runs: tuple[RunSummary, ...]
-    """The newest runs, newest day first."""
 
 
 class PromoteAnswer(Document):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 
@@ -34,6 +37,10 @@ class NightAttempt(ProcessMark):
     """The verdict's decision; null where there is no verdict."""
     error: str = ""
     """The error that ended it, in one line; empty where none did."""
+    stages: Mapping[str, float] = Field({}, exclude_if=lambda stages: not stages)
+    """Seconds that each of its stages took; absent before its end, and in attempts of before this was noted."""
+    log: str = Field("", exclude_if=lambda log: not log)
+    """The file to which its log went, or the command that shows it; absent where it was a terminal or a pipe."""
 
 
 class NightRef(StoredDocument):

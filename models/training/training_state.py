@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 if TYPE_CHECKING:
     Arrays = tuple[npt.NDArray[Any], ...]
@@ -49,6 +48,8 @@ class Checkpoints(Protocol):
 
 def capture(*owners: Any) -> Arrays:
     """Copy the values of all variables of models and optimizers, random generators' states included."""
+    import tensorflow as tf  # noqa: PLC0415 - what only looks after saved states does without it
+
     return tuple(tf.convert_to_tensor(v.value).numpy() for owner in owners for v in owner.variables)
 
 

@@ -6,15 +6,19 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from datetime import date
+from typing import TYPE_CHECKING
 
+from ctr_retrain.models.documents.command_documents import OpenIncident
 from ctr_retrain.models.documents.document import Stored
 from ctr_retrain.models.errors import BusyError
 from ctr_retrain.models.incidents.alerts_section import Alerts
 from ctr_retrain.models.incidents.follow_incidents import add_look, touched_days
-from ctr_retrain.models.incidents.incident import IncidentsRef, Look
-from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.models.incidents.incident import Incident, IncidentsRef, Look
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, TypedRef, load_ref, replace_ref
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.recipe.recipe import Recipe
 
 SWAPS = 20  # that a racer loses before it gives up
 LONGEST_PAUSE = 0.2  # seconds between two swaps, of random length so that racers part
@@ -71,3 +75,14 @@ def held_days(store: Store, recipe: Recipe, days: Iterable[date]) -> dict[str, s
         if recipe.alerts.holds(incident)
         for touched in touched_days(incident, days)
     }
+
+
+def brief_of(incident: Incident) -> OpenIncident:
+    """Return an incident in brief."""
+    return OpenIncident(
+        kind=incident.kind,
+        subject=incident.subject,
+        level=incident.level,
+        since=incident.since,
+        message=incident.summary,
+    )

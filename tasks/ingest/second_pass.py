@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.first_pass import rows_at
-from ctr_retrain.tasks.landing.parse_lines import MALFORMED, RAW_CHARACTERS
+from ctr_retrain.tasks.landing.landed_bytes import RAW_CHARACTERS
+from ctr_retrain.tasks.landing.parse_lines import MALFORMED
 from ctr_retrain.tasks.landing.text_to_parquet import FILE_NAME
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.shards import WHOLE

@@ -9,6 +9,7 @@ from ctr_retrain.models.data.schema import Column, outcome_columns
 from ctr_retrain.models.feature_kinds.arrow_columns import END_OF_TIME, FIRST_TIME
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.file_parts import LandedFile
+from ctr_retrain.tasks.landing.landed_bytes import RAW_CHARACTERS
 from ctr_retrain.tasks.landing.landed_values import (
     INTEGERS,
     as_joined,
@@ -19,7 +20,6 @@ from ctr_retrain.tasks.landing.landed_values import (
     is_missing,
     writable,
 )
-from ctr_retrain.tasks.landing.parse_lines import RAW_CHARACTERS
 from ctr_retrain.tasks.landing.text_to_parquet import ROW
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.tasks.landing.parse_lines import MAX_LINE_BYTES, NOT_UTF8, TOO_LONG, CutLine, MalformedRow, printable
+from ctr_retrain.tasks.landing.landed_bytes import printable
+from ctr_retrain.tasks.landing.parse_lines import MAX_LINE_BYTES, NOT_UTF8, TOO_LONG, CutLine, MalformedRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.landing.landed_bytes import printable
 from ctr_retrain.tasks.landing.landed_values import json_value
-from ctr_retrain.tasks.landing.parse_lines import NOT_UTF8, CutLine, Lines, MalformedRow, json_problem, printable
+from ctr_retrain.tasks.landing.parse_lines import NOT_UTF8, CutLine, Lines, MalformedRow, json_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BUFFER_BYTES = 1 << 18
+RAW_CHARACTERS = 2000  # that are kept of a malformed line
 STREAMS = ("impressions", "outcomes")
 
 
@@ -170,3 +171,10 @@ def is_text(found: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def printable(line: bytes | str) -> str:
+    """Return the beginning of a line, without its line break, as text that any file takes."""
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    kept = text[:RAW_CHARACTERS].rstrip("\r\n")
+    return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

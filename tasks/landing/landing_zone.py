@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from ctr_retrain.models.errors import StorageError, UsageError
-from ctr_retrain.tasks.landing.parse_lines import printable
+from ctr_retrain.tasks.landing.landed_bytes import printable
 from ctr_retrain.tasks.store.cache import Blob, Cache
 from ctr_retrain.tasks.store.s3_bucket import Bucket, ListedKey
 from ctr_retrain.tasks.store.staging import atomic_write
@@ -32,6 +32,9 @@ class LandingZone(Protocol):
 
     def landed_at(self, stream: str, day: date) -> datetime | None:
         """Return when the newest file of a day landed, None where none did."""
+
+    def landed_bytes(self, stream: str, day: date) -> int:
+        """Return the bytes that landed on a day, without fetching them."""
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed, sorted."""
@@ -100,6 +103,11 @@ class LocalLandingZone:
         """Return when the newest file of a day landed, None where none did."""
         times = [path.stat().st_mtime for path, problem in self._found(stream, day) if not problem]
         return datetime.fromtimestamp(max(times), UTC) if times else None
+
+    def landed_bytes(self, stream: str, day: date) -> int:
+        """Return the bytes that landed on a day."""
+        found = _walk(self._folder / stream / f"dt={day}")
+        return sum(path.stat().st_size for path, problem in found if not problem)
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed; raises StorageError where that can't be seen."""
@@ -185,6 +193,10 @@ class S3LandingZone:
     def landed_at(self, stream: str, day: date) -> datetime | None:
         """Return when the newest file of a day landed, None where none did."""
         return max((key.modified for key, problem in self._listed(stream, day) if not problem), default=None)
+
+    def landed_bytes(self, stream: str, day: date) -> int:
+        """Return the bytes that landed on a day, as the service lists them."""
+        return sum(key.size for key, problem in self._listed(stream, day) if not problem)
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed."""

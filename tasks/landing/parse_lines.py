@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 READ_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 24  # 16 MiB, DuckDB's own bound of a JSON object
 KEPT_OF_LONG_LINE = 4000  # bytes
-RAW_CHARACTERS = 2000  # that are kept of a malformed line
 MOST_TOLD = 600  # characters of a reason
 # Reasons that quarantine shows.
 NOT_UTF8 = "malformed_encoding: expected UTF-8"
@@ -120,13 +119,6 @@ def json_problem(line: bytes) -> str:
     except (ValueError, RecursionError) as error:
         return str(error)
     return "expected one object a line" if isinstance(value, dict) else "expected an object"
-
-
-def printable(line: bytes | str) -> str:
-    """Return the beginning of a line, without its line break, as text that any file takes."""
-    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
-    kept = text[:RAW_CHARACTERS].rstrip("\r\n")
-    return kept.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def one_line(reason: str) -> str:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from ctr_retrain.tasks.landing.containers import BLOCK_BYTES, Damage, decoded, encoding_of, unpacked
 from ctr_retrain.tasks.landing.csv_records import DELIMITERS, CsvLayout, other_delimiter
 from ctr_retrain.tasks.landing.json_rows import needs_splitting, one_object_a_line
-from ctr_retrain.tasks.landing.parse_lines import MAX_LINE_BYTES, printable
+from ctr_retrain.tasks.landing.landed_bytes import printable
+from ctr_retrain.tasks.landing.parse_lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.csv_records import Values, parse_csv, read_header
 from ctr_retrain.tasks.landing.json_rows import Place, read_json_rows, with_nested
-from ctr_retrain.tasks.landing.landed_bytes import is_text
+from ctr_retrain.tasks.landing.landed_bytes import is_text, printable
 from ctr_retrain.tasks.landing.landed_values import read_footer
-from ctr_retrain.tasks.landing.parse_lines import MALFORMED, Lines, Malformed, MalformedRow, printable
+from ctr_retrain.tasks.landing.parse_lines import MALFORMED, Lines, Malformed, MalformedRow
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,6 +100,10 @@ class GuardedStore:
         """List the names of the refs in a folder."""
         return self._store.list_refs(folder)
 
+    def ref_marks(self, folder: str, after: str = "") -> dict[str, str]:
+        """List the refs in a folder, each with a mark that changes with every write."""
+        return self._store.ref_marks(folder, after)
+
     def mend(self, path: str, names: Collection[str]) -> bool:
         """Replace local copies of an object's files."""
         return self._store.mend(path, names)
@@ -115,6 +119,10 @@ class GuardedStore:
     def list_objects(self, folder: str) -> list[str]:
         """List the paths of the complete objects right below a folder."""
         return self._store.list_objects(folder)
+
+    def list_candidates(self, folder: str, after: str = "") -> list[str]:
+        """List the paths right below a folder at which objects are."""
+        return self._store.list_candidates(folder, after)
 
     def ages(self) -> dict[str, timedelta]:
         """Return how long ago each complete object was published."""
@@ -135,3 +143,11 @@ class GuardedStore:
     def check_swaps(self) -> None:
         """Raise StorageError where a swap on an old version would not be refused."""
         self._store.check_swaps()
+
+    def read_page(self, name: str) -> bytes | None:
+        """Read what was put right below the root."""
+        return self._store.read_page(name)
+
+    def service_time(self) -> datetime | None:
+        """Return the time by which the service dates what is written."""
+        return self._store.service_time()

@@ -29,6 +29,18 @@ def lives(mark: ProcessMark) -> bool | None:
     return _ticks(mark.process) == mark.started
 
 
+def log_place() -> str:
+    """Return where this process's log goes, which is its stderr: a file, or the journal's command; empty: neither."""
+    if os.environ.get("JOURNAL_STREAM"):  # set by systemd for what it starts
+        return f"journalctl _PID={os.getpid()}"
+    try:
+        place = str(Path("/proc/self/fd/2").readlink())
+    except OSError:
+        return ""
+    # A terminal is a device; a pipe has no path at all.
+    return place if place.startswith("/") and not place.startswith("/dev/") else ""
+
+
 def this_holder(command: str) -> LeaseHolder:
     """Return the mark of this process as the holder of a lease from now on."""
     return LeaseHolder(

@@ -13,14 +13,14 @@ from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.report_signals import report_signals
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.nights.failure_signals import failure_signal
-from ctr_retrain.tasks.nights.night_marks import load_nights, was_killed
-from ctr_retrain.tasks.nights.standing_signals import calendar_signals, killed_signal, newest_day
+from ctr_retrain.tasks.nights.night_marks import load_nights
+from ctr_retrain.tasks.nights.night_signals import PAST_DAYS, killed_signal, newest_day, silence_signal
+from ctr_retrain.tasks.nights.standing_signals import calendar_signals
 from ctr_retrain.tasks.store.protocol import Store
 
 # What a watchdog looks at, beside the run.
 WATCHED_KINDS: tuple[SignalKind, ...] = ("no_run", "run_killed", "champion_old", "data_late")
 NIGHTS_LOOKED_AT = 3
-PAST_DAYS = 35  # since the newest night, after which a root's days are simulated or restored ones
 
 
 def look_around(store: Store, landing: LandingZone, delivery: Delivery, now: datetime) -> WatchAnswer:
@@ -48,31 +48,6 @@ def find_silence(store: Store, landing: LandingZone, rules: Alerts, now: datetim
     """Return what is amiss whether or not any run happened. A root that no run ever began in is silent by right."""
     # More than one: the newest may have been killed, and then the one before it is the last that was.
     nights = load_nights(store, NIGHTS_LOOKED_AT)
-    silent = _silence(nights, rules, now) if nights else None
+    silent = silence_signal(nights, rules, now) if nights else None
     found = (silent, killed_signal(nights, now), *calendar_signals(store, landing, rules, now))
     return tuple(signal for signal in found if signal is not None)
-
-
-def _silence(nights: list[NightRef], rules: Alerts, now: datetime) -> Signal | None:
-    """Return the signal of a newest day whose run is due and neither ended nor is at it."""
-    due_for = newest_day(now - timedelta(hours=rules.run_due_hours))
-    # However an attempt ended, it was no silence: its end has an incident of its own.
-    tried = [night.day for night in nights if any(not was_killed(attempt, now) for attempt in night.attempts)]
-    if tried and max(tried) >= due_for:
-        return None
-    last = max(tried, default=nights[-1].day)
-    missing = (due_for - last).days
-    since = last + timedelta(days=1)
-    return Signal(
-        kind="no_run",
-        level="critical",
-        since=since,
-        size=float(missing),
-        received=float(missing),
-        summary=f"No run happened for {missing} {'day' if missing == 1 else 'days'}, since {since}: nobody retrains.",
-        details=(
-            f"The run for a day is due {rules.run_due_hours:g} hours after its end (alerts.run_due_hours).",
-            "Look at whether `serve`, the crontab or the worker runs, and at its log.",
-        ),
-        commands=("ctr-retrain status", "ctr-retrain doctor", f"ctr-retrain daily --date {due_for}"),
-    )

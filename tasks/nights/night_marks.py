@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 
 from ctr_retrain.models.incidents.night_ref import NightAttempt, NightEnd, NightRef
 from ctr_retrain.tasks.alerts.incident_refs import swap_until_done
-from ctr_retrain.tasks.lease.live_process import lives, this_process
+from ctr_retrain.tasks.lease.live_process import lives, log_place, this_process
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, list_day_refs, load_ref
 
@@ -17,16 +18,31 @@ ELSEWHERE_HOURS = 24  # after which an attempt on another machine that never end
 
 def begin_night(store: Store, day: date, now: datetime) -> NightAttempt:
     """Note that this process sets out to make a day's run. Raises StorageError."""
-    attempt = NightAttempt(**dict(this_process()), began=now.isoformat())
+    attempt = NightAttempt(**dict(this_process()), began=now.isoformat(), log=log_place())
     _change(store, day, lambda attempts: (*attempts, attempt))
     return attempt
 
 
 def end_night(
-    store: Store, day: date, attempt: NightAttempt, end: NightEnd, now: datetime, *, decision: str = "", error: str = ""
+    store: Store,
+    day: date,
+    attempt: NightAttempt,
+    end: NightEnd,
+    now: datetime,
+    *,
+    decision: str = "",
+    error: str = "",
+    stages: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Note how an attempt ended. Raises StorageError."""
-    update = {"ended": now.isoformat(), "end": end, "decision": decision or None, "error": error}
+    """Note how an attempt ended, and how many seconds its stages took. Raises StorageError."""
+    seconds = {name: round(took, 3) for name, took in stages.items()}
+    update = {
+        "ended": now.isoformat(),
+        "end": end,
+        "decision": decision or None,
+        "error": error,
+        "stages": seconds,
+    }
     # Found by its own mark: another attempt of the same day may have begun meanwhile.
     over = attempt.model_copy(update=update)
     _change(store, day, lambda attempts: tuple(over if one == attempt else one for one in attempts))

@@ -13,7 +13,7 @@ from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.integrity.manifest import Manifest
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
-from ctr_retrain.tasks.nights.night_marks import was_killed
+from ctr_retrain.tasks.nights.night_signals import newest_day
 from ctr_retrain.tasks.operate.registry import served_through
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES
 from ctr_retrain.tasks.store.protocol import Store, load_manifest
@@ -23,11 +23,6 @@ STANDING_KINDS: tuple[SignalKind, ...] = ("held_for_nights", "disk_low")
 CALENDAR_KINDS: tuple[SignalKind, ...] = ("champion_old", "data_late", "no_run")
 OBJECTS_A_NIGHT = 3  # as large as a day and its run: with labels and encoded days
 LEAST_FREE = 1 << 30  # bytes, however small the days are
-
-
-def newest_day(now: datetime) -> date:
-    """Return the newest event day that is over; event days are UTC."""
-    return now.astimezone(UTC).date() - timedelta(days=1)
 
 
 def standing_signals(
@@ -45,25 +40,6 @@ def calendar_signals(store: Store, landing: LandingZone, rules: Alerts, now: dat
     """Return the signals of a champion that is old by the calendar, and of data that landed late."""
     found = (_champion(store, rules, now), _late(landing, rules, newest_day(now)))
     return tuple(signal for signal in found if signal is not None)
-
-
-def killed_signal(nights: Iterable[NightRef], now: datetime) -> Signal | None:
-    """Return the signal of a newest night whose last attempt never ended and is not at it any more."""
-    newest = next(iter(nights), None)
-    attempt = newest.attempts[-1] if newest and newest.attempts else None
-    if newest is None or attempt is None or not was_killed(attempt, now):
-        return None
-    return Signal(
-        kind="run_killed",
-        level="warning",
-        since=newest.day,
-        summary=f"The run for {newest.day} was killed half-way: it never ended. Nothing half-made was published.",
-        details=(
-            f"It began at {attempt.began} on {attempt.host} as process {attempt.process}.",
-            "Look at that machine's memory and at what restarted it; the next run goes on from what is finished.",
-        ),
-        commands=(f"ctr-retrain daily --date {newest.day}",),
-    )
 
 
 def _held(nights: Iterable[NightRef], rules: Alerts, day: date) -> Signal | None:

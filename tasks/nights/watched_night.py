@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -21,12 +21,12 @@ from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.nights.failure_signals import RUN_KINDS, failure_signal, verdict_signals
 from ctr_retrain.tasks.nights.heartbeat import send_heartbeat
 from ctr_retrain.tasks.nights.night_marks import begin_night, end_night, load_nights
+from ctr_retrain.tasks.nights.night_signals import killed_signal, newest_day
+from ctr_retrain.tasks.nights.stage_times import noting_times
 from ctr_retrain.tasks.nights.standing_signals import (
     CALENDAR_KINDS,
     STANDING_KINDS,
     calendar_signals,
-    killed_signal,
-    newest_day,
     standing_signals,
 )
 from ctr_retrain.tasks.store.protocol import Store
@@ -69,16 +69,17 @@ def watched_night(night: Night) -> Iterator[Night]:
     """
     watched, attempt = _begin(night)
     try:
-        yield night
+        with noting_times() as stages:
+            yield night
     except BaseException as error:
         # Also where somebody stopped it by hand: a mark without an end would say that it was killed.
-        _end(night, attempt, *_end_of(error))
+        _end(night, attempt, *_end_of(error), stages=stages)
         signal = failure_signal(error, night.day) if watched else None
         if signal:
             night.tell((signal,), (signal.kind,))
         raise
     decision = night.run.verdict.decision if night.run else ""
-    _end(night, attempt, "done", decision=decision)
+    _end(night, attempt, "done", decision=decision, stages=stages)
     if watched:
         # After the end is noted, since it counts among the nights that are looked at.
         _tell_good_end(night)
@@ -111,12 +112,21 @@ def _end_of(error: BaseException) -> tuple[NightEnd, str]:
     return end, f"{type(error).__name__}: {error}".splitlines()[0][:500]
 
 
-def _end(night: Night, attempt: NightAttempt | None, end: NightEnd, error: str = "", *, decision: str = "") -> None:
+def _end(
+    night: Night,
+    attempt: NightAttempt | None,
+    end: NightEnd,
+    error: str = "",
+    *,
+    decision: str = "",
+    stages: Mapping[str, float],
+) -> None:
     """Note the end of a run, where its beginning was noted."""
     if attempt is None:
         return
     try:
-        end_night(night.store, night.day, attempt, end, datetime.now(UTC), decision=decision, error=error)
+        now = datetime.now(UTC)
+        end_night(night.store, night.day, attempt, end, now, decision=decision, error=error, stages=stages)
     except (StorageError, BusyError) as failure:
         log.warning("the end of the run for %s could not be noted: %s", night.day, failure)
 

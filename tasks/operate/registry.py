@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.bundle_documents import ListedModel, ModelState
-from ctr_retrain.models.documents.command_documents import (
-    NewestYardstick,
-    OpenIncident,
-    RunSummary,
-    StatusAnswer,
-)
-from ctr_retrain.models.documents.day_documents import RejectedDay
-from ctr_retrain.models.documents.ref_documents import AcceptedRef, RecipeNameRef, RunsRef, Tenure
+from ctr_retrain.models.documents.ref_documents import RecipeNameRef, RunsRef, Tenure
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.errors import BusyError, UsageError
-from ctr_retrain.models.incidents.incident import Incident
-from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
-from ctr_retrain.tasks.plan.plan_run import RunPlan
-from ctr_retrain.tasks.report.run_document import load_document
+from ctr_retrain.tasks.report.recorded_run import load_document
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
 from ctr_retrain.tasks.store.protocol import (
     Store,
     has_object,
     has_ref,
-    list_day_refs,
     list_refs,
-    load_day_refs,
     load_manifest,
     load_ref,
     replace_ref,
 )
+
+if TYPE_CHECKING:
+    from ctr_retrain.tasks.plan.plan_run import RunPlan
 
 
 def claim_root(store: Store, recipe_name: str) -> None:
@@ -170,63 +162,3 @@ def _state(champions: Champions, version: str) -> ModelState:
     if version in champions.barred:
         return "barred"
     return "served before" if any(t.version == version for t in champions.tenures) else "never served"
-
-
-def describe_status(store: Store, today: date | None = None) -> StatusAnswer:
-    """Describe a root: champion, newest landing day, rejected days that wait for somebody, newest runs.
-
-    today: by which the champion's age is counted; None: it is not.
-    """
-    champion = read_champions(store).current
-    through = served_through(store)
-    decisions = load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef)
-    rejected = [RejectedDay(date=day, reason=decision.reason) for day, decision in decisions if not decision.accepted]
-    newest = max(list_day_refs(store, layout.DAY_REFS), default=None)
-    recorded = [recorded_run(store, day) for day in reversed(list_day_refs(store, layout.RUNS)[-7:])]
-    runs = [load_document(store, layout.run_object(run_id)) for run_id in recorded if run_id]
-    age = (newest - through).days if newest and through else None
-    return StatusAnswer(
-        root=store.root,
-        recipe=served_recipe(store),
-        champion=champion.version if champion else None,
-        champion_data_through=through,  # of what serves
-        newest_day=newest,
-        champion_data_age_days=age,
-        champion_calendar_age_days=(today - through).days if today and through else None,
-        yardstick=_newest_yardstick(runs),
-        incidents=tuple(map(brief_of, load_incidents(store).open)),  # the gravest first
-        rejected_days=tuple(rejected),
-        incomplete_outcomes=runs[0].incomplete_outcomes if runs else (),
-        runs=tuple(_summary(run) for run in runs),
-    )
-
-
-def brief_of(incident: Incident) -> OpenIncident:
-    """Return an incident in brief."""
-    return OpenIncident(
-        kind=incident.kind,
-        subject=incident.subject,
-        level=incident.level,
-        since=incident.since,
-        message=incident.summary,
-    )
-
-
-def _newest_yardstick(runs: list[RunDocument]) -> NewestYardstick | None:
-    """Return what the newest run that measured it says of the network's worth over simple models; runs newest first."""
-    for run in runs:
-        if found := run.yardstick:
-            return NewestYardstick(date=run.date, worth_it=found.worth_it, message=found.message)
-    return None
-
-
-def _summary(run: RunDocument) -> RunSummary:
-    """Return a run in brief."""
-    return RunSummary(
-        date=run.date,
-        run_id=run.run_id,
-        alerts=run.alerts,
-        report=run.report,
-        decision=run.verdict.decision,
-        reason=run.verdict.reason,
-    )

@@ -10,8 +10,8 @@ import duckdb
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.file_parts import LandedFile, UnreadableFile
-from ctr_retrain.tasks.landing.landed_bytes import landed_name, link_problem, name_problem, passing_error
-from ctr_retrain.tasks.landing.parse_lines import one_line, printable
+from ctr_retrain.tasks.landing.landed_bytes import landed_name, link_problem, name_problem, passing_error, printable
+from ctr_retrain.tasks.landing.parse_lines import one_line
 from ctr_retrain.tasks.landing.read_landing import OpenedFile, Reading, first_line, open_file, read_opened
 from ctr_retrain.tasks.reading.small_files import SMALL_BYTES, SmallFile, groups_of, look_at, read_together
 from ctr_retrain.tasks.reading.small_texts import missing_columns

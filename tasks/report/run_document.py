@@ -56,15 +56,12 @@ from ctr_retrain.tasks.store.layout import (
     MATURITY_FILE,
     NUMBERS_FILE,
     RECALIBRATION_FILE,
-    REPORT_FILE,
     RUN_FILE,
     SEED_TWINS_FILE,
     TRAINING_FILE,
     WEIGHTS_FILE,
     YARDSTICK_FILE,
 )
-from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.store.protocol import load_document as load_stored
 from ctr_retrain.tasks.validate.check_outcomes import OutcomeCheck
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
 from ctr_retrain.tasks.validate.validate_day import ValidatedDay
@@ -157,15 +154,6 @@ def write_document(
     # The history that drift was detected in only fills charts: it has a file of its own beside the run's document.
     _describe_drift(drift).write(run.folder / DRIFT_FILE)
     return document
-
-
-def load_document(store: Store, path: str) -> RunDocument:
-    """Read the document of a recorded run, with the address of its report.
-
-    Raises StorageError where it is damaged or of a format that this version doesn't know.
-    """
-    document = load_stored(store, path, RUN_FILE, RunDocument)
-    return document.model_copy(update={"report": store.address(path, REPORT_FILE)})
 
 
 def _warn_of_names(features: Iterable[FeatureByItself]) -> tuple[TrainingWarning, ...]:

@@ -19,6 +19,7 @@ COMPARISONS = "comparisons"
 SHARDS = "pieces"  # the folder's name in every root: shards were called pieces when the first were written
 ENCODED = "encoded"
 RUN_LIST_PAGE = "index.html"
+HISTORY_FILE = "history.json"  # the index of runs, nights and decisions, beside the page that is made of it
 
 # Below what landed on a day.
 IMPRESSIONS = "impressions"

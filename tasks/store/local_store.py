@@ -97,6 +97,17 @@ class LocalStore:
         found = (self._root / "refs" / name_below_root(folder)).glob("*.json")
         return sorted(f"{folder}/{path.stem}" for path in found)
 
+    def ref_marks(self, folder: str, after: str = "") -> dict[str, str]:
+        """List the refs in a folder, each with a mark that changes with every write."""
+        found = {}
+        for name in self.list_refs(folder):
+            if name > after:
+                with contextlib.suppress(FileNotFoundError):  # removed since
+                    stat = self._ref_path(name).stat()
+                    # Each write makes a new file, so the number alone differs until it is used again.
+                    found[name] = f"{stat.st_mtime_ns}-{stat.st_ino}-{stat.st_size}"
+        return found
+
     @contextlib.contextmanager
     def writing(self, path: str, meta: dict[str, Any]) -> Iterator[Path]:
         """Fill the folder that this yields; its files, sizes and SHA-256 go into the manifest beside `meta`.
@@ -159,6 +170,10 @@ class LocalStore:
         found = (self._root / name_below_root(folder)).glob(f"*/{MANIFEST}")
         return sorted(f"{folder}/{path.parent.name}" for path in found)
 
+    def list_candidates(self, folder: str, after: str = "") -> list[str]:
+        """List the paths of the complete objects right below a folder, sorted, from after a path on."""
+        return [path for path in self.list_objects(folder) if path > after]
+
     def ages(self) -> dict[str, timedelta]:
         """Return the age of every complete object: its manifest's, which publishing it again leaves alone."""
         now, found = time.time(), {}
@@ -202,6 +217,9 @@ class LocalStore:
     def check_swaps(self) -> None:
         """Do nothing: swaps are refused here, not by a service."""
 
+    def service_time(self) -> None:
+        """Return None: files are dated by this machine."""
+
     def write_page(self, name: str, text: str) -> None:
         """Put a page right below the root; readers see the old one or the new one."""
         try:
@@ -213,6 +231,15 @@ class LocalStore:
                 f"{error.strerror or error}. The runs themselves are whole; the next run writes the page again."
             )
             raise StorageError(msg) from error
+
+    def read_page(self, name: str) -> bytes | None:
+        """Read what was put right below the root; None where nothing was."""
+        try:
+            return _read_document(self._root / name_below_root(name))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._storage_error("read", name, error) from error
 
     @property
     def _staging(self) -> Path:

@@ -12,12 +12,10 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Protocol
-
-import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.document import Stored, parse_content, parse_document, parse_json
 from ctr_retrain.models.errors import BusyError, StorageError, UsageError
@@ -68,6 +66,12 @@ class Store(Protocol):
     def list_refs(self, folder: str) -> list[str]:
         """List the names of the refs in a folder, sorted."""
 
+    def ref_marks(self, folder: str, after: str = "") -> dict[str, str]:
+        """List the refs in a folder, sorted, each with a mark that is another one once the ref was written again.
+
+        after: the name of a ref; only those whose names come after it are listed.
+        """
+
     def writing(self, path: str, meta: dict[str, Any]) -> contextlib.AbstractContextManager[Path]:
         """Give a folder to fill; on leaving it without an error the object `path` exists whole, else nothing does."""
 
@@ -95,6 +99,12 @@ class Store(Protocol):
     def list_objects(self, folder: str) -> list[str]:
         """List the paths of the complete objects right below a folder, sorted."""
 
+    def list_candidates(self, folder: str, after: str = "") -> list[str]:
+        """List the paths right below a folder at which objects are, sorted, at the cost of one listing.
+
+        All complete objects are among them, and perhaps one that was half removed. after: only paths after this one.
+        """
+
     def ages(self) -> dict[str, timedelta]:
         """Return how long ago each complete object under the root was published, sorted by path."""
 
@@ -119,8 +129,14 @@ class Store(Protocol):
     def check_swaps(self) -> None:
         """Raise StorageError where a swap on an old version would not be refused; for `doctor`."""
 
+    def service_time(self) -> datetime | None:
+        """Return the time by which the service dates what is written; None where this machine does that itself."""
+
     def write_page(self, name: str, text: str) -> None:
         """Put a page for people right below the root; readers see the old one or the new one."""
+
+    def read_page(self, name: str) -> bytes | None:
+        """Read what was put right below the root; None where nothing was. Raises StorageError."""
 
 
 def name_below_root(name: str) -> str:
@@ -284,4 +300,6 @@ def _file_entry(file: Path, folder: Path) -> dict[str, Any]:
     entry = {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": digest}
     if file.suffix != ".parquet":
         return entry
+    import pyarrow.parquet as pq  # noqa: PLC0415 - whoever only reads refs does without it
+
     return {**entry, "schema": {field.name: str(field.type) for field in pq.read_schema(file)}}

@@ -158,16 +158,16 @@ class Bucket:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 return next(iter(list(pool.map(fetch, starts))))
 
-    def keys(self, folder: str) -> Iterator[ListedKey]:
-        """List all keys that begin with `folder`, however many."""
-        for page in self._pages(folder):
+    def keys(self, folder: str, after: str = "") -> Iterator[ListedKey]:
+        """List all keys that begin with `folder`, however many; from behind the key `after` on, if one is given."""
+        for page in self._pages(folder, **self._start(after)):
             for entry in page.get("Contents", ()):
                 name = entry["Key"].removeprefix(self._key(""))
                 yield ListedKey(name, entry["Size"], entry["ETag"], entry["LastModified"])
 
-    def folders(self, folder: str) -> Iterator[str]:
-        """List the folders right below `folder`, which ends in a slash, by their names."""
-        for page in self._pages(folder, Delimiter="/"):
+    def folders(self, folder: str, after: str = "") -> Iterator[str]:
+        """List the folders right below `folder`, which ends in a slash, by their names; from behind `after` on."""
+        for page in self._pages(folder, Delimiter="/", **self._start(after)):
             for entry in page.get("CommonPrefixes", ()):
                 yield entry["Prefix"].removeprefix(self._key(folder)).rstrip("/")
 
@@ -211,6 +211,10 @@ class Bucket:
     def _key(self, name: str) -> str:
         """Return the key of a name, with the prefix."""
         return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _start(self, after: str) -> dict[str, str]:
+        """Return the option by which the service begins a listing behind a key, without the pages before it."""
+        return {"StartAfter": self._key(after)} if after else {}
 
     def _pages(self, folder: str, **more: str) -> Iterator[dict[str, Any]]:
         """List keys page by page: a response holds 1,000 of them at most."""

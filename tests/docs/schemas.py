@@ -15,7 +15,6 @@ from ctr_retrain.models.documents.command_documents import (
     PromoteAnswer,
     RollbackAnswer,
     SimulateAnswer,
-    StatusAnswer,
     VerifyAnswer,
     VersionAnswer,
 )
@@ -43,9 +42,11 @@ from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, Re
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.feature_kinds.kinds import KINDS
 from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer, WatchAnswer
+from ctr_retrain.models.incidents.history_index import HistoryIndex
 from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
 from ctr_retrain.models.incidents.night_ref import NightRef
+from ctr_retrain.models.incidents.status_answer import StatusAnswer
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_summary import LabelSummary
 
@@ -85,6 +86,7 @@ FILES = {
     "feature_worth.json": FeatureWorthDocument,
     "findings.json": FindingsDocument,
     "fresh.json": FreshPassDocument,
+    "history.json": HistoryIndex,
     "label_summary.json": LabelSummary,  # summary.json too, beside labels
     "maturity.json": MaturityDocument,
     "recalibration.json": RecalibrationDocument,

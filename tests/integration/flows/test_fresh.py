@@ -18,8 +18,9 @@ from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.fresh_checks import check_fresh
 from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challenger
 from ctr_retrain.tasks.evaluate.score_models import fair_champion, unfairness
+from ctr_retrain.tasks.observe.describe_status import describe_status
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
-from ctr_retrain.tasks.operate.registry import describe_status, list_models
+from ctr_retrain.tasks.operate.registry import list_models
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
@@ -96,7 +97,7 @@ def test_served_is_the_fresh_one_and_the_gate_judged_the_other(first):
 
 
 def test_status_and_models_say_how_old_the_data_of_what_serves_is(first):
-    status = describe_status(LocalStore(first.root), RUN_DAY + timedelta(days=9))
+    status = describe_status(LocalStore(first.root), NOW + timedelta(days=6))
     assert (status.champion_data_through, status.champion_data_age_days) == (RUN_DAY, 0)
     assert status.champion_calendar_age_days == 9  # grows also where the export has died
     assert list_models(LocalStore(first.root))[-1].data_through == RUN_DAY
@@ -142,7 +143,7 @@ def test_a_fresh_bundle_survives_gc_and_comes_back_by_rollback(first, second, fr
     assert version == first.document["run_id"]
     assert (bundle / "serving" / "saved_model.pb").exists()
     assert (bundle / "evaluated" / "serving" / "saved_model.pb").exists()
-    assert describe_status(store).champion_data_through == RUN_DAY
+    assert describe_status(store, NOW).champion_data_through == RUN_DAY
 
 
 def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(first, second, tmp_path):
@@ -155,7 +156,7 @@ def test_a_fresh_model_is_put_into_service_by_hand_from_its_run_with_its_twin(fi
     champion, bundle = served_model(store, "")
     assert champion == version
     assert {path.parent.parent.name for path in bundle.rglob("saved_model.pb")} == {version, "evaluated"}
-    assert describe_status(store).champion_data_through == RUN_DAY
+    assert describe_status(store, NOW).champion_data_through == RUN_DAY
 
 
 def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):

@@ -16,8 +16,9 @@ from ctr_retrain.models.documents.verdict_documents import Check, LevelShift, Re
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challenger
 from ctr_retrain.tasks.evaluate.score_models import fair_champion, unfairness
+from ctr_retrain.tasks.observe.describe_status import describe_status
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
-from ctr_retrain.tasks.operate.registry import describe_status, list_models
+from ctr_retrain.tasks.operate.registry import list_models
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.local_store import LocalStore
@@ -131,7 +132,7 @@ def test_a_file_is_scored_by_the_recalibrated_model(first, landed, tmp_path):
 
 
 def test_status_and_models_say_that_what_serves_has_seen_the_validation_days(first):
-    assert describe_status(LocalStore(first.root)).champion_data_through == VALIDATED
+    assert describe_status(LocalStore(first.root), NOW).champion_data_through == VALIDATED
     assert list_models(LocalStore(first.root))[-1].data_through == VALIDATED
     assert [tenure.data_through for tenure in read_champions(LocalStore(first.root)).tenures] == [CUT]
 
@@ -178,7 +179,7 @@ def test_one_recalibrated_champion_follows_another_and_comes_back_by_rollback(fi
     assert version == first.document["run_id"]
     assert (bundle / "serving" / "saved_model.pb").exists()
     assert (bundle / "evaluated" / "serving" / "saved_model.pb").exists()
-    assert describe_status(store).champion_data_through == VALIDATED
+    assert describe_status(store, NOW).champion_data_through == VALIDATED
 
 
 def test_of_a_recalibrated_champion_the_twin_alone_is_scored(tmp_path):

@@ -1,6 +1,6 @@
 """Rules of what a person reads: each answer is printed from its type, whole, and by its own words."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -30,8 +30,6 @@ from ctr_retrain.models.documents.command_documents import (
     LandAnswer,
     MachineCheck,
     RollbackAnswer,
-    RunSummary,
-    StatusAnswer,
     VerifyAnswer,
 )
 from ctr_retrain.models.documents.comparison_documents import Criterion
@@ -43,6 +41,15 @@ from ctr_retrain.models.documents.day_documents import (
     ValidationAnswer,
 )
 from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument, RunMetrics
+from ctr_retrain.models.incidents.status_answer import (
+    DiskSpace,
+    NextRun,
+    Problem,
+    RunAttempt,
+    RunSummary,
+    ServerState,
+    StatusAnswer,
+)
 
 DAY = date(2026, 3, 7)
 STORED = Path(__file__).parents[1] / "models" / "documents" / "before" / "run.json"
@@ -150,7 +157,8 @@ def test_a_new_root_has_none_of_what_status_shows(shown):
         runs=(),
     )
     assert shown(print_status, nothing) == (
-        "root there recipe none champion none champion data through none newest day none champion data age none"
+        "root there recipe none champion none champion data through none newest day none champion data age none "
+        "under way none next run none disk none log none Prefect server none is named (PREFECT_API_URL)"
     )
     run = RunSummary(date=DAY, run_id="r", alerts=(), report=None, decision="hold", reason="few rows")
     used = {
@@ -162,8 +170,43 @@ def test_a_new_root_has_none_of_what_status_shows(shown):
     }
     words = shown(print_status, nothing.model_copy(update=used))
     assert "champion data through 2026-03-07, 12 days ago" in words
-    assert "champion data age 1 day 2026-03-07 data rejected failed rows" in words
+    assert "champion data age 1 day under way none next run" in words
+    assert "2026-03-07 data rejected failed rows" in words
     assert "2026-03-07 held few rows" in words
+
+
+def test_a_status_opens_with_what_is_wrong_and_what_to_type_and_ends_with_how_the_nights_went(shown):
+    def attempt(day, state, **told):
+        given = {"began": "t", "ended": None, "host": "h", "process": 1, "decision": None, "error": "", "seconds": None}
+        return RunAttempt(**{**given, "date": day, "state": state, "stages": {}, "log": "/var/log/nights", **told})
+
+    run = RunSummary(date=DAY, run_id="r", alerts=(), report=None, decision="promote", reason="it was better")
+    answer = StatusAnswer(
+        root="there",
+        recipe="shop",
+        champion="r",
+        champion_data_through=DAY,
+        newest_day=DAY,
+        champion_data_age_days=0,
+        rejected_days=(),
+        runs=(run,),
+        attempts=(
+            attempt(DAY + timedelta(days=2), "running"),
+            attempt(DAY + timedelta(days=1), "failed", error="StorageError: full"),
+            attempt(DAY, "done"),
+        ),
+        problems=(Problem(message="The run for 2026-03-08 failed.", command="ctr-retrain daily --date 2026-03-08"),),
+        next_run=NextRun(at="2026-03-11T04:00:00+00:00", day=DAY + timedelta(days=3)),
+        disk=DiskSpace(folder="/data", free_gib=12.3, low=False),
+        server=ServerState(address="http://p", answers=True, message="the Prefect server http://p answers"),
+    )
+    words = shown(print_status, answer)
+    assert words.startswith("The run for 2026-03-08 failed. type: ctr-retrain daily --date 2026-03-08 root there")
+    assert "next run 2026-03-11T04:00:00+00:00, for 2026-03-10, where `serve` runs disk 12.3 GiB left at /data" in words
+    assert "log /var/log/nights Prefect server the Prefect server http://p answers" in words
+    assert words.endswith(
+        "2026-03-09 running 2026-03-08 failed StorageError: full 2026-03-07 done promoted it was better"
+    )
 
 
 def test_models_are_listed_with_their_state_and_cost(shown):

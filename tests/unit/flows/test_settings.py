@@ -89,6 +89,8 @@ def test_cache_has_a_size(monkeypatch, size):
         ("CACHE_GB", "0", "a number above 0, received '0'"),
         ("CACHE_GB", "much", "a number, received 'much'"),
         ("DEVICE", "tpu", "'auto', 'cpu' or 'gpu', received 'tpu'"),
+        ("METRICS_LISTEN", "9108", "an address to listen at such as 127.0.0.1:9108, or nothing, received '9108'"),
+        ("METRICS_LISTEN", "host:port", "an address to listen at such as 127.0.0.1:9108, or nothing"),
         ("ALERT_TARGETS", "https://secret.example/key", "LEVEL=ADDRESS, separated by spaces, each with the level"),
         ("ALERT_TARGETS", "notice=https://secret.example/key", "LEVEL=ADDRESS, separated by spaces"),
         ("WEBHOOK_URL", "secret.example/key", "an address that begins with https:// or http://, or nothing"),

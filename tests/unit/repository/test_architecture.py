@@ -36,8 +36,9 @@ ORDER = (
     *(f"tasks.{room}" for room in ("execution", "orchestration", "integrity", "store", "lease", "pages")),
     *(f"tasks.{room}" for room in ("landing", "reading", "ingest", "label", "alerts")),
     *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
-    *(f"tasks.{room}" for room in ("operate", "nights", "compare", "demo")),
+    *(f"tasks.{room}" for room in ("operate", "nights", "observe", "compare", "demo")),
     "flows",
+    "flows.machine",
     "flows.commands",
     ENTRY,
 )

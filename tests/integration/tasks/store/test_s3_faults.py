@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ctr_retrain.flows.doctor import probe
+from ctr_retrain.flows.machine.service_checks import probe
 from ctr_retrain.models.errors import BusyError, StorageError
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access

@@ -176,3 +176,39 @@ def test_names_that_lead_out_of_the_root_are_refused_and_nothing_is_read_or_writ
     with pytest.raises(UsageError, match="expected a name below the root"), store.writing(name, {}):
         pass
     assert stored_names(store) == set()
+
+
+# --- looks at much at once
+
+
+def test_the_mark_of_a_ref_changes_with_each_write_and_with_nothing_else(store):
+    names = [f"runs/2026-03-0{day}" for day in (1, 2, 3)]
+    refs = {name: store.swap_ref(name, {"current": "a"}, None) for name in names}
+    put(store, "refs/runs/notes.txt", b"")
+    before = store.ref_marks("runs")
+    assert list(before) == names
+    assert store.ref_marks("runs") == before
+    assert list(store.ref_marks("runs", after=names[0])) == names[1:]
+    assert store.ref_marks("runs", after=names[2]) == store.ref_marks("nowhere") == {}
+    changed = store.swap_ref(names[1], {"current": "b"}, refs[names[1]])
+    after = store.ref_marks("runs")
+    assert [name for name in names if after[name] != before[name]] == [names[1]]
+    store.swap_ref(names[1], {"current": "a"}, changed)  # as it was, and still another write
+    assert store.ref_marks("runs")[names[1]] != after[names[1]]
+
+
+def test_candidates_are_the_objects_right_below_a_folder_from_a_path_on(store):
+    for path in ("runs/a", "runs/b", "runs/c", "models/a"):
+        with store.writing(path, {}) as folder:
+            (folder / "rows").write_bytes(b"abc")
+    assert store.list_candidates("runs") == ["runs/a", "runs/b", "runs/c"]
+    assert store.list_candidates("runs", after="runs/a") == ["runs/b", "runs/c"]
+    assert store.list_candidates("runs", after="runs/c") == store.list_candidates("nowhere") == []
+    store.remove(["runs/b"])
+    assert store.list_candidates("runs") == ["runs/a", "runs/c"]
+
+
+def test_a_page_is_read_as_it_was_written(store):
+    assert store.read_page("history.json") is None
+    store.write_page("history.json", "{}")
+    assert store.read_page("history.json") == b"{}"
