@@ -16,6 +16,7 @@ help:
 	@echo "make test              lint, types, all tests, and which ten took longest"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"
+	@echo "make bench-overhead    what a command costs beside its work, in seconds and in requests to a bucket"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"
 	@echo "make bench-many-files  what a day of many small files costs, beside one file of the same rows"
 	@echo "make bench-training    how fast and how well training goes beside Keras, DeepCTR and FuxiCTR; ROWS=200000 for another size"

@@ -7,7 +7,9 @@ Until here an answer is of its type; JSON is made of it where it is written.
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +18,9 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 import typer
 
-from ctr_retrain.models.errors import Answer, CtrRetrainError
+from ctr_retrain.models.errors import Answer, CtrRetrainError, StorageError
 from ctr_retrain.models.outside_text import json_text, shown
+from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 
 STOPPED = 130  # the shell's exit status of what Ctrl-C ended
 VALUED = ("--recipe", "--root", "--landing")  # global options that take a value
@@ -55,6 +58,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
     # Libraries print to stdout as they like. With --json that would stand amid the document, so all but the document
     # goes to stderr.
     out = sys.stdout if "--json" in given else None
+    _stop_on_sigterm()
     try:
         with contextlib.redirect_stdout(sys.stderr) if out else contextlib.nullcontext():
             returned = _run_command(app, given)
@@ -70,12 +74,26 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
         _fail(error, message, error.exit_code, out)
     except (typer.Abort, KeyboardInterrupt) as error:
         _stop(error, out)
-    except Exception as error:  # noqa: BLE001 - a bug: shown whole, and still one JSON document
+    except Exception as error:  # noqa: BLE001 - whatever it is, one JSON document
+        if is_machine_fault(error):
+            _fail_of_machine(error, out)
+        # A bug: shown whole.
         sys.stderr.write(shown(traceback.format_exc(), lines=True))
         _fail(error, str(error), 1, out)
     if returned == STOPPED:  # what Typer makes of Ctrl-C
         _stop(KeyboardInterrupt(), out)
     sys.exit(returned if isinstance(returned, int) else 0)
+
+
+def _stop_on_sigterm() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, with its processes and files aside; a second one kills it."""
+
+    def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, stop)
 
 
 def _run_command(app: typer.Typer, arguments: list[str]) -> object:
@@ -118,6 +136,17 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 def _stop(error: BaseException, out: TextIO | None) -> NoReturn:
     sys.stderr.write("stopped\n")
     _fail(error, "stopped", STOPPED, out)
+
+
+def _fail_of_machine(error: Exception, out: TextIO | None) -> NoReturn:
+    """End by an error of the machine that no stage foresaw: one line, and the exit status of storage."""
+    first = (str(error).splitlines() or [""])[0]
+    told = StorageError(
+        f"the machine: expected room, memory and rights for all of it, received {type(error).__name__}: {first}. "
+        "Nothing half-made is visible: mend it and run again."
+    )
+    sys.stderr.write(f"{type(told).__name__}: {shown(str(told))}\n")
+    _fail(told, str(told), told.exit_code, out)
 
 
 def _fail(

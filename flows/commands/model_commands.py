@@ -72,10 +72,11 @@ def promote(
     from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
     from ctr_retrain.flows.one_run import say  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import PromoteAnswer  # noqa: PLC0415
-    from ctr_retrain.tasks.deploy.publish_model import deploy_challenger  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import deploy_challenger, require_servable  # noqa: PLC0415
     from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
 
     store = by_hand(settings_of(context).store, f"promote {version}", say)
+    require_servable(store, version)
     deploy_challenger(store, version, "override", signed, datetime.now(UTC))
     return CommandOutput.of(PromoteAnswer(champion=version, reason=reason), print_fields)
 
@@ -88,10 +89,12 @@ def rollback(context: typer.Context, reason: ReasonOption) -> CommandOutput:
     from ctr_retrain.flows.commands.terminal import print_fields  # noqa: PLC0415
     from ctr_retrain.flows.one_run import say  # noqa: PLC0415
     from ctr_retrain.models.documents.command_documents import RollbackAnswer  # noqa: PLC0415
+    from ctr_retrain.tasks.deploy.publish_model import require_servable  # noqa: PLC0415
     from ctr_retrain.tasks.lease.on_call import by_hand  # noqa: PLC0415
     from ctr_retrain.tasks.store.champion import roll_back  # noqa: PLC0415
 
     signed = f"{user_name()}: {require_words(reason)}"
-    barred, again = roll_back(by_hand(settings_of(context).store, "rollback", say), signed, datetime.now(UTC))
+    store = by_hand(settings_of(context).store, "rollback", say)
+    barred, again = roll_back(store, signed, datetime.now(UTC), require_servable)
     answer = RollbackAnswer(champion=again.version, barred=barred.version, reason=reason)
     return CommandOutput.of(answer, print_fields)

@@ -6,6 +6,7 @@ So a process that serves knows no custom layer, and finds out whether a saved gr
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Scorer:
         prepare_device()
         try:
             check_operations(path)
-            self._model = tf.saved_model.load(str(path))  # kept: the signature holds it by a weak reference only
+            self._model = _loaded(path)  # kept: the signature holds it by a weak reference only
             self._signature = self._model.signatures["serving_default"]
             self._columns = _columns_of(path)
         except (OSError, KeyError, ValueError, RecursionError, tf.errors.OpError) as error:
@@ -77,6 +78,16 @@ class Scorer:
         """Return a column of the table as the signature's input of this name."""
         column = self._columns[name]
         return tf.constant(self._casts[name](column_of(table, column), column))
+
+
+def _loaded(path: Path) -> Any:
+    """Load a SavedModel, whatever its folder is called: TensorFlow takes some characters of a path for a pattern."""
+    if not set("*?[]") & set(str(path)):
+        return tf.saved_model.load(str(path))
+    with tempfile.TemporaryDirectory() as aside:
+        link = Path(aside, "model")
+        link.symlink_to(path.absolute())
+        return tf.saved_model.load(str(link))
 
 
 def _columns_of(path: Path) -> dict[str, str]:

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.ref_documents import TakeoverAction, Tenure
 from ctr_retrain.models.documents.verdict_documents import Check
-from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
-from ctr_retrain.tasks.deploy.score_file import score_sample
+from ctr_retrain.tasks.deploy.score_file import load_served, score_sample
 from ctr_retrain.tasks.evaluate.score_heads import head_column
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fresh_interpreter import run_fresh
@@ -147,6 +147,22 @@ def served_model(store: Store, version: str) -> tuple[str, Path]:
         msg = f"model {what}: expected a bundle under {store.root}, received none. See `ctr-retrain models`."
         raise UsageError(msg)
     return wanted, folder
+
+
+def require_servable(store: Store, version: str) -> None:
+    """See that a version is whole and answers from a fresh process, before it is put into service by hand.
+
+    Raises UsageError where there is no such version, StorageError where a file of it is damaged or it doesn't load, and
+    ProcessDiedError where the machine kept that process from its work.
+    """
+    wanted, bundle = served_model(store, version)
+    failure = run_fresh(load_served, str(bundle), timeout=SERVING_TIMEOUT_SECONDS)
+    if failure is not None:
+        msg = (
+            f"model {wanted}: expected it to load and to answer in a fresh process, received: {failure.rstrip('.')}. "
+            "Nothing was changed. Choose another of `ctr-retrain models`."
+        )
+        raise StorageError(msg)
 
 
 def _strange_rows(rows: pa.Table) -> pa.Table:

@@ -54,6 +54,13 @@ def score_sample(bundle: str, source: str, target: str) -> None:
     score_file(Path(bundle), Path(source), Path(target), our_names=True)
 
 
+def load_served(bundle: str) -> None:
+    """Load a bundle's served graph and answer a row without values: what is done before a model is put into service."""
+    from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    Scorer(Path(bundle) / SERVING).score(pa.table({"unknown": pa.nulls(1)}))
+
+
 def require_scorable(source: Path, target: Path) -> None:
     """Raise UsageError for a source or a target that can't be one, whatever the model."""
     if target.suffix not in TARGETS:

@@ -24,6 +24,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
+from ctr_retrain.models.errors import CtrRetrainError, StorageError
+from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 from ctr_retrain.tasks.execution.model_process import IMPORTED, SECONDS_BETWEEN_SIGNS
 from ctr_retrain.tasks.execution.parents_end import end_with_parent
 from ctr_retrain.tasks.execution.progress import Report
@@ -95,6 +97,19 @@ def _show_life(pipe: _Pipe) -> None:
         time.sleep(SECONDS_BETWEEN_SIGNS)
 
 
+def _told(error: Exception) -> Exception:
+    """Return an error as it is, or what a library's one says of the machine: the flow's process lacks its type."""
+    if isinstance(error, CtrRetrainError) or not is_machine_fault(error):
+        return error
+    first = (str(error).splitlines() or [""])[0]
+    told = StorageError(
+        f"the process of the models: expected room and memory, received {type(error).__name__}: {first}. "
+        "Nothing was recorded: mend it and run again; training goes on from its last checkpoint, where there is one."
+    )
+    told.__cause__ = error
+    return told
+
+
 def _peak_mb() -> int:
     """The most memory that was resident; ru_maxrss would count what the flow had when it started this process."""
     status = Path("/proc/self/status")
@@ -109,6 +124,7 @@ def _answer(source: Path, pipe: _Pipe) -> bytes:
         work, arguments, named = pickle.loads(source.read_bytes())  # noqa: S301 - written by the flow
         return pickle.dumps((False, work(pipe.progress_of, *arguments, **named)))
     except Exception as error:  # noqa: BLE001 - every one is raised again in the flow's process
+        error = _told(error)
         where = "".join(traceback.format_exception(error))
         error.add_note(f"In the process that trains and scores models:\n{where}")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -73,10 +74,13 @@ def take_over(store: Store, candidate: Tenure) -> str | None:
     return None
 
 
-def roll_back(store: Store, reason: str, now: datetime) -> tuple[Tenure, Tenure]:
+def roll_back(
+    store: Store, reason: str, now: datetime, require_servable: Callable[[Store, str], None] | None = None
+) -> tuple[Tenure, Tenure]:
     """Bring the version before the champion back and bar the champion; returns (rolled back, in service again).
 
-    Raises UsageError where there is nothing to go back to.
+    require_servable: raises where a version can't serve, before anything is changed. Raises UsageError where there is
+    nothing to go back to.
     """
     champions = read_champions(store)
     current = champions.current
@@ -89,6 +93,8 @@ def roll_back(store: Store, reason: str, now: datetime) -> tuple[Tenure, Tenure]
         )
         raise UsageError(msg)
     previous = earlier[-1]
+    if require_servable:
+        require_servable(store, previous.version)
     back = {"action": "rollback", "reason": reason, "at": now.isoformat()}
     again = Tenure(**{**dict(previous), **back})
     _swap(store, champions, (*champions.tenures, again), (*champions.barred, current.version))

@@ -1,5 +1,6 @@
 """Work for the process in which models live, to see what the flow gets of it."""
 
+import errno
 import logging
 import os
 import signal
@@ -28,6 +29,14 @@ def refuse(progress_of):
 
 def stumble(progress_of):
     return {}["no such key"]
+
+
+def find_no_room(progress_of):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def stop(progress_of):
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def die(progress_of, how):

@@ -224,7 +224,7 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
             "UsageError",
             "model m: expected a bundle",
         ),
-        (["promote", "m", "--reason", "r"], "UsageError", "model m: expected a run with a trained challenger"),
+        (["promote", "m", "--reason", "r"], "UsageError", "model m: expected a bundle under"),
         (["promote", "m", "--reason", " "], "UsageError", "--reason: expected some words"),
         (["rollback", "--reason", "r"], "UsageError", "expected an earlier champion to go back to"),
         (["serve", "--cron", "nightly"], "UsageError", "CTR_RETRAIN_CRON: expected a cron expression"),

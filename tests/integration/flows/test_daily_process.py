@@ -4,11 +4,18 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from ctr_retrain.models.errors import ProcessDiedError
+from ctr_retrain.tasks.deploy import publish_model
+from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support import fresh_work
+from tests.support.counts import SOAK
 from tests.support.flow_answers import daily
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import RUN_DAY, clean_environment, copy_days
@@ -66,6 +73,45 @@ def test_a_daily_run_killed_in_training_goes_on_at_its_checkpoint(
     assert np.array_equal(scores(root, document), scores(first_run.root, document))
     assert not list((root / "staging").iterdir())
     assert not list((root / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("work", [fresh_work.die, fresh_work.find_no_room] if SOAK else [fresh_work.die])
+def test_what_the_machine_does_to_the_serving_check_is_no_verdict_and_the_next_run_comes_to_the_undisturbed_one(
+    work, first_run, small_landing, recipe_file, tmp_path
+):
+    root = copy_days(first_run, tmp_path / "a *[x] ?root")  # which TensorFlow and DuckDB take for a pattern
+    places = (recipe_file, str(root), str(small_landing))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish_model, "score_sample", work)
+        with pytest.raises(ProcessDiedError, match=r"Nothing was recorded: run again\."):
+            daily(RUN_DAY, *places)
+    store = LocalStore(root)
+    assert (store.list_objects("runs"), store.list_refs("runs"), store.list_refs("models")) == ([], [], [])
+    document = daily(RUN_DAY, *places)
+    assert document["verdict"] == first_run.document["verdict"]
+    assert document["metrics"] == first_run.document["metrics"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_of_a_run_outlives_it_and_nothing_stays_aside(end, first_run, small_landing, recipe_file, tmp_path):
+    root, aside = copy_days(first_run, tmp_path / "root"), tmp_path / "aside"
+    aside.mkdir()
+    options = ("--recipe", recipe_file, "--root", root, "--landing", small_landing, "daily", "--date", RUN_DAY)
+    own = {"CTR_RETRAIN_TRAINING_PROCESS": "own", "TMPDIR": str(aside)}
+    command = [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, options)]
+    run = subprocess.Popen(
+        command, cwd=REPOSITORY, env={**clean_environment(), **own}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not (children := psutil.Process(run.pid).children(recursive=True)):
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.send_signal(end)
+    _, said = run.communicate()  # whose end comes when nobody holds the pipes any more
+    assert run.returncode == (130 if end == signal.SIGTERM else -signal.SIGKILL), said
+    assert b"Traceback" not in said
+    psutil.wait_procs(children)
+    while list(aside.iterdir()):
+        time.sleep(0.05)
 
 
 def test_several_epochs_stop_by_a_slice_of_their_own(first_run, small_landing, recipe_file, tmp_path):

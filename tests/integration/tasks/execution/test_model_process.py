@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ctr_retrain.models.errors import ProcessDiedError, UsageError
+from ctr_retrain.models.errors import ProcessDiedError, StorageError, UsageError
+from ctr_retrain.tasks.execution import model_process
 from ctr_retrain.tasks.execution.model_process import Compute, models_on
 from tests.support import model_work
 from tests.support.repository import REPOSITORY
@@ -64,6 +65,21 @@ def test_an_error_is_raised_as_itself_with_its_details(models):
         models.call(model_work.stumble)
     assert "in stumble" in stumbled.value.__notes__[0]
     assert models.call(model_work.double, 1) == 2  # it lives on
+
+
+def test_what_the_machine_does_to_the_work_is_told_as_its_own_fault(models):
+    with pytest.raises(StorageError, match=r"expected room and memory, received OSError: .*No space left on device"):
+        models.call(model_work.find_no_room)
+    assert models.call(model_work.double, 1) == 2
+
+
+def test_a_process_that_gives_no_sign_of_life_is_killed_and_told(models, monkeypatch, caplog):
+    pid = models.call(model_work.say, "hello")
+    monkeypatch.setattr(model_process, "SECONDS_BETWEEN_SIGNS", -0.8)  # each fifth of a second
+    with pytest.raises(ProcessDiedError, match=r"^stop: expected a sign of life from its process, received none"):
+        models.call(model_work.stop)
+    assert "stop: waiting for its process, which has given no sign of life" in caplog.text
+    wait_until_gone(pid)
 
 
 @pytest.mark.parametrize(

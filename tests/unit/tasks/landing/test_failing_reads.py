@@ -13,7 +13,7 @@ from ctr_retrain.tasks.ingest import ingest_day as ingest_module
 from ctr_retrain.tasks.landing import landed_bytes, read_landing
 from ctr_retrain.tasks.landing.landed_bytes import open_landed
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from ctr_retrain.tasks.reading import read_stream
+from ctr_retrain.tasks.reading import read_stream, small_files
 from tests.support.landed_day import impression, ingest, rows_of
 
 NOT_A_BYTE = Path("/proc/self/mem")  # a file that opens, and whose first byte the kernel refuses with EIO
@@ -190,3 +190,17 @@ def test_landing_zone_that_is_a_link_itself_and_a_day_linked_to_another_are_read
     (landing / "impressions" / f"dt={day}").symlink_to(landing / "impressions" / "dt=elsewhere")
     (tmp_path / "zone").symlink_to(landing)
     assert ingest(store, tmp_path / "zone", tiny_recipe(), day, now).impressions.kept == 1
+
+
+def test_too_little_memory_is_never_a_landed_files_fault(store, land_rows, ingested, day, monkeypatch):
+    land_rows("impressions", day, [impression("a")], "a.parquet")
+
+    def need_more(*_):
+        msg = "could not allocate block of size 256.0 KiB"
+        raise duckdb.OutOfMemoryException(msg)
+
+    monkeypatch.setattr(small_files, "_copy_parquet", need_more)
+    monkeypatch.setattr(read_landing, "_read_parquet", need_more)
+    with pytest.raises(StorageError, match="nothing is wrong with the data"):
+        ingested()
+    assert nothing_is_published(store, day)

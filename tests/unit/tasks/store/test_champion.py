@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from ctr_retrain.models.documents.ref_documents import Tenure
-from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.tasks.store.champion import read_champions, roll_back, take_over
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -103,3 +103,17 @@ def test_there_is_nothing_to_roll_back_to_behind_the_first_model(store):
     take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
     with pytest.raises(UsageError, match="expected an earlier champion to go back to"):
         roll_back(store, "why", NOW)
+
+
+def test_a_rollback_to_what_can_not_serve_changes_nothing(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+
+    def refuse(_, version):
+        msg = f"model {version}: a file is damaged"
+        raise StorageError(msg)
+
+    with pytest.raises(StorageError, match="model a: a file is damaged"):
+        roll_back(store, "clicks fell", NOW, refuse)
+    assert in_service(store) == "b"
+    assert read_champions(store).barred == ()
