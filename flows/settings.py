@@ -26,11 +26,10 @@ from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import Store
-from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
-from ctr_retrain.tasks.store.s3_store import S3Store
 
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.store.s3_bucket import Bucket
 
 HURRIED = MappingProxyType({"attempts": 2, "connect_seconds": 1, "read_seconds": 3})  # of a look at S3
 
@@ -151,7 +150,7 @@ class Settings(BaseSettings):
     def store(self) -> Store:
         """Return the store under the root."""
         bucket = self._bucket(self.root)
-        return S3Store(bucket, self._cache) if bucket else LocalStore(_local(self.root))
+        return self._s3_store(bucket) if bucket else LocalStore(_local(self.root))
 
     @cached_property
     def landing_zone(self) -> LandingZone:
@@ -163,7 +162,7 @@ class Settings(BaseSettings):
         """Return store and landing zone for whoever only looks: a service that doesn't answer is soon told."""
         root, landing = (self._bucket(url, HURRIED) for url in (self.root, self.landing))
         return (
-            S3Store(root, self._cache) if root else self.store,
+            self._s3_store(root) if root else self.store,
             S3LandingZone(landing, self._cache) if landing else self.landing_zone,
         )
 
@@ -206,7 +205,15 @@ class Settings(BaseSettings):
         if not url.startswith("s3://"):
             return None
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access  # noqa: PLC0415 - boto3, which takes half a second
+
         return Bucket(bucket, prefix, S3Access(self.s3_endpoint_url, **limits))
+
+    def _s3_store(self, bucket: Bucket) -> Store:
+        """Return the store in a bucket."""
+        from ctr_retrain.tasks.store.s3_store import S3Store  # noqa: PLC0415 - likewise
+
+        return S3Store(bucket, self._cache)
 
 
 def load_settings(**given: str | Path | None) -> Settings:

@@ -12,13 +12,15 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.tasks.landing.landed_bytes import printable
 from ctr_retrain.tasks.store.cache import Blob, Cache
-from ctr_retrain.tasks.store.s3_bucket import Bucket, ListedKey
 from ctr_retrain.tasks.store.staging import atomic_write
+
+if TYPE_CHECKING:
+    from ctr_retrain.tasks.store.s3_bucket import Bucket, ListedKey
 
 
 class LandingZone(Protocol):

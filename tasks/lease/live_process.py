@@ -37,8 +37,9 @@ def log_place() -> str:
         place = str(Path("/proc/self/fd/2").readlink())
     except OSError:
         return ""
-    # A terminal is a device; a pipe has no path at all.
-    return place if place.startswith("/") and not place.startswith("/dev/") else ""
+    # A terminal is a device; a pipe has no path at all, and a file that was removed leads nowhere.
+    leads = place.startswith("/") and not place.startswith("/dev/") and not place.endswith(" (deleted)")
+    return place if leads else ""
 
 
 def this_holder(command: str) -> LeaseHolder:
