@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import resource
 import statistics
@@ -72,6 +73,7 @@ def measured_in(folder: Path, repeats: int) -> list[dict[str, object]]:
     simulate(World(seed=3, rows_per_day=4000, ad_ctr=0.06, push_ctr=0.05), FIRST_DAY, DAYS, folder)
     recipe = write_recipe(folder, min_positives=1_000_000)  # a verdict without training, to keep this short
     places = ["--recipe", str(recipe), "--landing", str(folder / "landing")]
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for each request
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
