@@ -118,7 +118,7 @@ def check_memory(recipe: Recipe) -> str:
     table = rows * (recipe.training.embedding_dim + 1) * BYTES_PER_NUMBER * TABLE_COPIES / 2**30
     need = max(MEMORY_LIMIT_MB / 1024, TENSORFLOW_GIB + table)
     message = (
-        f"{free:.1f} GiB free; expected {need:.1f} or more, for a table of up to {rows:,} rows and TensorFlow. "
+        f"{free:.1f} GiB free; expected {need:.1f} or more, for TensorFlow and {rows:,} fixed table rows. "
         "Rows of the window are mapped from the disk and count little"
     )
     if free < need:

@@ -93,8 +93,13 @@ def test_other_machine_sees_the_same_and_fetches_only_what_it_reads(cloud):
     answer = cloud.run("status", "--json", cache="other")
     assert answer.status == 0, answer.stderr
     assert answer.document["champion"] == cloud.first.document["run_id"]
-    fetched = sum(path.stat().st_size for path in (cloud.folder / "other" / "blobs").rglob("*") if path.is_file())
-    assert 0 < fetched < 100_000  # run.json, not the models
+
+    def fetched():
+        return sum(path.stat().st_size for path in (cloud.folder / "other" / "blobs").rglob("*") if path.is_file())
+
+    assert fetched() == 0  # the index tells enough
+    assert cloud.run("explain", RUN_DAY, cache="other").status == 0
+    assert 0 < fetched() < 100_000  # run.json, not the models
 
 
 def test_next_day_meets_the_champion_from_a_machine_with_an_empty_cache(cloud):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import at
 from tests.support.flow_answers import daily
@@ -63,6 +64,7 @@ def worthless(root):
     run = json.loads(path.read_text(encoding="utf-8"))
     run["yardstick"] |= {"worth_it": False, "words": "The network is worse than a linear model, by 2.00 per 1,000."}
     path.write_text(json.dumps(run), encoding="utf-8")
+    (Path(root) / layout.HISTORY_FILE).unlink()  # which knows the run as it was; no run of ours ever changes
     return root
 
 
