@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctr_retrain.models.drift.causes import next_cause
-from ctr_retrain.models.drift.channel_levels import ChannelLevels, Counts, Frozen, Measures, counts_of
-from ctr_retrain.models.drift.evidence import log_odds, probability
-from ctr_retrain.models.drift.explained import Explained, explain, usual_ratios
+from ctr_retrain.models.drift.cleaned_day import CleanedDay
+from ctr_retrain.models.drift.explained import Explained, explain
+from ctr_retrain.models.drift.faults import Fault
 from ctr_retrain.models.drift.limits import Sizes, alarms_of
-from ctr_retrain.models.drift.running_sums import DOWN, UP
-from ctr_retrain.models.drift.undo import undo
+from ctr_retrain.models.drift.slice_behind import Suspects, slice_behind
+from ctr_retrain.models.levels.channel_levels import ChannelLevels
+from ctr_retrain.models.levels.measures import Counts, Frozen, Measures, counts_of
+from ctr_retrain.models.levels.running_sums import DOWN, UP
+from ctr_retrain.models.levels.slide_evidence import SlideEvidence
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Flags = NDArray[np.bool_]
     from collections.abc import Collection
 
-    from ctr_retrain.models.drift.drift_days import ChannelSeries
-    from ctr_retrain.models.drift.evidence import Budget
-    from ctr_retrain.models.drift.faults import Aspect, Fault
+    from ctr_retrain.models.drift.faults import Aspect
     from ctr_retrain.models.drift.limits import Alarms
+    from ctr_retrain.models.levels.drift_days import ChannelSeries
+    from ctr_retrain.models.levels.evidence import Budget
 
 MOST_CAUSES = 4  # of one channel's day: what is unusual beside so many is no fifth fault
-FEWEST_RUN_DAYS = 4  # of a change before a slide can be told from a step
 # A change that a sum of days found, and that no single day would show a week later, is how traffic is now: held on to,
 # the level would stay behind and every later day look like it.
 SMALL_DAYS = 7
@@ -65,31 +70,41 @@ class ChannelWatch:
         self.campaigns = [table.column in rules.campaigns for table in series.tables]
         self.sizes = Sizes.of(rules.min_effect, self.campaigns)
         self.rested: set[int] = set(range(7))  # weekdays on which the channel had nothing when they last came
-        self.recent: list[float] = []  # log-odds of the days seen, less their weekdays' effects
 
     def copy(self, series: ChannelSeries | None = None) -> ChannelWatch:
         """Copy it, so that other days can follow: those of the series given, whose days so far are the same."""
         other = copy(self)
         other.series = series or self.series
         other.levels, other.faults = self.levels.copy(), list(self.faults)
-        other.rested, other.recent = set(self.rested), list(self.recent)
+        other.rested = set(self.rested)
         return other
 
-    def step(self, index: int) -> list[Finding]:
-        """Watch one more day of the series; return its findings, those of faults that go on too."""
+    def step(self, index: int, suspects: Suspects = ()) -> list[Finding]:
+        """Watch one more day of the series; return its findings, those of faults that go on too.
+
+        suspects: the slices that are open in other channels, which are likelier to be the cause here too.
+        """
         weekday = self.series.days[index].weekday()
         counts = counts_of(self.series, index)
         if self._rests(counts, weekday):
             return []
-        self.levels.meet(counts)
-        findings, cleaned, frozen = self._go_on(counts, weekday, index)
-        measures = self.levels.measure(cleaned, weekday)
+        self.levels.meet(counts, index)
+        day, frozen = CleanedDay.of(counts, self.levels, index, weekday), Frozen.none_of(counts)
+        findings, day = self._go_on(day, frozen, counts)
         if self.levels.ratio.days[0] >= self.rules.min_days:
-            found, cleaned, measures = self._find(counts, cleaned, measures, weekday, index, frozen)
-            findings = [each for each in findings if each.new_normal or each.fault in self.faults] + found
+            suspected = self._suspected(suspects)
+            named, day = self._name(day, frozen, suspected, counts)
+            found, day = self._find(day, frozen, suspected, counts)
+            findings = [each for each in findings if each.new_normal or each.fault in self.faults] + named + found
         if self.series.teaches[index]:
-            self._learn(cleaned, weekday, measures, frozen)
+            self.levels.learn(day.counts, weekday, day.measures, frozen)
         return findings
+
+    def _suspected(self, suspects: Suspects) -> list[Flags]:
+        """Return by column the values that are open in other channels."""
+        return [
+            np.array([(table.column, name) in suspects for name in table.names], bool) for table in self.series.tables
+        ]
 
     def _rests(self, counts: Counts, weekday: int) -> bool:
         """Return True if the channel has nothing on a weekday on which it usually has nothing."""
@@ -97,24 +112,24 @@ class ChannelWatch:
         self.rested = self.rested - {weekday} if counts.rows else self.rested
         return not counts.rows and usual
 
-    def _go_on(self, counts: Counts, weekday: int, index: int) -> tuple[list[Finding], Counts, Frozen]:
+    def _go_on(self, day: CleanedDay, frozen: Frozen, counts: Counts) -> tuple[list[Finding], CleanedDay]:
         """Ask of each open fault whether it lasts, and undo those that do."""
-        findings, frozen, cleaned = [], Frozen.none_of(counts), counts
+        findings: list[Finding] = []
         still: list[Fault] = []
         for fault in sorted(self.faults, key=lambda each: ORDER.index(each.aspect)):
-            measures = self.levels.measure(cleaned, weekday)
-            later = fault.after(measures, seen=_says_something(fault, cleaned))
+            later = fault.after(day.measures, seen=_says_something(fault, day.counts))
             if later.over:
                 continue
-            if self._has_become_normal(later, index):
+            if self._has_become_normal(later, day.index):
                 self._accept_as_normal(later)
-                findings.append(self._finding(later, counts, cleaned, measures, weekday, new_normal=True))
+                findings.append(Finding(later, explain(later, counts, day), new_normal=True))
+                day = replace(day, measures=self.levels.measure(day.counts, day.weekday))
                 continue
             still.append(later)
-            findings.append(self._finding(later, counts, cleaned, measures, weekday))
-            cleaned = self._without(later, cleaned, weekday, frozen)
+            findings.append(Finding(later, explain(later, counts, day)))
+            day = _without(later, day, frozen)
         self.faults = still
-        return findings, cleaned, frozen
+        return findings, day
 
     def _has_become_normal(self, fault: Fault, index: int) -> bool:
         """Return True if a fault has lasted so long, or a small one that grows no further for a week."""
@@ -133,24 +148,44 @@ class ChannelWatch:
         sure = beyond / float(measures.ratio.deviation2[0]) ** 0.5 >= limit
         return sure and beyond >= self.sizes.fall * (1 if fault.effect < 0 else 2)
 
+    def _name(
+        self, day: CleanedDay, frozen: Frozen, suspected: list[Flags], counts: Counts
+    ) -> tuple[list[Finding], CleanedDay]:
+        """Name the slice behind an open change of the channel, if the days since it began tell one."""
+        change = next((each for each in self.faults if each.aspect == "ratio"), None)
+        fault = slice_behind(change, day, suspected) if change else None
+        if change is None or fault is None or frozen.contrasts[fault.place][fault.value]:
+            return [], day
+        self.faults.remove(change)
+        frozen.ratio = False
+        finding, day = self._open(replace(fault, instead_of=change.kind), day, frozen, counts)
+        return [finding], day
+
     def _find(
-        self, counts: Counts, cleaned: Counts, measures: Measures, weekday: int, index: int, frozen: Frozen
-    ) -> tuple[list[Finding], Counts, Measures]:
+        self, day: CleanedDay, frozen: Frozen, suspected: list[Flags], counts: Counts
+    ) -> tuple[list[Finding], CleanedDay]:
         """Find new faults, one after another, until nothing is left that is unusual."""
         findings: list[Finding] = []
         for _ in range(MOST_CAUSES):
-            alarms = self._alarms(measures, frozen)
-            fault = next_cause(cleaned, measures, alarms, self.levels, weekday, index, self.campaigns)
+            fault = next_cause(day, self._alarms(day.measures, frozen), self.campaigns)
             if fault is None:
                 break
-            fault = self._from_its_beginning(fault, measures)
-            if fault.aspect == "ratio":  # what was open is worse now: one fault, found anew
+            behind = slice_behind(fault, day, suspected) if fault.aspect == "ratio" else None
+            if behind and not frozen.contrasts[behind.place][behind.value]:
+                self._from_its_beginning(fault)
+                fault = behind
+            elif fault.aspect == "ratio":  # what was open is worse now: one fault, found anew
                 self.faults = [each for each in self.faults if each.aspect != "ratio"]
-            self.faults.append(fault)
-            findings.append(self._finding(fault, counts, cleaned, measures, weekday))
-            cleaned = self._without(fault, cleaned, weekday, frozen)
-            measures = self.levels.measure(cleaned, weekday)
-        return findings, cleaned, measures
+            finding, day = self._open(fault, day, frozen, counts)
+            findings.append(finding)
+        return findings, day
+
+    def _open(self, fault: Fault, day: CleanedDay, frozen: Frozen, counts: Counts) -> tuple[Finding, CleanedDay]:
+        """Open a fault, and undo it."""
+        self._from_its_beginning(fault)
+        self.faults.append(fault)
+        finding = Finding(fault, explain(fault, counts, day))
+        return finding, _without(fault, day, frozen)
 
     def _alarms(self, measures: Measures, frozen: Frozen) -> Alarms:
         """Find what exceeds its limits, but for the series that an open fault is about."""
@@ -161,50 +196,27 @@ class ChannelWatch:
             ratio=alarms.ratio
             and abs(float(measures.ratio.errors[0])) >= self.rules.min_errors
             and (not frozen.ratio or self._is_worse(measures)),
-            ratio_sum=None if frozen.ratio else alarms.ratio_sum,
+            slide=None if frozen.ratio else alarms.slide,
             volume=alarms.volume and not frozen.volume,
             contrast_sums=tuple(
                 flags & ~touched for flags, touched in zip(alarms.contrast_sums, frozen.contrasts, strict=True)
             ),
         )
 
-    def _without(self, fault: Fault, counts: Counts, weekday: int, frozen: Frozen) -> Counts:
-        """Undo a fault, and keep what it touches from learning."""
-        if fault.aspect == "ratio":
-            frozen.ratio = True
-        elif fault.aspect == "volume":
-            frozen.volume = True
-        else:
-            frozen.contrasts[fault.place][fault.value] = True
-            frozen.shares[fault.place][fault.value] |= fault.aspect == "share"
-        return undo(fault, counts, self.levels, weekday)
-
-    def _from_its_beginning(self, fault: Fault, measures: Measures) -> Fault:
-        """Put levels back to where they were before a fault that began days ago, and tell a slide from a step."""
+    def _from_its_beginning(self, fault: Fault) -> None:
+        """Put levels back to where they were before a fault that began days ago."""
         if fault.aspect == "contrast":
             sums, level = self.levels.contrast_sums[fault.place], self.levels.contrasts[fault.place]
+            days, recent = fault.opened - fault.since, self.levels.recent[fault.place]
+            if 0 < days <= len(recent):
+                level.level[fault.value] = recent[-days].level[fault.value]
+            elif days:
+                level.level[fault.value] = sums.anchor[UP if fault.effect > 0 else DOWN, fault.value]
+            sums.reset(fault.value)
         elif fault.aspect == "ratio":
-            sums, level = self.levels.ratio_sums, self.levels.ratio
-        else:
-            return fault
-        way = UP if fault.effect > 0 else DOWN
-        if fault.aspect == "ratio" and fault.opened - fault.since >= FEWEST_RUN_DAYS:
-            today = float(level.level[0] + measures.ratio.size[0])
-            fault = self._slide_or_step(fault, float(sums.anchor[way, 0]), today)
-        if fault.since < fault.opened:
-            level.level[fault.value] = sums.anchor[way, fault.value]
-        sums.reset(fault.value)
-        return fault
-
-    def _slide_or_step(self, fault: Fault, level: float, today: float) -> Fault:
-        """Fit a slide and a step to the days since a change began, and take the closer."""
-        days = fault.opened - fault.since
-        changes = np.array([*self.recent[-days:], today]) - level
-        ages = np.arange(1, len(changes) + 1)
-        slope = float(ages @ changes / (ages @ ages))
-        slide_error = float(((changes - slope * ages) ** 2).sum())
-        step_error = float(((changes - changes.mean()) ** 2).sum())
-        return replace(fault, kind="slide") if slide_error < step_error else fault
+            days, ratio = fault.opened - fault.since, self.levels.ratio
+            ratio.level[0] = self.levels.slides.levels[days - 1] if days else ratio.level[0]
+            self.levels.slides = SlideEvidence()
 
     def _accept_as_normal(self, fault: Fault) -> None:
         """Let a fault's level be the normal one from now on."""
@@ -215,61 +227,17 @@ class ChannelWatch:
         else:
             (self.levels.ratio if fault.aspect == "ratio" else self.levels.volume).jump(0, fault.effect)
 
-    def _learn(self, cleaned: Counts, weekday: int, measures: Measures, frozen: Frozen) -> None:
-        """Learn of the day what no fault has touched."""
-        odds = float(log_odds(np.array([cleaned.positives]), np.array([cleaned.rows]))[0])
-        self.recent = [*self.recent[-40:], odds - float(self.levels.ratio.weekday[0, weekday])]
-        self.levels.learn(cleaned, weekday, measures, frozen)
 
-    def _finding(
-        self,
-        fault: Fault,
-        counts: Counts,
-        cleaned: Counts,
-        measures: Measures,
-        weekday: int,
-        *,
-        new_normal: bool = False,
-    ) -> Finding:
-        """Put a fault beside what it explains of its day."""
-        without = undo(fault, cleaned, self.levels, weekday)
-        return Finding(fault, explain(fault, counts, cleaned, without, self.levels, weekday, measures), new_normal)
-
-
-@dataclass(frozen=True)
-class WatchedDay:
-    """A channel's day with its findings, and the ratios that would not have been unusual."""
-
-    findings: tuple[Finding, ...]
-    expected: float | None  # the positive ratio; None where there is too little history
-    low: float | None
-    high: float | None
-    errors: float | None  # standard errors between received and expected
-    days: int  # of history
-
-
-def watch_channel(series: ChannelSeries, rules: Rules) -> list[WatchedDay]:
-    """Watch all days of a channel and say of each what was expected and found.
-
-    Nothing is kept from one night to the next, so a restated day or one that was filled in later counts as it is now.
-    """
-    watch = ChannelWatch(series, rules)
-    return [_watched(watch, index) for index in range(len(series.days))]
-
-
-def _watched(watch: ChannelWatch, index: int) -> WatchedDay:
-    """Step over a day, and keep what was expected of it before it was learnt."""
-    weekday, days = watch.series.days[index].weekday(), int(watch.levels.ratio.days[0])
-    if days < watch.rules.min_days:
-        return WatchedDay(tuple(watch.step(index)), None, None, None, None, days)
-    expected = float(watch.levels.ratio.mean(weekday)[0])
-    least = max(watch.rules.budget.one_day("ratio", watch.rules.channels, days), watch.rules.min_errors)
-    rows = float(watch.series.rows[index])
-    low, high = usual_ratios(expected, float(watch.levels.ratio.uncertainty(weekday)[0]), rows, least, watch.sizes.fall)
-    measures = watch.levels.measure(counts_of(watch.series, index), weekday)
-    errors = float(measures.ratio.errors[0]) if rows else None
-    middle = float(probability(np.array(expected)))
-    return WatchedDay(tuple(watch.step(index)), middle, low, high, errors, days)
+def _without(fault: Fault, day: CleanedDay, frozen: Frozen) -> CleanedDay:
+    """Undo a fault, and keep what it touches from learning."""
+    if fault.aspect == "ratio":
+        frozen.ratio = True
+    elif fault.aspect == "volume":
+        frozen.volume = True
+    else:
+        frozen.contrasts[fault.place][fault.value] = True
+        frozen.shares[fault.place][fault.value] |= fault.aspect == "share"
+    return day.without(fault)
 
 
 def _says_something(fault: Fault, counts: Counts) -> bool:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.drift.evidence import log_odds, probability, standard_errors
+from ctr_retrain.models.levels.evidence import log_odds, probability, standard_errors
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.drift.channel_levels import ChannelLevels, Counts, Measures
+    from ctr_retrain.models.drift.cleaned_day import CleanedDay
     from ctr_retrain.models.drift.faults import Fault
+    from ctr_retrain.models.levels.channel_levels import ChannelLevels
+    from ctr_retrain.models.levels.measures import Counts
 
 
 USUAL = 3.0  # standard errors within which a figure is not unusual
@@ -34,18 +36,12 @@ class Explained:
     high: float  # the most
 
 
-def explain(
-    fault: Fault,
-    counts: Counts,
-    cleaned: Counts,
-    without: Counts,
-    levels: ChannelLevels,
-    weekday: int,
-    measures: Measures,
-) -> Explained:
-    """Put together a fault's figures; cleaned: without the faults before it, without: without it too."""
-    change, index = fault.change_in(measures)
-    expected_rate = float(probability(levels.ratio.mean(weekday))[0])
+def explain(fault: Fault, counts: Counts, day: CleanedDay) -> Explained:
+    """Put together a fault's figures; counts: of its day as it came; day: without the faults before it."""
+    levels, weekday, cleaned = day.levels, day.weekday, day.counts
+    without = day.without(fault).counts
+    change, index = fault.change_in(day.measures)
+    expected_rate = float(probability(np.array(levels.expected_ratio(counts, weekday))))
     expected_volume = float(np.exp(levels.volume.mean(weekday))[0])
     if fault.of_slice:
         had, has = (part[fault.place] for part in (without.tables, cleaned.tables))

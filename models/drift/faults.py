@@ -8,11 +8,12 @@ its share of the rows. While it lasts, each day is asked which is likelier, that
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import log
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.drift.channel_levels import Change, Measures
     from ctr_retrain.models.incidents.signal import SignalKind
+    from ctr_retrain.models.levels.measures import Change, Measures
 
 Aspect = Literal["share", "contrast", "volume", "ratio"]  # in the order in which faults are undone
 
@@ -20,6 +21,7 @@ SURE = 3.0  # natural logarithm of the odds at which a fault is over, and the mo
 TYPICAL_SHARE = 0.75  # of a fault's mean effect that its weaker days have
 MOST_TYPICAL = 1.0  # on the logarithmic scale: a logger that lost all and now loses half is not whole again
 EFFECT_DAYS = 4  # over which a fault's effect is averaged
+DEAD = log(4)  # a campaign without three quarters of its positives
 UNSEEN_DAYS = 3  # without impressions: what a fault was about has ended
 
 
@@ -36,6 +38,7 @@ class Fault:
     value: int = 0  # index of the slice's value; of no meaning for the channel as a whole
     lasting: float = SURE  # log-odds that it lasts
     unseen: int = 0  # days on end on which its slice had no impressions
+    instead_of: SignalKind | None = None  # kind of the change of the whole channel that it was taken for at first
 
     @property
     def over(self) -> bool:
@@ -67,3 +70,12 @@ class Fault:
         healthy = size / typical < 0.5
         effect = self.effect if healthy else self.effect + (size - self.effect) / EFFECT_DAYS
         return replace(self, effect=effect, lasting=lasting, unseen=0)
+
+
+def slice_kind(effect: float, *, campaign: bool) -> SignalKind:
+    """Name what a change of one slice's ratio looks like."""
+    if effect > 0:
+        return "slice_changed"
+    if campaign:
+        return "campaign_dead" if effect < -DEAD else "slice_changed"
+    return "logger_down"

@@ -10,12 +10,13 @@ from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.number_format import fixed, number, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from ctr_retrain.models.drift.channel_watch import Finding
-    from ctr_retrain.models.drift.drift_days import ChannelSeries
     from ctr_retrain.models.drift.faults import Aspect
     from ctr_retrain.models.incidents.signal import SignalLevel
+    from ctr_retrain.models.levels.drift_days import ChannelSeries
 
 # What a night looks for in its counts; one of these that is not found any more is over.
 DRIFT_KINDS: tuple[SignalKind, ...] = (
@@ -80,12 +81,39 @@ def signal_of(series: ChannelSeries, finding: Finding, day: date, cost: tuple[st
         expected=(explained.low, explained.high),
         received=received(finding),
         details=(*_details(finding), *cost),
+        instead_of=(fault.instead_of, series.channel) if fault.instead_of else None,
         commands=(
             f"ctr-retrain explain {day}",
             f"ctr-retrain accept --date {day} --reason TEXT",
             f"ctr-retrain alerts ack {fault.kind} '{subject}' --reason TEXT",
         ),
     )
+
+
+def merged(signals: Sequence[tuple[ChannelSeries, Finding, Signal]]) -> tuple[Signal, ...]:
+    """Return the signals of all channels, one for a slice that several channels find changed: its logger is one.
+
+    It goes by the channel that found it first, and says what the others show.
+    """
+    found: dict[tuple[str, ...], list[tuple[ChannelSeries, Finding, Signal]]] = {}
+    for series, finding, signal in signals:
+        alike = not finding.new_normal and finding.fault.aspect == "contrast"
+        about = subject_of(series, finding).removeprefix(series.channel) if alike else signal.subject
+        found.setdefault((signal.kind, about), []).append((series, finding, signal))
+    return tuple(_as_one(parts) for parts in found.values())
+
+
+def _as_one(parts: Sequence[tuple[ChannelSeries, Finding, Signal]]) -> Signal:
+    """Put one slice's signals of several channels into one."""
+    first, *others = [signal for _, _, signal in sorted(parts, key=lambda part: part[1].fault.opened)]
+    before = next((signal.instead_of for signal in (first, *others) if signal.instead_of), None)
+    update = {
+        "since": min(signal.since for signal in (first, *others)),
+        "touches": (*first.touches, *(signal.subject for signal in others)),
+        "details": (*(f"Also {signal.subject}: {signal.summary}" for signal in others), *first.details),
+        "instead_of": before,
+    }
+    return first.model_copy(update=update) if others else first
 
 
 def alert_of(series: ChannelSeries, finding: Finding) -> Alert | None:

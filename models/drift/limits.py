@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.drift.evidence import Budget, probability
-from ctr_retrain.models.drift.running_sums import DOWN, UP
+from ctr_retrain.models.levels.evidence import Budget, probability
+from ctr_retrain.models.levels.running_sums import DOWN, UP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.drift.channel_levels import Change, ChannelLevels, Measures
-    from ctr_retrain.models.drift.running_sums import RunningSums
+    from ctr_retrain.models.levels.channel_levels import ChannelLevels
+    from ctr_retrain.models.levels.measures import Change, Measures
+    from ctr_retrain.models.levels.running_sums import RunningSums
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 # Weights of the families in the budget. Slides get the most, since no single day shows them.
 FAMILIES = {
     "ratio": 2.0,
-    "ratio fall sum": 30.0,
-    "ratio rise sum": 0.5,
+    "slide down": 30.0,
+    "slide up": 0.5,
     "volume": 1.0,
     "contrast": 3.5,
     "contrast sum": 2.0,
@@ -38,6 +39,11 @@ SHARE = 0.5  # of log-odds
 FEWEST_SUM_DAYS = 28  # of history before running sums are believed: the first days teach level and weekdays
 MOVED = 0.08  # of the channel's rows, at least
 SLOW = 0.45  # of the least size on one day: what a sum of days must have come to
+SLID = 0.25  # the same of a channel's ratio, which is compared with the lowest level of the days before
+# By how much, as a logarithm, the run length of falls that are large enough exceeds the bound (make bench-drift).
+# Where a day tells too little to show that it is a holiday, the days after it look more like a slide.
+LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.5, 0.8
+SEEN_HOLIDAY = 0.08  # standard deviation of a day up to which one with a fifth more is seen
 RISE = 1.5  # the same of rises: three days of a holiday are a sum, too
 CAMPAIGN = log(2)  # campaigns tire, and are changed by people
 
@@ -77,7 +83,7 @@ class Alarms:
     """The series of a channel that exceed all limits on a day."""
 
     ratio: bool
-    ratio_sum: int | None  # the direction of a running sum that is too high: 0 up, 1 down
+    slide: int | None  # the direction in which the ratio has gone for days: 0 up, 1 down
     volume: bool
     contrasts: tuple[Flags, ...]
     contrast_sums: tuple[Flags, ...]  # (2, values)
@@ -86,7 +92,7 @@ class Alarms:
     @property
     def of_ratio(self) -> bool:
         """Return True if the channel's ratio is one of them."""
-        return self.ratio or self.ratio_sum is not None
+        return self.ratio or self.slide is not None
 
 
 def alarms_of(measures: Measures, levels: ChannelLevels, budget: Budget, sizes: Sizes, channels: int) -> Alarms:
@@ -100,7 +106,7 @@ def alarms_of(measures: Measures, levels: ChannelLevels, budget: Budget, sizes: 
     places = range(len(measures.contrasts))
     return Alarms(
         ratio=bool(ratio.tested[0] and loud and sizes.large(ratio.size, least)[0]),
-        ratio_sum=_ratio_sum(measures, levels, budget, sizes, channels),
+        slide=_slide(measures, levels, budget, sizes, channels),
         volume=bool(volume_loud and abs(float(volume.size[0])) >= VOLUME),
         contrasts=tuple(
             _loud(measures.contrasts[p], budget, "contrast", channels * columns, days)
@@ -134,17 +140,18 @@ def summed_effect(sums: RunningSums, level: Floats, size: Floats) -> Floats:
     return np.asarray(np.where(begun, level - sums.anchor, 0.0) + size / 2)
 
 
-def _ratio_sum(measures: Measures, levels: ChannelLevels, budget: Budget, sizes: Sizes, channels: int) -> int | None:
+def _slide(measures: Measures, levels: ChannelLevels, budget: Budget, sizes: Sizes, channels: int) -> int | None:
     """Return the direction in which the channel's ratio has gone for days, if any."""
     if levels.ratio.days[0] < FEWEST_SUM_DAYS:
         return None
-    families = ("ratio rise sum", "ratio fall sum")
-    heights = np.array([[budget.running_sum(family, channels)] for family in families])
-    high = levels.ratio_sums.after(measures.ratio.errors) >= heights
-    gone = summed_effect(levels.ratio_sums, levels.ratio.level, measures.ratio.size)
-    if high[DOWN, 0] and gone[DOWN, 0] <= -SLOW * sizes.fall:
+    slides = levels.slides_after(measures)
+    values, size = slides.log_values(), float(measures.ratio.size[0])
+    rises, falls = (budget.log_run_length(family, channels) for family in ("slide up", "slide down"))
+    seen = float(measures.ratio.deviation2[0]) <= SEEN_HOLIDAY**2
+    falls -= LONGER_RUN if seen else LONGER_RUN_UNSEEN_HOLIDAYS
+    if values[DOWN] >= falls and levels.slid(slides, DOWN, size) <= -SLID * sizes.fall:
         return DOWN
-    return UP if high[UP, 0] and gone[UP, 0] >= RISE * sizes.fall else None
+    return UP if values[UP] >= rises and levels.slid(slides, UP, size) >= RISE * sizes.fall else None
 
 
 def _contrast_sums(

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.drift.channel_levels import FEWEST_DAYS, ChannelLevels, Counts
-from ctr_retrain.models.drift.evidence import probability
+from ctr_retrain.models.levels.channel_levels import FEWEST_DAYS, ChannelLevels
+from ctr_retrain.models.levels.evidence import probability
+from ctr_retrain.models.levels.measures import Counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.drift.faults import Fault
-    from ctr_retrain.models.drift.following_level import FollowingLevel
+    from ctr_retrain.models.levels.following_level import FollowingLevel
 
     Floats = NDArray[np.float64]
 
@@ -38,7 +39,9 @@ def _undo_contrast(fault: Fault, counts: Counts, levels: ChannelLevels, weekday:
             tables[place] = (others, _with(theirs, fault.value, expected))
         else:  # which values of another column they belong to is unknown: to each as many as it has
             tables[place] = (others, np.clip(theirs + missing * _proportions(theirs, others), 0, others))
-    return Counts(counts.rows, counts.positives + missing, tuple(tables))
+    whole = counts.positives + missing
+    observed = counts.observed * (1 - expected / whole) if whole > expected else counts.observed
+    return Counts(counts.rows, whole, tuple(tables), observed)
 
 
 def _undo_share(fault: Fault, counts: Counts, levels: ChannelLevels, weekday: int) -> Counts:
@@ -57,7 +60,7 @@ def _undo_share(fault: Fault, counts: Counts, levels: ChannelLevels, weekday: in
             less = _moved_rows(others, counts.rows - moved, moved, levels.shares[place], weekday)
             fewer = moved_positives * _proportions(theirs, others)
             tables[place] = (np.maximum(others - less, 0), np.clip(theirs - fewer, 0, np.maximum(others - less, 0)))
-    return Counts(counts.rows - moved, counts.positives - moved_positives, tuple(tables))
+    return Counts(counts.rows - moved, counts.positives - moved_positives, tuple(tables), counts.observed)
 
 
 def _positives_without(fault: Fault, counts: Counts, levels: ChannelLevels, weekday: int, rows: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -62,11 +62,12 @@ def add_look(known: IncidentsRef, look: Look, rules: IncidentRules) -> Incidents
 
 
 def follow(incidents: Sequence[Incident], look: Look, rules: IncidentRules) -> tuple[Incident, ...]:
-    """Return the incidents after a look: opened, worse, wider, resolved, reopened, or only seen once more.
+    """Return the incidents after a look: opened, named, worse, wider, resolved, reopened, or only seen once more.
 
     Of a kind that wasn't looked at nothing is resolved.
     """
     found = _by_cause(look.signals)
+    incidents = [_named(incident, incidents, found, look.day) for incident in incidents]
     last = {incident.cause: incident for incident in incidents}  # of one cause the newest one comes last
     result = []
     for incident in incidents:
@@ -185,6 +186,18 @@ def _seen(incident: Incident, signal: Signal, day: date, rules: IncidentRules) -
         "last_seen": day,
     }
     return _changed(incident.model_copy(update=now), what, day)
+
+
+def _named(incident: Incident, incidents: Sequence[Incident], found: Mapping[Cause, Signal], day: date) -> Incident:
+    """Let an open incident go on under the cause that it turns out to have, unless that has an incident already."""
+    if not incident.is_open or incident.cause in found:
+        return incident
+    known = {one.cause for one in incidents if one.is_open}
+    for cause, signal in found.items():
+        if signal.instead_of == incident.cause and cause not in known:
+            now = {"kind": signal.kind, "subject": signal.subject, "summary": signal.summary}
+            return _changed(incident.model_copy(update=now), "named", day)
+    return incident
 
 
 def _reopened(incident: Incident, signal: Signal, day: date) -> Incident:

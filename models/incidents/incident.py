@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, get_args
 from ctr_retrain.models.documents.document import Day, Part, StoredDocument
 from ctr_retrain.models.incidents.signal import Signal, SignalKind, SignalLevel
 
-ChangeName = Literal["opened", "worse", "wider", "resolved", "reopened"]
+ChangeName = Literal["opened", "worse", "wider", "resolved", "reopened", "named"]
 Handling = Literal["acknowledged", "silenced"]
 Cause = tuple[SignalKind, str]  # kind and subject: one incident at a time for each
 LEVELS: tuple[SignalLevel, ...] = get_args(SignalLevel)  # from the mildest on
@@ -19,7 +19,8 @@ class Change(Part):
     day: Day
     """The day whose run found it."""
     what: ChangeName
-    """opened; worse: by the stated share, or a higher level; wider: it touches more; resolved; reopened."""
+    """opened; worse: by the stated share, or a higher level; wider: it touches more; resolved; reopened; named: its
+    cause is known now."""
     level: SignalLevel
     """The level after it."""
     summary: str

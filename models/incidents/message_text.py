@@ -16,6 +16,7 @@ CHANGES: Mapping[ChangeName, str] = {
     "wider": "wider: ",
     "resolved": "over: ",
     "reopened": "again: ",
+    "named": "cause found: ",
 }
 # The figure that a kind is about, under the name that documents of a day's alerts give it.
 FIGURES: Mapping[SignalKind, str] = dict.fromkeys(

@@ -66,5 +66,7 @@ class Signal(Part):
     """The figure that was found; null where there is none."""
     details: tuple[str, ...] = ()
     """What to look at, and what acting wrongly costs, a sentence each."""
+    instead_of: tuple[SignalKind, str] | None = None
+    """Kind and subject that it had before its cause was known: the incident of these goes on under the new name."""
     commands: tuple[str, ...] = ()
     """Commands to type."""

@@ -36,8 +36,11 @@ def tell_changes(
     """
     newest = {incident.cause: incident for incident in known.incidents}  # of one cause the newest comes last
     knew = {one.cause: one for one in told if one.cause in newest}
+    renamed = {one.incident: one for one in told if one.cause not in newest}
     messages = []
     for cause, incident in newest.items():
+        if cause not in knew and incident.id in renamed:
+            knew[cause] = renamed[incident.id]
         change = _change_to_tell(incident, knew.get(cause))
         if change is None or is_silenced(known.handled, incident, today):
             continue
@@ -83,6 +86,8 @@ def _change_to_tell(incident: Incident, told: Told | None) -> ChangeName | None:
         return "reopened" if came_back else "opened"
     if _rose(incident, told) or (incident.size or 0) > (told.size or 0):
         return "worse"
+    if told.cause != incident.cause:
+        return "named"
     return "wider" if set(incident.touches) - set(told.touches) else None
 
 

@@ -9,11 +9,12 @@ from datetime import date, timedelta
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.profile import ChannelCount
 from ctr_retrain.models.documents.drift_documents import Alert, DayCounts, DriftResult
-from ctr_retrain.models.drift.channel_watch import Rules, WatchedDay, watch_channel
-from ctr_retrain.models.drift.drift_days import ChannelCounts, ChannelSeries, DriftDay, channel_series
-from ctr_retrain.models.drift.finding_signals import alert_of, signal_of
+from ctr_retrain.models.drift.channel_watch import Finding, Rules
+from ctr_retrain.models.drift.finding_signals import alert_of, merged, signal_of
 from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.drift.watched_days import WatchedDay, watch_channels
 from ctr_retrain.models.incidents.signal import Signal
+from ctr_retrain.models.levels.drift_days import ChannelCounts, ChannelSeries, DriftDay, channel_series
 from ctr_retrain.models.number_format import percent, signed
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.store.protocol import Store
@@ -42,19 +43,19 @@ def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
     days = _days_before(store, recipe, day)
     today = load_counted_day(store, day)
     days.append(_drift_day(today) if today else DriftDay(day, {}))
+    channels = [channel_series(channel, days) for channel in recipe.channels]
     results, history = [], {}
     alerts: list[Alert] = []
-    signals: list[Signal] = []
-    for channel in recipe.channels:
-        series = channel_series(channel, days)
-        watched = watch_channel(series, rules_of(recipe))
-        result, history[channel] = describe_channel(series, watched)
+    signals: list[tuple[ChannelSeries, Finding, Signal]] = []
+    for series, watched in zip(channels, watch_channels(channels, rules_of(recipe)), strict=True):
+        result, history[series.channel] = describe_channel(series, watched)
         results.append(result)
         for finding in watched[-1].findings:
             alert = alert_of(series, finding)
             alerts += [alert] if alert else []
-            signals.append(signal_of(series, finding, day, _cost(recipe, series, finding.fault.since, day)))
-    return DriftReport(tuple(results), history, tuple(alerts), tuple(signals))
+            cost = _cost(recipe, series, finding.fault.since, day)
+            signals.append((series, finding, signal_of(series, finding, day, cost)))
+    return DriftReport(tuple(results), history, tuple(alerts), merged(signals))
 
 
 def describe_channel(series: ChannelSeries, watched: list[WatchedDay]) -> tuple[DriftResult, tuple[DayCounts, ...]]:

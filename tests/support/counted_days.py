@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 
-from ctr_retrain.models.drift.drift_days import ChannelSeries, SliceTable
+from ctr_retrain.models.levels.drift_days import ChannelSeries, SliceTable
 from ctr_retrain.models.simulation.daily_counts import DEVICE_VALUES
 
 FIRST_DAY = date(2026, 1, 1)

@@ -26,7 +26,7 @@ ENTRY = "flows.cli"
 ORDER = (
     "models",  # errors, number_format and section, which all may use
     *(f"models.{room}" for room in ("documents", "incidents", "feature_kinds", "architectures")),
-    *(f"models.{room}" for room in ("recipe", "data", "drift", "features")),
+    *(f"models.{room}" for room in ("recipe", "data", "levels", "drift", "features")),
     *(
         f"models.{room}"
         for room in ("judging", "leaks", "losses", "network", "weights", "training", "linear", "serving")

@@ -14,12 +14,12 @@ from ctr_retrain.models.documents.maturity_documents import IncompleteDay
 from ctr_retrain.models.documents.training_documents import FieldValues, TrainingResult
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
-from ctr_retrain.models.drift.channel_watch import watch_channel
-from ctr_retrain.models.drift.drift_days import ChannelCounts, DriftDay, channel_series
 from ctr_retrain.models.drift.finding_signals import alert_of
+from ctr_retrain.models.drift.watched_days import watch_channel
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.judging.gate import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
+from ctr_retrain.models.levels.drift_days import ChannelCounts, DriftDay, channel_series
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from ctr_retrain.models.weights.training_warnings import training_warnings

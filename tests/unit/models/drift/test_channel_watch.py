@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from ctr_retrain.models.drift.channel_watch import Rules, watch_channel
+from ctr_retrain.models.drift.channel_watch import Rules
 from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.drift.watched_days import watch_channel, watch_channels
 from ctr_retrain.models.simulation.count_faults import FAULTS, CountFault, lose_clicks, plant
 from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts, stretch
 from ctr_retrain.models.simulation.world import World
@@ -82,6 +83,40 @@ def test_a_fault_that_is_over_hides_no_later_one(law, counts):
     assert all(days[day] for day in range(FIRST - 12, FIRST - 8))
     assert days[FIRST - 1] == []
     assert days[FIRST] == [("logger_down", "device=android")]
+
+
+SMALL = 12_000  # impressions a day of the world: android has some hundred clicks in the ads, and ten in the push
+
+
+@pytest.fixture(scope="module")
+def small_world():
+    """Both channels of a small world, from FIRST on without two fifths of android's clicks."""
+    days, rng = stretch(FIRST_DAY, FIRST + 12), np.random.default_rng(7)
+    found = []
+    for channel, one in channel_laws(World(seed=5), days).items():
+        rows, positives = plant(BY_NAME["android -40 %"], *draw_counts(one, SMALL, None, rng), FIRST, len(days), rng)
+        found.append(series_of(channel, days, one.campaigns, rows, positives))
+    return found
+
+
+def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_first(small_world):
+    faults = [each.fault for day in watch_channel(small_world[0], RULES) for each in day.findings]
+    assert {(fault.kind, subject_of(small_world[0], fault)) for fault in faults if fault.aspect == "contrast"} == {
+        ("logger_down", "device=android")
+    }
+    last = faults[-1]
+    assert abs(last.since - FIRST) <= 2
+    assert last.opened <= FIRST + 7
+
+
+def test_what_is_open_in_one_channel_is_sooner_believed_of_another(small_world):
+    def named(days):
+        faults = [each.fault for day in days for each in day.findings]
+        return next((fault.opened for fault in faults if fault.kind == "logger_down"), DAYS)
+
+    together = watch_channels(small_world, RULES)
+    assert named(together[1]) < named(watch_channel(small_world[1], RULES))
+    assert named(together[0]) <= named(together[1])
 
 
 def test_two_faults_at_once_are_two_findings(law, counts):

@@ -1,14 +1,16 @@
 """Rules of findings in words: what happened, since when, how sure, what to look at and what to type."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from ctr_retrain.models.data.profile import ChannelCount
-from ctr_retrain.models.drift.channel_watch import Rules, watch_channel
-from ctr_retrain.models.drift.drift_days import ChannelCounts, DriftDay, channel_series
-from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS, alert_of, signal_of
+from ctr_retrain.models.drift.channel_watch import Rules
+from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS, alert_of, merged, signal_of
 from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.drift.watched_days import watch_channel
+from ctr_retrain.models.levels.drift_days import ChannelCounts, DriftDay, channel_series
 
 RULES = Rules(budget_of(4), min_effect=0.2, channels=1)
 FIRST = date(2026, 3, 2)
@@ -94,3 +96,27 @@ def test_a_channel_that_rests_at_weekends_is_not_missed_there():
 def test_all_that_is_found_is_among_what_nights_look_for():
     found = [one_signal(day(0, rows=rows))[0].kind for rows in (2, 0.4, 4)]
     assert set(found) <= set(DRIFT_KINDS)
+
+
+def test_a_slice_that_several_channels_find_changed_is_one_signal_of_the_one_that_found_it_first():
+    signals = []
+    for channel, opened, instead in (("push", 3, "slide"), ("ad", 1, None)):
+        series, seen = last_day(day(0, kept={"android": 0.3}))
+        series = replace(series, channel=channel)
+        (finding,) = seen.findings
+        finding = replace(finding, fault=replace(finding.fault, opened=opened, instead_of=instead))
+        signals.append((series, finding, signal_of(series, finding, series.days[-1])))
+    (one,) = merged(signals)
+    assert (one.kind, one.subject, one.instead_of) == ("logger_down", "ad device=android", ("slide", "push"))
+    assert one.touches == ("device=android", "push device=android")
+    assert one.details[0].startswith("Also push device=android: The odds of a positive of device=android fell by 7")
+
+
+def test_changes_of_whole_channels_stay_two_signals():
+    signals = []
+    for channel in ("ad", "push"):
+        series, seen = last_day(day(0, kept=dict.fromkeys(ROWS, 0.3)))
+        series = replace(series, channel=channel)
+        (finding,) = seen.findings
+        signals.append((series, finding, signal_of(series, finding, series.days[-1])))
+    assert [one.subject for one in merged(signals)] == ["ad", "push"]

@@ -1,4 +1,4 @@
-"""Rules of an incident's life: opened, worse, wider, resolved and reopened, whatever the order of nights."""
+"""Rules of an incident's life: opened, named, worse, wider, resolved and reopened, whatever the order of nights."""
 
 from functools import reduce
 from itertools import pairwise
@@ -74,6 +74,32 @@ def test_what_touches_more_is_wider_and_what_touches_something_else_too():
     known = after(*(look(n, signal(number=n, touches=one)) for n, one in enumerate(touched)))
     assert changes(known) == [("opened", 0), ("wider", 1)]
     assert known.incidents[0].touches == ("android", "ios")
+
+
+ALL_DRIFT = ("ratio_changed", "logger_down")
+OF_THE_CHANNEL = signal(kind="ratio_changed", subject="ad")
+NAMED = signal(kind="logger_down", subject="ad device=android", instead_of=("ratio_changed", "ad"))
+
+
+def test_a_cause_that_is_known_later_goes_on_as_the_same_incident():
+    found = ((OF_THE_CHANNEL,), (NAMED,), (NAMED,), ())
+    known = after(*(look(number, *signals, looked_at=ALL_DRIFT) for number, signals in enumerate(found)))
+    assert changes(known) == [("opened", 0), ("named", 1), ("resolved", 3)]
+    assert known.incidents[0].cause == ("logger_down", "ad device=android")
+
+
+@pytest.mark.parametrize(
+    ("nights", "still_open"),
+    [
+        (((OF_THE_CHANNEL,), (OF_THE_CHANNEL, NAMED)), {"ratio_changed", "logger_down"}),
+        (((OF_THE_CHANNEL, NAMED), (NAMED,)), {"logger_down"}),
+    ],
+    ids=["what went before goes on", "the cause has an incident already"],
+)
+def test_a_cause_takes_no_incident_over_that_goes_on_and_none_beside_its_own(nights, still_open):
+    known = after(*(look(number, *signals, looked_at=ALL_DRIFT) for number, signals in enumerate(nights)))
+    assert len(known.incidents) == 2
+    assert {one.kind for one in known.open} == still_open
 
 
 def test_a_night_that_did_not_look_neither_ends_an_incident_nor_changes_it():

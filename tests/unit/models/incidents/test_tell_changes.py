@@ -40,6 +40,13 @@ def test_each_change_is_told_once_and_nothing_while_nothing_changes():
     ]
 
 
+def test_a_cause_that_is_known_later_is_told_as_the_same_incident():
+    named = signal(kind="disk_low", subject="ad device=android", instead_of=("ratio_changed", "ad"))
+    messages = told(look(0, signal()), look(1, named), look(2, named), look(3))
+    assert names(messages) == [("opened", "ad"), ("named", "ad device=android"), ("resolved", "ad device=android")]
+    assert len({message.incident for message in messages}) == 1
+
+
 def test_a_notice_is_told_nobody_until_it_becomes_a_warning():
     notice, warning = (look(n, signal(level=level)) for n, level in enumerate(["notice", "warning"]))
     assert told(notice, look(1)) == []

@@ -78,6 +78,10 @@ class Budget:
         alarms = self.a_year * self.shares[family] / max(series, 1)
         return run_length_height(DAYS_A_YEAR / alarms)
 
+    def log_run_length(self, family: str, series: int) -> float:
+        """Return the logarithm of the days between two of a series' false alarms, one each way counted on its own."""
+        return log(DAYS_A_YEAR * max(series, 1) / (self.a_year * self.shares[family]))
+
 
 @lru_cache(maxsize=4096)
 def _student_quantile(share: float, days: float) -> float:

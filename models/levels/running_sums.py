@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.drift.evidence import ALLOWANCE, LARGEST_TERM
+from ctr_retrain.models.levels.evidence import ALLOWANCE, LARGEST_TERM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

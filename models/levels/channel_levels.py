@@ -7,21 +7,23 @@ placement, the channel's own drift. Each day gives one `Measures`: how far every
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.drift.evidence import counting_variance, log_odds, probability, standard_errors
-from ctr_retrain.models.drift.following_level import FollowingLevel, Pace
-from ctr_retrain.models.drift.running_sums import RunningSums
+from ctr_retrain.models.levels.campaign_mix import CampaignAges, CampaignDay, CommonRatio
+from ctr_retrain.models.levels.evidence import counting_variance, log_odds, probability, standard_errors
+from ctr_retrain.models.levels.following_level import FollowingLevel, Pace
+from ctr_retrain.models.levels.measures import Change, ContrastDay, Counts, Frozen, Measures
+from ctr_retrain.models.levels.running_sums import RunningSums
+from ctr_retrain.models.levels.slide_evidence import SlideEvidence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.drift.drift_days import ChannelSeries, SliceTable
+    from ctr_retrain.models.levels.drift_days import SliceTable
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -41,42 +43,8 @@ DAYS_BEFORE_SUMS = 14  # of a channel's history, before which its days teach lev
 FEWEST_EXPECTED = 5.0  # positives that a slice must be expected to have: with fewer no day could be told from chance
 FEWEST_IN_SUM = 1.5  # the same in a running sum of days
 FEWEST_TEACHING = 0.5  # the same of a day that teaches
+RECENT_DAYS = 10  # whose contrasts are kept, to ask what began on one of them
 LASTING_DAYS = 42  # a value that has been there for so long is missed when it is not
-
-
-@dataclass(frozen=True)
-class Counts:
-    """One channel's day, as it came or with a fault undone; by column, rows and positives of its values."""
-
-    rows: float
-    positives: float
-    tables: tuple[tuple[Floats, Floats], ...]
-
-
-@dataclass(frozen=True)
-class Change:
-    """Distances of some series from their levels on a day; arrays of shape (series,)."""
-
-    size: Floats  # on the series' logarithmic scale
-    errors: Floats  # in standard errors
-    deviation2: Floats  # variance of the size where nothing has changed
-    tested: Flags
-
-
-@dataclass(frozen=True)
-class Measures:
-    """One channel's day against all of its levels; by column where slices are concerned."""
-
-    ratio: Change
-    volume: Change
-    contrasts: tuple[Change, ...]
-    shares: tuple[Change, ...]
-
-
-def counts_of(series: ChannelSeries, index: int) -> Counts:
-    """Return the counts of one of the days."""
-    tables = tuple((table.rows[index], table.positives[index]) for table in series.tables)
-    return Counts(float(series.rows[index]), float(series.positives[index]), tables)
 
 
 class ChannelLevels:
@@ -93,16 +61,21 @@ class ChannelLevels:
         self.shares = [
             FollowingLevel(len(t.names), pace, mean=-4.0) for t, (_, pace) in zip(tables, paces, strict=True)
         ]
-        self.ratio_sums = RunningSums(1)
+        self.ages = [CampaignAges(len(t.names)) if t.column in campaigns else None for t in tables]
+        self.slides = SlideEvidence()
+        self.recent: list[list[ContrastDay]] = [[] for _ in tables]  # days that taught, the newest last
         self.contrast_sums = [RunningSums(len(table.names)) for table in tables]
 
     def copy(self) -> ChannelLevels:
         """Copy all that it knows, so that days can be tried from here in several ways."""
         return deepcopy(self)
 
-    def meet(self, counts: Counts) -> None:
-        """Expect of values that nobody has seen yet what others of their column were like when they are met."""
+    def meet(self, counts: Counts, day: int) -> None:
+        """Begin a day, by its index; of values that nobody has seen yet expect what others of their column are like."""
         for place, (rows, _) in enumerate(counts.tables):
+            ages = self.ages[place]
+            if ages:
+                ages.meet(rows, day)
             new = (rows > 0) & (self.shares[place].days == 0)
             if new.any():
                 self.shares[place].expect_as_others(new)
@@ -119,24 +92,79 @@ class ChannelLevels:
 
     def expected_log_odds(self, counts: Counts, place: int, weekday: int) -> Floats:
         """Return the log-odds that each value of a column is expected to have beside the day's rest of its channel."""
+        ages = self.ages[place]
+        if ages:
+            expected = self.ratio.mean(weekday) + self._own(place, weekday)
+            return expected + self._campaign_day(counts, place, weekday).others()[:-1]
         rows, positives = counts.tables[place]
         # Undone faults leave fractions of positives, of which a rest may have a little less than none.
         rest_rows = np.maximum(counts.rows - rows, 0.0)
         rest = log_odds(np.clip(counts.positives - positives, 0.0, rest_rows), rest_rows)
         return np.asarray(rest + self.contrasts[place].mean(weekday))
 
+    def _own(self, place: int, weekday: int) -> Floats:
+        """Return the log-odds of each campaign beside the usual ones of its channel."""
+        ages = self.ages[place]
+        own = self.contrasts[place].mean(weekday)
+        return own + ages.effects() if ages else own
+
+    def _campaign_day(self, counts: Counts, place: int, weekday: int) -> CampaignDay:
+        """Put the day's campaigns beside what is expected of each, last all that belongs to none."""
+        rows, positives = counts.tables[place]
+        expected = self.ratio.mean(weekday) + self._own(place, weekday)
+        return CampaignDay(
+            np.append(rows, max(counts.rows - rows.sum(), 0.0)),
+            np.append(positives, max(counts.positives - positives.sum(), 0.0)),
+            np.append(expected, self.ratio.mean(weekday)),
+            np.append(self.contrasts[place].uncertainty(weekday), 0.0),
+        )
+
+    def common(self, counts: Counts, weekday: int) -> CommonRatio:
+        """Return what is common to the day's campaigns."""
+        day = self._day_of_campaigns(counts, weekday)
+        usual = float(self.ratio.mean(weekday)[0])
+        whole = day.whole() if day else CommonRatio(counts.rows, counts.positives, usual, 0.0)
+        return whole.scaled(counts.observed)
+
+    def expected_ratio(self, counts: Counts, weekday: int) -> float:
+        """Return the log-odds that are expected of the channel's ratio with the day's campaigns."""
+        day = self._day_of_campaigns(counts, weekday)
+        return day.expected() if day else float(self.ratio.mean(weekday)[0])
+
+    def _day_of_campaigns(self, counts: Counts, weekday: int) -> CampaignDay | None:
+        """Return the day's campaigns, by the first column that holds some; None where none does."""
+        places = (place for place, ages in enumerate(self.ages) if ages and counts.tables[place][0].any())
+        place = next(places, None)
+        return None if place is None else self._campaign_day(counts, place, weekday)
+
     def learn(self, counts: Counts, weekday: int, measures: Measures, frozen: Frozen) -> None:
         """Follow a day; frozen: the series that a fault has touched, which learn nothing of it."""
-        rows, positives = np.array([counts.rows]), np.array([counts.positives])
-        mean = self.ratio.mean(weekday)
-        teaches = np.array([counts.rows > 0 and not frozen.ratio])
-        self.ratio_sums.add(measures.ratio.errors, self.ratio.level, teaches & (self.ratio.days >= DAYS_BEFORE_SUMS))
-        self.ratio.learn(log_odds(positives, rows), counting_variance(mean, rows), weekday, teaches)
-        teaches = np.array([counts.rows > 0 and not frozen.volume])
-        self.volume.learn(np.log(rows + 0.5), 1 / (rows + 0.5), weekday, teaches)
         for place, change in enumerate(measures.contrasts):
+            day = ContrastDay(change, self.contrasts[place].level)
+            self.recent[place] = [*self.recent[place][-RECENT_DAYS + 1 :], day]
             self._learn_contrast(counts, place, weekday, change, frozen)
             self._learn_share(counts, place, weekday, frozen)
+        rows, teaches = np.array([counts.rows]), np.array([counts.rows > 0 and not frozen.volume])
+        self.volume.learn(np.log(rows + 0.5), 1 / (rows + 0.5), weekday, teaches)
+        self._learn_ratio(weekday, measures, teaches=bool(counts.rows and not frozen.ratio))
+
+    def _learn_ratio(self, weekday: int, measures: Measures, *, teaches: bool) -> None:
+        """Follow what is common to a day's campaigns."""
+        if teaches and self.ratio.days[0] >= DAYS_BEFORE_SUMS:
+            gain = float(self.ratio.variance[0] / measures.ratio.deviation2[0])
+            self.slides = self.slides_after(measures)
+            self.slides.follow(gain, float(self.ratio.level[0]))
+        noise = measures.ratio.deviation2 - self.ratio.uncertainty(weekday)
+        self.ratio.learn(self.ratio.mean(weekday) + measures.ratio.size, noise, weekday, np.array([teaches]))
+
+    def slides_after(self, measures: Measures) -> SlideEvidence:
+        """Return what the days say of a slide with one more day."""
+        return self.slides.after(float(measures.ratio.errors[0]), float(measures.ratio.deviation2[0]) ** 0.5)
+
+    def slid(self, slides: SlideEvidence, way: int, size: float) -> float:
+        """Return how far the ratio has gone since the likeliest change began; size: today's distance from its level."""
+        today = float(self.ratio.level[0])
+        return today - slides.level_before(way, today) + size / 2
 
     def _learn_contrast(self, counts: Counts, place: int, weekday: int, change: Change, frozen: Frozen) -> None:
         """Follow the ratios of a column's values beside the rest of their channel."""
@@ -156,6 +184,9 @@ class ChannelLevels:
         self.contrast_sums[place].add(change.errors, level.level, counts_in_sum)
         noise = counting_variance(expected, rows) + counting_variance(rest, rest_rows)
         level.learn(log_odds(positives, rows) - rest, noise, weekday, teaches)
+        ages = self.ages[place]
+        if ages and counts.rows:
+            ages.learn(rows, positives, counts.positives / counts.rows)
 
     def _learn_share(self, counts: Counts, place: int, weekday: int, frozen: Frozen) -> None:
         """Follow the shares of rows of a column's values."""
@@ -166,9 +197,10 @@ class ChannelLevels:
 
     def _ratio(self, counts: Counts, weekday: int) -> Change:
         """Measure the channel's ratio."""
-        rows, expected = np.array([counts.rows]), self.ratio.mean(weekday)
-        size = log_odds(np.array([counts.positives]), rows) - expected
-        deviation2 = self.ratio.uncertainty(weekday)
+        common = self.common(counts, weekday)
+        rows, expected = np.array([common.rows]), np.array([common.expected])
+        size = log_odds(np.array([common.positives]), rows) - expected
+        deviation2 = self.ratio.uncertainty(weekday) + common.variance
         errors = standard_errors(size, expected, deviation2, rows)
         noise = counting_variance(expected, rows)
         return Change(size, errors, deviation2 + noise, np.array([counts.rows > 0]))
@@ -204,19 +236,3 @@ class ChannelLevels:
         there = (rows > 0) | (level.days >= LASTING_DAYS)
         tested = there & ((level.days >= FEWEST_DAYS) | level.like_others) & (counts.rows > 0)
         return Change(size, standard_errors(size, expected, deviation2, total), deviation2 + noise, tested)
-
-
-@dataclass
-class Frozen:
-    """The series of a channel that learn nothing of a day."""
-
-    ratio: bool
-    volume: bool
-    contrasts: list[Flags]
-    shares: list[Flags]
-
-    @classmethod
-    def none_of(cls, counts: Counts) -> Frozen:
-        """Return flags that let all of a channel's series learn."""
-        contrasts, shares = ([np.zeros(len(rows), bool) for rows, _ in counts.tables] for _ in range(2))
-        return cls(ratio=False, volume=False, contrasts=contrasts, shares=shares)

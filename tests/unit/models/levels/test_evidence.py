@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ctr_retrain.models.drift.evidence import (
+from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.levels.evidence import (
     ALLOWANCE,
     log_odds,
     probability,
@@ -14,7 +15,6 @@ from ctr_retrain.models.drift.evidence import (
     run_length_height,
     standard_errors,
 )
-from ctr_retrain.models.drift.limits import budget_of
 from tests.support.counts import draws
 
 
@@ -53,7 +53,7 @@ def test_more_series_and_a_smaller_budget_need_more_evidence():
     budget = budget_of(4)
     assert budget.one_day("share", 100, 60) > budget.one_day("share", 10, 60)
     assert budget_of(1).one_day("share", 10, 60) > budget.one_day("share", 10, 60)
-    assert budget_of(1).running_sum("ratio fall sum", 2) > budget.running_sum("ratio fall sum", 2)
+    assert budget_of(1).running_sum("contrast sum", 2) > budget.running_sum("contrast sum", 2)
 
 
 @given(st.floats(20, 1e6))
