@@ -89,34 +89,40 @@ SMALL = 12_000  # impressions a day of the world: android has some hundred click
 
 
 @pytest.fixture(scope="module")
-def small_world():
-    """Both channels of a small world, from FIRST on without two fifths of android's clicks."""
-    days, rng = stretch(FIRST_DAY, FIRST + 12), np.random.default_rng(7)
-    found = []
-    for channel, one in channel_laws(World(seed=5), days).items():
-        rows, positives = plant(BY_NAME["android -40 %"], *draw_counts(one, SMALL, None, rng), FIRST, len(days), rng)
-        found.append(series_of(channel, days, one.campaigns, rows, positives))
-    return found
+def small_worlds():
+    """Both channels of small worlds, from FIRST on without two fifths of android's clicks."""
+    days = stretch(FIRST_DAY, FIRST + 18)
+    laws = channel_laws(World(seed=5), days)
+
+    def drawn(seed):
+        rng = np.random.default_rng(seed)
+        for channel, one in laws.items():
+            rows, positives = plant(
+                BY_NAME["android -40 %"], *draw_counts(one, SMALL, None, rng), FIRST, len(days), rng
+            )
+            yield series_of(channel, days, one.campaigns, rows, positives)
+
+    return [list(drawn(seed)) for seed in range(6)]
 
 
-def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_first(small_world):
-    faults = [each.fault for day in watch_channel(small_world[0], RULES) for each in day.findings]
-    assert {(fault.kind, subject_of(small_world[0], fault)) for fault in faults if fault.aspect == "contrast"} == {
-        ("logger_down", "device=android")
-    }
-    last = faults[-1]
-    assert abs(last.since - FIRST) <= 2
-    assert last.opened <= FIRST + 7
+def named(days):
+    """The faults that name a device's logger."""
+    return [each.fault for day in days for each in day.findings if each.fault.kind == "logger_down"]
 
 
-def test_what_is_open_in_one_channel_is_sooner_believed_of_another(small_world):
-    def named(days):
-        faults = [each.fault for day in days for each in day.findings]
-        return next((fault.opened for fault in faults if fault.kind == "logger_down"), DAYS)
+def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_first(small_worlds):
+    ends = [named(watch_channel(ads, RULES))[-1] for ads, _ in small_worlds]
+    assert all(subject_of(ads, fault) == "device=android" for (ads, _), fault in zip(small_worlds, ends, strict=True))
+    assert sorted(abs(fault.since - FIRST) for fault in ends)[:5] <= [2] * 5  # one of six may begin with bad luck
+    assert sorted(fault.opened - FIRST for fault in ends)[4] <= 5
+    assert any(fault.instead_of for fault in ends)
 
-    together = watch_channels(small_world, RULES)
-    assert named(together[1]) < named(watch_channel(small_world[1], RULES))
-    assert named(together[0]) <= named(together[1])
+
+def test_what_is_open_in_one_channel_is_sooner_believed_of_another(small_worlds):
+    world = small_worlds[0]
+    together, alone = (named(days)[0] for days in (watch_channels(world, RULES)[1], watch_channel(world[1], RULES)))
+    assert FIRST <= together.opened < alone.opened
+    assert subject_of(world[1], together) == "device=android"
 
 
 def test_two_faults_at_once_are_two_findings(law, counts):
