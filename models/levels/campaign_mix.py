@@ -42,20 +42,26 @@ class CampaignAges:
         """Copy all that it knows."""
         return deepcopy(self)
 
-    def meet(self, rows: Floats, day: int) -> None:
-        """Begin a day, by its index, with these rows."""
-        self.day = day
-        self.first = np.where((self.first == UNSEEN) & (rows > 0), self.day, self.first)
+    def meet(self, rows: Floats, day: int) -> Floats:
+        """Begin a day with these rows, and return what the days since the last one have changed of each, in log-odds.
+
+        Steps of the curve are used and not the curve itself, so that to know it better moves nobody's level.
+        """
+        seen, before, self.day = self.first != UNSEEN, self.day, day
+        self.first = np.where(~seen & (rows > 0), day, self.first)
+        return np.where(seen, self.effects() - self._curve(before - self.first), 0.0)
 
     def effects(self) -> Floats:
         """Return the log-odds that each campaign's age adds; of those that were there from the start the least age."""
+        return np.where(self.first != UNSEEN, self._curve(self.day - self.first), 0.0)
+
+    def _curve(self, ages: Whole) -> Floats:
+        """Return what ages add; those that nobody has seen yet are like the next younger ones."""
         effects, before = [], 0.0
         for positives, expected in zip(self.positives, self.expected, strict=True):
-            # Ages that nobody has seen yet are like the next younger ones.
             before = float(np.log((positives + FEW_POSITIVES * np.exp(before)) / (expected + FEW_POSITIVES)))
             effects.append(before)
-        seen = self.first != UNSEEN
-        return np.where(seen, np.interp(self.day - self.first, MIDDLES, effects), 0.0)
+        return np.interp(ages, MIDDLES, effects)
 
     def learn(self, rows: Floats, positives: Floats, ratio: float) -> None:
         """Learn of a day; ratio: its channel's."""

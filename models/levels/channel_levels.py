@@ -39,7 +39,7 @@ CAMPAIGN_CONTRAST = Pace(level=0.6, step=0.05, weekday=0.0, spread=0.1, least_sp
 CAMPAIGN_SHARE = Pace(level=3.0, step=0.1, weekday=0.0, spread=0.15, least_spread=0.05)
 
 FEWEST_DAYS = 5  # of a value's history before it is held against it
-DAYS_BEFORE_SUMS = 14  # of a channel's history, before which its days teach level and weekdays more than they err
+DAYS_BEFORE_SUMS = 28  # of a channel's history, before which its days teach level, weekdays and how campaigns tire
 FEWEST_EXPECTED = 5.0  # positives that a slice must be expected to have: with fewer no day could be told from chance
 FEWEST_IN_SUM = 1.5  # the same in a running sum of days
 FEWEST_TEACHING = 0.5  # the same of a day that teaches
@@ -73,13 +73,13 @@ class ChannelLevels:
     def meet(self, counts: Counts, day: int) -> None:
         """Begin a day, by its index; of values that nobody has seen yet expect what others of their column are like."""
         for place, (rows, _) in enumerate(counts.tables):
-            ages = self.ages[place]
+            ages, contrast = self.ages[place], self.contrasts[place]
             if ages:
-                ages.meet(rows, day)
+                contrast.level = contrast.level + ages.meet(rows, day)
             new = (rows > 0) & (self.shares[place].days == 0)
             if new.any():
                 self.shares[place].expect_as_others(new)
-                self.contrasts[place].expect_as_others(new)
+                contrast.expect_as_others(new, ages.effects() if ages else None)
 
     def measure(self, counts: Counts, weekday: int) -> Measures:
         """Hold a day against the levels of the days before."""
@@ -94,7 +94,7 @@ class ChannelLevels:
         """Return the log-odds that each value of a column is expected to have beside the day's rest of its channel."""
         ages = self.ages[place]
         if ages:
-            expected = self.ratio.mean(weekday) + self._own(place, weekday)
+            expected = self.ratio.mean(weekday) + self.contrasts[place].mean(weekday)
             return expected + self._campaign_day(counts, place, weekday).others()[:-1]
         rows, positives = counts.tables[place]
         # Undone faults leave fractions of positives, of which a rest may have a little less than none.
@@ -102,16 +102,10 @@ class ChannelLevels:
         rest = log_odds(np.clip(counts.positives - positives, 0.0, rest_rows), rest_rows)
         return np.asarray(rest + self.contrasts[place].mean(weekday))
 
-    def _own(self, place: int, weekday: int) -> Floats:
-        """Return the log-odds of each campaign beside the usual ones of its channel."""
-        ages = self.ages[place]
-        own = self.contrasts[place].mean(weekday)
-        return own + ages.effects() if ages else own
-
     def _campaign_day(self, counts: Counts, place: int, weekday: int) -> CampaignDay:
         """Put the day's campaigns beside what is expected of each, last all that belongs to none."""
         rows, positives = counts.tables[place]
-        expected = self.ratio.mean(weekday) + self._own(place, weekday)
+        expected = self.ratio.mean(weekday) + self.contrasts[place].mean(weekday)
         return CampaignDay(
             np.append(rows, max(counts.rows - rows.sum(), 0.0)),
             np.append(positives, max(counts.positives - positives.sum(), 0.0)),

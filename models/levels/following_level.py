@@ -77,12 +77,17 @@ class FollowingLevel:
         """Return the variance of a day around its mean, without counting noise."""
         return np.asarray(self.variance + self.weekday_variance[:, weekday] + self.spread2)
 
-    def expect_as_others(self, new: NDArray[np.bool_]) -> None:
-        """Expect of new series what those with history are like, if there are enough of them to tell."""
+    def expect_as_others(self, new: NDArray[np.bool_], effects: Floats | None = None) -> None:
+        """Expect of new series what those with history are like, if there are enough of them to tell.
+
+        effects: what is known to set each apart from the others, such as its age.
+        """
         known = self.days >= KNOWN_DAYS
         if known.sum() >= FEWEST_OTHERS:
-            apart = max(float(self.level[known].std()), self.pace.spread)
-            self.level = np.where(new, self.level[known].mean(), self.level)
+            apart_by = np.zeros(len(new)) if effects is None else effects
+            others = (self.level - apart_by)[known]
+            apart = max(float(others.std()), self.pace.spread)
+            self.level = np.where(new, others.mean() + apart_by, self.level)
             self.variance = np.where(new, apart**2, self.variance)
             self.like_others = self.like_others | new
 

@@ -203,7 +203,9 @@ def test_a_root_that_nothing_can_be_written_to(daily, root):
     shutil.rmtree(root / "staging")
     (root / "staging").touch()  # so that no folder can be made in it, by any user
     answer = at(root, root.parent / "landing", root.parent / "small.toml")("daily", "--date", NEXT_DAY, "--json")
-    assert_says(answer, 4, "could not write days/2026-03-08/.*: expected a writable disk", "received: Not a directory")
+    assert_says(
+        answer, 4, "could not write the ref lease under .*: expected a writable disk", "received: Not a directory"
+    )
     (root / "staging").unlink()
     assert visible(root) == before
 

@@ -123,6 +123,18 @@ def beside(reader, good, line, end):
     return own
 
 
+def unambiguous(lines):
+    """Lines of CSV of which one alone leaves a quote open, or none; and whether one does.
+
+    By CSV's own rules (RFC 4180, 2.6) such a quote closes with the next one, on whatever line that stands: what two
+    lines with quotes mean together is then not what each means alone.
+    """
+    opened = [line for line in lines if line.count(b'"') % 2]
+    if not opened:
+        return lines, False
+    return [opened[0], *(line for line in lines if b'"' not in line)], True
+
+
 @pytest.mark.parametrize(("end", "strategy"), [("jsonl", json_lines()), ("csv", csv_lines())])
 def test_a_row_means_the_same_alone_beside_a_torn_line_in_another_order_and_in_another_file(
     reader, end, strategy, record_property
@@ -136,10 +148,13 @@ def test_a_row_means_the_same_alone_beside_a_torn_line_in_another_order_and_in_a
     @given(st.lists(strategy, min_size=1, max_size=8))
     def check(lines):
         nonlocal tried
+        lines, opened = unambiguous(lines) if end == "csv" else (lines, False)
         tried += len(lines)
         alone = sum((beside(reader, good, line, end) for line in lines), Counter())
         assert meanings(reader([*good, *lines], f"together.{end}")) == of_good + alone
         assert meanings(reader([*good, *lines[::-1]], f"reversed.{end}")) == of_good + alone
+        if opened:
+            return
         assert meanings(reader([*good, *lines, TORN[end]], f"torn behind.{end}")) == of_good + alone + torn
         assert meanings(reader([*good, TORN[end], *lines], f"torn before.{end}")) == of_good + alone + torn
         assert meanings(reader([*good, *lines, *lines], f"twice.{end}")) == of_good + alone + alone

@@ -7,7 +7,7 @@ import pytest
 
 from ctr_retrain.models.drift.channel_watch import Rules
 from ctr_retrain.models.drift.limits import budget_of
-from ctr_retrain.models.drift.watched_days import watch_channel, watch_channels
+from ctr_retrain.models.drift.watched_days import watch_channel
 from ctr_retrain.models.simulation.count_faults import FAULTS, CountFault, lose_clicks, plant
 from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts, stretch
 from ctr_retrain.models.simulation.world import World
@@ -116,13 +116,6 @@ def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_f
     assert sorted(abs(fault.since - FIRST) for fault in ends)[:5] <= [2] * 5  # one of six may begin with bad luck
     assert sorted(fault.opened - FIRST for fault in ends)[4] <= 5
     assert any(fault.instead_of for fault in ends)
-
-
-def test_what_is_open_in_one_channel_is_sooner_believed_of_another(small_worlds):
-    world = small_worlds[0]
-    together, alone = (named(days)[0] for days in (watch_channels(world, RULES)[1], watch_channel(world[1], RULES)))
-    assert FIRST <= together.opened < alone.opened
-    assert subject_of(world[1], together) == "device=android"
 
 
 def test_two_faults_at_once_are_two_findings(law, counts):

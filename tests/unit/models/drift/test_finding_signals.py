@@ -30,9 +30,9 @@ def day(age, rows=1.0, kept=None):
     return DriftDay(FIRST + timedelta(days=age), {"ad": total})
 
 
-def last_day(*days):
+def last_day(*days, usual_rows=1.0):
     """The series of thirty days as usual and those given, and what is found on the last."""
-    usual = [day(age) for age in range(30)]
+    usual = [day(age, usual_rows) for age in range(30)]
     later = [DriftDay(FIRST + timedelta(days=30 + age), each.channels) for age, each in enumerate(days)]
     series = channel_series("ad", [*usual, *later])
     return series, watch_channel(series, RULES)[-1]
