@@ -26,6 +26,7 @@ _GLOB = re.compile(r"([*?[])")  # characters that DuckDB takes for a pattern in 
 
 LONG_ROW_BYTES = 1 << 15  # such rows can fill the memory limit, since DuckDB takes 2,048 at a time
 OUT_OF_MEMORY = duckdb.OutOfMemoryException
+STOPPED = "Query interrupted"  # said by the RuntimeError that DuckDB makes of a KeyboardInterrupt
 NO_SUCH_COLUMN = duckdb.BinderException  # raised by a query that names a column or a field that there isn't
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
@@ -56,10 +57,11 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
     cost of memory, and `in_parallel` takes the cores.
     """
     threads, spill = threads or cores(), scratch / "spill"
-    database = _database(spill, threads)
+    with _stoppable():
+        database = _database(spill, threads)
     intact = False
     try:
-        with database.cursor() as connection:
+        with _stoppable(), database.cursor() as connection:
             yield connection
         intact = True
     except duckdb.IOException as error:
@@ -80,6 +82,17 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
         # One that has spilled keeps its folder; one with threads of its own doesn't survive a fork.
         if not (intact and threads == 1 and not spill.exists() and _left_empty(database)):
             database.close()
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a query as they end all else: DuckDB makes an error of its own of them."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == STOPPED:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _database(spill: Path, threads: int) -> Connection:

@@ -1,6 +1,7 @@
 """Rules of DuckDB's databases: one is used again as if it were new, and never after a failure."""
 
 import os
+import signal
 
 import duckdb
 import pyarrow as pa
@@ -90,3 +91,21 @@ def test_a_forked_process_leaves_its_parents_databases_alone(tmp_path, opened, m
         with duck.connect(tmp_path, threads=1):
             pass
     assert len(opened) == 2
+
+
+def test_what_stops_a_command_ends_its_query_and_is_no_error_of_duckdb(tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def long_query():
+        with duck.connect(tmp_path, threads=1) as connection:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            connection.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            long_query()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

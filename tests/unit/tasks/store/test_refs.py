@@ -15,12 +15,22 @@ from tests.support.command_line import run
 from tests.support.older_refs import BEFORE, TENURE
 
 
+def without_new_keys(value, before):
+    """A value without the keys that there weren't yet, all of which are null but for the format."""
+    if isinstance(value, dict) and isinstance(before, dict):
+        kept = {key: one for key, one in value.items() if key in before or key == "format" or one is not None}
+        return {key: without_new_keys(one, before.get(key)) for key, one in kept.items()}
+    if isinstance(value, list) and isinstance(before, list):
+        return [without_new_keys(*pair) for pair in zip(value, before, strict=True)]
+    return value
+
+
 @pytest.mark.parametrize("name", REFS)
 def test_a_ref_of_before_there_were_formats_is_read_and_keeps_every_key_and_value(store, name):
     store.swap_ref("it", BEFORE[name], None)
     ref = load_ref(store, "it", REFS[name])
     replace_ref(store, "it", ref.content, ref)
-    assert store.read_ref("it").value == {**BEFORE[name], "format": 1}
+    assert without_new_keys(store.read_ref("it").value, BEFORE[name]) == {**BEFORE[name], "format": 1}
     jsonschema.validate(store.read_ref("it").value, schema_of(REFS[name]))
 
 
