@@ -11,7 +11,6 @@ import numpy as np
 from ctr_retrain.models.drift.causes import next_cause
 from ctr_retrain.models.drift.cleaned_day import CleanedDay
 from ctr_retrain.models.drift.explained import Explained, explain
-from ctr_retrain.models.drift.faults import Fault
 from ctr_retrain.models.drift.limits import Sizes, alarms_of
 from ctr_retrain.models.drift.slice_behind import Suspects, slice_behind
 from ctr_retrain.models.levels.channel_levels import ChannelLevels
@@ -20,15 +19,16 @@ from ctr_retrain.models.levels.running_sums import DOWN, UP
 from ctr_retrain.models.levels.slide_evidence import SlideEvidence
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Flags = NDArray[np.bool_]
     from collections.abc import Collection
 
-    from ctr_retrain.models.drift.faults import Aspect
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.drift.faults import Aspect, Fault
     from ctr_retrain.models.drift.limits import Alarms
     from ctr_retrain.models.levels.drift_days import ChannelSeries
     from ctr_retrain.models.levels.evidence import Budget
+
+    Flags = NDArray[np.bool_]
 
 MOST_CAUSES = 4  # of one channel's day: what is unusual beside so many is no fifth fault
 # A change that a sum of days found, and that no single day would show a week later, is how traffic is now: held on to,
@@ -153,8 +153,8 @@ class ChannelWatch:
     ) -> tuple[list[Finding], CleanedDay]:
         """Name the slice behind an open change of the channel, if the days since it began tell one."""
         change = next((each for each in self.faults if each.aspect == "ratio"), None)
-        fault = slice_behind(change, day, suspected) if change else None
-        if change is None or fault is None or frozen.contrasts[fault.place][fault.value]:
+        fault = _behind(change, day, frozen, suspected)
+        if change is None or fault is None:
             return [], day
         self.faults.remove(change)
         frozen.ratio = False
@@ -170,8 +170,8 @@ class ChannelWatch:
             fault = next_cause(day, self._alarms(day.measures, frozen), self.campaigns)
             if fault is None:
                 break
-            behind = slice_behind(fault, day, suspected) if fault.aspect == "ratio" else None
-            if behind and not frozen.contrasts[behind.place][behind.value]:
+            behind = _behind(fault, day, frozen, suspected)
+            if behind:
                 self._from_its_beginning(fault)
                 fault = behind
             elif fault.aspect == "ratio":  # what was open is worse now: one fault, found anew
@@ -226,6 +226,12 @@ class ChannelWatch:
             self.levels.shares[fault.place].jump(fault.value, fault.effect)
         else:
             (self.levels.ratio if fault.aspect == "ratio" else self.levels.volume).jump(0, fault.effect)
+
+
+def _behind(change: Fault | None, day: CleanedDay, frozen: Frozen, suspected: list[Flags]) -> Fault | None:
+    """Return the slice behind a change of the whole channel's ratio, unless a fault is about that slice already."""
+    found = slice_behind(change, day, suspected) if change and change.aspect == "ratio" else None
+    return found if found and not frozen.contrasts[found.place][found.value] else None
 
 
 def _without(fault: Fault, day: CleanedDay, frozen: Frozen) -> CleanedDay:

@@ -39,12 +39,12 @@ SHARE = 0.5  # of log-odds
 FEWEST_SUM_DAYS = 28  # of history before running sums are believed: the first days teach level and weekdays
 MOVED = 0.08  # of the channel's rows, at least
 SLOW = 0.45  # of the least size on one day: what a sum of days must have come to
-SLID = 0.25  # the same of a channel's ratio, which is compared with the lowest level of the days before
+RISE = 1.5  # the same of rises: three days of a holiday are a sum, too
+SLID = 0.25  # the same of falls of a channel's ratio, which is compared with the lowest level of the days before
 # By how much, as a logarithm, the run length of falls that are large enough exceeds the bound (make bench-drift).
 # Where a day tells too little to show that it is a holiday, the days after it look more like a slide.
 LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.5, 0.5
 SEEN_HOLIDAY = 0.08  # standard deviation of a day up to which one with a fifth more is seen
-RISE = 1.5  # the same of rises: three days of a holiday are a sum, too
 CAMPAIGN = log(2)  # campaigns tire, and are changed by people
 
 

@@ -6,7 +6,6 @@ expected to have; what differs from that is common to all of them.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,10 +36,6 @@ class CampaignAges:
         self.first: Whole = np.full(campaigns, UNSEEN)
         self.positives: Floats = np.zeros(len(AGES) + 1)
         self.expected: Floats = np.zeros(len(AGES) + 1)
-
-    def copy(self) -> CampaignAges:
-        """Copy all that it knows."""
-        return deepcopy(self)
 
     def meet(self, rows: Floats, day: int) -> Floats:
         """Begin a day with these rows, and return what the days since the last one have changed of each, in log-odds.

@@ -8,7 +8,6 @@ came, so that it holds all that makes a day hard to foresee.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,10 +56,6 @@ class FollowingLevel:
         self.last_error: Floats = np.zeros(series)
         self.good_days: Floats = np.zeros(series)  # on end, that look like holidays
         self.like_others: NDArray[np.bool_] = np.zeros(series, bool)  # what is expected at first comes from the others
-
-    def copy(self) -> FollowingLevel:
-        """Copy all that it knows."""
-        return deepcopy(self)
 
     def mean(self, weekday: int) -> Floats:
         """Return what is expected of a day with this weekday."""

@@ -6,7 +6,6 @@ zero. Each remembers the level at which it last was zero, since the level has fo
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +28,6 @@ class RunningSums:
         self.sums: Floats = np.zeros((2, series))
         self.days: Floats = np.zeros((2, series))  # since the sum was zero
         self.anchor: Floats = np.zeros((2, series))  # the level then
-
-    def copy(self) -> RunningSums:
-        """Copy all that it knows."""
-        return deepcopy(self)
 
     def after(self, errors: Floats) -> Floats:
         """Return the sums that a day's errors would lead to, (2, series); nothing is kept."""

@@ -15,7 +15,7 @@ from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions, take_over
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import at
-from tests.support.counts import draws
+from tests.support.counts import SOAK
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, write_recipe
 
@@ -137,7 +137,8 @@ def test_a_person_by_hand_is_not_kept_waiting_and_the_run_under_way_publishes_no
     assert there("daily", "--date", NEXT_DAY, "--json").status == 0
 
 
-@pytest.mark.parametrize("wait", draws([], [True, False]))
+@pytest.mark.skipif(not SOAK, reason="four whole days at once take minutes: make soak")
+@pytest.mark.parametrize("wait", [True, False])
 def test_of_four_days_at_once_all_are_run_one_after_the_other_or_one_alone(small_landing, recipe, tmp_path, wait):
     store = LocalStore(tmp_path / "root")
     days = [RUN_DAY + timedelta(days=number) for number in range(-1, 3)]
