@@ -5,7 +5,10 @@ Each kind says in REMEDY what to do where its file can't be read. Older versions
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field
 
 from ctr_retrain.models.documents.document import Day, ObjectName, ObjectPath, Part, StoredDocument
 from ctr_retrain.models.documents.drift_documents import Alert
@@ -40,6 +43,8 @@ class DayRef(StoredDocument):
     """Identity of the landed files and of how they were read, which names the day's object."""
     history: tuple[PublishedDay, ...] = ()
     """All objects that the day had, oldest first."""
+    marks: Mapping[str, str] = Field({}, exclude_if=lambda marks: not marks)
+    """By stream, a digest of its files' names, sizes and times when they were last read; absent in older refs."""
 
 
 class DayDecision(Part):

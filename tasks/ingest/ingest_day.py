@@ -29,6 +29,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.day_summary import add_up_summaries, summarise
 from ctr_retrain.tasks.ingest.deduplicate import deduplicate
 from ctr_retrain.tasks.ingest.first_pass import Stream
+from ctr_retrain.tasks.ingest.landed_changes import landed_marks
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
 from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
 from ctr_retrain.tasks.integrity.manifest import LandedDay
@@ -126,6 +127,7 @@ def _ingest_once(
 ) -> IngestedDay:
     """Read the ref, then the landing files, then swap that very ref: nobody who saw more files is overruled."""
     ref = load_ref(store, layout.day_ref(day), DayRef)
+    marks = landed_marks(landing, recipe, day)  # before a file is read: one that changes meanwhile is noticed later
     landed = _list_landed(landing, day, inline_label=recipe.inline_label)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
@@ -141,11 +143,14 @@ def _ingest_once(
     if ref is None or ref.content.current != identity:
         earlier = ref.content.history if ref else ()
         published = PublishedDay(current=identity, at=now.isoformat())
-        replace_ref(store, layout.day_ref(day), DayRef(current=identity, history=(*earlier, published)), ref)
+        content = DayRef(current=identity, history=(*earlier, published), marks=marks)
+        replace_ref(store, layout.day_ref(day), content, ref)
         # Found above, and no ref named it until now: `gc` may have taken it for unused in between.
         if not store.stays(path):
             msg = f"{path} under {store.root}: expected the object, received none: `gc` just removed it. Run again."
             raise BusyError(msg)
+    elif ref.content.marks != marks:  # the same bytes, such as of a file that was touched
+        replace_ref(store, layout.day_ref(day), ref.content.model_copy(update={"marks": marks}), ref)
     return load_ingested_day(store, day)
 
 

@@ -38,6 +38,9 @@ class LandingZone(Protocol):
     def landed_bytes(self, stream: str, day: date) -> int:
         """Return the bytes that landed on a day, without fetching them."""
 
+    def stamps(self, stream: str, day: date) -> list[str]:
+        """Return what tells each file of a day from another version of it, without reading them; sorted."""
+
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed, sorted."""
 
@@ -110,6 +113,12 @@ class LocalLandingZone:
         """Return the bytes that landed on a day."""
         found = _walk(self._folder / stream / f"dt={day}")
         return sum(path.stat().st_size for path, problem in found if not problem)
+
+    def stamps(self, stream: str, day: date) -> list[str]:
+        """Return name, size and time of each file that landed on a day."""
+        folder = self._folder / stream / f"dt={day}"
+        paths = [path for path, problem in self._found(stream, day) if not problem]
+        return sorted(f"{path.relative_to(folder)} {_size_and_time(path)}" for path in paths)
 
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed; raises StorageError where that can't be seen."""
@@ -200,6 +209,11 @@ class S3LandingZone:
         """Return the bytes that landed on a day, as the service lists them."""
         return sum(key.size for key, problem in self._listed(stream, day) if not problem)
 
+    def stamps(self, stream: str, day: date) -> list[str]:
+        """Return name, size and ETag of each file that landed on a day."""
+        keys = [key for key, problem in self._listed(stream, day) if not problem]
+        return sorted(f"{key.name} {key.size} {key.etag}" for key in keys)
+
     def days(self, stream: str) -> list[str]:
         """List the days on which something landed."""
         found = self._bucket.folders(f"{stream}/")
@@ -277,6 +291,15 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
             yield from _walk(path)
         else:
             yield path, "expected a file, received a device, a pipe or a socket"
+
+
+def _size_and_time(path: Path) -> str:
+    """Return a file's size and time; none of a link that leads nowhere, which is told where it is read."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ""
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def _name_problem(name: str) -> str:

@@ -11,6 +11,7 @@ from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day, ingested_by
+from ctr_retrain.tasks.ingest.landed_changes import landed_anew
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated_day, validate_day
@@ -56,15 +57,17 @@ def catch_up(
 ) -> dict[str, str]:
     """Ingest the days before `day` that its run may read and that nobody has looked at yet; validate them all.
 
-    Days that another recipe read otherwise are ingested again, and other bounds judge anew, save what was accepted by
-    hand. Returns the days that could not be ingested, and why: a missed night is made good, a bad one is left out.
+    Days whose landed files have changed since are ingested again, and so are those that another recipe read otherwise;
+    other bounds judge anew, save what was accepted by hand. Returns the days that could not be ingested, and why: a
+    missed night is made good, a bad one is left out.
     """
     earlier_days = plan_days(day, recipe).all_days[:-1]
     work, landed = partial(_catch_up_on, store, landing, recipe, now), set(landing.days("impressions"))
     unread = [  # these take long and run side by side; for the others there is little to do
         earlier
         for earlier in earlier_days
-        if str(earlier) in landed and not (ingested_by(store, earlier, recipe) and is_evaluated(store, recipe, earlier))
+        if str(earlier) in landed
+        and not (_is_read(store, landing, recipe, earlier) and is_evaluated(store, recipe, earlier))
     ]
     problems = fan_out.over(unread, "ingesting earlier days", work)
     problems |= {earlier: work(earlier) for earlier in earlier_days if earlier not in problems}
@@ -74,9 +77,14 @@ def catch_up(
 def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:
     """Ingest an earlier day unless that was done, validate it by today's bounds; return its problem, or nothing."""
     try:
-        if not ingested_by(store, day, recipe):
+        if not _is_read(store, landing, recipe, day):
             ingest_day(store, landing, recipe, day, now)
         validate_day(store, recipe, day, now)  # what other bounds said before is kept
     except DataRejectedError as error:
         return str(error)
     return ""
+
+
+def _is_read(store: Store, landing: LandingZone, recipe: Recipe, day: date) -> bool:
+    """Return True if the day was ingested as the recipe reads it, from the very files that lie there."""
+    return ingested_by(store, day, recipe) and not landed_anew(store, landing, recipe, day)

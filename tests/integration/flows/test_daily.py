@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -191,6 +192,36 @@ def test_other_bounds_judge_earlier_days_anew(root, small_landing, recipe_file, 
         zone, fan_out = LocalLandingZone(small_landing), FanOut("threads", 2)
         catch_up(store, zone, recipe, RUN_DAY, read_time(), fan_out)
         assert load_validated_day(store, day).accepted is accepted
+
+
+def test_an_earlier_day_that_was_restated_is_ingested_again_and_the_run_is_made_anew_once(
+    root, small_landing, tmp_path
+):
+    landing = shutil.copytree(small_landing, tmp_path / "landing")
+    recipe = write_recipe(tmp_path, min_positives=1_000_000)  # a verdict without training, to keep this short
+    arguments = (RUN_DAY, recipe, str(root), str(landing))
+    before = daily(*arguments)
+    restated = next((landing / "outcomes" / f"dt={RUN_DAY - timedelta(days=1)}").iterdir())
+    restated.write_bytes(gzip.compress(b"\n".join(gzip.decompress(restated.read_bytes()).splitlines()[:-5])))
+    after = daily(*arguments)
+    assert (after["recorded"], after["run_id"] == before["run_id"]) == (False, False)
+    again = daily(*arguments)
+    assert (again["recorded"], again["run_id"]) == (True, after["run_id"])
+
+
+def test_a_day_that_was_rejected_for_want_of_a_file_is_accepted_once_it_has_landed(
+    great_expectations, small_landing, recipe_file, tmp_path
+):
+    landing = shutil.copytree(small_landing, tmp_path / "landing")
+    store, zone, recipe = LocalStore(tmp_path / "root"), LocalLandingZone(landing), load_recipe(recipe_file)
+    day = RUN_DAY - timedelta(days=1)
+    late, aside = landing / "outcomes" / f"dt={day}", tmp_path / "late"
+    shutil.move(late, aside)
+    for accepted in (False, True):
+        catch_up(store, zone, recipe, RUN_DAY, read_time(), FanOut("threads", 2))
+        assert load_validated_day(store, day).accepted is accepted
+        if not accepted:
+            shutil.move(aside, late)
 
 
 def test_a_root_serves_one_recipe_name(root, small_landing, tmp_path):

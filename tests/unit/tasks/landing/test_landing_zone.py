@@ -67,3 +67,14 @@ def test_replaced_file_is_read_anew(zone):
     assert zone.files("impressions", DAY)[0].read_bytes() == b"old"
     land(zone, "impressions", "2026-03-02", "rows.csv", b"new")
     assert zone.files("impressions", DAY)[0].read_bytes() == b"new"
+
+
+def test_a_file_that_is_replaced_or_added_has_another_stamp_and_one_that_is_no_data_has_none(zone):
+    seen = [zone.stamps("impressions", DAY)]
+    for name, content in (("a.csv", b"1"), ("a.csv", b"12"), ("b.csv", b"1"), (".aside", b"1"), ("_SUCCESS", b"")):
+        land(zone, "impressions", str(DAY), name, content)
+        seen.append(zone.stamps("impressions", DAY))
+    assert [len(stamps) for stamps in seen] == [0, 1, 1, 2, 2, 2]
+    assert seen[1] != seen[2]
+    assert set(seen[2]) < set(seen[3]) == set(seen[4]) == set(seen[5])
+    assert zone.stamps("outcomes", DAY) == []
