@@ -7,13 +7,15 @@ export PYTHONDONTWRITEBYTECODE =
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-emit-index-url --no-annotate --no-header --quiet
 
-.PHONY: help demo demo-open-bandit unit test soak docs lint lock clean
+.PHONY: help demo demo-open-bandit stack test-stack unit test soak docs lint lock clean
 
 help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
 	@echo "make unit              the tests that run in one process, without TensorFlow and Great Expectations; under a minute"
 	@echo "make test              lint, types, all tests, and which ten took longest"
+	@echo "make stack             the production shape on this machine: PostgreSQL, S3, Prefect's server, a worker; runs a day"
+	@echo "make test-stack        starts that and looks whether all of it works; two minutes"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-overhead    what a command costs beside its work, in seconds and in requests to a bucket"
@@ -53,6 +55,15 @@ unit: .venv/installed
 test: lint
 	infra/browser.sh
 	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations=10
+
+# Stays until Ctrl-C. FOLDER=/srv/ctr-stack for another folder than var/stack.
+stack: .venv/installed
+	infra/postgres.sh
+	.venv/bin/python -m infra.stack.start_stack $(if $(FOLDER),--folder $(FOLDER)) $(ARGS)
+
+test-stack: .venv/installed
+	infra/postgres.sh
+	.venv/bin/python -m pytest tests/stack
 
 # Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.
 soak: .venv/installed

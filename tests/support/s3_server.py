@@ -12,36 +12,20 @@ from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
 from tests.support.faulty_proxy import proxy_to
+from tests.support.repository import REPOSITORY
+
+SERVICE = REPOSITORY / "infra" / "stack" / "s3_service.py"  # the one that the stack starts
 
 ACCESS_KEY, SECRET_KEY = "AKIAFAKEFAKEFAKE1234", "fake+secret/that+must/not+leak+anywhere1"
 FEW_TRIES = {"attempts": 3}
 IMPATIENT = {**FEW_TRIES, "read_seconds": 1}  # for those who are never answered: others may be slow by no fault
-
-# moto looks at a condition and then writes, in two steps; one writer at a time makes that one, as on S3.
-SERVE = """
-import sys, threading
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-
-app, writing = DomainDispatcherApplication(create_backend_app), threading.Lock()
-
-def answer(environ, start_response):
-    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-        return app(environ, start_response)
-    with writing:
-        return app(environ, start_response)
-
-server = make_server("127.0.0.1", int(sys.argv[1]), answer, threaded=True)
-print(server.port, flush=True)
-server.serve_forever()
-"""
 
 
 class S3Server:
     """Started at once; `stop` kills it, and with it all that it held in memory."""
 
     def __init__(self, port=0, **environment):
-        command = [sys.executable, "-c", SERVE, str(port)]
+        command = [sys.executable, str(SERVICE), str(port)]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **environment}, text=True
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.support.repository import REPOSITORY, tree_of
 
 TESTS = REPOSITORY / "tests"
-KINDS = ("unit", "tensorflow", "integration")
+KINDS = ("unit", "tensorflow", "integration", "stack")
 TENSORFLOW = {"tensorflow", "keras"}
 STARTERS = {"subprocess", "multiprocessing", "socket", "socketserver", "http", "urllib", "tests.support.processes"}
 STARTERS |= {f"tests.support.{name}" for name in ("alert_receivers", "browser", "forked", "s3_server", "faulty_proxy")}

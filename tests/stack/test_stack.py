@@ -1,0 +1,125 @@
+"""The production shape on one machine, started as its user does: `make test-stack`, and no part of `make test`."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.repository import REPOSITORY
+from tests.support.small_world import clean_environment, write_recipe
+
+LAST_DAY = "2026-03-07"
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """A stack that ran its day and still runs. Its folder is one that PostgreSQL's own user can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="ctr-stack-"))
+    folder.chmod(0o711)
+    command = ["-m", "infra.stack.start_stack", "--folder", folder / "stack", "--recipe", write_recipe(folder)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, command), "--days", "6", "--rows-per-day", "12000"],
+            cwd=REPOSITORY,
+            env=clean_environment(),
+            stderr=log,
+            start_new_session=True,
+        )
+    told = folder / "stack" / "stack.json"
+    try:
+        while not told.exists():
+            assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
+            time.sleep(0.5)
+        yield SimpleNamespace(process=process, folder=folder / "stack", **json.loads(told.read_text(encoding="utf-8")))
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def asked(url, body=None, accept="application/json"):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", "Accept": accept})
+    with urllib.request.urlopen(request) as answer:
+        return answer.read().decode()
+
+
+def command(stack, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "ctr_retrain.flows.cli", *arguments, "--json"],
+        cwd=REPOSITORY,
+        env={**clean_environment(), **stack.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_worker_ran_the_day_and_the_servers_records_lie_in_postgresql(stack):
+    assert (stack.run["state"], stack.run["day"]) == ("Completed", LAST_DAY)
+    secret = (stack.folder / "postgres" / "password").read_text(encoding="utf-8")
+    port = (stack.folder / "postgres" / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3]
+    question = "select id, state_type from flow_run"
+    psql = ["/usr/bin/psql", "-h", "127.0.0.1", "-p", port, "-U", "prefect", "-d", "prefect", "-Atc", question]
+    found = subprocess.run(psql, env={**os.environ, "PGPASSWORD": secret}, capture_output=True, text=True, check=True)
+    assert f"{stack.run['id']}|COMPLETED" in found.stdout.splitlines()
+
+
+def test_every_page_that_is_named_answers(stack):
+    for page in stack.pages.values():
+        assert Path(page).exists() or "<html" in asked(page, accept="text/html"), page
+    runs = stack.pages["all runs and reports"]
+    listed = asked(runs)
+    assert LAST_DAY in listed
+    (report,) = re.findall(r'href="(runs/[^"]+/report\.html)"', listed)
+    assert LAST_DAY in asked(runs.replace("index.html", report))
+
+
+def test_prefect_knows_the_deployment_its_schedule_and_a_worker_that_lives(stack):
+    api = f"{stack.addresses['prefect']}/api"
+    (nightly,) = [one for one in json.loads(asked(f"{api}/deployments/filter", {})) if one["name"] == "nightly"]
+    assert nightly["work_pool_name"] == "ctr-retrain"
+    assert nightly["schedules"][0]["schedule"]["cron"] == "0 4 * * *"
+    (worker,) = json.loads(asked(f"{api}/work_pools/ctr-retrain/workers/filter", {}))
+    assert (worker["name"], worker["status"]) == ("worker-1", "ONLINE")
+
+
+def test_the_bucket_has_the_run_with_a_model_that_was_judged(stack):
+    status, document = command(stack, "explain", LAST_DAY)
+    assert status == 0
+    assert document["date"] == LAST_DAY
+    assert document["metrics"]["challenger"]["rows"] > 1000, document["verdict"]  # it trained, and was judged
+
+
+def test_a_message_reaches_the_receiver(stack):
+    status, _ = command(stack, "alerts", "test")
+    assert status == 0
+    messages = (stack.folder / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(messages[-1])["recipe"] == "small"
+
+
+def test_what_stops_the_stack_stops_all_of_it(stack):
+    """Last, since nothing is left afterwards."""
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.process.wait() == 0
+    for address in stack.addresses.values():
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            asked(address)
+    assert not (stack.folder / "postgres" / "data" / "postmaster.pid").exists()
+    left = subprocess.run(
+        ["/usr/bin/pgrep", "-f", str(stack.folder)], capture_output=True, text=True, check=False
+    ).stdout
+    assert not left
