@@ -1,10 +1,11 @@
 """The backfill flow: make up for past days. All are ingested first, side by side; then those that train run in order.
 
-A day whose ref names a finished run is skipped.
+What is finished, and was not restated since, is skipped; so a backfill that was killed goes on where it stopped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,18 +14,34 @@ from ctr_retrain.flows.daily import daily
 from ctr_retrain.flows.one_run import one_run
 from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillDay
-from ctr_retrain.models.errors import DataRejectedError, UsageError
-from ctr_retrain.models.recipe.recipe import load_recipe
+from ctr_retrain.models.documents.command_documents import (
+    BackfillAnswer,
+    BackfillDay,
+    BackfillPlan,
+    BackfillReason,
+    PlannedDay,
+)
+from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
+from ctr_retrain.tasks.execution.progress import progress_lines
+from ctr_retrain.tasks.nights.plan_backfill import plan_backfill
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
 from ctr_retrain.tasks.orchestration.recorded import flow
-from ctr_retrain.tasks.validate.ingest_and_validate import ingest_and_validate_days
+from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days, result_of_error
 
 Retrain = Literal["last", "each", "none"]  # the days that train: the last one, each, or none
+Only = Literal["missing", "failed", "restated"]
+
+# A day that another recipe read otherwise is read anew for the same cause as one whose files are others: so one word.
+REASONS: Mapping[Only, tuple[BackfillReason, ...]] = {
+    "missing": ("missing",),
+    "failed": ("failed",),
+    "restated": ("restated", "other columns"),
+}
 
 
 @flow("backfill")
-def backfill(
+def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
     start: date,
     end: date,
     retrain: Retrain = "last",
@@ -33,39 +50,98 @@ def backfill(
     landing: str | None = None,
     shadow: bool = False,
     wait: bool = False,
+    only: Only | None = None,
+    planned: tuple[date, ...] | None = None,
+    newest_first: bool = False,
+    days_at_once: int | None = None,
 ) -> BackfillAnswer:
-    """Ingest and validate all days, then train for the last, each or none. A bad day is noted, the others go on.
+    """Ingest and validate all days, then train for the last, each or none. A day that fails is noted, others go on.
 
     The champion's ref is monotonic, so a backfill never takes it back in time; in the shadow it is not touched at all.
+    only: days with this reason alone. planned: these days alone. newest_first: data is made ready in that order.
     Another run that has the root is waited for, or else raises BusyError.
     """
     if end < start:
         msg = f"backfill: expected --end not before --start, received {start} to {end}"
         raise UsageError(msg)
-    settings = load_settings(recipe=recipe, root=root, landing=landing)
+    at_once = str(days_at_once) if days_at_once else None
+    settings = load_settings(recipe=recipe, root=root, landing=landing, days_at_once=at_once)
+    days = day_range(start, end)
     # All days are one run: none of them waits for another, and nothing comes between two of them.
     with one_run(settings, f"backfill --start {start} --end {end} --retrain {retrain}", wait=wait) as held:
-        return _backfill(held, day_range(start, end), retrain, shadow=shadow)
+        rules = load_recipe(settings.recipe)
+        claim_root(held.store, rules.name)
+        plan = make_plan(held, rules, days, retrain, shadow=shadow)
+        allowed = set(days if planned is None else planned)
+        due = [one for one in plan.days if one.reason != "finished" and one.date in allowed]
+        due = [one for one in due if only is None or one.reason in REASONS[only]]
+        found = _ingest(held, rules, [one.date for one in due], newest_first=newest_first)
+        made = found | _train(held, [one.date for one in due if one.trains], shadow=shadow)
+        answers = tuple(made.get(one.date) or _skipped(held, one, shadow=shadow) for one in plan.days)
+        return BackfillAnswer(days=answers, champion=current_champion(held.store))
 
 
-def _backfill(settings: Settings, wanted: Sequence[date], retrain: Retrain, *, shadow: bool) -> BackfillAnswer:
-    """Ingest and validate the days, then train for those that are to be."""
-    rules, store, end = load_recipe(settings.recipe), settings.store, wanted[-1]
-    claim_root(store, rules.name)
-    trains = {day for day in wanted if retrain == "each" or (retrain == "last" and day == end)}
-    # Finished days are not even read again: a killed backfill goes on where it stopped.
-    new = [day for day in wanted if not (day in trains and finished_run(store, day, shadow=shadow))]
-    taken = ingest_and_validate_days(store, settings.landing_zone, rules, new, datetime.now(UTC), settings.fan_out)
-    days = []
-    for day in wanted:
-        try:
-            if day in trains and (run := finished_run(store, day, shadow=shadow)):
-                days.append(BackfillDay(date=day, outcome="skipped", run_id=run))
-            elif day in trains:
-                made = daily(day, settings.recipe, settings.root, settings.landing, shadow=shadow)
-                days.append(BackfillDay(date=day, outcome=made.verdict.decision, run_id=made.run_id))
-            else:
-                days.append(BackfillDay(date=day, outcome=taken[day].outcome, reason=taken[day].reason or None))
-        except DataRejectedError as error:
-            days.append(BackfillDay(date=day, outcome="data rejected", reason=str(error)))
-    return BackfillAnswer(days=tuple(days), champion=current_champion(store))
+def make_plan(
+    settings: Settings,
+    recipe: Recipe,
+    days: Sequence[date],
+    retrain: Retrain,
+    *,
+    shadow: bool,
+    only: Only | None = None,
+) -> BackfillPlan:
+    """Say of each day why it would run and about how long it would take; nothing is changed. Raises StorageError.
+
+    only: leave out the days with another reason.
+    """
+    trains = {day for day in days if retrain == "each" or (retrain == "last" and day == days[-1])}
+    now = datetime.now(UTC)
+    looked = plan_backfill(settings.store, settings.landing_zone, recipe, days, trains, now, shadow=shadow)
+    planned = tuple(one for one in looked if only is None or one.reason in REASONS[only])
+    seconds = [one.about_seconds for one in planned]
+    known = [one for one in seconds if one is not None]
+    about = round(sum(known), 1) if len(known) == len(seconds) else None
+    return BackfillPlan(retrain=retrain, shadow=shadow, start=days[0], end=days[-1], days=planned, about_seconds=about)
+
+
+def _ingest(settings: Settings, recipe: Recipe, days: Sequence[date], *, newest_first: bool) -> dict[date, BackfillDay]:
+    """Ingest and validate days side by side."""
+    ordered = sorted(days, reverse=newest_first)
+    now = datetime.now(UTC)
+    taken = ingest_and_validate_days(settings.store, settings.landing_zone, recipe, ordered, now, settings.fan_out)
+    return {day: _day_of(result) for day, result in taken.items()}
+
+
+def _train(settings: Settings, days: Sequence[date], *, shadow: bool) -> dict[date, BackfillDay]:
+    """Make the runs of days in order: each is judged against the champion of the days before it."""
+    made, progress = {}, progress_lines("training", "days")  # no bar: each run shows its own below it
+    for number, day in enumerate(days):
+        progress(number, len(days))
+        made[day] = _noted(settings, day, partial(_run, settings, day, shadow=shadow))
+    return made
+
+
+def _run(settings: Settings, day: date, *, shadow: bool) -> BackfillDay:
+    """Make the run of one day."""
+    made = daily(day, settings.recipe, settings.root, settings.landing, shadow=shadow)
+    return BackfillDay(date=day, outcome=made.verdict.decision, run_id=made.run_id)
+
+
+def _noted(settings: Settings, day: date, work: Callable[[], BackfillDay]) -> BackfillDay:
+    """Call the work for a day; whatever fails is that day's, save what ends the whole backfill."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other days go on
+        return _day_of(result_of_error(settings.store, day, error))
+
+
+def _day_of(result: DayResult) -> BackfillDay:
+    """Return the entry of a day whose data was made ready, or that failed."""
+    return BackfillDay(date=result.day, outcome=result.outcome, reason=result.reason or None)
+
+
+def _skipped(settings: Settings, planned: PlannedDay, *, shadow: bool) -> BackfillDay:
+    """Return the entry of a day that was not to be worked on."""
+    run = finished_run(settings.store, planned.date, shadow=shadow) if planned.trains else None
+    left_out = None if planned.reason == "finished" else f"left out: {planned.reason}"
+    return BackfillDay(date=planned.date, outcome="skipped", run_id=run, reason=left_out)

@@ -12,7 +12,7 @@ from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.documents.command_documents import BackfillAnswer, DemoAnswer
+    from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan, DemoAnswer
     from ctr_retrain.models.documents.run_documents import RunDocument
 
 
@@ -70,6 +70,26 @@ def print_backfill(answer: BackfillAnswer) -> None:
         # "rejected" and its like are outcomes of the data, which are printed as they are.
         table.add_row(str(done.date), verdict_text(done.outcome), escape(done.run_id or done.reason or ""))
     SafeConsole().print(table)
+
+
+def print_plan(plan: BackfillPlan) -> None:
+    """Print why each day of a backfill would run, and about how long that takes."""
+    table = Table("day", "why", "", "runs", "about", box=SIMPLE_HEAD)
+    for day in plan.days:
+        makes = "nothing" if day.reason == "finished" else "all stages" if day.trains else "its data"
+        table.add_row(str(day.date), day.reason, escape(day.detail), makes, _duration(day.about_seconds))
+    SafeConsole().print(table)
+    due = sum(day.reason != "finished" for day in plan.days)
+    print_line(f"{due} of {len(plan.days)} days would run, about {_duration(plan.about_seconds)}")
+
+
+def _duration(seconds: float | None) -> str:
+    """Return a time in a person's units; a dash where it is unknown."""
+    if seconds is None:
+        return "- (no night tells yet)"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _messages_of_start(run: RunDocument) -> list[str]:

@@ -5,15 +5,19 @@ Heavy imports stand inside the commands, so that --help answers at once.
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ctr_retrain.flows.commands.arguments import DayOption, WaitOption, parse_day, require_file
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of, settle_prefect
-from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan
 
 
 def demo(
@@ -63,20 +67,46 @@ def daily(
     return CommandOutput.of(answer, print_run)
 
 
-def backfill(
+def backfill(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
-    start: Annotated[str, typer.Option(metavar="YYYY-MM-DD")],
-    end: Annotated[str, typer.Option(metavar="YYYY-MM-DD")],
+    start: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
+    end: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
     retrain: Annotated[Literal["last", "each", "none"], typer.Option(help="Which days train.")] = "last",
     shadow: Annotated[bool, typer.Option(help="Put nothing into service.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say which days would run, why, and how long.")] = False,
+    from_plan: Annotated[Path | None, typer.Option(help="Run a plan that --plan --json wrote.")] = None,
+    only: Annotated[
+        Literal["missing", "failed", "restated"] | None, typer.Option(help="Only days with this reason.")
+    ] = None,
+    newest_first: Annotated[
+        bool, typer.Option("--newest-first", help="Make the newest days' data ready first.")
+    ] = False,
+    days_at_once: Annotated[
+        int | None, typer.Option(min=1, help="Days side by side, instead of CTR_RETRAIN_DAYS_AT_ONCE.")
+    ] = None,
     wait: WaitOption = False,
 ) -> CommandOutput:
     """Run past days in order; finished ones are skipped."""
-    first, last = parse_day(start, "--start"), parse_day(end, "--end")
-    if last < first:
-        msg = f"backfill: expected --end not before --start, received {first} to {last}"
-        raise UsageError(msg)
-    settings, _ = settings_and_recipe(context)
+    if from_plan:
+        if start or end or plan:
+            msg = (
+                "backfill: expected --from-plan without --start, --end and --plan, received both. The plan names days."
+            )
+            raise UsageError(msg)
+        read = read_plan(from_plan)
+        first, last, retrain, shadow = read.start, read.end, read.retrain, read.shadow
+        planned = tuple(one.date for one in read.days if one.reason != "finished")
+    else:
+        first, last = _range(start, end)
+        planned = None
+    settings, recipe = settings_and_recipe(context, days_at_once=str(days_at_once) if days_at_once else None)
+    if plan:
+        from ctr_retrain.flows.backfill import make_plan  # noqa: PLC0415
+        from ctr_retrain.flows.commands.print_runs import print_plan  # noqa: PLC0415
+        from ctr_retrain.models.data.days import day_range  # noqa: PLC0415
+
+        made = make_plan(settings, recipe, day_range(first, last), retrain, shadow=shadow, only=only)
+        return CommandOutput.of(made, print_plan)
     settle_prefect(settings)
     from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
 
@@ -84,13 +114,20 @@ def backfill(
         from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415
         from ctr_retrain.flows.commands.print_runs import print_backfill  # noqa: PLC0415
 
-        answer = flow(first, last, retrain, settings.recipe, settings.root, settings.landing, shadow=shadow)
-    bad = [str(done.date) for done in answer.days if done.outcome in ("rejected", "data rejected")]
-    msg = (
-        f"backfill: expected {len(answer.days)} days of usable data, received {len(bad)} that is not: "
-        f"{', '.join(bad)}. See `ctr-retrain status`; the other days are done."
-    )
-    return CommandOutput.of(answer, print_backfill, DataRejectedError(msg, document=answer) if bad else None)
+        answer = flow(
+            first,
+            last,
+            retrain,
+            settings.recipe,
+            settings.root,
+            settings.landing,
+            shadow=shadow,
+            only=only,
+            planned=planned,
+            newest_first=newest_first,
+            days_at_once=days_at_once,
+        )
+    return CommandOutput.of(answer, print_backfill, backfill_failure(answer))
 
 
 def compare(  # noqa: PLR0913, PLR0917 - a command's options
@@ -145,3 +182,53 @@ def explain(
     from ctr_retrain.tasks.operate.registry import find_run  # noqa: PLC0415
 
     return CommandOutput.of(find_run(settings_of(context).store, run_or_date), print_run)
+
+
+def read_plan(path: Path) -> BackfillPlan:
+    """Read a plan that --plan --json wrote; raises UsageError where it is none."""
+    from pydantic import ValidationError  # noqa: PLC0415 - half a second, as the documents
+
+    from ctr_retrain.models.documents.command_documents import BackfillPlan  # noqa: PLC0415
+    from ctr_retrain.models.documents.document import first_mistake, parse_json  # noqa: PLC0415
+
+    require_file(path, "--from-plan")
+    content = parse_json(path.read_bytes())
+    try:
+        if isinstance(content, dict):
+            return BackfillPlan.from_json(content)
+        mistake = "a JSON document"
+    except ValidationError as error:
+        mistake = first_mistake(error)
+    msg = f"--from-plan {path}: expected {mistake}. Write it by `backfill --plan --json > {path.name}`."
+    raise UsageError(msg)
+
+
+def _range(start: str | None, end: str | None) -> tuple[date, date]:
+    """Read the first and the last day; raises UsageError."""
+    if start is None or end is None:
+        msg = "backfill: expected --start and --end, or --from-plan FILE, received neither both nor a plan"
+        raise UsageError(msg)
+    first, last = parse_day(start, "--start"), parse_day(end, "--end")
+    if last < first:
+        msg = f"backfill: expected --end not before --start, received {first} to {last}"
+        raise UsageError(msg)
+    return first, last
+
+
+def backfill_failure(answer: BackfillAnswer) -> CtrRetrainError | None:
+    """Return the error of a backfill of which days failed, or have data that can't be used; None where all is well."""
+    failed = [str(done.date) for done in answer.days if done.outcome == "failed"]
+    bad = [str(done.date) for done in answer.days if done.outcome in ("rejected", "data rejected")]
+    if failed:
+        msg = (
+            f"backfill: expected {len(answer.days)} days to run, received {len(failed)} that failed: "
+            f"{', '.join(failed)}. The others are done: mend it and run the same again, which goes on from there."
+        )
+        return StorageError(msg, document=answer)
+    if bad:
+        msg = (
+            f"backfill: expected {len(answer.days)} days of usable data, received {len(bad)} that is not: "
+            f"{', '.join(bad)}. See `ctr-retrain status`; the other days are done."
+        )
+        return DataRejectedError(msg, document=answer)
+    return None

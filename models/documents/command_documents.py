@@ -11,7 +11,10 @@ from ctr_retrain.models.documents.document import Day, Document, Part
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.documents.verdict_documents import Decision
 
-BackfillOutcome = Literal["ingested", "skipped", "rejected", "data rejected", "promote", "hold", "reject"]
+BackfillOutcome = Literal["ingested", "skipped", "rejected", "data rejected", "failed", "promote", "hold", "reject"]
+# missing: never made; failed: tried, to no end or with data that was rejected; restated: what it reads has landed anew;
+# other columns: ingested by a recipe that reads other columns; finished: nothing is left to do.
+BackfillReason = Literal["missing", "failed", "restated", "other columns", "finished"]
 
 
 class VersionAnswer(Document):
@@ -198,7 +201,39 @@ class BackfillDay(Part):
     run_id: str | None = Field(None, exclude_if=lambda run: run is None)
     """Its run, where it has one."""
     reason: str | None = Field(None, exclude_if=lambda reason: reason is None)
-    """The reason why its data could not be used, where it could not."""
+    """The reason why its data could not be used, or the error that ended it, where one did."""
+
+
+class PlannedDay(Part):
+    """One day of a backfill's plan."""
+
+    date: Day
+    """The day."""
+    reason: BackfillReason
+    """The reason for which it would run; `finished` where it would not."""
+    detail: str = ""
+    """More about the reason, such as the day of its window that was restated; often empty."""
+    trains: bool
+    """True if the day gets a run of its own, false if its data alone is made ready."""
+    about_seconds: float | None
+    """About how long it would take, by the newest nights; null where none tells."""
+
+
+class BackfillPlan(Document):
+    """The answer of `backfill --plan`, which `backfill --from-plan` reads."""
+
+    retrain: Literal["last", "each", "none"]
+    """The days that train."""
+    shadow: bool
+    """True if nothing is to be put into service."""
+    start: Day
+    """The first day of the range."""
+    end: Day
+    """Its last day."""
+    days: tuple[PlannedDay, ...]
+    """Its days in order; with --only those with that reason."""
+    about_seconds: float | None
+    """About how long all of it would take; null where that is unknown of a day."""
 
 
 class BackfillAnswer(Document):

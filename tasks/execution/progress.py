@@ -19,7 +19,7 @@ Report = Callable[[int, int], None]  # done, in all
 def progress_of(what: str, unit: str) -> Iterator[Report]:
     """Give a function to be called with (done, in all) as often as one likes."""
     if not sys.stderr.isatty():
-        yield _line_writer(what, unit)
+        yield progress_lines(what, unit)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -34,7 +34,7 @@ def progress_of(what: str, unit: str) -> Iterator[Report]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _line_writer(what: str, unit: str) -> Report:
+def progress_lines(what: str, unit: str) -> Report:
     """Write plain lines with speed and time left; work that ends before the first of them says nothing."""
     started = last = monotonic()
     told = False

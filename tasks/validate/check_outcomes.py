@@ -6,6 +6,7 @@ A file that is late lands under its own day after that day was ingested: the day
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,10 @@ from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.data.label_landings import final_age_days
 from ctr_retrain.models.data.late_outcomes import LATE_KINDS, late_signals, shortfall_sentence
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay
+from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
 from ctr_retrain.tasks.label.label_day import count_young_day
 from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
@@ -28,8 +30,7 @@ from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.layout import ARRIVALS_FILE
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.day_counts import load_counted_day
-from ctr_retrain.tasks.validate.ingest_and_validate import ingest_and_validate
-from ctr_retrain.tasks.validate.validate_day import load_validated_day
+from ctr_retrain.tasks.validate.validate_day import load_validated_day, validate_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,7 +118,9 @@ def _ingest_again(store: Store, landing: LandingZone, recipe: Recipe, now: datet
     """Ingest and validate days whose landing files may have changed; return whether those of any have."""
     before = {one: current_day_object(store, one) for one in days}
     for one in before:
-        ingest_and_validate(store, landing, recipe, now, one)  # bad data leaves the day as it was
+        with suppress(DataRejectedError):  # bad data leaves the day as it was; other errors are the run's
+            ingest_day(store, landing, recipe, one, now)
+            validate_day(store, recipe, one, now)
     return any(current_day_object(store, one) != path for one, path in before.items())
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from ctr_retrain.models.documents.bundle_documents import BundleDocument, ModelsAnswer, ScoreAnswer
 from ctr_retrain.models.documents.command_documents import (
     BackfillAnswer,
+    BackfillPlan,
     DemoAnswer,
     DoctorAnswer,
     FailedAnswer,
@@ -57,6 +58,7 @@ ANSWERS = {
     "alerts-ack": HandledAnswer,
     "alerts-test": AlertsTestAnswer,
     "backfill": BackfillAnswer,
+    "backfill-plan": BackfillPlan,
     "compare": ComparisonAnswer,
     "daily": DailyAnswer,
     "demo": DemoAnswer,

@@ -1,0 +1,67 @@
+"""The time that days usually take, by what the newest nights noted of their stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.documents.ref_documents import DayRef
+from ctr_retrain.tasks.nights.night_marks import load_nights
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES
+from ctr_retrain.tasks.store.protocol import Store, load_ref
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from ctr_retrain.models.incidents.night_ref import NightAttempt
+    from ctr_retrain.tasks.landing.landing_zone import LandingZone
+
+NIGHTS = 14  # the newest, of which a median says what is usual
+DATA_STAGES = ("ingest_day", "validate_day")
+
+
+@dataclass(frozen=True)
+class UsualSeconds:
+    """The usual time of a day, by its parts; None where no night tells."""
+
+    landing: LandingZone
+    ingest_per_byte: float | None  # that landed, to ingest and validate
+    run: float | None  # of all other stages
+
+    def of(self, day: date, *, ingests: bool, trains: bool) -> float | None:
+        """Return about how many seconds a day takes; None where a part of it is unknown."""
+        ingest = self._ingest(day) if ingests else 0.0
+        run = self.run if trains else 0.0
+        return None if ingest is None or run is None else round(ingest + run, 1)
+
+    def _ingest(self, day: date) -> float | None:
+        if self.ingest_per_byte is None:
+            return None
+        return self.ingest_per_byte * _landed_bytes(self.landing, day)
+
+
+def usual_seconds(store: Store, landing: LandingZone) -> UsualSeconds:
+    """Measure the newest nights that came to a verdict. Raises StorageError."""
+    rates, runs = [], []
+    for night in load_nights(store, NIGHTS):
+        ref = load_ref(store, layout.day_ref(night.day), DayRef)
+        # An attempt that found its day ingested tells nothing of how long that takes.
+        published = {entry.at for entry in ref.content.history} if ref else set()
+        size = _landed_bytes(landing, night.day)
+        for attempt in night.attempts:
+            if attempt.end == "done" and attempt.began in published and "ingest_day" in attempt.stages and size:
+                rates.append(_seconds(attempt, data=True) / size)
+            if attempt.end == "done" and "train_challenger" in attempt.stages:
+                runs.append(_seconds(attempt, data=False))
+    return UsualSeconds(landing, median(rates) if rates else None, median(runs) if runs else None)
+
+
+def _seconds(attempt: NightAttempt, *, data: bool) -> float:
+    """Add up the seconds of an attempt's stages: of those on its day's data, or of all others."""
+    return sum(seconds for stage, seconds in attempt.stages.items() if (stage in DATA_STAGES) is data)
+
+
+def _landed_bytes(landing: LandingZone, day: date) -> int:
+    return sum(landing.landed_bytes(stream, day) for stream in (IMPRESSIONS, OUTCOMES))
