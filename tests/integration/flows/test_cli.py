@@ -37,7 +37,10 @@ COMMANDS = {
     "accept": {"--date", "--reason"},
     "alerts": set(),
     "daily": {"--date", "--force", "--wait"},
-    "backfill": {"--start", "--end", "--retrain", "--shadow", "--wait"},
+    "backfill": {
+        *("--start", "--end", "--retrain", "--shadow", "--wait"),
+        *("--plan", "--from-plan", "--only", "--newest-first", "--days-at-once"),
+    },
     "compare": {
         *("--date", "--days", "--seeds", "--strategies", "--half-lives", "--class-powers", "--ages", "--criterion"),
         *("--force", "--wait"),
@@ -217,6 +220,9 @@ def test_a_path_is_shown_whole_on_a_line_of_its_own(there, root, first_run):
         (["daily", "--date", "yesterday"], "UsageError", "--date: expected a day such as 2026-03-01, received 'yest"),
         (["daily", "--date", "2026-02-30"], "UsageError", "--date: expected a day"),
         (["backfill", "--start", "x", "--end", "2026-03-01"], "UsageError", "--start: expected a day"),
+        (["backfill", "--end", "2026-03-01"], "UsageError", "expected --start and --end, or --from-plan FILE"),
+        (["backfill", "--from-plan", "p", "--plan"], "UsageError", "expected --from-plan without --start, --end and"),
+        (["backfill", "--from-plan", "p"], "UsageError", "--from-plan: expected a file, received none at p"),
         (["backfill", "--start", "2026-03-01", "--end", "2026-03-01", "--retrain", "often"], "BadParameter", "'often'"),
         (["simulate", "--start", "2026-03-01", "--days", "0", "--out", "x"], "BadParameter", "--days.* equal to 1"),
         (
