@@ -61,6 +61,7 @@ def main() -> None:
             run = _run_day(FIRST_DAY + timedelta(days=given.days - 1))
             _show(folder, addresses, run)
             if not given.once:
+                _say("The stack stays until Ctrl-C.")
                 threading.Event().wait()
     except KeyboardInterrupt:
         _say("Stopped.")
@@ -213,7 +214,6 @@ def _show(folder: Path, addresses: dict[str, str], run: dict[str, str]) -> None:
         _say(f"  {name:<22}{page}")
     if run["state"] != "Completed":
         sys.exit(f"daily: expected the worker's run to complete, received {run['state']}. See {folder / 'worker.log'}.")
-    _say("The stack stays until Ctrl-C.")
 
 
 def _say(words: str) -> None:
