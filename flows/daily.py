@@ -94,8 +94,8 @@ def _run_day(
     problems = catch_up(store, settings.landing_zone, rules, day, now, settings.fan_out)
     outcomes = check_outcomes(store, settings.landing_zone, rules, day, now, settings.fan_out)
     validated = validate_day(store, rules, day, now)
-    drift = detect_drift(store, rules, day)
-    found = (*outcomes.signals, *outcomes.unexplained(drift.signals, day))
+    drift = detect_drift(store, rules, day, outcomes.completeness)
+    found = (*outcomes.signals, *drift.signals)
     report_signals(store, found, looked_at=(*outcomes.looked_at, *DRIFT_KINDS), day=day, now=now, delivery=tell)
     known = day_document(ingested, validated, drift, outcomes)
     if not validated.accepted:

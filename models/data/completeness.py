@@ -83,6 +83,11 @@ class Completeness:
             if (channel, kind) in short.pairs and short.day <= as_of and (short.day - event_day).days in ages
         )
 
+    def short_channels(self, recipe: Recipe, landing_day: date) -> frozenset[str]:
+        """Return the channels whose positives of a landing day are incomplete."""
+        short = frozenset(pair for one in self.shortfalls if one.day == landing_day for pair in one.pairs)
+        return frozenset(name for name, channel in recipe.channels.items() if (name, channel.positive_kind) in short)
+
     def lacking_labels(self, recipe: Recipe, event_days: Iterable[date], as_of: date) -> dict[date, str]:
         """Return the event days whose labels lack outcomes in some channel, each with a reason in words."""
         found = {}

@@ -89,15 +89,15 @@ class ChannelWatch:
         if self._rests(counts, weekday):
             return []
         self.levels.meet(counts, index)
-        day, frozen = CleanedDay.of(counts, self.levels, index, weekday), Frozen.none_of(counts)
+        complete = bool(self.series.complete[index])
+        day, frozen = CleanedDay.of(counts, self.levels, index, weekday), Frozen.of(counts, complete=complete)
         findings, day = self._go_on(day, frozen, counts)
         if self.levels.ratio.days[0] >= self.rules.min_days:
             suspected = self._suspected(suspects)
             named, day = self._name(day, frozen, suspected, counts)
             found, day = self._find(day, frozen, suspected, counts)
             findings = [each for each in findings if each.new_normal or each.fault in self.faults] + named + found
-        if self.series.teaches[index]:
-            self.levels.learn(day.counts, weekday, day.measures, frozen)
+        self.levels.learn(day.counts, weekday, day.measures, frozen)
         return findings
 
     def _suspected(self, suspects: Suspects) -> list[Flags]:
@@ -117,7 +117,9 @@ class ChannelWatch:
         findings: list[Finding] = []
         still: list[Fault] = []
         for fault in sorted(self.faults, key=lambda each: ORDER.index(each.aspect)):
-            later = fault.after(day.measures, seen=_says_something(fault, day.counts))
+            later = fault
+            if self.series.complete[day.index] or fault.aspect not in {"ratio", "contrast"}:
+                later = fault.after(day.measures, seen=_says_something(fault, day.counts))
             if later.over:
                 continue
             if self._has_become_normal(later, day.index):
@@ -167,7 +169,7 @@ class ChannelWatch:
         """Find new faults, one after another, until nothing is left that is unusual."""
         findings: list[Finding] = []
         for _ in range(MOST_CAUSES):
-            fault = next_cause(day, self._alarms(day.measures, frozen), self.campaigns)
+            fault = next_cause(day, self._alarms(day, frozen), self.campaigns)
             if fault is None:
                 break
             behind = _behind(fault, day, frozen, suspected)
@@ -187,13 +189,15 @@ class ChannelWatch:
         finding = Finding(fault, explain(fault, counts, day))
         return finding, _without(fault, day, frozen)
 
-    def _alarms(self, measures: Measures, frozen: Frozen) -> Alarms:
-        """Find what exceeds its limits, but for the series that an open fault is about."""
+    def _alarms(self, day: CleanedDay, frozen: Frozen) -> Alarms:
+        """Find what exceeds its limits, but for the series that an open fault is about or of which outcomes lack."""
+        measures = day.measures
         tested = _untested(measures, frozen)
         alarms = alarms_of(tested, self.levels, self.rules.budget, self.sizes, self.rules.channels)
         return replace(
             alarms,
             ratio=alarms.ratio
+            and bool(self.series.complete[day.index])
             and abs(float(measures.ratio.errors[0])) >= self.rules.min_errors
             and (not frozen.ratio or self._is_worse(measures)),
             slide=None if frozen.ratio else alarms.slide,

@@ -37,7 +37,7 @@ class DriftDay:
 
     day: date
     channels: Mapping[str, ChannelCounts]
-    teaches: bool = True  # False: a rejected day, which is compared with the days before and teaches nothing
+    lacking: frozenset[str] = frozenset()  # channels whose outcomes are missing: their ratios say nothing
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ChannelSeries:
     positives: Floats
     hours: Floats  # NaN where unknown
     tables: tuple[SliceTable, ...]
-    teaches: NDArray[np.bool_]
+    complete: NDArray[np.bool_]  # False: outcomes are missing, so that positives say nothing
 
 
 def channel_series(channel: str, days: Sequence[DriftDay]) -> ChannelSeries:
@@ -75,7 +75,7 @@ def channel_series(channel: str, days: Sequence[DriftDay]) -> ChannelSeries:
         positives=np.array([each.positives for each in counts], float),
         hours=np.array([np.nan if each.hours is None else each.hours for each in counts], float),
         tables=tuple(_slice_table(column, [each.slices.get(column, {}) for each in counts]) for column in columns),
-        teaches=np.array([day.teaches for day in days], bool),
+        complete=np.array([channel not in day.lacking for day in days], bool),
     )
 
 

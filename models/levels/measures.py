@@ -69,7 +69,8 @@ class Frozen:
     shares: list[Flags]
 
     @classmethod
-    def none_of(cls, counts: Counts) -> Frozen:
-        """Return flags that let all of a channel's series learn."""
-        contrasts, shares = ([np.zeros(len(rows), bool) for rows, _ in counts.tables] for _ in range(2))
-        return cls(ratio=False, volume=False, contrasts=contrasts, shares=shares)
+    def of(cls, counts: Counts, *, complete: bool) -> Frozen:
+        """Return flags that let all of a channel's series learn, or but for ratios where outcomes are missing."""
+        contrasts = [np.full(len(rows), not complete) for rows, _ in counts.tables]
+        shares = [np.zeros(len(rows), bool) for rows, _ in counts.tables]
+        return cls(ratio=not complete, volume=False, contrasts=contrasts, shares=shares)

@@ -47,14 +47,6 @@ class OutcomeCheck:
     signals: tuple[Signal, ...]  # of these, for people
     looked_at: tuple[SignalKind, ...] = LATE_KINDS  # kinds of signals that there would be; none where labels are inline
 
-    def unexplained(self, signals: Iterable[Signal], day: date) -> list[Signal]:
-        """Return the signals of a day's drift that missing outcomes don't explain: one cause is told once.
-
-        What began before goes on, whatever is missing today: left out, its incident would be over for a night.
-        """
-        short = {channel for one in self.incomplete if one.day == day for channel in one.channels}
-        return [one for one in signals if one.channel not in short or one.since < day or not _fell(one)]
-
 
 def check_outcomes(
     store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut
@@ -72,13 +64,6 @@ def check_outcomes(
         found = _complete(store, recipe, day, fan_out)
     incomplete = tuple(_describe(short, recipe, day) for short in found.shortfalls)
     return OutcomeCheck(found, incomplete, late_signals(incomplete, tuple(recipe.channels)))
-
-
-def _fell(signal: Signal) -> bool:
-    """Return True if a signal is of a ratio that fell, as one does whose outcomes are missing."""
-    of_ratio = signal.kind in {"ratio_changed", "slide", "logger_down", "slice_changed", "campaign_dead"}
-    low = signal.expected[0] if signal.expected else None
-    return of_ratio and low is not None and signal.received is not None and signal.received < low
 
 
 def _complete(store: Store, recipe: Recipe, day: date, fan_out: FanOut) -> Completeness:

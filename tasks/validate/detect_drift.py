@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from ctr_retrain.models.data.completeness import Completeness
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.profile import ChannelCount
 from ctr_retrain.models.documents.drift_documents import Alert, DayCounts, DriftResult
@@ -35,14 +36,14 @@ class DriftReport:
     signals: tuple[Signal, ...] = ()  # the same and notices besides, as incidents take them
 
 
-def detect_drift(store: Store, recipe: Recipe, day: date) -> DriftReport:
+def detect_drift(store: Store, recipe: Recipe, day: date, completeness: Completeness) -> DriftReport:
     """Replay the days before and the day itself, each as of its own end, and report what is found on the day.
 
-    Rejected days are left out: what they would teach is not known to be true.
+    Rejected days are left out: what they would teach is not known to be true. Of days whose outcomes are missing only
+    volume and shares are looked at, since one cause is told once; what was open stays open.
     """
-    days = _days_before(store, recipe, day)
-    today = load_counted_day(store, day)
-    days.append(_drift_day(today) if today else DriftDay(day, {}))
+    counted = [*_days_before(store, recipe, day), load_counted_day(store, day) or CountedDay(day, {}, (), ())]
+    days = [_drift_day(each, completeness.short_channels(recipe, each.day)) for each in counted]
     channels = [channel_series(channel, days) for channel in recipe.channels]
     results, history = [], {}
     alerts: list[Alert] = []
@@ -76,7 +77,7 @@ def rules_of(recipe: Recipe) -> Rules:
     )
 
 
-def _days_before(store: Store, recipe: Recipe, day: date) -> list[DriftDay]:
+def _days_before(store: Store, recipe: Recipe, day: date) -> list[CountedDay]:
     """Load the counts of the accepted days before a day, oldest first."""
 
     def load(earlier: date) -> CountedDay | None:
@@ -85,11 +86,11 @@ def _days_before(store: Store, recipe: Recipe, day: date) -> list[DriftDay]:
 
     first, last = day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)
     with ThreadPoolExecutor(READERS) as pool:
-        return [_drift_day(counted) for counted in pool.map(load, day_range(first, last)) if counted]
+        return [counted for counted in pool.map(load, day_range(first, last)) if counted]
 
 
-def _drift_day(counted: CountedDay) -> DriftDay:
-    """Arrange a day's counts by channel, and within each by column and value."""
+def _drift_day(counted: CountedDay, lacking: frozenset[str]) -> DriftDay:
+    """Arrange a day's counts by channel, and within each by column and value; lacking: channels without outcomes."""
     slices: dict[str, dict[str, dict[str, ChannelCount]]] = {}
     for each in counted.slices:
         columns = slices.setdefault(each.channel, {})
@@ -103,7 +104,7 @@ def _drift_day(counted: CountedDay) -> DriftDay:
         )
         for name, count in counted.channels.items()
     }
-    return DriftDay(counted.day, channels)
+    return DriftDay(counted.day, channels, lacking)
 
 
 def _history(series: ChannelSeries, watched: list[WatchedDay]) -> tuple[DayCounts, ...]:

@@ -141,12 +141,29 @@ def test_a_finding_says_how_much_it_explains(law, counts):
     assert explained.channel_ratio < explained.expected_ratio
 
 
-def test_a_day_that_teaches_nothing_leaves_what_is_expected_as_it_was(law, counts):
+def test_a_day_without_its_outcomes_raises_nothing_and_teaches_no_ratio(law, counts):
     series, _ = planted(law, counts, (BY_NAME["channel -40 %"], FIRST, FIRST + 1))
-    series.teaches[FIRST] = False
+    series.complete[FIRST] = False
+    assert not any(found(series)[FIRST:])
+
+
+def test_a_day_without_its_outcomes_ends_no_fault_and_makes_none_worse(law, counts):
+    fault = BY_NAME["android -40 %"]
+    series, _ = planted(law, counts, (fault, FIRST, LAST))
+    before = found(series)
+    series.positives[FIRST + 5] = 0
+    for table in series.tables:
+        table.positives[FIRST + 5] = 0
+    series.complete[FIRST + 5] = False
     days = found(series)
-    assert days[FIRST] == [("ratio_changed", "")]
-    assert not any(days[FIRST + 1 :])
+    assert days[: FIRST + 5] == before[: FIRST + 5]
+    assert days[FIRST + 5] == days[FIRST + 4] == days[FIRST + 6]
+
+
+def test_a_day_without_its_outcomes_shows_its_volume(law, counts):
+    series, _ = planted(law, counts, (BY_NAME["half of the files"], FIRST, FIRST + 1))
+    series.complete[FIRST] = False
+    assert found(series)[FIRST] != []
 
 
 def test_a_replay_of_four_months_takes_a_moment(law, counts):
