@@ -15,7 +15,7 @@ import numpy as np
 
 from ctr_retrain.models.documents.comparison_documents import IntervalPart
 from ctr_retrain.models.documents.drift_documents import Worth
-from ctr_retrain.models.judging.clustered_mean import Clusters
+from ctr_retrain.models.judging.clustered_ratio import Clusters
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses
 from ctr_retrain.models.number_format import fixed, signed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.documents.drift_documents import Finding
-    from ctr_retrain.models.judging.bootstrap import Interval
+    from ctr_retrain.models.judging.cells import Interval
     from ctr_retrain.models.recipe.channel_section import Cost
 
 LEAST_POSITIVES = 100  # with fewer, nothing is said of any feature
@@ -79,7 +79,7 @@ class FeatureJudge:
         return decision_costs(self._rows.label, probability, self._rows.channel, self._costs)
 
     def _interval(self, value: NDArray[np.float64]) -> Interval:
-        return self._clusters.interval(value, self._confidence)
+        return self._clusters.mean(value, self._rows.weight, self._confidence)
 
     def _words(self, names: Sequence[str], loss: Interval) -> tuple[Finding, str]:
         """Return what was found of the features, and a sentence."""

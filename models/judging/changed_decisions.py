@@ -1,7 +1,7 @@
 """Limits of the cost difference from changed decisions, also where positives among them are few.
 
-A refreshed model decides otherwise on some rows only, and often none of them is a positive. Resampling those rows can
-never draw a positive that wasn't seen: the bootstrap then calls the change a sure gain. But none of 52 rows seen agrees
+A refreshed model decides otherwise on some rows only, and often none of them is a positive. Their spread
+doesn't tell of a positive that wasn't seen, and the change then looks like a sure gain. But none of 52 rows seen agrees
 with up to 3.7 expected (95 %). So the cost's interval is never narrower than what exact limits of the counts allow.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import gammaincinv
 
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.costs import refuse_unknown_channels, threshold
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.evaluation_documents import TwinComparison
-from ctr_retrain.models.judging.bootstrap import gather, ratio_interval
+from ctr_retrain.models.judging.cells import gather
+from ctr_retrain.models.judging.clustered_ratio import ratio_intervals
 from ctr_retrain.models.judging.metrics import log_losses
 
 if TYPE_CHECKING:
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.gate_section import Gate
 
 
-def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate, seed: int) -> TwinComparison:
-    """Compare the rows' log losses in pairs, by the gate's own bootstrap and confidence.
+def compare_with_twin(rows: JudgedRows, twin: NDArray[Any], gate: Gate) -> TwinComparison:
+    """Compare the rows' log losses in pairs, with the gate's own interval and confidence.
 
     twin: (rows,) probabilities of the cold twin on the rows that the gate judges.
     """
     warm, cold = log_losses(rows.label, rows.challenger), log_losses(rows.label, twin)
     values = {"difference": warm - cold, "rows": np.ones(len(warm))}
     cells = gather(rows.user_bucket, rows.campaign, rows.day, values)
-    draws, confidence = gate.bootstrap_draws, gate.confidence
-    interval = ratio_interval(cells, "difference", "rows", draws=draws, confidence=confidence, seed=seed)
+    (interval,) = ratio_intervals(cells, [("difference", "rows")], gate.confidence)
     behind = bool(interval.low > 0)
     verdict = "is no worse than the cold one as far as these rows can tell"
     if behind:

@@ -14,15 +14,14 @@ unproven    the cost isn't shown to be good enough                     → hold
 
 from __future__ import annotations
 
-from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
-from ctr_retrain.models.judging.bootstrap import ratio_intervals
 from ctr_retrain.models.judging.changed_decisions import count_changed, widen
+from ctr_retrain.models.judging.clustered_ratio import ratio_intervals
 from ctr_retrain.models.judging.judged_rows import changed_decisions_of, compared_cells
 from ctr_retrain.models.judging.seed_noise import seed_words, with_seed_noise
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.documents.verdict_documents import Decision, FailureKind
-    from ctr_retrain.models.judging.bootstrap import Interval
+    from ctr_retrain.models.judging.cells import Interval
     from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.judging.seed_noise import SeedDeviation
     from ctr_retrain.models.recipe.gate_section import Gate
@@ -63,7 +62,7 @@ def judge(
     same_recipe: whether champion and challenger come from recipes of equal digest, so that not being worse is enough.
     known: checks that were made elsewhere, of kind "integrity" (serving check), "leak" (features by themselves) or
     "evidence" (champion's data_through). seeds: of a changed recipe, what other seeds do to its cost difference.
-    Channels with gated = false are only looked at for broken predictions. Draws are seeded by recipe.training.seed.
+    Channels with gated = false are only looked at for broken predictions.
     """
     gated = [name for name, channel in recipe.channels.items() if channel.gated]
     checks = [_finite(check) for check in known]
@@ -154,11 +153,10 @@ def _comparison_checks(
     rows: JudgedRows, recipe: Recipe, gated: Sequence[str], seeds: SeedDeviation | None, *, refresh: bool
 ) -> list[Check]:
     """Check vetoes and the cost, each with its interval; a channel's come from its own rows and campaigns."""
-    gate, seed = recipe.gate, recipe.training.seed
-    intervals = partial(ratio_intervals, draws=gate.bootstrap_draws, confidence=gate.confidence, seed=seed)
+    gate = recipe.gate
     costs = {name: recipe.channels[name].cost for name in gated}
     ratios = [("challenger", "positives"), ("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")]
-    calibration, log_loss, cost = intervals(compared_cells(rows, costs), ratios)
+    calibration, log_loss, cost = ratio_intervals(compared_cells(rows, costs), ratios, gate.confidence)
     against = f"against {_opponent(rows)} with {100 * gate.confidence:g} % confidence"
     checks = [
         _calibration_check(calibration, gate),
@@ -166,8 +164,8 @@ def _comparison_checks(
     ]
     for name in gated:
         own = rows.where(rows.channel == name)
-        (delta,) = intervals(compared_cells(own, costs), ratios[-1:])
-        # With few changed decisions the bootstrap alone would call a positive that wasn't seen a sure gain.
+        (delta,) = ratio_intervals(compared_cells(own, costs), ratios[-1:], gate.confidence)
+        # With few changed decisions the rows alone would call a positive that wasn't seen a sure gain.
         delta = widen(delta, changed_decisions_of(own, costs), len(own.label), gate.confidence)
         what = f"Cost per 1,000 impressions of channel '{name}' {against}"
         limit = gate.max_channel_cost_delta_per_1000

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.comparison_documents import IntervalPart
-from ctr_retrain.models.judging.bootstrap import gather, ratio_intervals
+from ctr_retrain.models.judging.cells import gather
 from ctr_retrain.models.judging.changed_decisions import find_changed_decisions
+from ctr_retrain.models.judging.clustered_ratio import ratio_intervals
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.judging.bootstrap import Cells, Interval
+    from ctr_retrain.models.judging.cells import Cells, Interval
     from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
     from ctr_retrain.models.recipe.channel_section import Cost
     from ctr_retrain.models.recipe.recipe import Recipe
@@ -84,7 +85,7 @@ def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[Ch
 
 
 def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
-    """Sum all that is compared, challenger minus baseline on identical rows, over the bootstrap's cells."""
+    """Sum all that is compared, challenger minus baseline on identical rows, over cells."""
     baseline = rows.baseline()
     cost, baseline_cost = (decision_costs(rows.label, p, rows.channel, costs) for p in (rows.challenger, baseline))
     values = {
@@ -106,16 +107,13 @@ def paired_with(rows: JudgedRows, other: NDArray[Any], recipe: Recipe) -> Judged
 def paired_intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval, list[ChangedDecisions]]:
     """Return the challenger's log loss and cost per 1,000 less the other's, and the rows that they decide differently.
 
-    rows: those of gated channels. The cost's interval is the bootstrap's own, not widened by exact counts.
+    rows: those of gated channels. The cost's interval is not widened by exact counts.
     """
-    gate = recipe.gate
     costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
     log_loss, cost = ratio_intervals(
         compared_cells(rows, costs),
         [("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")],
-        draws=gate.bootstrap_draws,
-        confidence=gate.confidence,
-        seed=recipe.training.seed,
+        recipe.gate.confidence,
     )
     return log_loss, cost, changed_decisions_of(rows, costs)
 

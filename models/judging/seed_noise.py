@@ -11,7 +11,7 @@ from math import isfinite, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -30,4 +30,4 @@ class Gate(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Confidence of the intervals."""
     bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
-    """Draws that make an interval."""
+    """Draws from which `compare` makes its joint intervals; the gate's own need none."""

@@ -1,7 +1,7 @@
 """Strategies judged on the same later, unweighted rows: their metrics, and each paired difference between two of them.
 
 Rows are those of the gated channels over all validation days. Users and campaigns are drawn jointly over all of these
-days (a user who clicks on Monday and on Tuesday is one user), by the gate's bootstrap; the days themselves are fixed.
+days (a user who clicks on Monday and on Tuesday is one user), by the gate's own variance; the days are fixed.
 Models of neighbouring run days were trained on nearly the same rows, so the intervals speak of these days' models and
 not of days to come.
 """
@@ -17,8 +17,9 @@ import numpy as np
 
 from ctr_retrain.models.documents.comparison_documents import CRITERIA, Criterion, TrialMetrics
 from ctr_retrain.models.documents.evaluation_documents import METRICS
-from ctr_retrain.models.judging.bootstrap import Cells, gather, resample
+from ctr_retrain.models.judging.cells import Cells, gather
 from ctr_retrain.models.judging.changed_decisions import exact_limits, find_changed_decisions
+from ctr_retrain.models.judging.clustered_ratio import Clusters
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses, measure
 from ctr_retrain.models.trials.differences import Difference, paired_difference
@@ -124,18 +125,16 @@ class Trial:
         cells = [self._gather_cells({"rows": np.ones(len(self.rows.label))})]
         cells += [self._gather_cells({name: self._mean_row_losses(criterion, name)}) for criterion, name in names]
         first = cells[0]
-        sums = np.concatenate([of_name.sums for of_name in cells], axis=1)
-        columns = ("rows", *(f"{criterion} {name}" for criterion, name in names))
-        joined = Cells(columns, first.user_bucket, first.campaign, first.day, sums)
-        drawn = resample(joined, self._recipe.gate.bootstrap_draws, self._recipe.training.seed)
-        drawn = drawn[drawn[:, 0] > 0]  # only where there are hardly any rows can a draw have none
+        losses = np.concatenate([of_name.sums for of_name in cells[1:]], axis=1)
+        draws, seed = self._recipe.gate.bootstrap_draws, self._recipe.training.seed
+        drawn = Clusters.of_cells(first).draw_means(losses, draws, seed)
         found: dict[Criterion, dict[str, NDArray[np.float64]]] = {criterion: {} for criterion in CRITERIA}
-        for column, (criterion, name) in enumerate(names, start=1):
-            found[criterion][name] = drawn[:, column] / drawn[:, 0]
+        for column, (criterion, name) in enumerate(names):
+            found[criterion][name] = drawn[:, column]
         return found
 
     def _gather_cells(self, values: dict[str, NDArray[np.float64]]) -> Cells:
-        """Sum values by row, (rows,) each, over the bootstrap's cells."""
+        """Sum values by row, (rows,) each, over cells."""
         return gather(self.rows.user_bucket, self.rows.campaign, self.rows.day, values)
 
     def _exact_error(self, one: str, other: str) -> float:

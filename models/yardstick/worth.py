@@ -6,7 +6,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.comparison_documents import SIMPLER_NAMES, SimplerModel
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.changed_decisions import widen
 from ctr_retrain.models.judging.judged_rows import interval_part, paired_intervals, paired_with
 from ctr_retrain.models.judging.metrics import measure

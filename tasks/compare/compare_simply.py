@@ -13,7 +13,7 @@ from ctr_retrain.models.documents.comparison_documents import (
     SimplerName,
 )
 from ctr_retrain.models.documents.evaluation_documents import METRICS
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.trials.trial import Trial
 from ctr_retrain.models.yardstick.worth import is_worth_it, worth_words
 from ctr_retrain.tasks.compare.plan_comparison import FitResult

@@ -81,7 +81,7 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
     twin = None
     if "cold_twin" in scorers:
-        twin = compare_with_twin(judged, scored["cold_twin"].to_numpy(), recipe.gate, recipe.training.seed)
+        twin = compare_with_twin(judged, scored["cold_twin"].to_numpy(), recipe.gate)
     more = {
         "heads": measure_heads(scored, recipe, plan),
         "champion_data_through": date.fromisoformat(champion[1]) if champion else None,

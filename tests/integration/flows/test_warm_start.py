@@ -184,10 +184,10 @@ def judged(n=20_000, campaigns=40):
 def test_a_warm_model_that_is_surely_worse_than_its_twin_has_fallen_behind():
     gate = SimpleNamespace(bootstrap_draws=400, confidence=0.95)
     rows = judged()
-    assert not compare_with_twin(rows, rows.challenger, gate, 7).behind
+    assert not compare_with_twin(rows, rows.challenger, gate).behind
     stale = replace(rows, challenger=np.clip(rows.challenger * 2, 0, 1))
-    found = compare_with_twin(stale, rows.challenger, gate, 7)
+    found = compare_with_twin(stale, rows.challenger, gate)
     assert found.behind
     assert "has fallen behind: train once from nothing" in found.message
-    assert not compare_with_twin(rows, stale.challenger, gate, 7).behind
-    assert "is ahead of the cold one" in compare_with_twin(rows, stale.challenger, gate, 7).message
+    assert not compare_with_twin(rows, stale.challenger, gate).behind
+    assert "is ahead of the cold one" in compare_with_twin(rows, stale.challenger, gate).message

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.changed_decisions import (
     ChangedDecisions,
     count_changed,

@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.gate import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.seed_noise import (
@@ -73,11 +73,13 @@ def test_distances_from_the_estimate_add_up_in_squares():
 
 def test_a_changed_recipe_takes_over_only_if_it_is_better_beyond_what_a_seed_does():
     rows = judged(sending(0.1), sending(0.5))  # 1,568 impressions are spared at 0.02 each: -7.84 per 1,000
-    sure = judge(rows, RECIPE, same_recipe=False)
+    gate = RECIPE.gate.model_copy(update={"calibration_ratio": (0.1, 10.0)})  # two probabilities are not calibrated
+    recipe = RECIPE.model_copy(update={"gate": gate})
+    sure = judge(rows, recipe, same_recipe=False)
     assert sure.decision == "promote"
-    still = judge(rows, RECIPE, same_recipe=False, seeds=SeedDeviation(1.0, 4))
+    still = judge(rows, recipe, same_recipe=False, seeds=SeedDeviation(1.0, 4))
     assert still.decision == "promote"
-    unsure = judge(rows, RECIPE, same_recipe=False, seeds=SeedDeviation(4.5, 1))
+    unsure = judge(rows, recipe, same_recipe=False, seeds=SeedDeviation(4.5, 1))
     assert unsure.decision == "hold"
     assert "The interval allows for another seed, which by 1 twin moves it by ±8.82." in unsure.reason
     (before, after) = (verdict.checks[-1] for verdict in (sure, unsure))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.documents.comparison_documents import ComparedSimply, Recommendation
-from ctr_retrain.models.judging.bootstrap import Interval
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.gate import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.trials.recommendation import prefer_simpler
