@@ -51,6 +51,8 @@ class RunInputs(Part):
     """The champion that the challenger met; null where there was none."""
     recipe_digest: str
     """Digest of the recipe."""
+    training_digest: str | None = None
+    """Digest of what trains in it: equal ones are refreshes of each other; null in runs that older versions wrote."""
     code: str
     """Version and digest of the code."""
 

@@ -59,7 +59,7 @@ def judge(
 ) -> Verdict:
     """Judge a challenger by recipe.gate; fails closed.
 
-    same_recipe: whether champion and challenger come from recipes of equal digest, so that not being worse is enough.
+    same_recipe: whether champion and challenger were trained by the same recipe, so that not being worse is enough.
     known: checks that were made elsewhere, of kind "integrity" (serving check), "leak" (features by themselves) or
     "evidence" (champion's data_through). seeds: of a changed recipe, what other seeds do to its cost difference.
     Channels with gated = false are only looked at for broken predictions.

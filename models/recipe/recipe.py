@@ -198,6 +198,26 @@ class Recipe(Section):
         Comments, key order, retention, confirmed features, when there is a yardstick or a twin, drift by slices, what
         people are told, and whether what was judged is recalibrated before it serves don't count.
         """
+        return _digest(self._counted())
+
+    @property
+    def training_digest(self) -> str:
+        """Return the SHA-256 of what trains alone, 16 hex digits: a refresh of the champion has the champion's.
+
+        The digest's content without what judges, validates and watches, without prices, which a decision rests on and
+        no model, and without the seed.
+        """
+        content = self._counted()
+        for section in ("gate", "drift", "validation", "alerts"):
+            content.pop(section, None)
+        for channel in content["channels"].values():
+            del channel["cost"], channel["positive_ratio"]
+        for key in ("seed", "min_positives"):
+            del content["training"][key]
+        return _digest(content)
+
+    def _counted(self) -> dict[str, Any]:
+        """Return the content that the digest counts."""
         unasked, unheard = {"yardstick_every", "seed_twin_every"}, set(Alerts.model_fields) - {"holds_training"}
         uncounted = {"training": unasked, "drift": set(Drift.model_fields) - set(DRIFT_BEFORE), "alerts": unheard}
         content = self.model_dump(mode="json", exclude={"retention": True, **uncounted})
@@ -216,8 +236,12 @@ class Recipe(Section):
             for key in keys:
                 if getattr(own, key) == type(own).model_fields[key].default:
                     del content[section][key]
-        canonical = json.dumps(content, sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of JSON content whatever its order, 16 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 # Keys that came after recipes were digested: one that has its default is as if it weren't there, so that a recipe of

@@ -2,8 +2,8 @@
 
 What is estimated is how much a model trained one way loses a row, less what one trained the other way loses, as a mean
 over seeds: it is a single model that will be deployed, so losses are averaged, never predictions. Its variance has two
-parts (the law of total variance): that of the rows, from joint draws by their two-way cluster-robust covariance, and that
-of the seeds, s²/K over the K paired differences by seed. s² holds some of the rows' noise too, which can only widen. With
+parts (the law of total variance): that of the rows, from draws by their two-way cluster-robust covariance, and that
+of the seeds, s²/K over the K paired differences by seed. s² holds some of the rows' noise too, which only widens. With
 one seed there is no second part, and the interval speaks of these very models.
 
 Interval and p-value come from one and the same Student distribution, with degrees of freedom by Satterthwaite 1946

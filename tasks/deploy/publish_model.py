@@ -38,7 +38,7 @@ TOLERANCE = 1e-6  # largest difference between a probability of the evaluation a
 # Keys of bundle.json that the model's manifest repeats, for its readers, since it comes without the bundle's files.
 MANIFEST_KEYS = (
     *("run_id", "day", "data_through", "train_through", "labels_as_of"),
-    *(EVALUATED_THROUGH, RECALIBRATION, "recipe_digest", "code"),
+    *(EVALUATED_THROUGH, RECALIBRATION, "recipe_digest", "training_digest", "code"),
 )
 SERVING_TIMEOUT_SECONDS = 300
 

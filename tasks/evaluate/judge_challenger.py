@@ -43,9 +43,9 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
         checks.append(Check(name=name, value=None, bound=None, passed=False, message=message, kind="evidence"))
     rates = constant_rates(run.folder) if plan.champion is None else None
     rows = judged_rows(pq.read_table(run.folder / SCORES_FILE), rates)
-    theirs = _recipe_of_champion(run.store, plan)
-    same = theirs == plan.recipe_digest
-    seeds = _seeds(run, theirs) if theirs and not same else None
+    theirs = _published_champion(run.store, plan)
+    same = theirs is not None and _trained_alike(theirs, plan)
+    seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds)
     return write_verdict(run.folder, verdict)
 
@@ -88,11 +88,15 @@ def write_verdict(folder: Path, verdict: Verdict) -> Verdict:
     return verdict
 
 
-def _recipe_of_champion(store: Store, plan: RunPlan) -> str | None:
-    """Return the digest of the champion's recipe: a run of the same one merely refreshes the champion."""
+def _published_champion(store: Store, plan: RunPlan) -> PublishedModel | None:
+    """Return what the champion says of itself; None where there is no champion."""
     path = layout.model_object(plan.champion.version) if plan.champion else None
-    published = load_manifest(store, path, PublishedModel) if path else None
-    return published.recipe_digest if published else None
+    return load_manifest(store, path, PublishedModel) if path else None
+
+
+def _trained_alike(champion: PublishedModel, plan: RunPlan) -> bool:
+    """Return True if a run merely refreshes the champion: other bounds, prices or seeds make no other model."""
+    return plan.recipe_digest == champion.recipe_digest or plan.training_digest == champion.training_digest
 
 
 def _seeds(run: Run, theirs: str) -> SeedDeviation | None:

@@ -109,6 +109,8 @@ class PublishedModel(Part):
     """By how much each channel's level was moved; None where the model serves as judged."""
     recipe_digest: str
     """Digest of the recipe."""
+    training_digest: str | None = None
+    """Digest of what trains in it; None in models that older versions published."""
 
 
 def parse_manifest(text: bytes, path: str, root: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class RunPlan:
     excluded: dict[str, str]  # days that are left out, and why
     champion: Tenure | None  # the last promotion before the run's day
     recipe_digest: str
+    training_digest: str  # of what trains alone
     code: str  # version and digest of this software, and of a network of one's own
     # The days after the cut, the run's own included, where the recipe ships models fresh; their labels are immature.
     fresh: tuple[LabelledDay, ...] = ()
@@ -93,6 +94,7 @@ class RunPlan:
             labels=tuple(dict.fromkeys(day.path for day in (*self.window, *self.validate, *self.fresh))),
             champion=self.champion.version if self.champion else None,
             recipe_digest=self.recipe_digest,
+            training_digest=self.training_digest,
             code=self.code,
         )
 
@@ -134,8 +136,9 @@ def plan_run(
     run_id = f"{day}-{digest_of([*paths, *read, *missing, code, opponent, forced])[:8]}"
     start = choose_start(store, recipe, champion, window, code)
     train = window[len(start.earlier) :]
+    digests = (recipe.digest, recipe.training_digest)
     return RunPlan(
-        day, run_id, planned, train, validate, excluded, champion, recipe.digest, code, fresh, start, completeness
+        day, run_id, planned, train, validate, excluded, champion, *digests, code, fresh, start, completeness
     )
 
 

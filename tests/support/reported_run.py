@@ -49,5 +49,5 @@ def make_plan(day, champion=None, excluded=None):
     train = tuple(d for d in labelled if d.day in days.train)
     validate = tuple(d for d in labelled if d.day in days.validate)
     return RunPlan(
-        day, f"{day}-{'champion' if champion else 'first'}", days, train, validate, excluded, champion, "d1", "c1"
+        day, f"{day}-{'champion' if champion else 'first'}", days, train, validate, excluded, champion, "d1", "t1", "c1"
     )

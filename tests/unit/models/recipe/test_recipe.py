@@ -241,6 +241,31 @@ def test_digest_tells_content_and_nothing_else(load):
     assert load(changes={"half_life_days = 7": "half_life_days = 8"}).digest != demo
 
 
+@pytest.mark.parametrize(
+    ("change", "refreshes"),
+    [
+        ({"max_cost_delta_per_1000 = 0.5": "max_cost_delta_per_1000 = 0.7"}, True),
+        ({"\nseed = 7": "\nseed = 8"}, True),
+        ({"false_positive = 0.02": "false_positive = 0.03"}, True),
+        ({"half_life_days = 7": "half_life_days = 8"}, False),
+        ({"\nwindow_days = 14 ": "\nwindow_days = 13 "}, False),
+    ],
+)
+def test_what_judges_makes_no_other_model_and_what_trains_does(load, change, refreshes):
+    demo, changed = load_recipe(DEMO), load(changes=change)
+    assert changed.digest != demo.digest  # another run in either case
+    assert (changed.training_digest == demo.training_digest) == refreshes
+
+
+@pytest.mark.parametrize("section", ["gate", "drift", "validation", "retention", "alerts"])
+def test_no_key_of_a_section_that_judges_or_watches_is_of_what_trains(section):
+    demo = load_recipe(DEMO)
+    for key, value in getattr(demo, section).model_dump().items():
+        if isinstance(value, bool | int | float):
+            other = getattr(demo, section).model_copy(update={key: not value if isinstance(value, bool) else value + 1})
+            assert demo.model_copy(update={section: other}).training_digest == demo.training_digest, key
+
+
 def test_a_confirmed_feature_makes_no_other_recipe_and_is_named():
     demo = load_recipe(DEMO)
     first, *others = demo.features
