@@ -113,7 +113,7 @@ def deploy_challenger(store: Store, run_id: str, action: TakeoverAction, reason:
         reason=reason,
         at=now.isoformat(),
     )
-    refusal = take_over(store, tenure)
+    refusal = take_over(store, tenure, bundle.champion)
     if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now
         _publish_bundle(store, run, bundle)
     return refusal

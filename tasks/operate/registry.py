@@ -105,7 +105,7 @@ def finished_run(store: Store, day: date, *, shadow: bool) -> str | None:
     candidate = Tenure(
         version=run_id, run_day=run.day, data_through=run.data_through, action="promote", reason="", at=""
     )
-    return run_id if champions.settles(candidate) or champions.refuses(candidate) else None
+    return run_id if champions.settles(candidate) or champions.refuses(candidate, run.champion) else None
 
 
 def current_champion(store: Store) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -17,8 +18,9 @@ from ctr_retrain.tasks.label.label_day import LabelledDay
 from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.plan.choose_start import COLD, Start, choose_start
+from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
-from ctr_retrain.tasks.store.protocol import Store, digest_of
+from ctr_retrain.tasks.store.protocol import Store, digest_of, has_object
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 ALL_COMPLETE = Completeness()
@@ -34,7 +36,7 @@ class RunPlan:
     train: tuple[LabelledDay, ...]  # trained on: the window's accepted days, in a warm start only the newer of them
     validate: tuple[LabelledDay, ...]  # the accepted validation days, on which challenger and champion are judged
     excluded: dict[str, str]  # days that are left out, and why
-    champion: Tenure | None  # the last promotion before the run's day
+    champion: Tenure | None  # the last promotion before the run's day, or one of that very day that is in service
     recipe_digest: str
     training_digest: str  # of what trains alone
     code: str  # version and digest of this software, and of a network of one's own
@@ -128,18 +130,34 @@ def plan_run(
     fresh = tuple(labels[one] for one in fresh_days if one in labels and one not in lacking)
     waiting = {str(one): why for one, why in lacking.items() if one not in planned.validate}  # which judge all the same
     excluded = waiting | excluded
-    champion = read_champions(store).before(day)
+    champions = read_champions(store)
     paths = [[labelled.path for labelled in role] for role in (window, validate, fresh)]
-    opponent, forced = champion.version if champion else None, forced_at.isoformat() if forced_at else None
+    forced = forced_at.isoformat() if forced_at else None
     read = [recipe.digest, recipe.confirmed, recipe.training.ship]
     missing = [[str(short.day), *sorted(short.pairs)] for short in completeness.shortfalls]
-    run_id = f"{day}-{digest_of([*paths, *read, *missing, code, opponent, forced])[:8]}"
-    start = choose_start(store, recipe, champion, window, code)
+
+    def name_against(opponent: Tenure | None) -> str:
+        met = opponent.version if opponent else None
+        return f"{day}-{digest_of([*paths, *read, *missing, code, met, forced])[:8]}"
+
+    champion = _opponent(store, champions.opponents(day), name_against)
+    run_id = name_against(champion)
+    start = choose_start(store, recipe, champions.before(day), window, code)
     train = window[len(start.earlier) :]
     digests = (recipe.digest, recipe.training_digest)
     return RunPlan(
         day, run_id, planned, train, validate, excluded, champion, *digests, code, fresh, start, completeness
     )
+
+
+def _opponent(
+    store: Store, opponents: tuple[Tenure | None, ...], name_against: Callable[[Tenure | None], str]
+) -> Tenure | None:
+    """Return whom a run meets: whom it met when it was made from the same inputs before, else the last of them."""
+    for opponent in reversed(opponents):
+        if has_object(store, layout.run_object(name_against(opponent))):
+            return opponent
+    return opponents[-1]
 
 
 def _label_accepted(

@@ -28,10 +28,23 @@ class Champions:
     def before(self, day: date) -> Tenure | None:
         """Return the champion for a run of `day`: the last one with an earlier run day, barred versions left out.
 
-        So a second run for the same day meets the same champion, whatever was promoted since.
+        So a replay of the day meets the same champion, whatever later days promoted since.
         """
         earlier = [t for t in self.tenures if t.run_day < day and t.version not in self.barred]
         return earlier[-1] if earlier else None
+
+    def of_day(self, day: date) -> tuple[Tenure, ...]:
+        """Return the promotions of runs of that very day, oldest first, barred versions left out."""
+        return tuple(t for t in self.tenures if t.run_day == day and t.version not in self.barred)
+
+    def opponents(self, day: date) -> tuple[Tenure | None, ...]:
+        """Return whom runs of `day` may have met, in time's order; the last is whom a new one meets.
+
+        That is the champion before the day, unless one of this very day is in service: who wants its place has to meet
+        it. A promotion of the day that was overtaken by a later day's is met by no new run.
+        """
+        own, before = self.of_day(day), self.before(day)
+        return (before, *own) if own and self.current == own[-1] else (*own, before)
 
     def settles(self, candidate: Tenure) -> bool:
         """Return True if the candidate has had what it asks for already, so that nothing is to be done."""
@@ -40,14 +53,23 @@ class Champions:
         served = any(t.version == candidate.version and t.action == "promote" for t in self.tenures)
         return candidate.action == "promote" and served and candidate.version not in self.barred
 
-    def refuses(self, candidate: Tenure) -> str | None:
-        """Say why a version may not take over by the gate; None where it may. The champion never goes back in time."""
+    def refuses(self, candidate: Tenure, met: str | None) -> str | None:
+        """Say why a version may not take over by the gate; None where it may. The champion never goes back in time.
+
+        met: the version that it was judged against; None where there was none.
+        """
         if candidate.version in self.barred:
             return f"{candidate.version} was rolled back and stays barred"
         if self.current and candidate.age < self.current.age:
             return (
                 f"the champion {self.current.version} is newer: expected data through {self.current.data_through} and "
                 f"run day {self.current.run_day} or later, received {candidate.data_through} and {candidate.run_day}"
+            )
+        if self.current and self.current.version != met:
+            against = f"against {met}" if met else "when there was no champion"
+            return (
+                f"it was judged {against}, and {self.current.version} is in service: run `daily --force` for its day, "
+                "which judges against that one, or `promote` it by hand"
             )
         return None
 
@@ -58,16 +80,17 @@ def read_champions(store: Store) -> Champions:
     return Champions(ref.content.history, ref.content.barred, ref) if ref else Champions((), (), None)
 
 
-def take_over(store: Store, candidate: Tenure) -> str | None:
+def take_over(store: Store, candidate: Tenure, met: str | None) -> str | None:
     """Put a version into service, or say why it may not serve.
 
+    met: the version that it was judged against; by the gate nothing takes the place of a champion that it never met.
     Nothing is to be done for the version in service, nor for one that the gate had promoted and a newer one followed.
     Raises BusyError where another run changed the champion meanwhile.
     """
     champions = read_champions(store)
     if champions.settles(candidate):
         return None
-    if candidate.action == "promote" and (refusal := champions.refuses(candidate)):
+    if candidate.action == "promote" and (refusal := champions.refuses(candidate, met)):
         return refusal
     barred = tuple(version for version in champions.barred if version != candidate.version)
     _swap(store, champions, (*champions.tenures, candidate), barred)

@@ -55,14 +55,14 @@ def land(landing, part, streams=("outcomes", "impressions")):
             aside.write_text("".join(f"{json.dumps(row)}\n" for row in content[stream]), encoding="utf-8")
 
 
-def make_run(store, version, weights_bytes=1000):
-    """A run whose challenger may be deployed."""
+def make_run(store, version, weights_bytes=1000, champion=None):
+    """A run whose challenger may be deployed; champion: the version that it was judged against."""
     day = version[:10]
     description = {"run_id": version, "day": day, "data_through": day, "train_through": day, "labels_as_of": day}
-    description |= {"recipe_digest": "r", "code": "c", "champion": None, "recipe": {}, "numeric_state": {}}
+    description |= {"recipe_digest": "r", "code": "c", "champion": champion, "recipe": {}, "numeric_state": {}}
     description |= {"days": {"train": [day], "calibrate": [day], "validate": [day]}, "labels": [], "excluded": {}}
     description |= {"calibration": {"method": "identity", "rows": 0, "positives": 0}}
-    with store.writing(layout.run_object(version), {"labels": [], "champion": None}) as folder:
+    with store.writing(layout.run_object(version), {"labels": [], "champion": champion}) as folder:
         challenger = folder / layout.CHALLENGER
         challenger.mkdir()
         (challenger / layout.BUNDLE_FILE).write_text(json.dumps(description), encoding="utf-8")
@@ -86,7 +86,7 @@ def old_state(store, landing, recipe):
     place = Place(store, landing, recipe)
     land(landing, 0)
     make_run(store, OLD)
-    make_run(store, NEW, weights_bytes=PART_BYTES + 1)  # on S3, an upload in parts
+    make_run(store, NEW, weights_bytes=PART_BYTES + 1, champion=OLD)  # on S3, an upload in parts
     take_day_in(place, OLD)
     land(landing, 1)
     return place

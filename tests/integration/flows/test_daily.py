@@ -34,6 +34,10 @@ METRICS = {
 }
 
 
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def runs_under(root):
     return LocalStore(root).list_objects("runs")
 
@@ -97,11 +101,15 @@ def test_a_second_run_for_the_same_day_returns_the_recorded_verdict_and_trains_n
     assert document["champion"] == document["run_id"]
 
 
-def test_force_makes_a_run_of_its_own_against_the_same_champion(root, small_landing, recipe_file, first_run):
+def test_force_makes_a_run_of_its_own_against_what_the_first_one_put_into_service(root, small_landing, recipe_file, first_run):
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing), force=True)
     assert document["recorded"] is False
     assert len(runs_under(root)) == 2
-    assert document["verdict"]["bootstrap"] is True  # as before, though there is a champion by now
+    assert document["verdict"]["bootstrap"] is False
+    met = {run["run_id"]: run["champion"] for run in map(read_json, (root / "runs").glob("*/run.json"))}
+    assert met == {first_run.document["run_id"]: None, document["run_id"]: first_run.document["run_id"]}
+    again = daily(RUN_DAY, recipe_file, str(root), str(small_landing))
+    assert again["recorded"] is True  # of the newest run from these inputs, whomever it met
     assert document["metrics"]["challenger"]["rows"] == first_run.document["metrics"]["challenger"]["rows"]
 
 

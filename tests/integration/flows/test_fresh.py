@@ -169,8 +169,8 @@ def test_a_champion_shipped_as_judged_may_follow_a_fresh_one(second):
         reason="",
         at="",
     )
-    assert champions.refuses(later) is None
-    assert "is newer" in champions.refuses(later.model_copy(update={"data_through": CUT}))
+    assert champions.refuses(later, champions.current.version) is None
+    assert "is newer" in champions.refuses(later.model_copy(update={"data_through": CUT}), champions.current.version)
 
 
 def champion_with(tmp_path, **through):

@@ -110,7 +110,8 @@ def test_a_person_by_hand_is_not_kept_waiting_and_the_run_under_way_publishes_no
     from ctr_retrain.flows import daily as flow  # noqa: PLC0415 - Prefect
 
     newer = {"run_day": RUN_DAY + timedelta(days=1), "version": "2026-03-08-newer", "reason": "first"}
-    take_over(store, read_champions(store).current.model_copy(update=newer))
+    current = read_champions(store).current
+    take_over(store, current.model_copy(update=newer), met=current.version)
     plan_run, seen = flow.plan_run, []
 
     def come_between(*arguments, **named):

@@ -104,8 +104,8 @@ def test_nothing_younger_than_the_recipe_says_is_removed(store, tiny_recipe):
 def test_champions_that_a_rollback_can_reach_stay_with_their_runs_and_barred_ones_go(store, tiny_recipe):
     versions = [f"2025-01-0{number}-v" for number in range(1, 7)]
     build(store, *(f"models/{v}" for v in versions), *(run(v) for v in versions), run("2026-03-20-new"))
-    for version in versions:
-        take_over(store, tenure(version))
+    for before, version in zip([None, *versions], versions, strict=False):
+        take_over(store, tenure(version), met=before)
     roll_back(store, "clicks fell", NOW)  # 6 is barred, 5 in service again
     kept = [versions[4], versions[3], versions[2]]
     collect_garbage(store, tiny_recipe(retention={"champions": 2}), min_age=AT_ONCE)

@@ -163,7 +163,7 @@ def test_of_two_bundles_deployed_at_once_the_newer_is_never_followed_by_the_olde
     for _ in range(ROUNDS):
         place = new_place()
         for version in versions:
-            make_run(place.store, version)
+            make_run(place.store, version, champion="2026-03-01-old")
         take_over(
             place.store,
             Tenure(
@@ -174,6 +174,7 @@ def test_of_two_bundles_deployed_at_once_the_newer_is_never_followed_by_the_olde
                 reason="first",
                 at=NOW.isoformat(),
             ),
+            met=None,
         )
         racers = [Forked(run_deploy, place, version) for version in versions]
         for racer in chance.sample(racers, 2):

@@ -4,7 +4,8 @@ import pytest
 
 from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.errors import StorageError, UsageError
-from ctr_retrain.tasks.store.champion import read_champions, roll_back, take_over
+from ctr_retrain.tasks.store import champion
+from ctr_retrain.tasks.store.champion import read_champions, roll_back
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -18,6 +19,11 @@ def tenure(version, run_day, data_through, action="promote"):
 def in_service(store):
     current = read_champions(store).current
     return current and current.version
+
+
+def take_over(store, candidate):
+    """Take over as one that was judged against the champion in service."""
+    return champion.take_over(store, candidate, in_service(store))
 
 
 def test_the_first_model_takes_over_from_nobody(store):
@@ -58,6 +64,34 @@ def test_the_champion_for_a_day_is_the_last_promotion_of_an_earlier_run_day(stor
     assert champions.before(date(2026, 3, 12)).version == "b"
     assert champions.before(date(2026, 3, 11)).version == "a"
     assert champions.before(date(2026, 3, 10)) is None
+
+
+def test_nothing_takes_the_place_of_a_champion_that_it_never_met(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    late = tenure("c", "2026-03-12", "2026-03-08")
+    refusal = champion.take_over(store, late, "a")
+    assert refusal == (
+        "it was judged against a, and b is in service: run `daily --force` for its day, which judges against that "
+        "one, or `promote` it by hand"
+    )
+    assert "when there was no champion" in champion.take_over(store, late, None)
+    assert in_service(store) == "b"
+    assert champion.take_over(store, late.model_copy(update={"action": "override"}), None) is None
+
+
+def test_a_second_run_of_a_day_meets_what_the_first_put_into_service(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    met = [one and one.version for one in read_champions(store).opponents(date(2026, 3, 11))]
+    assert met == ["a", "b"]  # the last is whom a new run meets
+    assert [one.version for one in read_champions(store).opponents(date(2026, 3, 12))] == ["b"]
+
+
+def test_a_replay_of_an_overtaken_day_meets_the_champion_before_it(store):
+    take_over(store, tenure("a", "2026-03-10", "2026-03-06"))
+    take_over(store, tenure("b", "2026-03-11", "2026-03-07"))
+    assert [one and one.version for one in read_champions(store).opponents(date(2026, 3, 10))] == ["a", None]
 
 
 def test_a_rollback_brings_the_predecessor_back_and_bars_the_champion(store):
