@@ -101,7 +101,7 @@ def test_a_second_run_for_the_same_day_returns_the_recorded_verdict_and_trains_n
     assert document["champion"] == document["run_id"]
 
 
-def test_force_makes_a_run_of_its_own_against_what_the_first_one_put_into_service(root, small_landing, recipe_file, first_run):
+def test_force_makes_a_run_of_its_own_against_what_is_in_service(root, small_landing, recipe_file, first_run):
     document = daily(RUN_DAY, recipe_file, str(root), str(small_landing), force=True)
     assert document["recorded"] is False
     assert len(runs_under(root)) == 2
