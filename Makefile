@@ -34,6 +34,7 @@ help:
 	@echo "make bench-yardstick  what simple models of a window cost, by its rows"
 	@echo "make bench-warm-start  how soon a warm start has the log loss of a cold one"
 	@echo "make bench-real        beside logistic regression and LightGBM on real logs in the folder REAL_DATA; one set: ARGS=\"--sets hotel\""
+	@echo "make bench-gate-plants how often a fault planted in a slice is rejected, and a sound model"
 	@echo "make bench-drift       false alarms a year and faults found by the drift detector, beside three usual ones"
 	@echo "make bench-gate        how often the gate's intervals leave out a known truth, and how wide they are"
 	@echo "make bench-compare-world  recency, class weights, sampling, focal loss on two simulated worlds"

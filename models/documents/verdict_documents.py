@@ -9,10 +9,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from ctr_retrain.models.documents.document import Day, Number, Part, StoredDocument
+from ctr_retrain.models.documents.comparison_documents import IntervalPart
+from ctr_retrain.models.documents.document import Bound, Day, Number, Part, StoredDocument
 
 Decision = Literal["promote", "hold", "reject"]
 FailureKind = Literal["integrity", "leak", "evidence", "harm", "unproven"]
+SliceState = Literal["passed", "vetoed", "no worse than before", "too few"]
 
 
 class Check(Part):
@@ -47,6 +49,58 @@ class Verdict(Part):
 
 class VerdictDocument(StoredDocument, Verdict):
     """The decision on a run's challenger: verdict.json in the run."""
+
+
+class JudgedSlice(Part):
+    """One part of the validation rows: what was predicted and seen there, and what follows from it."""
+
+    name: str
+    """The part, such as campaign_id = 17."""
+    rows: int
+    """Impressions in it."""
+    positives: int
+    """Positives among them."""
+    predicted: float
+    """Positives that the challenger predicts."""
+    predicted_before: float | None
+    """Positives that the champion predicts, or the constant rate where there is none; null where neither scored."""
+    calibration_ratio: float | None
+    """Predicted to seen positives; null without a positive."""
+    low: Bound
+    """Lower end of its simultaneous interval; null where it has none."""
+    high: Bound
+    """Upper end of it."""
+    shrunk_ratio: float | None
+    """The ratio, drawn towards that of all rows by its own uncertainty; null in segments that a scan found."""
+    cost_delta_per_1000: IntervalPart | None = None
+    """Cost less that of the champion per 1,000 impressions, with its simultaneous interval; null where not judged."""
+    state: SliceState
+    """vetoed: surely beyond its bounds; no worse than before: so is the champion, and by as much; too few: positives
+    are under the floor, so that nothing is said."""
+
+
+class SlicesPart(Part):
+    """Figures of the models on parts of the validation rows."""
+
+    slices: tuple[JudgedSlice, ...]
+    """Listed slices that were judged, by their family and size."""
+    found: tuple[JudgedSlice, ...]
+    """Segments that surely differ from the whole, of all values and pairs of values, the surest first."""
+    scanned: int
+    """Segments that the scan tried, all of which its error counts."""
+    abstained: int
+    """Listed slices under the floor of positives, of which nothing is said."""
+    abstained_share: float
+    """Largest share of the rows, over the families, in slices of which nothing is said."""
+    message: str = Field(alias="words")
+    """A sentence on what was judged, and on what was not."""
+
+
+class SlicesDocument(StoredDocument):
+    """Figures of a run's models on parts of the validation rows: slices.json in the run."""
+
+    slices: SlicesPart
+    """The slices, and the segments that were found."""
 
 
 class FreshPass(Part):

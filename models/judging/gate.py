@@ -56,12 +56,14 @@ def judge(
     same_recipe: bool,
     known: Sequence[Check] = (),
     seeds: SeedDeviation | None = None,
+    slices: Sequence[Check] = (),
 ) -> Verdict:
     """Judge a challenger by recipe.gate; fails closed.
 
     same_recipe: whether champion and challenger were trained by the same recipe, so that not being worse is enough.
     known: checks that were made elsewhere, of kind "integrity" (serving check), "leak" (features by themselves) or
     "evidence" (champion's data_through). seeds: of a changed recipe, what other seeds do to its cost difference.
+    slices: checks of parts of these rows, of kind "harm", which count where the whole has evidence enough.
     Channels with gated = false are only looked at for broken predictions.
     """
     gated = [name for name, channel in recipe.channels.items() if channel.gated]
@@ -73,7 +75,8 @@ def judge(
     if all(check.passed for check in checks):
         checks += _floor_checks(rows, recipe, gated)
     if all(check.passed for check in checks):
-        checks += _comparison_checks(rows, recipe, gated, seeds, refresh=same_recipe and not rows.bootstrap)
+        compared = _comparison_checks(rows, recipe, gated, seeds, refresh=same_recipe and not rows.bootstrap)
+        checks += [*compared[:-1], *slices, compared[-1]]  # the cost last, which a promotion is told by
     return _decide(checks, bootstrap=rows.bootstrap)
 
 

@@ -65,8 +65,8 @@ class JudgedRows:
             result[self.channel == name] = rate
         return result
 
-    def where(self, keep: NDArray[np.bool_]) -> JudgedRows:
-        """Select rows; keep: (rows,)."""
+    def where(self, keep: NDArray[np.bool_] | NDArray[np.int64]) -> JudgedRows:
+        """Select rows; keep: (rows,), or the places of those to keep."""
         return JudgedRows(
             label=self.label[keep],
             challenger=self.challenger[keep],

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from ctr_retrain.models.section import Bounds, Positive, Section
 
+SLICE_MARGINS = 5.0  # channels' cost margins that a slice may cost more: it is a small part of a channel
+
 
 class Gate(Section):
     """Bounds that a challenger has to keep to."""
@@ -31,3 +33,20 @@ class Gate(Section):
     """Confidence of the intervals."""
     bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
     """Draws from which `compare` makes its joint intervals; the gate's own need none."""
+    slice_calibration_ratio: Bounds = (0.67, 1.5)
+    """Bounds of predicted to seen positives in each campaign, device and group of newcomers; a veto. A channel has the
+    whole's."""
+    slice_min_positives: Annotated[int, Field(ge=10)] = 50
+    """Fewer positives in a slice, seen or predicted, whichever are more: nothing is said of it."""
+    max_slice_cost_delta_per_1000: Annotated[float, Field(ge=0)] = 0.0
+    """By how much a slice may cost more per 1,000 impressions; a veto. 0: five times a channel's."""
+    false_slice_vetoes_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Chance that any slice within its bounds rejects a model in a year of nights, over all slices together."""
+    found_segments_veto: bool = False
+    """Whether the worst segments that a scan over features finds reject a model too; they are shown in any case."""
+
+    @property
+    def slice_cost_margin(self) -> float:
+        """Return by how much a slice may cost more per 1,000 impressions."""
+        own = self.max_slice_cost_delta_per_1000
+        return own or SLICE_MARGINS * self.max_channel_cost_delta_per_1000

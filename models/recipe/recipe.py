@@ -253,6 +253,12 @@ LATER_KEYS = {
     "landing": frozenset(LATER_LANDING_KEYS.split()),
     "training": frozenset({"linear_share"}),
     "validation": frozenset({"min_attributed_share", "max_unreadable_share"}),
+    "gate": frozenset(
+        {
+            *("slice_calibration_ratio", "slice_min_positives", "max_slice_cost_delta_per_1000"),
+            *("false_slice_vetoes_per_year", "found_segments_veto"),
+        }
+    ),
 }
 
 # Known only after the decision (or only to the logger), so never an input of the model.

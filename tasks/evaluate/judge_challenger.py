@@ -21,6 +21,7 @@ from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
+from ctr_retrain.tasks.slices.measure_slices import measure_slices
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import SCORES_FILE, VERDICT_FILE
 from ctr_retrain.tasks.store.protocol import Store, load_manifest
@@ -46,7 +47,8 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     theirs = _published_champion(run.store, plan)
     same = theirs is not None and _trained_alike(theirs, plan)
     seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
-    verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds)
+    slices = measure_slices(run, rows)
+    verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices)
     return write_verdict(run.folder, verdict)
 
 

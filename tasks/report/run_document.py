@@ -30,6 +30,7 @@ from ctr_retrain.models.documents.verdict_documents import (
     FreshPassDocument,
     Recalibration,
     RecalibrationDocument,
+    SlicesDocument,
     Verdict,
 )
 from ctr_retrain.models.documents.weights_documents import (
@@ -53,6 +54,7 @@ from ctr_retrain.tasks.store.layout import (
     FEATURE_WORTH_FILE,
     FEATURES_FILE,
     FRESH_FILE,
+    JUDGED_SLICES_FILE,
     MATURITY_FILE,
     NUMBERS_FILE,
     RECALIBRATION_FILE,
@@ -117,6 +119,7 @@ def write_document(
     twins = read_if_made(run.folder / SEED_TWINS_FILE, SeedTwinsDocument)
     moved = read_if_made(run.folder / NUMBERS_FILE, NumbersDocument)
     numbers = moved.numbers if moved else ()
+    slices = read_if_made(run.folder / JUDGED_SLICES_FILE, SlicesDocument)
     measured = read_if_made(run.folder / FEATURE_WORTH_FILE, FeatureWorthDocument)
     document = RunDocument(
         **dict(run.plan.inputs),
@@ -141,6 +144,7 @@ def write_document(
         feature_worth=measured.feature_worth if measured else None,
         training=_describe_training(run.folder, trained, evaluation) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
+        slices=slices.slices if slices else None,
         yardstick=yardstick.yardstick if yardstick else None,
         seed_noise=twins.noise if twins else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},

@@ -39,7 +39,12 @@ from ctr_retrain.models.documents.ref_documents import (
 )
 from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, TrainingDocument
-from ctr_retrain.models.documents.verdict_documents import FreshPassDocument, RecalibrationDocument, VerdictDocument
+from ctr_retrain.models.documents.verdict_documents import (
+    FreshPassDocument,
+    RecalibrationDocument,
+    SlicesDocument,
+    VerdictDocument,
+)
 from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.feature_kinds.kinds import KINDS
 from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, AlertsTestAnswer, HandledAnswer, WatchAnswer
@@ -94,6 +99,7 @@ FILES = {
     "recalibration.json": RecalibrationDocument,
     "run.json": RunDocument,
     "seed_twins.json": SeedTwinsDocument,
+    "slices.json": SlicesDocument,
     "summary.json": DaySummary,
     "training.json": TrainingDocument,
     "verdict.json": VerdictDocument,

@@ -29,13 +29,26 @@ ORDER = (
     *(f"models.{room}" for room in ("recipe", "data", "levels", "drift", "features")),
     *(
         f"models.{room}"
-        for room in ("judging", "leaks", "losses", "network", "weights", "training", "linear", "serving")
+        for room in (
+            "judging",
+            "judged_slices",
+            "leaks",
+            "losses",
+            "network",
+            "weights",
+            "training",
+            "linear",
+            "serving",
+        )
     ),
     *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
     "models.first_recipe",
     *(f"tasks.{room}" for room in ("execution", "orchestration", "integrity", "store", "lease", "pages")),
     *(f"tasks.{room}" for room in ("landing", "reading", "ingest", "label", "alerts")),
-    *(f"tasks.{room}" for room in ("validate", "plan", "first_recipe", "train", "evaluate", "deploy", "report")),
+    *(
+        f"tasks.{room}"
+        for room in ("validate", "plan", "first_recipe", "train", "slices", "evaluate", "deploy", "report")
+    ),
     *(f"tasks.{room}" for room in ("operate", "nights", "observe", "compare", "demo")),
     "flows",
     "flows.machine",
