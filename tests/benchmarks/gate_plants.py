@@ -4,7 +4,6 @@ Rows are drawn as a night's are: users and campaigns with tastes of their own, 1
 A sound challenger has slices that are off by as much as those of real models are, all within their bounds.
 """
 
-import argparse
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,6 @@ from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
 from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.recipe import Recipe
-from tests.benchmarks.table import print_table, write_rows
 
 ROWS, CAMPAIGNS, USERS = 100_000, 60, 20_000
 COST = Cost(true_positive=-0.98, false_positive=0.02)
@@ -100,19 +98,3 @@ def measure(plant, rate, trials):
 def rows_of_plants(trials):
     """A row for each plant and rate."""
     return [measure(plant, rate, trials) for plant in PLANTS for rate in (0.02, 0.04)]
-
-
-def main():
-    """Print the table, and write it where asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--json", metavar="FILE")
-    arguments = parser.parse_args()
-    rows = rows_of_plants(arguments.trials)
-    print_table("Faults planted in a slice of the validation rows", rows)
-    if arguments.json:
-        write_rows(arguments.json, rows)
-
-
-if __name__ == "__main__":
-    main()
