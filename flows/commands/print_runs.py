@@ -14,6 +14,14 @@ from ctr_retrain.models.documents.run_documents import DailyAnswer
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan, DemoAnswer
     from ctr_retrain.models.documents.run_documents import RunDocument
+    from ctr_retrain.models.documents.verdict_documents import Check
+
+
+def _sign(check: Check) -> str:
+    """Return the sign of a check: passed, failed, or not known, where an interval reaches both sides of its bound."""
+    if not check.passed:
+        return "[red]✗[/red]"
+    return "[green]✓[/green]" if check.settled else "[yellow]?[/yellow]"
 
 
 def print_run(run: RunDocument) -> None:
@@ -22,13 +30,15 @@ def print_run(run: RunDocument) -> None:
     verdict, answer = run.verdict, run if isinstance(run, DailyAnswer) else None
     console = SafeConsole()
     again = " (recorded before)" if answer and answer.recorded else ""
-    first = ", first champion" if verdict.bootstrap else ""
+    first = (
+        "" if not verdict.bootstrap else ", first champion" if verdict.decision == "promote" else ", no champion yet"
+    )
     console.print(f"{run.date}  {verdict_text(verdict.decision)}{first}{again}\n{escape(verdict.reason)}")
     if run.yardstick and not run.yardstick.worth_it:
         console.print(f"[yellow]{escape(run.yardstick.message)}[/yellow]")
     checks = Table("check", "", "in words", box=SIMPLE_HEAD)
     for check in verdict.checks:
-        checks.add_row(check.name, "[green]✓[/green]" if check.passed else "[red]✗[/red]", escape(check.message))
+        checks.add_row(check.name, _sign(check), escape(check.message))
     console.print(checks)
     for alert in run.alerts:
         console.print(f"[red]alert[/red] {escape(alert.cause)}")

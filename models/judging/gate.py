@@ -195,6 +195,7 @@ def _calibration_check(ratio: Interval, gate: Gate) -> Check:
         value=_json_number(ratio),
         bound=(low, high),
         passed=passed,
+        settled=not passed or (low <= ratio.low and ratio.high <= high),
         message=message,
         kind=_kind(ratio, "harm"),
     )
@@ -205,7 +206,13 @@ def _veto(name: str, what: str, delta: Interval, limit: float, *, digits: int) -
     message = f"{what}: expected not wholly above {limit:+.{digits}f}, received {_interval_text(delta, digits)}."
     passed = delta.bounded and delta.low <= limit
     return Check(
-        name=name, value=_json_number(delta), bound=limit, passed=passed, message=message, kind=_kind(delta, "harm")
+        name=name,
+        value=_json_number(delta),
+        bound=limit,
+        passed=passed,
+        settled=not passed or delta.high <= limit,
+        message=message,
+        kind=_kind(delta, "harm"),
     )
 
 
@@ -216,10 +223,27 @@ def _cost_check(delta: Interval, gate: Gate, against: str, changed: str, *, refr
     expected = f"at most {limit:+.2f}" if refresh else "below 0"
     received = _interval_text(delta, 2)
     message = f"Cost per 1,000 impressions: expected {expected} {against}, received {received}. {changed}"
+    if delta.bounded and delta.low < delta.high:
+        message = f"{_worth(delta, limit, passed=passed)} {message}"
     kind = _kind(delta, "harm" if delta.low > limit else "unproven")
     return Check(
         name="cost_delta_per_1000", value=_json_number(delta), bound=limit, passed=passed, message=message, kind=kind
     )
+
+
+def _worth(delta: Interval, limit: float, *, passed: bool) -> str:
+    """Say what the new model earns, for the person who pays: gains are positive, and what is sure is told apart."""
+    gain, least, most = -delta.estimate, -delta.high, -delta.low
+    sure = "" if least > 0 or most < 0 else "probably "
+    earns = f"The new model {sure}earns {abs(gain):.2f} {'more' if gain >= 0 else 'less'} per 1,000 impressions"
+    allowed = f"a loss beyond the allowed {limit:.2f}" if limit else "that it earns nothing more"
+    if passed:
+        told = f"{allowed} is excluded"
+    elif delta.low > limit:
+        told = f"{'a loss beyond the allowed ' + format(limit, '.2f') if limit else 'a loss'} is sure"
+    else:
+        told = f"{allowed} can't be excluded yet"
+    return f"{earns} (between {least:+.2f} and {most:+.2f}); {told}."
 
 
 def _kind(interval: Interval, failed: FailureKind) -> FailureKind:

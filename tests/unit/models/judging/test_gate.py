@@ -91,7 +91,10 @@ def test_a_changed_recipe_that_surely_saves_is_promoted():
     assert verdict.decision == "promote"
     # 1,960 of 2,000 impressions are spared at 0.02 each
     assert check_of(verdict, "cost_delta_per_1000").value == pytest.approx(-1000 * 0.02 * 1960 / 2000)
-    assert verdict.reason.startswith("Promoted: every check passed. Cost per 1,000 impressions: expected below 0")
+    assert verdict.reason.startswith(
+        "Promoted: every check passed. The new model earns 19.60 more per 1,000 impressions (between +1"
+    )
+    assert "; that it earns nothing more is excluded. Cost per 1,000 impressions: expected below 0" in verdict.reason
 
 
 def test_a_refresh_within_the_margin_is_promoted_and_a_changed_recipe_with_the_same_figures_held():
@@ -126,7 +129,21 @@ def test_a_refresh_whose_interval_straddles_the_margin_is_held():
     verdict = judge(rows(challenger=slightly_worse, champion=oracle()), recipe(), same_recipe=True)
     assert verdict.decision == "hold"
     assert first_failed(verdict).name == "cost_delta_per_1000"
-    assert verdict.reason.startswith("Held, not enough evidence. Cost per 1,000")
+    assert verdict.reason.startswith(
+        "Held, not enough evidence. The new model probably earns 0.40 less per 1,000 impressions (between -"
+    )
+    assert "a loss beyond the allowed 0.50 can't be excluded yet." in verdict.reason
+
+
+def test_what_an_interval_leaves_open_is_not_shown_as_passed():
+    few = rows(challenger=np.where(np.arange(2000) % 9 == 1, SEND, oracle()), champion=oracle())
+    verdict = judge(few, recipe(calibration_ratio=(0.7, 1.0)), same_recipe=True)
+    open_ones = [check for check in verdict.checks if not check.settled]
+    assert open_ones
+    for check in verdict.checks:
+        assert check.settled or check.passed
+    wide = judge(few, recipe(calibration_ratio=(0.01, 100)), same_recipe=True)
+    assert check_of(wide, "calibration_ratio").settled
 
 
 def test_a_refresh_whose_whole_interval_is_worse_than_the_margin_is_rejected():
