@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from ctr_retrain.models.documents.verdict_documents import Check
 
 
-def _sign(check: Check) -> str:
+def _sign(check: Check, not_known: tuple[str, ...]) -> str:
     """Return the sign of a check: passed, failed, or not known, where an interval reaches both sides of its bound."""
-    if not check.passed:
-        return "[red]✗[/red]"
-    return "[green]✓[/green]" if check.settled else "[yellow]?[/yellow]"
+    if check.name in not_known:
+        return "[yellow]?[/yellow]"
+    return "[green]✓[/green]" if check.passed else "[red]✗[/red]"
 
 
 def print_run(run: RunDocument) -> None:
@@ -38,7 +38,7 @@ def print_run(run: RunDocument) -> None:
         console.print(f"[yellow]{escape(run.yardstick.message)}[/yellow]")
     checks = Table("check", "", "in words", box=SIMPLE_HEAD)
     for check in verdict.checks:
-        checks.add_row(check.name, _sign(check), escape(check.message))
+        checks.add_row(check.name, _sign(check, run.not_known), escape(check.message))
     console.print(checks)
     for alert in run.alerts:
         console.print(f"[red]alert[/red] {escape(alert.cause)}")

@@ -133,6 +133,8 @@ class DayDocument(Document):
     """Further heads, by their kind of outcome."""
     verdict: Verdict | None = None
     """The decision on the challenger; null where the day was rejected."""
+    not_known: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
+    """Checks that passed since their interval reaches both sides of the bound; absent where there are none."""
     serves: Served | None = None
     """The model that serves after the run; null where the day was rejected."""
     fresh: FreshPass | None = None

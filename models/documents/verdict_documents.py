@@ -28,9 +28,9 @@ class Check(Part):
     """The bound on the figure, or the lowest and the highest allowed; null where there is none."""
     passed: bool
     """True if the challenger showed it."""
-    settled: bool = Field(default=True, exclude_if=lambda settled: settled)
+    settled: bool = Field(default=True, exclude=True)
     """False: it passed since its interval reaches both sides of the bound; which side is true isn't known yet.
-    Only then in the JSON."""
+    Not in the JSON of the check."""
     message: str = Field(alias="words")
     """A sentence with expected and received."""
     kind: FailureKind = Field("integrity", exclude=True)
