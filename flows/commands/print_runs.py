@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.documents.verdict_documents import Check
 
 
-def _sign(check: Check, not_known: tuple[str, ...]) -> str:
-    """Return the sign of a check: passed, failed, or not known, where an interval reaches both sides of its bound."""
-    if check.name in not_known:
-        return "[yellow]?[/yellow]"
-    return "[green]✓[/green]" if check.passed else "[red]✗[/red]"
-
-
 def print_run(run: RunDocument) -> None:
     """Print a run: verdict and reason first, then its checks, alerts and warnings, and what serves now."""
     # Only `daily` knows what came of the verdict; a stored run is shown without it.
@@ -91,6 +84,13 @@ def print_plan(plan: BackfillPlan) -> None:
     SafeConsole().print(table)
     due = sum(day.reason != "finished" for day in plan.days)
     print_line(f"{due} of {len(plan.days)} days would run, about {_duration(plan.about_seconds)}")
+
+
+def _sign(check: Check, not_known: tuple[str, ...]) -> str:
+    """Return the sign of a check: passed, failed, or not known, where an interval reaches both sides of its bound."""
+    if check.name in not_known:
+        return "[yellow]?[/yellow]"
+    return "[green]✓[/green]" if check.passed else "[red]✗[/red]"
 
 
 def _duration(seconds: float | None) -> str:
