@@ -206,7 +206,8 @@ def read_plan(path: Path) -> BackfillPlan:
 def _range(start: str | None, end: str | None) -> tuple[date, date]:
     """Read the first and the last day; raises UsageError."""
     if start is None or end is None:
-        msg = "backfill: expected --start and --end, or --from-plan FILE, received neither"
+        received = "--start alone" if start else "--end alone" if end else "neither"
+        msg = f"backfill: expected --start and --end, or --from-plan FILE, received {received}"
         raise UsageError(msg)
     first, last = parse_day(start, "--start"), parse_day(end, "--end")
     if last < first:

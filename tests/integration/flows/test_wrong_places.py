@@ -38,6 +38,9 @@ VALUES = {
     "--cost-send": ("0.1", "-1"),
     "--value-click": ("1", "nan"),
     "--retrain": ("last", "often"),
+    "--only": ("failed", "often"),
+    "--from-plan": ("rows.csv", "none.json"),
+    "--days-at-once": ("1", "0"),
     "--cron": ("0 4 * * *", "nightly"),
     "--timezone": ("UTC", "Mars/Base"),
     "--strategies": ("none", "nonesuch"),
@@ -101,7 +104,10 @@ def names_of(command, *, required_only=False):
 
 def line_of(command, name="", value=""):
     """A command line with all that the command asks for, right but for one value."""
-    given = {wanted: VALUES[wanted][0] for wanted in names_of(command, required_only=True)}
+    wanted = list(names_of(command, required_only=True))
+    if command == "backfill" and name != "--from-plan":  # either of the two must be there
+        wanted += ["--start", "--end"]
+    given = {one: VALUES[one][0] for one in wanted}
     if name:
         given[name] = value
     return [
