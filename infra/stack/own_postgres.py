@@ -7,13 +7,14 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ctr_retrain.tasks.orchestration.own_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ def own_postgres(folder: Path) -> Iterator[str]:
     """
     owner = _owner(folder)
     password = _data(folder, owner)
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [*_as(owner), _program("postgres"), "-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", ""],
         stdin=subprocess.DEVNULL,
@@ -114,10 +115,3 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.2)
     sys.exit(f"PostgreSQL: expected it to answer within {START_SECONDS} s, received nothing. Its log is {log}.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import gammainc, gammaincc, gammainccinv, gammaincinv
 
+from ctr_retrain.models.judging.cells import USER_BUCKETS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-USER_BUCKETS = 256  # groups of users by a hash, which stand for users
 MIN_DISPERSED = 200  # positives of a family, below which its dispersion is no more than noise
 
 

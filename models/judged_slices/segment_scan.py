@@ -50,13 +50,16 @@ class _Tried:
 
     def values(self, index: int) -> Values:
         """Return what makes one segment."""
-        codes = np.unravel_index(int(self.code[index]), [len(family.values) for family in self.families])
-        return frozenset((family.name, int(code)) for family, code in zip(self.families, codes, strict=True))
+        return frozenset((family.name, code) for family, code in self._parts(index))
 
     def name(self, index: int) -> str:
         """Return a segment's name."""
+        return " and ".join(family.shown(code) for family, code in self._parts(index))
+
+    def _parts(self, index: int) -> list[tuple[Family, int]]:
+        """Return each family with the code of its value in one segment."""
         codes = np.unravel_index(int(self.code[index]), [len(family.values) for family in self.families])
-        return " and ".join(family.shown(int(code)) for family, code in zip(self.families, codes, strict=True))
+        return [(family, int(code)) for family, code in zip(self.families, codes, strict=True)]
 
 
 def scan_segments(rows: JudgedRows, families: Sequence[Family], gate: Gate, whole: float) -> Scan:
@@ -66,7 +69,8 @@ def scan_segments(rows: JudgedRows, families: Sequence[Family], gate: Gate, whol
     """
     bounded = [family.largest(MOST_VALUES, OTHERS) for family in families]
     groups = [*((family,) for family in bounded), *combinations(bounded, 2)]
-    tried = [_try(rows, group, gate.slice_min_positives) for group in groups]
+    baseline = rows.baseline()
+    tried = [_try(rows, baseline, group, gate.slice_min_positives) for group in groups]
     count = sum(len(one.code) for one in tried)
     allowed = (1 - gate.confidence) / max(count, 1)
     ranked = sorted(
@@ -85,7 +89,7 @@ def scan_segments(rows: JudgedRows, families: Sequence[Family], gate: Gate, whol
     return Scan(tuple(one.name(index) for one, index in chosen), _gathered(chosen), count)
 
 
-def _try(rows: JudgedRows, families: tuple[Family, ...], floor: int) -> _Tried:
+def _try(rows: JudgedRows, baseline: NDArray[np.float64], families: tuple[Family, ...], floor: int) -> _Tried:
     """Add up the segments of one feature or of a pair, and keep those with positives enough."""
     code = families[0].code.astype(np.int64)
     for family in families[1:]:
@@ -93,7 +97,7 @@ def _try(rows: JudgedRows, families: tuple[Family, ...], floor: int) -> _Tried:
     occupied, index = np.unique(code, return_inverse=True)
     index = index - int(occupied[0] < 0) if len(occupied) else index  # rows in no segment come first
     occupied = occupied[occupied >= 0]
-    sums = sum_slices(index, len(occupied), rows.label, rows.challenger, rows.baseline(), rows.user_bucket)
+    sums = sum_slices(index, len(occupied), rows.label, rows.challenger, baseline, rows.user_bucket)
     kept = np.flatnonzero(sums.weight >= floor)
     return _Tried(families, occupied[kept], _selected(sums, kept))
 

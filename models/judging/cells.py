@@ -30,18 +30,13 @@ class Cells:
     day: NDArray[np.int64]  # (cells,)
     sums: NDArray[np.float64]  # (cells, names)
 
-    @property
-    def campaigns(self) -> int:
-        """Return the number of campaigns."""
-        return int(self.campaign.max(initial=-1)) + 1
-
 
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its interval."""
 
     estimate: float  # NaN where it is undefined
-    low: float  # infinite, like `high`, where the draws leave the estimate undefined too often
+    low: float  # infinite, like `high`, where nothing is known of it
     high: float
 
     @property

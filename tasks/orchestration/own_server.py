@@ -30,7 +30,7 @@ def own_server(home: Path) -> Iterator[str]:
     Raises StorageError where it doesn't start.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     process = subprocess.Popen(  # noqa: S603 - our own interpreter
@@ -65,7 +65,8 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
     raise StorageError(msg)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

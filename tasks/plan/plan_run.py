@@ -154,7 +154,7 @@ def _opponent(
     store: Store, opponents: tuple[Tenure | None, ...], name_against: Callable[[Tenure | None], str]
 ) -> Tenure | None:
     """Return whom a run meets: whom it met when it was made from the same inputs before, else the last of them."""
-    for opponent in reversed(opponents):
+    for opponent in reversed(opponents) if len(opponents) > 1 else ():
         if has_object(store, layout.run_object(name_against(opponent))):
             return opponent
     return opponents[-1]

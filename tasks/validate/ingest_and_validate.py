@@ -19,7 +19,7 @@ from ctr_retrain.tasks.store.protocol import Store, has_ref
 from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated_day, validate_day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ctr_retrain.tasks.orchestration.fan_out import FanOut
 
@@ -99,29 +99,32 @@ def catch_up(
     missed night is made good, a bad one is left out.
     """
     earlier_days = plan_days(day, recipe).all_days[:-1]
-    work, landed = partial(_catch_up_on, store, landing, recipe, now), set(landing.days("impressions"))
-    unread = [  # these take long and run side by side; for the others there is little to do
+    landed = set(landing.days("impressions"))
+    unread = frozenset(
         earlier
         for earlier in earlier_days
-        if str(earlier) in landed
-        and not (_is_read(store, landing, recipe, earlier) and is_evaluated(store, recipe, earlier))
+        if not ingested_by(store, earlier, recipe)
+        or (str(earlier) in landed and landed_anew(store, landing, recipe, earlier))
+    )
+    work = partial(_catch_up_on, store, landing, recipe, now, unread)
+    slow = [  # these take long and run side by side; for the others there is little to do
+        earlier
+        for earlier in earlier_days
+        if str(earlier) in landed and (earlier in unread or not is_evaluated(store, recipe, earlier))
     ]
-    problems = fan_out.over(unread, "ingesting earlier days", work)
+    problems = fan_out.over(slow, "ingesting earlier days", work)
     problems |= {earlier: work(earlier) for earlier in earlier_days if earlier not in problems}
-    return {str(earlier): problem for earlier, problem in problems.items() if problem}
+    return {str(earlier): why for earlier, why in problems.items() if why}
 
 
-def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:
-    """Ingest an earlier day unless that was done, validate it by today's bounds; return its problem, or nothing."""
+def _catch_up_on(
+    store: Store, landing: LandingZone, recipe: Recipe, now: datetime, unread: Collection[date], day: date
+) -> str:
+    """Ingest an earlier day if it is unread, validate it by today's bounds; return its problem, or nothing."""
     try:
-        if not _is_read(store, landing, recipe, day):
+        if day in unread:
             ingest_day(store, landing, recipe, day, now)
         validate_day(store, recipe, day, now)  # what other bounds said before is kept
     except DataRejectedError as error:
         return str(error)
     return ""
-
-
-def _is_read(store: Store, landing: LandingZone, recipe: Recipe, day: date) -> bool:
-    """Return True if the day was ingested as the recipe reads it, from the very files that lie there."""
-    return ingested_by(store, day, recipe) and not landed_anew(store, landing, recipe, day)

@@ -84,6 +84,18 @@ def write_recipe(folder, **changes):
     return path
 
 
+def start_command(*arguments, own_group=False):
+    """Start the command line in a process that nobody listens to, as the head of a group of its own where asked."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=own_group,
+    )
+
+
 def command(*arguments, **environment):
     """Run the command line in a process of its own; answers its exit status, stdout, stderr and parsed JSON."""
     finished = subprocess.run(

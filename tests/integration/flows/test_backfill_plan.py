@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from datetime import timedelta
 
@@ -28,8 +26,14 @@ from ctr_retrain.tasks.store.protocol import load_ref
 from ctr_retrain.tasks.validate.ingest_and_validate import result_of_error
 from tests.support.counts import draws
 from tests.support.flow_answers import backfill
-from tests.support.repository import REPOSITORY
-from tests.support.small_world import FIRST_DAY, NEXT_DAY, RUN_DAY, clean_environment, command, write_recipe
+from tests.support.small_world import (
+    FIRST_DAY,
+    NEXT_DAY,
+    RUN_DAY,
+    command,
+    start_command,
+    write_recipe,
+)
 
 DAYS, KILLS = draws(8, 60), draws(1, 5)
 LAST = FIRST_DAY + timedelta(days=DAYS - 1)
@@ -73,14 +77,7 @@ def killed_backfill(arguments, root, chance):
     """Start a backfill of its own process group and kill it once it has finished some more days, or by the end."""
     refs = chance.choice(["days", "accepted"])  # while days are ingested, or while they are validated
     before = len(LocalStore(root).list_refs(refs))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
-        cwd=REPOSITORY,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = start_command(*arguments, own_group=True)
     wanted = before + chance.randint(1, 3)
     while process.poll() is None and len(LocalStore(root).list_refs(refs)) < wanted:
         time.sleep(0.02)

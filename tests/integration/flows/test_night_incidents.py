@@ -6,8 +6,6 @@ No night trains a model, which saves the time: what becomes of a night doesn't d
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,8 +16,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.alert_receivers import Webhook
 from tests.support.command_line import at
 from tests.support.flow_answers import daily
-from tests.support.repository import REPOSITORY
-from tests.support.small_world import LAST_DAY, NEXT_DAY, RUN_DAY, clean_environment, write_recipe
+from tests.support.small_world import LAST_DAY, NEXT_DAY, RUN_DAY, start_command, write_recipe
 
 
 def news(hook, before):
@@ -46,13 +43,7 @@ def kill_half_way(place, day):
     """Start a run as the command line does, and kill it as soon as it has left its mark."""
     recipe, root, landing = place
     arguments = ["--recipe", recipe, "--root", root, "--landing", landing, "daily", "--date", day]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
-        cwd=REPOSITORY,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_command(*arguments)
     while not any(one.process == process.pid for one in load_nights(LocalStore(root), 1)[0].attempts):
         assert process.poll() is None
         time.sleep(0.01)
