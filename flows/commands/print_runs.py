@@ -116,6 +116,8 @@ def _messages_of_worth(run: RunDocument) -> list[str]:
     found = [f"beside simple models: {escape(model.message)}" for model in models]
     found += [f"another seed: {escape(run.seed_noise.message)}"] if run.seed_noise else []
     found += [f"slices: {escape(run.slices.message)}"] if run.slices else []
+    priced = [*(channel.message for channel in run.money.channels), run.money.message] if run.money else []
+    found += [f"money: {escape(message)}" for message in priced]
     measured = run.feature_worth
     worths = [one.worth for part in (measured.features, measured.families) for one in part] if measured else []
     useless = [worth.message for worth in worths if worth.finding in ("nothing", "harms")]

@@ -103,6 +103,10 @@ class CostCurve(Part):
     """The champion's, where it was scored."""
     constant: tuple[float, ...] | None = Field(None, exclude_if=lambda curve: curve is None)
     """The constant rate's, where there was no champion."""
+    send_all_per_1000: float | None = Field(None, exclude_if=lambda cost: cost is None)
+    """Cost per 1,000 of the channel's impressions if everything is sent; absent in runs of older versions."""
+    send_none_per_1000: float | None = Field(None, exclude_if=lambda cost: cost is None)
+    """The same if nothing is sent."""
 
     def by_model(self) -> dict[ModelName, tuple[float, ...]]:
         """Return the curves of the models that were scored."""

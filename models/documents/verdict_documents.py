@@ -106,6 +106,72 @@ class SlicesDocument(StoredDocument):
     """The slices, and the segments that were found."""
 
 
+class ChannelMoney(Part):
+    """A channel's prices, and what decisions at these prices cost on the validation rows."""
+
+    channel: str
+    """The channel."""
+    rows: int
+    """Impressions of it."""
+    positive_ratio: float
+    """Positives among them."""
+    break_even: float
+    """The probability from which on sending is worth its price; at the mean value where a cost names the value."""
+    sent_share: float
+    """Share of the impressions that the challenger sends."""
+    sent_share_before: float | None
+    """Share that the champion sends, or the constant rate where there is none; null where neither scored."""
+    cost_per_1000: float
+    """Cost of the challenger's decisions per 1,000 impressions."""
+    send_all_per_1000: float
+    """Cost per 1,000 impressions if everything is sent."""
+    send_none_per_1000: float
+    """Cost per 1,000 impressions if nothing is sent."""
+    mean_value: float | None
+    """Mean of the impressions' values; null where no cost names the value."""
+    message: str = Field(alias="words")
+    """A sentence with all of it."""
+
+
+class PricePoint(Part):
+    """Decisions of both models, and the verdict on their cost, if a needless send had another price."""
+
+    factor: float
+    """The price of a needless send, as a multiple of the recipe's; what a positive is worth stays."""
+    cost_delta_per_1000: IntervalPart
+    """The challenger's cost less its opponent's, in currency units."""
+    cost_per_1000: float
+    """The challenger's cost."""
+    send_all_per_1000: float
+    """Cost if everything is sent."""
+    send_none_per_1000: float
+    """Cost if nothing is sent."""
+    decision: Decision
+    """The decision by the cost alone, on these rows."""
+
+
+class MoneyPart(Part):
+    """Prices, break-even rates, sending all and none, and the verdict on cost at other prices."""
+
+    currency: str
+    """Currency of all of it; empty where the recipe names none."""
+    channels: tuple[ChannelMoney, ...]
+    """Gated channels that have rows."""
+    sweep: tuple[PricePoint, ...]
+    """The verdict at other prices, by rising factor; empty where there was nothing to compare with."""
+    warnings: tuple[str, ...]
+    """Sentences on prices at which a model hardly matters, and on money without a name."""
+    message: str = Field(alias="words")
+    """A sentence on where the verdict on cost changes."""
+
+
+class MoneyDocument(StoredDocument):
+    """Figures of a run's decisions in currency: money.json in the run."""
+
+    money: MoneyPart
+    """The prices, and what follows from them."""
+
+
 class FreshPass(Part):
     """One pass more after the verdict, over days whose labels aren't final yet."""
 

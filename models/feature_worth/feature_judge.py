@@ -47,6 +47,7 @@ class PredictedRows:
     user_bucket: NDArray[Any]  # 0..255
     campaign: NDArray[Any]
     weight: NDArray[Any]  # how many rows each stands for
+    value: NDArray[Any] | None = None  # the impression's own, where a price names it
 
 
 class FeatureJudge:
@@ -76,7 +77,7 @@ class FeatureJudge:
         )
 
     def _cost(self, probability: NDArray[np.float64]) -> NDArray[np.float64]:
-        return decision_costs(self._rows.label, probability, self._rows.channel, self._costs)
+        return decision_costs(self._rows.label, probability, self._rows.channel, self._costs, self._rows.value)
 
     def _interval(self, value: NDArray[np.float64]) -> Interval:
         return self._clusters.mean(value, self._rows.weight, self._confidence)

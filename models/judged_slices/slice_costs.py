@@ -8,8 +8,7 @@ import numpy as np
 
 from ctr_retrain.models.judging.changed_decisions import widen
 from ctr_retrain.models.judging.clustered_ratio import Clusters
-from ctr_retrain.models.judging.costs import decision_costs
-from ctr_retrain.models.judging.judged_rows import changed_decisions_of
+from ctr_retrain.models.judging.judged_rows import changed_decisions_of, decision_cost_deltas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +31,8 @@ def cost_deltas(
 
 def _delta(own: JudgedRows, costs: Mapping[str, Cost], confidence: float) -> Interval:
     """Return the difference on these rows."""
-    cost, before = (decision_costs(own.label, p, own.channel, costs) for p in (own.challenger, own.baseline()))
     each = np.ones(len(own.label))
-    interval = Clusters(own.user_bucket, own.campaign, each).mean(1000 * (cost - before), each, confidence)
+    interval = Clusters(own.user_bucket, own.campaign, each).mean(
+        1000 * decision_cost_deltas(own, costs), each, confidence
+    )
     return widen(interval, changed_decisions_of(own, costs), len(own.label), confidence)

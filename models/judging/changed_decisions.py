@@ -7,7 +7,7 @@ with up to 3.7 expected (95 %). So the cost's interval is never narrower than wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from ctr_retrain.models.judging.cells import Interval
-from ctr_retrain.models.judging.costs import refuse_unknown_channels, threshold
+from ctr_retrain.models.judging.costs import decide, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,10 +33,11 @@ class ChangedDecisions:
     positives: int  # among them
     if_positive: float  # challenger's cost minus the other model's on one such row, if it is positive; currency units
     if_negative: float  # the same on a row that isn't
+    apart: float = 0.0  # of the rows' own prices, where these differ, from what so many positives cost on the whole
 
     def cost_delta(self, positives: float) -> float:
         """Return the cost difference summed over the rows if so many of them were positives."""
-        return positives * self.if_positive + (self.rows - positives) * self.if_negative
+        return positives * self.if_positive + (self.rows - positives) * self.if_negative + self.apart
 
 
 def find_changed_decisions(
@@ -45,23 +46,34 @@ def find_changed_decisions(
     baseline: NDArray[Any],
     channel: NDArray[Any],
     costs: Mapping[str, Cost],
+    value: NDArray[Any] | None = None,
 ) -> list[ChangedDecisions]:
     """Count changed decisions by channel and direction, from both models' probabilities on the same rows.
 
-    label (rows,) of 0 and 1, challenger and baseline (rows,) probabilities, channel (rows,) of names.
-
-    Raises ValueError for a channel that has no cost.
+    label (rows,) of 0 and 1, challenger and baseline (rows,) probabilities, channel (rows,) of names, value (rows,)
+    where a price names it. Raises ValueError for a channel that has no cost.
     """
-    refuse_unknown_channels(channel, costs)
+    sends, baseline_sends = (decide(p, channel, costs, value) for p in (challenger, baseline))
     found = []
     for name, cost in costs.items():
         own = channel == name
-        sends, baseline_sends = (p[own] >= threshold(cost) for p in (challenger, baseline))
-        sending = (cost.true_positive - cost.false_negative, cost.false_positive - cost.true_negative)
-        for changed, sign in ((sends & ~baseline_sends, 1), (~sends & baseline_sends, -1)):
-            positives = int(label[own][changed].sum())
-            found.append(ChangedDecisions(int(changed.sum()), positives, sign * sending[0], sign * sending[1]))
+        for changed, sign in ((own & sends & ~baseline_sends, 1), (own & ~sends & baseline_sends, -1)):
+            found.append(_priced(label[changed] == 1, cost, sign, value_of(value, changed, cost)))
     return found
+
+
+def _priced(positive: NDArray[np.bool_], cost: Cost, sign: int, value: NDArray[np.float64]) -> ChangedDecisions:
+    """Price changed decisions, (rows,) each; sign: 1 for rows that the challenger sends, −1 for those it doesn't."""
+    rows, positives = len(positive), int(positive.sum())
+    missed, needless = (each.fixed + each.per_value * value for each in (cost.missed, cost.needless))
+    if not cost.names_value or not rows:
+        return ChangedDecisions(rows, positives, -sign * cost.missed.fixed, sign * cost.needless.fixed)
+    # A positive of dear rows weighs more than one of cheap ones: by the root mean square the variance of the sum is
+    # that of the rows' own prices, if value and probability are independent.
+    typical = float(np.sqrt(np.square(missed).mean()))
+    whole = ChangedDecisions(rows, positives, -sign * typical, sign * float(needless.mean()))
+    seen = sign * float(np.where(positive, -missed, needless).sum())
+    return replace(whole, apart=seen - whole.cost_delta(positives))
 
 
 def widen(interval: Interval, changed: Sequence[ChangedDecisions], rows: int, confidence: float) -> Interval:

@@ -42,11 +42,12 @@ class JudgedRows:
     campaign: NDArray[Any]  # any integer code
     day: NDArray[Any]  # any integer code
     constant_rate: Mapping[str, float] | None = None  # positive ratio of each channel in the training window
+    value: NDArray[Any] | None = None  # the impression's own bid or margin, where the recipe has one
 
     def __post_init__(self) -> None:
         """Raise ValueError if the arrays differ in length."""
         arrays = [self.label, self.challenger, self.channel, self.user_bucket, self.campaign, self.day]
-        lengths = [len(array) for array in arrays + ([] if self.champion is None else [self.champion])]
+        lengths = [len(array) for array in [*arrays, self.champion, self.value] if array is not None]
         if len(set(lengths)) > 1:
             msg = f"judged rows: expected arrays of one length, received {lengths}"
             raise ValueError(msg)
@@ -76,24 +77,33 @@ class JudgedRows:
             campaign=self.campaign[keep],
             day=self.day[keep],
             constant_rate=self.constant_rate,
+            value=None if self.value is None else self.value[keep],
         )
 
 
 def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
     """Count the rows on which challenger and baseline decide differently."""
-    return find_changed_decisions(rows.label, rows.challenger, rows.baseline(), rows.channel, costs)
+    return find_changed_decisions(rows.label, rows.challenger, rows.baseline(), rows.channel, costs, rows.value)
+
+
+def decision_cost_deltas(rows: JudgedRows, costs: Mapping[str, Cost]) -> NDArray[np.float64]:
+    """Return the cost of the challenger's decision on each row less that of the baseline's: (rows,) currency units."""
+    cost, baseline = (
+        decision_costs(rows.label, p, rows.channel, costs, rows.value) for p in (rows.challenger, rows.baseline())
+    )
+    return np.asarray(cost - baseline)
 
 
 def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
     """Sum all that is compared, challenger minus baseline on identical rows, over cells."""
     baseline = rows.baseline()
-    cost, baseline_cost = (decision_costs(rows.label, p, rows.channel, costs) for p in (rows.challenger, baseline))
+    cost_delta = decision_cost_deltas(rows, costs)
     values = {
         "rows": np.ones(len(rows.label)),
         "positives": rows.label,
         "challenger": rows.challenger,
         "log_loss_delta": log_losses(rows.label, rows.challenger) - log_losses(rows.label, baseline),
-        "cost_delta_per_1000": 1000 * (cost - baseline_cost),
+        "cost_delta_per_1000": 1000 * cost_delta,
     }
     return gather(rows.user_bucket, rows.campaign, rows.day, values)
 

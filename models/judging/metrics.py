@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.evaluation_documents import Metrics, ReliabilityBin
-from ctr_retrain.models.judging.costs import cost_per_1000, decision_costs, threshold
+from ctr_retrain.models.judging.costs import cost_per_1000, decision_costs, usual_threshold, value_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,12 +28,17 @@ EPSILON = 1e-7
 
 
 def measure(
-    label: NDArray[Any], probability: NDArray[Any], channel: NDArray[Any], costs: Mapping[str, Cost]
+    label: NDArray[Any],
+    probability: NDArray[Any],
+    channel: NDArray[Any],
+    costs: Mapping[str, Cost],
+    value: NDArray[Any] | None = None,
 ) -> Metrics:
     """All figures of one model on unweighted rows.
 
-    label (rows,) of 0 and 1, probability (rows,), channel (rows,) of names. With a probability outside [0, 1] or NaN
-    the figures that depend on it are None. Raises ValueError for another label and for a channel without a cost.
+    label (rows,) of 0 and 1, probability (rows,), channel (rows,) names, value (rows,) where a price names it.
+    With a probability outside [0, 1] or NaN the figures that depend on it are None. Raises ValueError for another label
+    and for a channel without a cost.
     """
     if not np.isin(label, (0, 1)).all():
         msg = f"label: expected only 0 and 1, received {sorted(set(np.unique(label).tolist()) - {0, 1})[:5]}"
@@ -43,8 +48,9 @@ def measure(
     blocks = {}
     for name, cost in costs.items():
         rows = channel == name
-        blocks[name] = _block(y[rows], p[rows], channel[rows], {name: cost})
-    return _block(y, p, channel, costs).model_copy(update={"by_channel": blocks})
+        own = None if value is None else value[rows]
+        blocks[name] = _block(ScoredRows(y[rows], p[rows], channel[rows], {name: cost}, own))
+    return _block(ScoredRows(y, p, channel, costs, value)).model_copy(update={"by_channel": blocks})
 
 
 def roc_auc(label: NDArray[Any], probability: NDArray[Any]) -> float | None:
@@ -121,6 +127,7 @@ class ScoredRows:
     probability: NDArray[np.float64]  # (rows,)
     channel: NDArray[Any]  # (rows,) names
     costs: Mapping[str, Cost]  # of each channel
+    value: NDArray[Any] | None = None  # (rows,) of the impressions, where a price names it
 
     @cached_property
     def positives(self) -> float:
@@ -145,17 +152,22 @@ VALUES: dict[str, Callable[[ScoredRows], float | None]] = {
     "log_loss": lambda rows: rows.log_loss,
     "normalized_entropy": lambda rows: normalized_entropy(rows.log_loss, rows.positives / len(rows.label)),
     "calibration_ratio": _calibration_ratio,
-    "cost_per_1000": lambda rows: cost_per_1000(decision_costs(rows.label, rows.probability, rows.channel, rows.costs)),
+    "cost_per_1000": lambda rows: cost_per_1000(
+        decision_costs(rows.label, rows.probability, rows.channel, rows.costs, rows.value)
+    ),
 }
 
 
-def _block(y: NDArray[np.float64], p: NDArray[np.float64], channel: NDArray[Any], costs: Mapping[str, Cost]) -> Metrics:
+def _block(rows: ScoredRows) -> Metrics:
     """Return the metrics of these rows, without `by_channel`."""
+    p = rows.probability
     usable = len(p) > 0 and bool(((p >= 0) & (p <= 1)).all())
-    rows = ScoredRows(y, p, channel, costs)
     values: dict[str, Any] = {name: value(rows) if usable else None for name, value in VALUES.items()}
-    thresholds = {name: threshold(cost) for name, cost in costs.items()}
-    return Metrics(rows=len(y), positives=int(rows.positives), **values, threshold=thresholds)
+    thresholds = {
+        name: usual_threshold(cost, value_of(rows.value, rows.channel == name, cost))
+        for name, cost in rows.costs.items()
+    }
+    return Metrics(rows=len(p), positives=int(rows.positives), **values, threshold=thresholds)
 
 
 def _by_distinct_probability(

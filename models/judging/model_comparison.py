@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.evaluation_documents import METRICS, EvaluationDocument, Figures, Metric
 from ctr_retrain.models.number_format import fixed, signed
+from ctr_retrain.models.recipe.channel_section import read_price
 
 if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
@@ -44,21 +45,27 @@ def compare(evaluation: EvaluationDocument, recipe: Recipe) -> list[ComparedBloc
     return [
         _block(None, challenger, opponent, sends),
         *(
-            _block(name, block, theirs.get(name), send_everything_or_nothing(block, recipe, name))
+            _block(name, block, theirs.get(name), send_everything_or_nothing(evaluation, recipe, name))
             for name, block in challenger.by_channel.items()
         ),
     ]
 
 
-def send_everything_or_nothing(block: Figures, recipe: Recipe, channel: str) -> tuple[float | None, float | None]:
+def send_everything_or_nothing(
+    evaluation: EvaluationDocument, recipe: Recipe, channel: str
+) -> tuple[float | None, float | None]:
     """Return a channel's cost per 1,000 impressions if everything is sent, and if nothing is; None without rows."""
-    if not block.rows:
+    curve = evaluation.cost_curves.get(channel)
+    if curve is not None and curve.send_all_per_1000 is not None:
+        return curve.send_all_per_1000, curve.send_none_per_1000
+    # Runs of older versions, in which each positive of a channel had one price.
+    block, cost = evaluation.metrics["challenger"].by_channel[channel], recipe.channels[channel].cost
+    if not block.rows or cost.names_value:
         return None, None
-    cost = recipe.channels[channel].cost
     ratio = block.positives / block.rows
-    send_all = ratio * cost.true_positive + (1 - ratio) * cost.false_positive
-    send_none = ratio * cost.false_negative + (1 - ratio) * cost.true_negative
-    return 1000 * send_all, 1000 * send_none
+    prices = (cost.true_positive, cost.false_positive, cost.false_negative, cost.true_negative)
+    positive, negative, missed, spared = (read_price(price).fixed for price in prices)
+    return 1000 * (ratio * positive + (1 - ratio) * negative), 1000 * (ratio * missed + (1 - ratio) * spared)
 
 
 def _block(

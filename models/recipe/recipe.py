@@ -10,9 +10,9 @@ import json
 import tomllib
 from collections import Counter
 from math import ceil
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.feature_kinds.feature import JUDGING_KEYS
@@ -39,11 +39,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def _currency(name: str) -> str:
+    """Raise ValueError unless it is empty or looks like a currency of ISO 4217."""
+    if name and not (len(name) == 3 and name.isascii() and name.isalpha() and name.isupper()):
+        msg = "expected three capitals such as EUR"
+        raise ValueError(msg)
+    return name
+
+
 class Recipe(Section):
     """The whole recipe. Two recipes with equal digests train and judge alike."""
 
     name: Name
     """Name of the recipe; one root serves one name."""
+    currency: Annotated[str, AfterValidator(_currency)] = ""
+    """Currency of all costs and of the gate's bounds on them, three capitals such as `EUR`. Empty: each run warns that
+    its money has no name; required where a cost names the impression's `value`."""
     landing: Landing = Landing()
     """How landed files are read."""
     channels: dict[Name, Channel] = Field(min_length=1)
@@ -88,6 +99,7 @@ class Recipe(Section):
         yield from self._feature_mistakes()
         yield from self._channel_mistakes()
         yield from self._column_mistakes()
+        yield from self._price_mistakes()
         yield from self._head_mistakes()
 
     def _feature_mistakes(self) -> Iterator[str]:
@@ -138,6 +150,14 @@ class Recipe(Section):
         ]
         yield from name_mistakes(["event_id", "channel", *mapped], more, self.kinds)
         yield from slice_mistakes(self.drift, self.landing.columns, self.features, self.validation)
+
+    def _price_mistakes(self) -> Iterator[str]:
+        """Find prices that name a value which no column holds, or whose currency nobody said."""
+        named = [name for name, channel in self.channels.items() if channel.cost.names_value]
+        if named and not self.landing.columns.value:
+            yield f"landing.columns.value: expected your column, which a cost of {named} names, received none"
+        if named and not self.currency:
+            yield f"currency: expected that of the values and of all costs, such as EUR, for {named}, received none"
 
     def _head_mistakes(self) -> Iterator[str]:
         """Find heads without a label to learn, and options that don't go with heads."""
@@ -195,8 +215,8 @@ class Recipe(Section):
     def digest(self) -> str:
         """Return the SHA-256 of the recipe's content, 16 hex digits.
 
-        Comments, key order, retention, confirmed features, when there is a yardstick or a twin, drift by slices, what
-        people are told, and whether what was judged is recalibrated before it serves don't count.
+        Comments, key order, the currency's name, retention, confirmed features, when there is a yardstick or a twin,
+        drift by slices, what people are told, and whether what was judged is recalibrated before it serves don't count.
         """
         return _digest(self._counted())
 
@@ -205,7 +225,7 @@ class Recipe(Section):
         """Return the SHA-256 of what trains alone, 16 hex digits: a refresh of the champion has the champion's.
 
         The digest's content without what judges, validates and watches, without prices, which a decision rests on and
-        no model, and without the seed.
+        no model, without columns that only judging reads, and without the seed.
         """
         content = self._counted()
         for section in ("gate", "drift", "validation", "alerts"):
@@ -214,13 +234,16 @@ class Recipe(Section):
             del channel["cost"], channel["positive_ratio"]
         for key in ("seed", "min_positives"):
             del content["training"][key]
+        sources = {source for feature in self.features for source in feature.sources}
+        for column in JUDGING_COLUMNS - sources:
+            content["landing"]["columns"][column] = ""  # as in a recipe that doesn't map it
         return _digest(content)
 
     def _counted(self) -> dict[str, Any]:
         """Return the content that the digest counts."""
         unasked, unheard = {"yardstick_every", "seed_twin_every"}, set(Alerts.model_fields) - {"holds_training"}
         uncounted = {"training": unasked, "drift": set(Drift.model_fields) - set(DRIFT_BEFORE), "alerts": unheard}
-        content = self.model_dump(mode="json", exclude={"retention": True, **uncounted})
+        content = self.model_dump(mode="json", exclude={"retention": True, "currency": True, **uncounted})
         content["drift"] |= {key: DRIFT_BEFORE[key] for key in DRIFT_BEFORE.keys() - self.drift.model_fields_set}
         if not self.alerts.holds_training:  # as in recipes of before, which had no such section
             del content["alerts"]
@@ -260,6 +283,9 @@ LATER_KEYS = {
         }
     ),
 }
+
+# Columns that are kept for judging, and train nothing where no feature reads them.
+JUDGING_COLUMNS = frozenset({"value", "propensity", "explore", "served_probability", "model_version"})
 
 # Known only after the decision (or only to the logger), so never an input of the model.
 NOT_FEATURES = frozenset(

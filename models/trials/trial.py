@@ -43,10 +43,11 @@ class TrialRows:
     user_bucket: NDArray[Any]  # 0 to 255
     campaign: NDArray[Any]  # any integer code
     day: NDArray[Any]  # any integer code
+    value: NDArray[Any] | None = None  # the impression's own, where a price names it
 
     def where(self, keep: NDArray[np.bool_]) -> TrialRows:
         """Select rows; keep: (rows,)."""
-        return TrialRows(**{name: column[keep] for name, column in vars(self).items()})
+        return TrialRows(**{name: column[keep] for name, column in vars(self).items() if column is not None})
 
 
 class Trial:
@@ -65,7 +66,10 @@ class Trial:
 
     def metrics(self, name: str) -> TrialMetrics:
         """Return a strategy's metrics, each as its mean over the seeds; None where one of them has none."""
-        seeds = [measure(self.rows.label, p, self.rows.channel, self._costs) for p in self._probabilities(name)]
+        seeds = [
+            measure(self.rows.label, p, self.rows.channel, self._costs, self.rows.value)
+            for p in self._probabilities(name)
+        ]
         figures: dict[str, float | None] = {}
         for figure in METRICS:
             values = [getattr(block, figure) for block in seeds]
@@ -96,7 +100,7 @@ class Trial:
         """Return the loss of each row by a criterion: (rows,), nats or currency units per 1,000 impressions."""
         if criterion == "log_loss":
             return log_losses(self.rows.label, probability)
-        return 1000 * decision_costs(self.rows.label, probability, self.rows.channel, self._costs)
+        return 1000 * decision_costs(self.rows.label, probability, self.rows.channel, self._costs, self.rows.value)
 
     def _mean_row_losses(self, criterion: Criterion, name: str) -> NDArray[np.float64]:
         """Return the loss of each row as a mean over the seeds: (rows,)."""
@@ -143,7 +147,7 @@ class Trial:
         z = NormalDist().inv_cdf((1 + confidence) / 2)
         errors = []
         for p, q in zip(self._probabilities(one), self._probabilities(other), strict=True):
-            changed = find_changed_decisions(self.rows.label, p, q, self.rows.channel, self._costs)
+            changed = find_changed_decisions(self.rows.label, p, q, self.rows.channel, self._costs, self.rows.value)
             low, high = exact_limits(changed, confidence)
             estimate = sum(group.cost_delta(group.positives) for group in changed)
             errors.append(max(high - estimate, estimate - low) / z)

@@ -37,7 +37,7 @@ def compare_with_simpler(
 ) -> SimplerModel:
     """Compare the challenger with a simple model on the gate's rows; probability: (rows,), the simple model's."""
     costs = {channel: recipe.channels[channel].cost for channel in recipe.channels}
-    metrics = measure(rows.label, probability, rows.channel, costs)
+    metrics = measure(rows.label, probability, rows.channel, costs, rows.value)
     paired = paired_with(rows, probability, recipe)
     log_loss, cost, changed = paired_intervals(paired, recipe)
     cost = widen(cost, changed, len(paired.label), recipe.gate.confidence)

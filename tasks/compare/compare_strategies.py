@@ -24,6 +24,7 @@ from ctr_retrain.models.documents.comparison_documents import (
     Recommendation,
 )
 from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.judging.costs import fill_values
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.trials.differences import holm
 from ctr_retrain.models.trials.recommendation import prefer_simpler, recommend
@@ -163,18 +164,18 @@ def _youngest(chosen: Sequence[Strategy]) -> str:
 
 def _judged(store: Store, recipe: Recipe, runs: Sequence[RunPlan], scratch: Path) -> TrialRows:
     """Return the rows of all validation days, in the order in which models scored them."""
-    found: dict[str, list[NDArray[np.generic]]] = {
-        name: [] for name in ("label", "channel", "user_bucket", "campaign", "day")
-    }
+    found: dict[str, list[NDArray[np.generic]]] = {}
     for number, run in enumerate(runs):
         for day in run.validate:
             with duck.connect(scratch, threads=1) as connection:  # one thread keeps the rows' order
                 rows = connection.sql(judged_rows_of(store, recipe, day)).to_arrow_table()
             for name in rows.column_names:
-                found[name].append(rows[name].to_numpy(zero_copy_only=False))
-            found["day"].append(np.full(len(rows), number))
+                found.setdefault(name, []).append(rows[name].to_numpy(zero_copy_only=False))
+            found.setdefault("day", []).append(np.full(len(rows), number))
     columns = {name: np.concatenate(parts) for name, parts in found.items()}
     columns["campaign"] = np.unique(columns["campaign"].astype(str), return_inverse=True)[1]
+    if "value" in columns:
+        columns["value"] = fill_values(columns["value"], columns["channel"])
     return TrialRows(**columns)
 
 

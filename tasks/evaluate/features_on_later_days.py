@@ -14,6 +14,7 @@ from ctr_retrain.models.feature_worth.feature_judge import FeatureJudge, Predict
 from ctr_retrain.models.feature_worth.later_values import EncodedSample, later_values
 from ctr_retrain.models.feature_worth.left_out import families, without
 from ctr_retrain.models.features.standardize import NumericState
+from ctr_retrain.models.judging.costs import fill_values
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.training.saved_network import fitted_recipe, load_trainable, rebuild_network
 from ctr_retrain.models.training.training_loop import logits_function
@@ -113,7 +114,8 @@ def _judged_sample(
     columns = {name: table[name].to_numpy(zero_copy_only=False)[rows] for name in ("user_bucket", "campaign")}
     campaign = columns["campaign"].astype(str)
     judged = {"label": label[rows], "channel": channel[rows], "user_bucket": columns["user_bucket"]}
-    return ids, numeric, {**judged, "campaign": campaign, "weight": weight}
+    value = {"value": fill_values(table["value"].to_numpy(), channel)[rows]} if "value" in table.column_names else {}
+    return ids, numeric, {**judged, **value, "campaign": campaign, "weight": weight}
 
 
 def _judged_columns(run: Run) -> list[pa.Table]:

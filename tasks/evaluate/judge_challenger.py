@@ -16,6 +16,8 @@ from ctr_retrain.models.judging.gate import FAILED, judge
 from ctr_retrain.models.judging.seed_noise import SeedDeviation, seed_deviation
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
+from ctr_retrain.tasks.decisions.measure_decisions import measure_decisions
+from ctr_retrain.tasks.decisions.measure_money import check_values
 from ctr_retrain.tasks.evaluate.measure_seed_twin import known_twins
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
@@ -43,11 +45,14 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
         name = "champion_unseen_rows"
         checks.append(Check(name=name, value=None, bound=None, passed=False, message=message, kind="evidence"))
     rates = constant_rates(run.folder) if plan.champion is None else None
-    rows = judged_rows(pq.read_table(run.folder / SCORES_FILE), rates)
+    scored = pq.read_table(run.folder / SCORES_FILE)
+    rows = judged_rows(scored, rates)
     theirs = _published_champion(run.store, plan)
     same = theirs is not None and _trained_alike(theirs, plan)
     seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
+    checks += check_values(scored, run.recipe)
     slices = measure_slices(run, rows)
+    measure_decisions(run, rows, refresh=same)
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices)
     return write_verdict(run.folder, verdict)
 

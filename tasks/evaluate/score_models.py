@@ -16,7 +16,15 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.evaluation_documents import CostCurve, EvaluationDocument, ModelName
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
-from ctr_retrain.models.judging.costs import cost_curve, cost_per_1000, send_all_costs, send_none_costs, threshold
+from ctr_retrain.models.judging.costs import (
+    cost_curve,
+    cost_per_1000,
+    fill_values,
+    send_all_costs,
+    send_none_costs,
+    usual_threshold,
+    value_of,
+)
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.metrics import measure, reliability
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -144,6 +152,7 @@ def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> 
     constant_rate: by channel, the probability to compare with where there is no champion.
     """
     column = {name: scored[name].to_numpy(zero_copy_only=False) for name in scored.column_names}
+    value = fill_values(column["value"], column["channel"]) if "value" in column else None
     return JudgedRows(
         label=column["label"],
         challenger=column["challenger"],
@@ -154,6 +163,7 @@ def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> 
         campaign=np.unique(column["campaign"].astype(str), return_inverse=True)[1],
         day=column["day_index"],
         constant_rate=constant_rate,
+        value=value,
     )
 
 
@@ -192,22 +202,29 @@ def _measure(rows: JudgedRows, recipe: Recipe) -> EvaluationDocument:
     elif rows.constant_rate is not None:
         models["constant"] = rows.baseline()
     return EvaluationDocument(
-        metrics={name: measure(rows.label, p, rows.channel, costs) for name, p in models.items()},
+        metrics={name: measure(rows.label, p, rows.channel, costs, rows.value) for name, p in models.items()},
         reliability={name: tuple(reliability(rows.label, p)) for name, p in models.items()},
-        send_all_per_1000=cost_per_1000(send_all_costs(rows.label, rows.channel, costs)),
-        send_none_per_1000=cost_per_1000(send_none_costs(rows.label, rows.channel, costs)),
+        send_all_per_1000=cost_per_1000(send_all_costs(rows.label, rows.channel, costs, rows.value)),
+        send_none_per_1000=cost_per_1000(send_none_costs(rows.label, rows.channel, costs, rows.value)),
         cost_curves={
-            name: _cost_curve(rows.label[own], {model: p[own] for model, p in models.items()}, cost)
+            name: _cost_curve(rows.where(own), {model: p[own] for model, p in models.items()}, name, cost)
             for name, cost in costs.items()
             if (own := rows.channel == name).any()
         },
     )
 
 
-def _cost_curve(label: NDArray[Any], models: dict[ModelName, NDArray[Any]], cost: Cost) -> CostCurve:
+def _cost_curve(own: JudgedRows, models: dict[ModelName, NDArray[Any]], name: str, cost: Cost) -> CostCurve:
     """Compute each model's cost over thresholds around the one at which decisions are made, for one channel's rows."""
+    usual = usual_threshold(cost, value_of(own.value, own.channel == name, cost))
     # Evenly on a logarithmic scale, from a twentieth to twenty times the threshold that the costs imply.
-    points = threshold(cost) * np.geomspace(1 / 20, 20, CURVE_POINTS)
+    points = usual * np.geomspace(1 / 20, 20, CURVE_POINTS)
     points = points[points < 1]
-    curves = {model: tuple(cost_curve(label, p, cost, points).tolist()) for model, p in models.items()}
-    return CostCurve(threshold=threshold(cost), thresholds=tuple(points.tolist()), **curves)
+    curves = {model: tuple(cost_curve(own.label, p, cost, points, own.value).tolist()) for model, p in models.items()}
+    return CostCurve(
+        threshold=usual,
+        thresholds=tuple(points.tolist()),
+        **curves,
+        send_all_per_1000=cost_per_1000(send_all_costs(own.label, own.channel, {name: cost}, own.value)),
+        send_none_per_1000=cost_per_1000(send_none_costs(own.label, own.channel, {name: cost}, own.value)),
+    )

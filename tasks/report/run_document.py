@@ -28,6 +28,7 @@ from ctr_retrain.models.documents.training_documents import (
 from ctr_retrain.models.documents.verdict_documents import (
     FreshPass,
     FreshPassDocument,
+    MoneyDocument,
     Recalibration,
     RecalibrationDocument,
     SlicesDocument,
@@ -56,6 +57,7 @@ from ctr_retrain.tasks.store.layout import (
     FRESH_FILE,
     JUDGED_SLICES_FILE,
     MATURITY_FILE,
+    MONEY_FILE,
     NUMBERS_FILE,
     RECALIBRATION_FILE,
     RUN_FILE,
@@ -120,6 +122,7 @@ def write_document(
     moved = read_if_made(run.folder / NUMBERS_FILE, NumbersDocument)
     numbers = moved.numbers if moved else ()
     slices = read_if_made(run.folder / JUDGED_SLICES_FILE, SlicesDocument)
+    money = read_if_made(run.folder / MONEY_FILE, MoneyDocument)
     measured = read_if_made(run.folder / FEATURE_WORTH_FILE, FeatureWorthDocument)
     document = RunDocument(
         **dict(run.plan.inputs),
@@ -137,6 +140,7 @@ def write_document(
             *_warn_of_failure("feature_worth", FEATURES_FAILED, measured.failure if measured else ""),
             *_warn_of_failure("seed_twin", TWIN_FAILED, twins.failure if twins else ""),
             *_warn_of_level(recalibrated),
+            *(TrainingWarning(name="prices", message=text) for text in (money.money.warnings if money else ())),
             *number_warnings(numbers),
         ),
         features=features,
@@ -145,6 +149,7 @@ def write_document(
         training=_describe_training(run.folder, trained, evaluation) if trained else None,
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         slices=slices.slices if slices else None,
+        money=money.money if money else None,
         yardstick=yardstick.yardstick if yardstick else None,
         seed_noise=twins.noise if twins else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},

@@ -176,8 +176,7 @@ def _cost_curves(evaluation: EvaluationDocument, recipe: Recipe) -> dict[str, st
     names, metrics = _scored(evaluation), evaluation.metrics
     result = {}
     for channel, curve in evaluation.cost_curves.items():
-        figures = metrics["challenger"].by_channel[channel]
-        send_all, send_none = send_everything_or_nothing(figures, recipe, channel)
+        send_all, send_none = send_everything_or_nothing(evaluation, recipe, channel)
         assert send_all is not None  # a channel with a curve has rows
         assert send_none is not None
         at = {shown: metrics[name].by_channel[channel].cost_per_1000 for name, shown in names.items()}

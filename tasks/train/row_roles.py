@@ -68,10 +68,11 @@ def validation_rows(run: Run) -> str:
 def judged_rows_of(store: Store, recipe: Recipe, day: LabelledDay) -> str:
     """Return the query of the columns that judging reads of a validation day, in the order of its encoded rows.
 
-    Columns are `label`, `channel`, `user_bucket` and `campaign`.
+    Columns are `label`, `channel`, `user_bucket`, `campaign` and, where the recipe has one, `value`.
     """
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
-    columns = f"label::UTINYINT AS label, channel, {_user_bucket(recipe)}, {campaign} AS campaign"
+    value = ", value" if recipe.landing.columns.value else ""
+    columns = f"label::UTINYINT AS label, channel, {_user_bucket(recipe)}, {campaign} AS campaign{value}"
     return f"SELECT {columns} FROM ({labelled_rows(store, day)})"
 
 

@@ -12,7 +12,7 @@ from ctr_retrain.models.section import Section
 
 HEAD = """## Where shipped recipes say otherwise
 
-Shipped recipes have the defaults, save here; what `[landing]` and `[channels]` say follows from their files.
+Shipped recipes have the defaults, save here; `[landing]`, `[channels]` and `currency` follow from their files.
 
 | key | default | shipped recipe | why |
 | --- | --- | --- | --- |"""
@@ -53,7 +53,7 @@ WHY = {
     "gate.min_positives": "the days that it judges by have fewer",
     "gate.bootstrap_draws": "few clicks need no finer interval",
 }
-BY_THE_FILE = ("landing", "channels", "features")
+BY_THE_FILE = ("currency", "landing", "channels", "features")
 
 
 def write_differences() -> str:

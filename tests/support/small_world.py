@@ -21,6 +21,7 @@ RUN_DAY, NEXT_DAY, LAST_DAY = date(2026, 3, 7), date(2026, 3, 8), date(2026, 3, 
 
 RECIPE = """
 name = "small"
+currency = "EUR"
 [channels.ad]
 attribution_window_hours = 24
 positive_ratio = [0.005, 0.2]

@@ -29,6 +29,12 @@ def test_an_example_recipe_makes_a_judged_model_of_made_up_events(great_expectat
     made = command("daily", "--date", RUN_DAY, "--json")
     assert made.status == 0, made.stderr
     assert made.document["metrics"]["challenger"]["auc"] > 0.5
+    (money,) = made.document["money"]["channels"]
+    if name == "own_network":  # whose cost names the basket: the mean threshold is that of the mean basket
+        assert money["break_even"] == pytest.approx(0.10 / (0.02 * money["mean_value"]))
+        assert 40 < money["mean_value"] < 50
+    else:
+        assert (money["break_even"], money["mean_value"]) == (pytest.approx(0.1), None)
     bundle = tmp_path / "root" / "runs" / made.document["run_id"] / "challenger" / "bundle.json"
     assert f'"network": "{NETWORKS[name]}"' in bundle.read_text(encoding="utf-8")
 

@@ -32,6 +32,7 @@ ORDER = (
         for room in (
             "judging",
             "judged_slices",
+            "decisions",
             "leaks",
             "losses",
             "network",
@@ -47,7 +48,7 @@ ORDER = (
     *(f"tasks.{room}" for room in ("landing", "reading", "ingest", "label", "alerts")),
     *(
         f"tasks.{room}"
-        for room in ("validate", "plan", "first_recipe", "train", "slices", "evaluate", "deploy", "report")
+        for room in ("validate", "plan", "first_recipe", "train", "slices", "decisions", "evaluate", "deploy", "report")
     ),
     *(f"tasks.{room}" for room in ("operate", "nights", "observe", "compare", "demo")),
     "flows",

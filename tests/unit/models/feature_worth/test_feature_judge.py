@@ -116,7 +116,7 @@ def test_rows_that_stand_for_many_weigh_as_many():
     whole = judge_of(told, told)
     keep = (whole._rows.label == 1) | (np.arange(ROWS) % 10 == 0)
     part = PredictedRows(
-        **{name: value[keep] for name, value in vars(whole._rows).items() if name != "weight"},
+        **{name: value[keep] for name, value in vars(whole._rows).items() if name not in ("weight", "value")},
         weight=np.where(whole._rows.label[keep] == 1, 1.0, 10.0),
     )
     sampled = FeatureJudge(part, COSTS, 0.95).judge(("a",), np.full(keep.sum(), -2.5))

@@ -309,3 +309,36 @@ def test_file_that_is_no_recipe_is_a_usage_error(tmp_path):
     (tmp_path / "broken.toml").write_text("name = ", encoding="utf-8")
     with pytest.raises(UsageError, match="expected TOML, received"):
         load_recipe(tmp_path / "broken.toml")
+
+
+PRICED = {"true_positive = -0.98": 'true_positive = "0.02 - value"'}
+BID = {'value = ""': 'value = "bid"'}
+
+
+def test_a_cost_may_name_the_value_of_a_column_in_a_named_currency(load):
+    assert load(changes=PRICED | BID).channels["ad"].cost.names_value
+    for changes, mistake in (
+        (PRICED, "landing.columns.value: expected your column, which a cost of ['ad'] names, received none"),
+        (
+            PRICED | BID | {'currency = "EUR"': ""},
+            "currency: expected that of the values and of all costs, such as EUR, for ['ad'], received none",
+        ),
+    ):
+        with pytest.raises(UsageError) as caught:
+            load(changes=changes)
+        assert caught.value.details["recipe_errors"] == [f"recipe: {mistake}"]
+
+
+def test_prices_their_currency_and_what_only_judging_reads_train_nothing(load):
+    plain = load()
+    priced = load(
+        changes={
+            **PRICED,
+            **BID,
+            'currency = "EUR"': 'currency = "USD"',
+            'propensity = ""': 'propensity = "chance"',
+        }
+    )
+    assert priced.training_digest == plain.training_digest
+    assert priced.digest != plain.digest  # other prices may decide otherwise
+    assert load(changes={'currency = "EUR"': 'currency = "USD"'}).digest == plain.digest  # another name doesn't

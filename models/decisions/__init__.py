@@ -1,0 +1,1 @@
+"""Decisions of the models: what they cost in currency, beside sending all or none and at other prices."""
