@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets, prefect_server
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
+from ctr_retrain.tasks.machines.host_process import SSH
 from ctr_retrain.tasks.observe.next_run import CRON_EXPECTED
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.cache import Cache
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.store.s3_bucket import Bucket
 
+_PORT_OF_HOST = r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}"
 HURRIED = MappingProxyType({"attempts": 2, "connect_seconds": 1, "read_seconds": 3})  # of a look at S3
 
 
@@ -61,6 +64,8 @@ class Settings(BaseSettings):
     dask_address: str = ""  # of a scheduler; empty: processes of this machine
     device: Literal["auto", "cpu", "gpu"] = "auto"  # that models are trained on
     training_process: Literal["own", "flow"] = "own"  # in which TensorFlow lives: one of its own, or the flow's
+    workers: str = ""  # HOST:PORT of each machine that trains a model, this one first; empty: this one alone
+    worker_command: str = SSH  # runs a command, its last argument, on another of them; {host} stands for its name
 
     @field_validator("webhook_url", "heartbeat_url")
     @classmethod
@@ -102,10 +107,32 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return address
 
+    @field_validator("workers")
+    @classmethod
+    def _names_machines(cls, workers: str) -> str:
+        machines = workers.split()
+        wrong = [one for one in machines if not re.fullmatch(_PORT_OF_HOST, one)]
+        if wrong or len(set(machines)) < len(machines) or len(machines) == 1:
+            msg = "HOST:PORT of two or more machines, each once and this one first, separated by spaces, or nothing"
+            raise ValueError(msg)
+        return workers
+
+    @field_validator("worker_command")
+    @classmethod
+    def _can_be_split(cls, command: str) -> str:
+        try:
+            parts = shlex.split(command)
+        except ValueError:
+            parts = []
+        if not parts:
+            msg = f"a command such as {SSH!r}"
+            raise ValueError(msg)
+        return command
+
     @field_validator("metrics_listen")
     @classmethod
     def _is_a_port(cls, listen: str) -> str:
-        if listen and not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}", listen):
+        if listen and not re.fullmatch(_PORT_OF_HOST, listen):
             msg = "an address to listen at such as 127.0.0.1:9108, or nothing"
             raise ValueError(msg)
         return listen
@@ -117,8 +144,11 @@ class Settings(BaseSettings):
 
     @property
     def compute(self) -> Compute:
-        """Return the device and the process to train in, and the folder of checkpoints."""
-        return Compute(self.device, self.training_process, self.local_folder / "checkpoints")
+        """Return the device, the process and the machines to train on, and the folder of checkpoints."""
+        checkpoints = self.local_folder / "checkpoints"
+        return Compute(
+            self.device, self.training_process, checkpoints, tuple(self.workers.split()), self.worker_command
+        )
 
     @field_validator("root", "landing")
     @classmethod

@@ -21,7 +21,7 @@ from ctr_retrain.models.network.focal_link import inverse_focal_link
 from ctr_retrain.models.network.members import member_logits
 from ctr_retrain.models.training.device import is_chief, prepare_device
 from ctr_retrain.models.training.optimizers import make_optimizer
-from ctr_retrain.models.training.replicas import distributed, model_for
+from ctr_retrain.models.training.replicas import distributed, from_chief, model_for
 from ctr_retrain.models.training.training_callback import FiniteBatches, TrainingCallback
 from ctr_retrain.models.training.training_state import TrainingState, capture, restore
 from ctr_retrain.models.training.training_steps import choose_rates
@@ -133,7 +133,8 @@ class _Fit:
 
     def start(self) -> TrainingState:
         """Return the state at which an earlier process with the same inputs was killed, restored, or the first one."""
-        found = self._checkpoints.load() if self._checkpoints else None
+        # Of several machines one has checkpoints.
+        found = from_chief(self._checkpoints.load() if self._checkpoints else None, self._strategy)
         with self._strategy.scope():
             if found and restore(found.variables, self._network, self._model.optimizer):
                 return found.changed(variables=())  # they live in network and optimizer now

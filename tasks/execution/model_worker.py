@@ -26,34 +26,38 @@ from typing import Any
 
 from ctr_retrain.models.errors import CtrRetrainError, StorageError
 from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
-from ctr_retrain.tasks.execution.model_process import IMPORTED, SECONDS_BETWEEN_SIGNS
 from ctr_retrain.tasks.execution.parents_end import end_with_parent
 from ctr_retrain.tasks.execution.progress import Report
+from ctr_retrain.tasks.execution.worker_process import IMPORTED, SECONDS_BETWEEN_SIGNS
 
 FORWARDED = ("ctr_retrain",)  # loggers whose lines below a warning are of interest
 KILOBYTES_PER_MB = 1000
 
 
-class _Pipe(logging.Handler):
+class Pipe(logging.Handler):
     """The flow's end of stdout, which is kept from libraries that print."""
 
     def __init__(self) -> None:
+        """Keep stdout, and let all that is printed go to stderr."""
         super().__init__()
         self._file = os.fdopen(os.dup(1), "w", encoding="utf-8")
         self._lock = Lock()
         os.dup2(2, 1)
 
     def say(self, **words: Any) -> None:
+        """Write a line of JSON."""
         with self._lock:
             self._file.write(json.dumps(words) + "\n")
             self._file.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write a line of a log, where it is of interest."""
         if record.levelno >= logging.WARNING or record.name.split(".")[0] in FORWARDED:
             self.say(log=[record.name, record.levelno, record.getMessage()])
 
     @contextlib.contextmanager
     def progress_of(self, what: str, unit: str) -> Iterator[Report]:
+        """Tell of progress under a name."""
         self.say(begun=what, unit=unit)
 
         def report(done: int, of: int) -> None:
@@ -64,20 +68,20 @@ class _Pipe(logging.Handler):
 
 def main() -> None:
     """Import what was asked for, then answer until the flow closes the pipe or ends."""
-    pipe = _Pipe()
+    pipe = Pipe()
     logging.basicConfig(level=logging.INFO, handlers=[pipe])
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     work: queue.SimpleQueue[str] = queue.SimpleQueue()
     folder, *modules = sys.argv[1:]
     end_with_parent(last=partial(shutil.rmtree, folder, ignore_errors=True))
     Thread(target=_listen, args=(work,), daemon=True).start()
-    Thread(target=_show_life, args=(pipe,), daemon=True).start()
+    Thread(target=show_life, args=(pipe,), daemon=True).start()
     for module in modules:
         import_module(module)
     print(IMPORTED, file=sys.stderr, flush=True)  # noqa: T201 - in the very stream that it divides
     while True:
         source, target = work.get().split("\t")
-        answer = _answer(Path(source), pipe)
+        answer = answer_to(Path(source).read_bytes(), pipe)
         aside = Path(f"{target}.new")
         aside.write_bytes(answer)
         aside.replace(target)
@@ -90,7 +94,7 @@ def _listen(work: queue.SimpleQueue[str]) -> None:
         work.put(line.rstrip("\n"))
 
 
-def _show_life(pipe: _Pipe) -> None:
+def show_life(pipe: Pipe) -> None:
     """Say now and then that this process works, whatever it works on."""
     while True:
         pipe.say(alive=True)
@@ -118,10 +122,10 @@ def _peak_mb() -> int:
     return (kilobytes or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] // KILOBYTES_PER_MB
 
 
-def _answer(source: Path, pipe: _Pipe) -> bytes:
-    """Do the work and pickle its outcome: if it failed, and its result or exception."""
+def answer_to(request: bytes, pipe: Pipe) -> bytes:
+    """Do the work of a pickled request and pickle its outcome: if it failed, and its result or exception."""
     try:
-        work, arguments, named = pickle.loads(source.read_bytes())  # noqa: S301 - written by the flow
+        work, arguments, named = pickle.loads(request)  # noqa: S301 - written by the flow
         return pickle.dumps((False, work(pipe.progress_of, *arguments, **named)))
     except Exception as error:  # noqa: BLE001 - every one is raised again in the flow's process
         error = _told(error)

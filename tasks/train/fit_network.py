@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -81,12 +81,20 @@ class Fitted:
     calibration_unseen: dict[str, float]  # feature of texts → share of the calibration slice that it doesn't know
 
 
+@dataclass(frozen=True)
+class FitPlace:
+    """The place of a fit: what computes, and where states are kept."""
+
+    strategy: Any  # of tf.distribute: how a batch is spread over devices and machines
+    checkpoints: Checkpoints | None = None  # None: a fit that is killed begins anew
+
+
 def fit_network(
     rows: TrainingSplit,
     recipe: Recipe,
     factors: Factors,
     progress: Report,
-    checkpoints: Checkpoints | None = None,
+    place: FitPlace | None = None,
     source_model: SourceModel | None = None,
     *,
     heads: Sequence[HeadFactors] = (),
@@ -100,7 +108,8 @@ def fit_network(
     TrainingDivergedError where the loss or a logit is no number, ProcessDiedError where memory doesn't suffice,
     UsageError where the recipe freezes a layer that isn't there.
     """
-    strategy = choose_strategy()
+    place = place or FitPlace(choose_strategy())
+    strategy = place.strategy
     recipe = recipe.model_copy(update={"features": rows.features})
     keras.utils.set_random_seed(recipe.training.seed)
     with _room_in_memory():
@@ -116,7 +125,7 @@ def fit_network(
             training,
             progress,
             stopping=stopping,
-            checkpoints=checkpoints,
+            checkpoints=place.checkpoints,
             strategy=strategy,
             optimizer=optimizer,
         )

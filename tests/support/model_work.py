@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+import time
+from pathlib import Path
 
 from ctr_retrain.models.errors import UsageError
 
@@ -21,6 +23,10 @@ def say(progress_of, text):
     sys.stderr.write(f"written {text}\n")
     print("printed", text)  # noqa: T201 - a library might
     return os.getpid()
+
+
+def environment(progress_of, name):
+    return os.environ.get(name)
 
 
 def refuse(progress_of):
@@ -47,6 +53,22 @@ def die(progress_of, how):
         if isinstance(how, str):
             os.kill(os.getpid(), getattr(signal, how))
         os._exit(how)
+
+
+def die_at_once(progress_of):
+    os._exit(3)
+
+
+def write_environment(progress_of, path, *names):
+    aside = Path(f"{path}.aside")
+    aside.write_text("\n".join(os.environ[name] for name in names), encoding="utf-8")
+    aside.rename(path)
+    never_end(progress_of)
+
+
+def wait_for(progress_of, path):
+    while not Path(path).exists():
+        time.sleep(0.02)
 
 
 def never_end(progress_of):

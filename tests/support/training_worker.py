@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ctr_retrain.models.training.device import choose_strategy, is_chief
+from ctr_retrain.models.training.replicas import from_chief
 from tests.support.toy_training import toy, trained
 
 ROWS, BATCH = 4037, 250  # the last batch has 37 rows, which two replicas can't share equally
@@ -52,6 +53,7 @@ def main(way, target):
         stopping_losses=result.stopping_losses,
         replicas=result.replicas,
         chief=is_chief(strategy),
+        shared=from_chief(np.arange(5_000_000, dtype=np.int32) if is_chief(strategy) else "no", strategy),
         saves=written.saves,
     )
 

@@ -43,6 +43,24 @@ def test_root_and_landing_zone_may_lie_on_s3_each_for_itself(monkeypatch, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("workers", ["night-1:2222", "night-1 night-2", "night-1:2222 night-1:2222", "a:1,b:2"])
+def test_workers_are_two_machines_or_more_each_with_a_port_of_its_own(monkeypatch, workers):
+    monkeypatch.setenv("CTR_RETRAIN_WORKERS", workers)
+    with pytest.raises(UsageError, match="CTR_RETRAIN_WORKERS: expected HOST:PORT of two or more machines"):
+        load_settings()
+
+
+def test_training_knows_the_machines_and_how_to_start_on_them(monkeypatch):
+    assert load_settings().compute.workers == ()
+    monkeypatch.setenv("CTR_RETRAIN_WORKERS", "night-1:2222  [::1]:2222")
+    compute = load_settings().compute
+    assert compute.workers == ("night-1:2222", "[::1]:2222")
+    assert compute.worker_command.startswith("ssh ")
+    monkeypatch.setenv("CTR_RETRAIN_WORKER_COMMAND", "ssh 'open")
+    with pytest.raises(UsageError, match="CTR_RETRAIN_WORKER_COMMAND: expected a command such as 'ssh"):
+        load_settings()
+
+
 @pytest.mark.parametrize("name", ["ROOT", "LANDING", "S3_ENDPOINT_URL"])
 @pytest.mark.parametrize(
     "url",

@@ -44,7 +44,7 @@ ORDER = (
     ),
     *(f"models.{room}" for room in ("yardstick", "feature_worth", "trials", "charts", "simulation", "imbalance")),
     "models.first_recipe",
-    *(f"tasks.{room}" for room in ("execution", "orchestration", "integrity", "store", "lease", "pages")),
+    *(f"tasks.{room}" for room in ("execution", "machines", "orchestration", "integrity", "store", "lease", "pages")),
     *(f"tasks.{room}" for room in ("landing", "reading", "ingest", "label", "alerts")),
     *(
         f"tasks.{room}"

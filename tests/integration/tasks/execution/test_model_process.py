@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ctr_retrain.models.errors import ProcessDiedError, StorageError, UsageError
-from ctr_retrain.tasks.execution import model_process
+from ctr_retrain.tasks.execution import worker_process
 from ctr_retrain.tasks.execution.model_process import Compute, models_on
 from tests.support import model_work
 from tests.support.repository import REPOSITORY
@@ -50,8 +50,8 @@ def test_logs_and_what_is_written_pass_through_and_what_is_printed_disturbs_nobo
         pid = models.call(model_work.say, "hello")
     assert pid != os.getpid()
     assert ("ctr_retrain.tasks.train.fit_challenger", logging.INFO, "logged hello") in caplog.record_tuples
-    models._process.stdin.close()
-    models._listeners[0].join()
+    models._worker._process.stdin.close()
+    models._worker._listeners[0].join()
     said = capsys.readouterr()
     assert "written hello" in said.err
     assert said.out == ""
@@ -75,7 +75,7 @@ def test_what_the_machine_does_to_the_work_is_told_as_its_own_fault(models):
 
 def test_a_process_that_gives_no_sign_of_life_is_killed_and_told(models, monkeypatch, caplog):
     pid = models.call(model_work.say, "hello")
-    monkeypatch.setattr(model_process, "SECONDS_BETWEEN_SIGNS", -0.8)  # each fifth of a second
+    monkeypatch.setattr(worker_process, "SECONDS_BETWEEN_SIGNS", -0.8)  # each fifth of a second
     with pytest.raises(ProcessDiedError, match=r"^stop: expected a sign of life from its process, received none"):
         models.call(model_work.stop)
     assert "stop: waiting for its process, which has given no sign of life" in caplog.text

@@ -23,6 +23,7 @@ from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import run
 from tests.support.repository import REPOSITORY
+from tests.support.scheduler_elsewhere import scheduler_elsewhere
 from tests.support.small_world import FIRST_DAY, clean_environment
 
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range(4)]
@@ -137,19 +138,8 @@ def duck_settings():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A scheduler elsewhere: started by hand, with two workers of one thread each."""
-    ours = {**clean_environment(), "PYTHONPATH": str(REPOSITORY)}
-    program = (
-        "import sys\nfrom distributed import LocalCluster\n"
-        "if __name__ == '__main__':\n"
-        "    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address='127.0.0.1:0') as cluster:\n"
-        "        print(cluster.scheduler_address, flush=True)\n        sys.stdin.read()\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], env=ours, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    yield process.stdout.readline().strip()
-    process.communicate()
+    with scheduler_elsewhere() as address:
+        yield address
 
 
 def test_a_scheduler_elsewhere_is_used_by_its_address_and_errors_of_its_workers_arrive_whole(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.training.replicas import equal_parts
+from tests.support.free_ports import free_addresses
 from tests.support.repository import REPOSITORY
 
 
@@ -28,12 +28,6 @@ def outcomes(*processes):
     for process in processes:
         said = process.communicate()[1]
         assert process.returncode == 0, said[-4000:]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +54,7 @@ def test_two_devices_of_one_process_train_what_one_does(one, tmp_path):
 
 
 def test_two_processes_of_a_cluster_train_what_one_does_and_only_the_chief_writes(one, tmp_path):
-    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    workers = free_addresses(2)
     cluster = [
         json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}) for index in (0, 1)
     ]
@@ -72,6 +66,8 @@ def test_two_processes_of_a_cluster_train_what_one_does_and_only_the_chief_write
     assert (bool(chief["chief"]), bool(other["chief"])) == (True, False)
     assert chief["saves"] > 0
     assert other["saves"] == 0
+    assert chief["shared"][0] == other["shared"][0] == 0  # what the chief has, whatever the other one has
+    assert np.array_equal(other["shared"], np.arange(5_000_000))  # more than is shared at once
 
 
 @pytest.mark.parametrize(("rows", "replicas"), [(7, 2), (1, 4), (8, 4), (5, 3)])

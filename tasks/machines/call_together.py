@@ -1,0 +1,46 @@
+"""Functions called on several machines at once; the first machine's answer counts, and any failure ends them all."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ctr_retrain.tasks.machines.host_process import HostProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ctr_retrain.tasks.execution.model_process import Compute
+
+Result = TypeVar("Result")
+
+
+def call_together(
+    compute: Compute,
+    first: tuple[Callable[..., Result], tuple[Any, ...]],
+    *others: tuple[Callable[..., object], tuple[Any, ...]],
+) -> Result:
+    """Return what the function of the first of `compute.workers` returns, which alone shows its progress.
+
+    first, others: a module's function, which gets a way to report progress too, and its arguments. Raises what any of
+    them raises; ProcessDiedError, with the machine's name, where a process ends without an answer or gives no sign of
+    life.
+    """
+    with ThreadPoolExecutor(1 + len(others)) as pool:
+        hosts = [HostProcess(compute.workers, index, compute.worker_command) for index in range(1 + len(others))]
+        try:
+            answer = pool.submit(hosts[0].call, first[0], *first[1])
+            along = zip(hosts[1:], others, strict=True)
+            calls: list[Future[Any]] = [
+                answer,
+                *(pool.submit(host.call, work, *given) for host, (work, given) in along),
+            ]
+            for ended in as_completed(calls):
+                ended.result()
+                if ended is answer:
+                    break
+            return answer.result()
+        finally:
+            # Before the pool waits for its threads. What is still under way is of no use to anybody.
+            for host in hosts:
+                host.end()
