@@ -1,1 +1,1 @@
-"""Decisions of the models: what they cost in currency, beside sending all or none and at other prices."""
+"""Decisions of the models: what they cost, at other prices too, and what a log of chosen rows can't show of them."""

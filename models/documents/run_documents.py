@@ -13,7 +13,14 @@ from ctr_retrain.models.documents.drift_documents import Alert, FeatureWorth, Nu
 from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, HeadEvaluation, Metrics
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay, MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, SeedNoise, TrainingPart
-from ctr_retrain.models.documents.verdict_documents import FreshPass, MoneyPart, Recalibration, SlicesPart, Verdict
+from ctr_retrain.models.documents.verdict_documents import (
+    FreshPass,
+    LogReachPart,
+    MoneyPart,
+    Recalibration,
+    SlicesPart,
+    Verdict,
+)
 from ctr_retrain.models.documents.weights_documents import HeadWeights, TrainingWarning, WeightsPart
 
 
@@ -127,6 +134,8 @@ class DayDocument(Document):
     """Parts of the validation rows, and what the models are worth there; absent where nothing was judged."""
     money: MoneyPart | None = Field(None, exclude_if=lambda money: money is None)
     """Decisions in currency, and the verdict on cost at other prices; absent where nothing was judged."""
+    log_reach: LogReachPart | None = Field(None, exclude_if=lambda reach: reach is None)
+    """Limits of what the log can show; absent where nothing was judged."""
     yardstick: Yardstick | None = Field(None, exclude_if=lambda yardstick: yardstick is None)
     """The worth of the network over simple models; absent in runs that were not due to say."""
     seed_noise: SeedNoise | None = Field(None, exclude_if=lambda noise: noise is None)

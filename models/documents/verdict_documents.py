@@ -172,6 +172,63 @@ class MoneyDocument(StoredDocument):
     """The prices, and what follows from them."""
 
 
+class LoggedChannel(Part):
+    """Reach of a channel's log below the threshold of the model that chose what is in it."""
+
+    channel: str
+    """The channel."""
+    rows: int
+    """Impressions of it."""
+    below: int
+    """Impressions whose score lies under the threshold."""
+    share: float | None
+    """Share of what was scored just below the threshold that the log holds, by its rows just above; null where too few
+    say so, or nothing tells how the log was chosen."""
+    lowest: float | None
+    """Score of the lowest hundredth of the impressions, as a share of the threshold; null without scores."""
+
+
+class WeightedFigures(Part):
+    """Figures over all that could have been chosen: each row weighs the inverse of its propensity."""
+
+    known_share: float
+    """Share of the rows that have a propensity."""
+    effective_size: float
+    """Equally weighed rows that the weighed ones are worth (Kish)."""
+    effective_positives: float
+    """The same of the positives."""
+    bound: float
+    """Largest weight."""
+    cut: int
+    """Rows that would have weighed more."""
+    cost_delta_per_1000: IntervalPart
+    """The challenger's cost less its opponent's, in currency units."""
+    calibration_ratio: IntervalPart
+    """Predicted to seen positives of the challenger."""
+    calibration_ratio_before: IntervalPart | None
+    """Predicted to seen positives of the champion; null without one."""
+
+
+class LogReachPart(Part):
+    """Limits of what the log of the validation days can show, since somebody chose what is in it."""
+
+    channels: tuple[LoggedChannel, ...]
+    """Gated channels that have rows."""
+    explored: int | None
+    """Rows that were shown to explore; null where the recipe maps no such column."""
+    weighted: WeightedFigures | None
+    """Figures by inverse propensity; null where nearly all rows lack one."""
+    message: str = Field(alias="words")
+    """Sentences on what can be known, and what can't."""
+
+
+class LogReachDocument(StoredDocument):
+    """Limits of a run's log: log_reach.json in the run."""
+
+    log_reach: LogReachPart
+    """The log's reach, and figures by inverse propensity."""
+
+
 class FreshPass(Part):
     """One pass more after the verdict, over days whose labels aren't final yet."""
 

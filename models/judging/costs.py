@@ -69,13 +69,22 @@ def decide(
 
     Raises ValueError for a channel that has no cost.
     """
+    return np.asarray(probability >= row_thresholds(channel, costs, value))
+
+
+def row_thresholds(
+    channel: NDArray[Any], costs: Mapping[str, Cost], value: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Return the threshold of each row, (rows,), by its channel and value.
+
+    Raises ValueError for a channel that has no cost.
+    """
     refuse_unknown_channels(channel, costs)
-    sent = np.zeros(len(channel), dtype=bool)
+    limits = np.zeros(len(channel))
     for name, cost in costs.items():
         rows = channel == name
-        limit = thresholds(cost, value_of(value, rows, cost)) if cost.names_value else threshold(cost)
-        sent[rows] = probability[rows] >= limit
-    return sent
+        limits[rows] = thresholds(cost, value_of(value, rows, cost)) if cost.names_value else threshold(cost)
+    return limits
 
 
 def send_all_costs(

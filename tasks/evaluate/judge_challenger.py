@@ -51,8 +51,7 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     same = theirs is not None and _trained_alike(theirs, plan)
     seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
     checks += check_values(scored, run.recipe)
-    slices = measure_slices(run, rows)
-    measure_decisions(run, rows, refresh=same)
+    slices = [*measure_slices(run, rows), *measure_decisions(run, scored, rows, refresh=same)]
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices)
     return write_verdict(run.folder, verdict)
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.evaluate.unseen_values import UnseenValues
 
 BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory
+LOGGED = ("value", "propensity", "explore", "served_probability")  # columns that judging reads, where there are such
 CURVE_POINTS = 60  # thresholds at which a cost curve is computed
 
 
@@ -172,12 +173,12 @@ def _score(
 ) -> Iterator[pa.RecordBatch]:
     """Yield, for each batch of landed rows, what the gate needs of them and the probability that each model gives."""
     done = 0
-    value = ["value"] if recipe.landing.columns.value else []
+    logged = [name for name in LOGGED if getattr(recipe.landing.columns, name)]
     for batch in batches:
         table = pa.table(batch)
         unseen.add(table)
         heads = recipe.training.heads
-        kept = ["event_id", "label", "channel", "user_bucket", "day_index", *value]
+        kept = ["event_id", "label", "channel", "user_bucket", "day_index", *logged]
         kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]
         scores = {}
         for name, scorer in scorers.items():

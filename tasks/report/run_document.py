@@ -28,6 +28,7 @@ from ctr_retrain.models.documents.training_documents import (
 from ctr_retrain.models.documents.verdict_documents import (
     FreshPass,
     FreshPassDocument,
+    LogReachDocument,
     MoneyDocument,
     Recalibration,
     RecalibrationDocument,
@@ -56,6 +57,7 @@ from ctr_retrain.tasks.store.layout import (
     FEATURES_FILE,
     FRESH_FILE,
     JUDGED_SLICES_FILE,
+    LOG_REACH_FILE,
     MATURITY_FILE,
     MONEY_FILE,
     NUMBERS_FILE,
@@ -123,6 +125,7 @@ def write_document(
     numbers = moved.numbers if moved else ()
     slices = read_if_made(run.folder / JUDGED_SLICES_FILE, SlicesDocument)
     money = read_if_made(run.folder / MONEY_FILE, MoneyDocument)
+    reach = read_if_made(run.folder / LOG_REACH_FILE, LogReachDocument)
     measured = read_if_made(run.folder / FEATURE_WORTH_FILE, FeatureWorthDocument)
     document = RunDocument(
         **dict(run.plan.inputs),
@@ -150,6 +153,7 @@ def write_document(
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         slices=slices.slices if slices else None,
         money=money.money if money else None,
+        log_reach=reach.log_reach if reach else None,
         yardstick=yardstick.yardstick if yardstick else None,
         seed_noise=twins.noise if twins else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},

@@ -41,6 +41,7 @@ from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import (
     FreshPassDocument,
+    LogReachDocument,
     MoneyDocument,
     RecalibrationDocument,
     SlicesDocument,
@@ -96,6 +97,7 @@ FILES = {
     "fresh.json": FreshPassDocument,
     "history.json": HistoryIndex,
     "label_summary.json": LabelSummary,  # summary.json too, beside labels
+    "log_reach.json": LogReachDocument,
     "maturity.json": MaturityDocument,
     "money.json": MoneyDocument,
     "recalibration.json": RecalibrationDocument,

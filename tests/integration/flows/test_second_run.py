@@ -1,5 +1,6 @@
 """Rules of the second day's run, made once in the shadow: judged, found again, put into service, and barred."""
 
+import json
 import shutil
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -48,6 +49,20 @@ def test_the_next_day_is_judged_against_the_champion_on_identical_rows(second_ru
     again = run_again()  # never against itself
     assert again["recorded"] is True
     assert again["metrics"]["champion"] == champion
+
+
+def test_a_run_with_a_champion_says_how_far_the_log_reaches(second_run):
+    reach = second_run.document["log_reach"]
+    check = next(one for one in second_run.document["verdict"]["checks"] if one["name"] == "log_reach")
+    assert check["passed"]
+    assert reach["words"] in check["words"]
+    folder = second_run.root / "runs" / second_run.document["run_id"]
+    assert json.loads((folder / "log_reach.json").read_text(encoding="utf-8"))["log_reach"] == reach
+    assert "What the log can&#39;t show" in (folder / "report.html").read_text(encoding="utf-8").replace(
+        "can't", "can&#39;t"
+    )
+    rows = second_run.document["metrics"]["challenger"]["by_channel"]
+    assert {one["channel"]: one["rows"] for one in reach["channels"]} == {name: rows[name]["rows"] for name in rows}
 
 
 def test_in_the_shadow_the_champion_stays(first_run, second_run):
