@@ -64,6 +64,7 @@ stack: .venv/installed
 
 test-stack: .venv/installed
 	infra/postgres.sh
+	infra/browser.sh
 	.venv/bin/python -m pytest tests/stack
 
 # Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.

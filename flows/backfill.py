@@ -3,11 +3,14 @@
 What is finished, and was not restated since, is skipped; so a backfill that was killed goes on where it stopped.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.flows.daily import daily
@@ -27,6 +30,7 @@ from ctr_retrain.tasks.execution.progress import progress_lines
 from ctr_retrain.tasks.nights.plan_backfill import plan_backfill
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
 from ctr_retrain.tasks.orchestration.recorded import flow
+from ctr_retrain.tasks.orchestration.run_notes import RunProgress, name_run, note_table
 from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days, result_of_error
 
 Retrain = Literal["last", "each", "none"]  # the days that train: the last one, each, or none
@@ -53,13 +57,27 @@ def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
     only: Only | None = None,
     planned: tuple[date, ...] | None = None,
     newest_first: bool = False,
-    days_at_once: int | None = None,
+    days_at_once: Annotated[int, Field(ge=1, le=64)] | None = None,
 ) -> BackfillAnswer:
     """Ingest and validate all days, then train for the last, each or none. A day that fails is noted, others go on.
 
-    The champion's ref is monotonic, so a backfill never takes it back in time; in the shadow it is not touched at all.
-    only: days with this reason alone. planned: these days alone. newest_first: data is made ready in that order.
-    Another run that has the root is waited for, or else raises BusyError.
+    The champion's ref is monotonic, so a backfill never takes it back in time. Raises BusyError where another run has
+    the root.
+
+    Args:
+        start: The first day.
+        end: The last day.
+        retrain: The days that train, each in its order: the last one, each, or none.
+        recipe: What to train and how to judge it: a TOML file, or the name of a shipped recipe; empty: the worker's.
+        root: Where objects and refs are kept, a folder or s3://BUCKET/PREFIX; empty: the worker's.
+        landing: Where raw events land, a folder or s3://BUCKET/PREFIX; empty: the worker's.
+        shadow: Put nothing into service.
+        wait: Wait for another run that has the root.
+        only: Only days with this reason: never made, failed or rejected, or landed anew since; empty: all unfinished.
+        planned: These days alone, such as those of a plan; empty: all of the range.
+        newest_first: Make the newest days' data ready first; what trains runs in its order all the same.
+        days_at_once: Days whose data is made ready side by side; empty: as the worker is set up.
+
     """
     if end < start:
         msg = f"backfill: expected --end not before --start, received {start} to {end}"
@@ -71,13 +89,17 @@ def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
     with one_run(settings, f"backfill --start {start} --end {end} --retrain {retrain}", wait=wait) as held:
         rules = load_recipe(settings.recipe)
         claim_root(held.store, rules.name)
+        name = f"{rules.name} backfill {start} to {end}"
+        name_run(name, recipe=rules.name)
         plan = make_plan(held, rules, days, retrain, shadow=shadow)
         allowed = set(days if planned is None else planned)
         due = [one for one in plan.days if one.reason != "finished" and one.date in allowed]
         due = [one for one in due if only is None or one.reason in REASONS[only]]
         found = _ingest(held, rules, [one.date for one in due], newest_first=newest_first)
-        made = found | _train(held, [one.date for one in due if one.trains], shadow=shadow)
+        progress = RunProgress(f"{rules.name}-backfill-progress", "Days that trained")
+        made = found | _train(held, [one.date for one in due if one.trains], progress, shadow=shadow)
         answers = tuple(made.get(one.date) or _skipped(held, one, shadow=shadow) for one in plan.days)
+        _note_end(name, rules.name, answers)
         return BackfillAnswer(days=answers, champion=current_champion(held.store))
 
 
@@ -112,13 +134,25 @@ def _ingest(settings: Settings, recipe: Recipe, days: Sequence[date], *, newest_
     return {day: _day_of(result) for day, result in taken.items()}
 
 
-def _train(settings: Settings, days: Sequence[date], *, shadow: bool) -> dict[date, BackfillDay]:
+def _train(settings: Settings, days: Sequence[date], page: RunProgress, *, shadow: bool) -> dict[date, BackfillDay]:
     """Make the runs of days in order: each is judged against the champion of the days before it."""
     made, progress = {}, progress_lines("training", "days")  # no bar: each run shows its own below it
     for number, day in enumerate(days):
         progress(number, len(days))
+        page.tell(number / len(days), f"{number} of {len(days)} days are done")
         made[day] = _noted(settings, day, partial(_run, settings, day, shadow=shadow))
+    page.tell(1, "done")
     return made
+
+
+def _note_end(name: str, recipe: str, days: Sequence[BackfillDay]) -> None:
+    """Say on Prefect's page how many days came to which end, and of each which."""
+    ends = Counter(day.outcome for day in days)
+    name_run(f"{name}: {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}")
+    rows = [
+        {"day": str(day.date), "outcome": day.outcome, "run or reason": day.run_id or day.reason or ""} for day in days
+    ]
+    note_table(f"{recipe}-backfill", rows, "The outcome of each day")
 
 
 def _run(settings: Settings, day: date, *, shadow: bool) -> BackfillDay:

@@ -45,6 +45,7 @@ COMMANDS: dict[str, Callable[..., CommandOutput | None]] = {
 # What Prefect is told where a command runs a flow: its log is the server's, and a server that is gone costs no night.
 PREFECT_ASIDE = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_API_REQUEST_TIMEOUT": "10",
     "PREFECT_CLIENT_MAX_RETRIES": "1",
 }

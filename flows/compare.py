@@ -15,6 +15,7 @@ from ctr_retrain.tasks.compare.plan_comparison import CompareRequest, plan_compa
 from ctr_retrain.tasks.execution.model_process import models_on
 from ctr_retrain.tasks.operate.registry import claim_root
 from ctr_retrain.tasks.orchestration.recorded import flow, stage
+from ctr_retrain.tasks.orchestration.run_notes import name_run, note_link, note_words
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import has_object
 from ctr_retrain.tasks.validate.ingest_and_validate import catch_up
@@ -35,6 +36,15 @@ def compare(
     """Compare ways to train and return the answer; the same comparison is found, not made again, unless forced.
 
     Raises UsageError for strategies that aren't there, DataRejectedError where the newest day has no usable window.
+
+    Args:
+        request: What to compare, by which days, how often, and by what.
+        recipe: What to train and how to judge it: a TOML file, or the name of a shipped recipe; empty: the worker's.
+        root: Where objects and refs are kept, a folder or s3://BUCKET/PREFIX; empty: the worker's.
+        landing: Where raw events land, a folder or s3://BUCKET/PREFIX; empty: the worker's.
+        force: Compare anew, even from the same inputs.
+        wait: Wait for another run that has the root while days are ingested.
+
     """
     settings = load_settings(recipe=recipe, root=root, landing=landing)
     rules, store, now = load_recipe(settings.recipe), settings.store, datetime.now(UTC)
@@ -51,4 +61,7 @@ def compare(
             compare_strategies(store, rules, plan, folder, models)
             write_comparison_report(rules, folder)
     document, report = load_comparison(store, path), store.address(path, layout.REPORT_FILE)
+    name_run(f"{rules.name} compare {request.day}", recipe=rules.name, day=request.day)
+    note_words(f"{rules.name}-comparison", document.recommendation.message, "What it recommends")
+    note_link(f"{rules.name}-comparison-report", report, f"Comparison for {request.day}")
     return ComparisonAnswer(**dict(document), report=report, recorded=recorded)

@@ -1,7 +1,8 @@
 """The daily flow: one day's events in, a judged model out. Read it from top to bottom."""
 
 # No `from __future__ import annotations`: a scheduled run loads this file by its path, and Prefect then finds no names.
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -38,15 +39,18 @@ from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
+from ctr_retrain.tasks.nights.told_night import told_night
 from ctr_retrain.tasks.nights.watched_night import Night, watched_night
 from ctr_retrain.tasks.observe.export_metrics import metrics_written
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
-from ctr_retrain.tasks.orchestration.recorded import due_time, flow
+from ctr_retrain.tasks.orchestration.recorded import flow
 from ctr_retrain.tasks.plan.plan_run import plan_run
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.recorded_run import load_document
 from ctr_retrain.tasks.report.run_document import day_document
 from ctr_retrain.tasks.report.run_list import write_run_list
+from ctr_retrain.tasks.schedule.next_run import CatchUp
+from ctr_retrain.tasks.schedule.scheduled_run import scheduled_days, wait_for_day
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import has_object
 from ctr_retrain.tasks.validate.detect_drift import DriftReport
@@ -63,23 +67,41 @@ def daily(
     force: bool = False,
     shadow: bool = False,
     wait: bool = False,
+    catch_up: CatchUp | None = None,
 ) -> DailyAnswer:
-    """Run all stages for one day and return its document; without a day, for the newest one over by then.
+    """Run all stages for one day and return its document.
 
-    A run that was made from the same inputs is found, not made again, unless forced. In the shadow nothing is put
-    into service. Another run that has the root is waited for, or else raises BusyError. Raises DataRejectedError where
-    the day, or its whole window, can't be used.
+    A run that was made from the same inputs is found, not made again, unless forced. Raises DataRejectedError where
+    the day, or its whole window, can't be used, BusyError where another run has the root, LeftOutError where a
+    scheduled run is not made any more.
+
+    Args:
+        day: The day to run for; empty: the newest one that was over when the run was due.
+        recipe: What to train and how to judge it: a TOML file, or the name of a shipped recipe; empty: the worker's.
+        root: Where objects and refs are kept, a folder or s3://BUCKET/PREFIX; empty: the worker's.
+        landing: Where raw events land, a folder or s3://BUCKET/PREFIX; empty: the worker's.
+        force: Make the run anew, even from the same inputs.
+        shadow: Put nothing into service.
+        wait: Wait for another run that has the root.
+        catch_up: Days to make up for after a downtime: the latest alone, all, or none; empty: as the worker is set up.
+
     """
-    settings = load_settings(recipe=recipe, root=root, landing=landing)
+    settings = load_settings(recipe=recipe, root=root, landing=landing, catch_up=catch_up)
     rules = load_recipe(settings.recipe)
-    day = day or scheduled_day(due_time() or datetime.now(UTC))
+    if day is None:
+        *missed, day = scheduled_days(settings.store, settings.schedule, rules)
+        for earlier in missed:  # each a run of its own; one that fails has told so, and the others go on
+            with suppress(Exception):
+                daily(earlier, settings.recipe, settings.root, settings.landing, force, shadow, wait)
+        wait_for_day(settings.landing_zone, rules, day)
     with one_run(settings, f"daily --date {day}", wait=wait) as held:
         now = datetime.now(UTC)  # once it has the root, for which it may have waited for hours
         claim_root(held.store, rules.name)
         tell = held.delivery(rules, events=True)
         night = Night(held.store, held.landing_zone, tell, held.local_folder, held.heartbeat_url, day, now)
         seen = partial(look, settings)
-        with metrics_written(settings.metrics_folder, rules.name, seen), watched_night(night):
+        written = metrics_written(settings.metrics_folder, rules.name, seen)
+        with written, told_night(night, rules.name), watched_night(night):
             answer = _run_day(held, rules, day, tell, now, force=force, shadow=shadow)
             night.run = answer
     return answer
@@ -141,8 +163,3 @@ def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) 
         measure_seed_twin(run, factors, models)
     write_document(run, known, drift, factors, verdict)
     write_report(run)
-
-
-def scheduled_day(due: datetime) -> date:
-    """Return the newest event day that was over when a run was due; event days are UTC, wherever the schedule lives."""
-    return due.astimezone(UTC).date() - timedelta(days=1)

@@ -14,8 +14,8 @@ from ctr_retrain.models.incidents.status_answer import DiskSpace, NextRun, Probl
 from ctr_retrain.tasks.execution.web_request import REQUEST_ERRORS, failure_of, public_address, request_to
 from ctr_retrain.tasks.nights.night_signals import newest_day
 from ctr_retrain.tasks.observe.describe_status import describe_status
-from ctr_retrain.tasks.observe.next_run import next_run
 from ctr_retrain.tasks.orchestration.prefect_server import named_server
+from ctr_retrain.tasks.schedule.next_run import next_run
 
 if TYPE_CHECKING:
     from ctr_retrain.flows.settings import Settings

@@ -21,10 +21,11 @@ from ctr_retrain.models.mistakes import expected_of
 from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.receivers import WEBHOOK, Receiver, parse_targets, prefect_server
 from ctr_retrain.tasks.execution.model_process import Compute
+from ctr_retrain.tasks.execution.shown_logs import DEFAULT_FOLDER
 from ctr_retrain.tasks.landing.landing_zone import LandingZone, LocalLandingZone, S3LandingZone
 from ctr_retrain.tasks.machines.host_process import SSH
-from ctr_retrain.tasks.observe.next_run import CRON_EXPECTED
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
+from ctr_retrain.tasks.schedule.next_run import CRON_EXPECTED, CatchUp, Schedule
 from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import Store
@@ -54,10 +55,13 @@ class Settings(BaseSettings):
     runbook: str = "docs/runbook.md"  # address of the runbook, to which messages link
     metrics_folder: Path | None = None  # of node_exporter's textfile collector; None: no metrics are written
     metrics_listen: str = ""  # HOST:PORT at which `serve` answers with metrics; empty: nowhere
+    log_folder: Path = Path(DEFAULT_FOLDER)  # of this machine's log files: stories of nights, tracebacks
     spool: Path = Path("var/spool")  # where alerts wait on this machine while the root can't be written
     wait_minutes: float = Field(720, gt=0)  # how long `--wait` and scheduled runs wait for another run to be done
     cron: str = "0 4 * * *"  # when `serve` runs
     timezone: str = "UTC"  # of the cron schedule; event days are UTC whatever it is
+    catch_up: CatchUp = "latest"  # the days that a scheduled run makes up for after a downtime
+    server_port: int = Field(4200, ge=1, le=65535)  # of the Prefect server that `serve` starts
     prefect_server: Literal["required", "optional"] = "required"  # of one that is named: may a run go on without it
     task_runner: Literal["threads", "dask"] = "threads"  # runs days side by side
     days_at_once: int = Field(default=2, ge=1)  # which share this machine's cores and memory
@@ -210,6 +214,11 @@ class Settings(BaseSettings):
         """
         receivers = (*self.receivers, *(prefect_server() if events else ()))
         return Delivery(recipe.name, recipe.alerts, receivers, self.spool_folder, self.runbook)
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the schedule of nights, and what is made up for where they could not happen."""
+        return Schedule(self.cron, self.timezone, self.catch_up)
 
     @property
     def spool_folder(self) -> Path:

@@ -6,7 +6,8 @@ CtrRetrainError
 ├── TrainingDivergedError       the loss is no number any more; the daily flow makes a rejection of it
 ├── StorageError        exit 4  storage or a service failed: disk full, read-only, broken object
 ├── ProcessDiedError    exit 4  the process that trains crashed, or was killed: mostly for want of memory
-└── BusyError           exit 5  someone else holds, or has just changed, what this run needs
+├── BusyError           exit 5  someone else holds, or has just changed, what this run needs
+└── LeftOutError                a scheduled run that is not made any more, since a newer one is due
 
 A held or rejected challenger is a result, not an error: it exits with 0.
 """
@@ -74,3 +75,10 @@ class BusyError(CtrRetrainError):
     """A conflict: someone else holds, or has just changed, what this run needs."""
 
     exit_code = 5
+
+
+class LeftOutError(CtrRetrainError):
+    """A scheduled run that is not made any more: it began too late, by the policy of what is made up for.
+
+    Only a schedule makes such runs, so it needs no exit status of its own.
+    """

@@ -20,9 +20,11 @@ pytest.register_assert_rewrite("tests.support")  # before the first import from 
 
 from tests.support.counts import SOAK  # noqa: E402
 from tests.support.few_services import FEW_SERVICES  # noqa: E402
+from tests.support.log_folder import LOG_FOLDER  # noqa: E402
 from tests.support.patience import PATIENT  # noqa: E402
 
 os.environ |= PATIENT | FEW_SERVICES
+os.environ["CTR_RETRAIN_LOG_FOLDER"] = LOG_FOLDER
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
 # The same examples each time in `make test`, others in `make soak`; however slow the machine is.

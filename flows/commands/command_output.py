@@ -21,6 +21,7 @@ import typer
 from ctr_retrain.models.errors import Answer, CtrRetrainError, StorageError
 from ctr_retrain.models.outside_text import json_text, shown
 from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
+from ctr_retrain.tasks.execution.shown_logs import note_traceback
 
 STOPPED = 130  # the shell's exit status of what Ctrl-C ended
 VALUED = ("--recipe", "--root", "--landing")  # global options that take a value
@@ -65,7 +66,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
             if isinstance(returned, CommandOutput):
                 _tell(returned, out)
     except CtrRetrainError as error:
-        sys.stderr.write(f"{type(error).__name__}: {shown(str(error))}\n")
+        sys.stderr.write(f"{type(error).__name__}: {shown(str(error))}{_traceback_of(error)}\n")
         _fail(error, str(error), error.exit_code, out, error.document, error.details)
     except typer.TyperException as error:
         message = error.format_message()
@@ -77,12 +78,32 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - whatever it is, one JSON document
         if is_machine_fault(error):
             _fail_of_machine(error, out)
-        # A bug: shown whole.
-        sys.stderr.write(shown(traceback.format_exc(), lines=True))
-        _fail(error, str(error), 1, out)
+        _fail_of_bug(error, out)
     if returned == STOPPED:  # what Typer makes of Ctrl-C
         _stop(KeyboardInterrupt(), out)
     sys.exit(returned if isinstance(returned, int) else 0)
+
+
+def _traceback_of(error: CtrRetrainError) -> str:
+    """Say where the traceback of a failed service or machine is, whose libraries know more than one sentence says."""
+    # An error of use or of the data says all that there is to say, and its traceback leads nowhere but into our code.
+    if error.exit_code != StorageError.exit_code or error.__cause__ is None:
+        return ""
+    file = note_traceback(error)
+    return f" Its traceback is in {file}." if file else ""
+
+
+def _fail_of_bug(error: Exception, out: TextIO | None) -> NoReturn:
+    """End by an error that nobody foresaw: one line that says where its traceback is, or else the traceback."""
+    # A disk that is full, or a folder that may not be written, must not swallow the only trace of a bug.
+    file = note_traceback(error)
+    if file:
+        first = (str(error).splitlines() or [""])[0].rstrip(".")
+        told = f"{type(error).__name__}: {first}. Nobody foresaw this: please report it, with the traceback in {file}."
+        sys.stderr.write(shown(told) + "\n")
+    else:
+        sys.stderr.write(shown(traceback.format_exc(), lines=True))
+    _fail(error, str(error), 1, out)
 
 
 def _stop_on_sigterm() -> None:
@@ -145,7 +166,8 @@ def _fail_of_machine(error: Exception, out: TextIO | None) -> NoReturn:
         f"the machine: expected room, memory and rights for all of it, received {type(error).__name__}: {first}. "
         "Nothing half-made is visible: mend it and run again."
     )
-    sys.stderr.write(f"{type(told).__name__}: {shown(str(told))}\n")
+    told.__cause__ = error
+    sys.stderr.write(f"{type(told).__name__}: {shown(str(told))}{_traceback_of(told)}\n")
     _fail(told, str(told), told.exit_code, out)
 
 

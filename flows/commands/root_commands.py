@@ -5,7 +5,6 @@ Heavy imports stand inside the commands, so that --help answers at once.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import typer
 
 from ctr_retrain.flows.commands.arguments import ReasonOption, WaitOption, parse_day, require_words
 from ctr_retrain.flows.commands.command_output import CommandOutput
-from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of
+from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of, settle_prefect
 from ctr_retrain.models.errors import StorageError
 from ctr_retrain.tasks.lease.user_name import user_name
 
@@ -43,25 +42,14 @@ def gc(
     wait: WaitOption = False,
 ) -> CommandOutput:
     """Remove what no ref and no kept run needs."""
-    settings, recipe = settings_and_recipe(context)
+    settings, _ = settings_and_recipe(context)
+    # The flow holds the root by itself, since nobody does so for a scheduled one. A day's run is waited for before
+    # Prefect is imported; cleaning up is not in such a hurry.
+    settle_prefect(settings)
+    from ctr_retrain.flows.clean_up import clean_up  # noqa: PLC0415
     from ctr_retrain.flows.commands.print_root import print_garbage  # noqa: PLC0415
-    from ctr_retrain.flows.one_run import one_run  # noqa: PLC0415
-    from ctr_retrain.models.documents.command_documents import GarbageAnswer  # noqa: PLC0415
-    from ctr_retrain.tasks.operate.collect_garbage import collect_garbage  # noqa: PLC0415
-    from ctr_retrain.tasks.operate.registry import claim_root, current_champion  # noqa: PLC0415
-    from ctr_retrain.tasks.report.run_list import write_run_list  # noqa: PLC0415
-    from ctr_retrain.tasks.train.checkpoints import sweep_checkpoints  # noqa: PLC0415
 
-    # What would go is asked while a run is under way, too; it may then be another list than the one that `gc` makes.
-    with contextlib.nullcontext(settings) if dry_run else one_run(settings, "gc", wait=wait) as held:
-        claim_root(held.store, recipe.name)
-        report = collect_garbage(held.store, recipe, dry_run=dry_run)
-        if report.removed and not dry_run:
-            write_run_list(held.store, current_champion(held.store))  # which shows no run that is gone
-    # Checkpoints lie on this machine, beside the root, where the store doesn't see them.
-    age = recipe.retention.min_age_hours * 3600
-    swept = sweep_checkpoints(settings.compute.checkpoints, age, dry_run=dry_run)
-    answer = GarbageAnswer(**dict(report), checkpoints=tuple(path.name for path in swept))
+    answer = clean_up(dry_run, settings.recipe, settings.root, settings.landing, wait=wait)
     return CommandOutput.of(answer, print_garbage)
 
 

@@ -167,7 +167,7 @@ def serve(
     timezone: Annotated[str | None, typer.Option(help="The schedule's, such as Europe/Berlin.")] = None,
 ) -> None:
     """Run the daily flow on a schedule until stopped."""
-    from ctr_retrain.flows.schedule import serve_daily  # noqa: PLC0415
+    from ctr_retrain.flows.schedules.serve_nights import serve_daily  # noqa: PLC0415
 
     # A recipe that is wrong is refused now, not when the first night is due.
     settings, _ = settings_and_recipe(context, cron=cron, timezone=timezone)

@@ -17,8 +17,8 @@ from ctr_retrain.models.documents.command_documents import DoctorAnswer, Machine
 from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
-from ctr_retrain.tasks.observe.next_run import next_run
 from ctr_retrain.tasks.operate.try_recipe import try_recipe
+from ctr_retrain.tasks.schedule.next_run import next_run
 from ctr_retrain.tasks.store.protocol import Store
 
 Check = Callable[[], str]  # says what was found; raises CtrRetrainError, which says what to mend

@@ -161,6 +161,7 @@ def check_folders(settings: Settings) -> str:
     folders = {
         "temporary files (TMPDIR)": Path(tempfile.gettempdir()),
         "alerts that wait (CTR_RETRAIN_SPOOL)": settings.spool_folder,
+        "logs (CTR_RETRAIN_LOG_FOLDER)": settings.log_folder.expanduser().absolute(),
         "checkpoints": settings.compute.checkpoints,
         "Prefect (PREFECT_HOME)": home,
     }

@@ -92,6 +92,7 @@ def _start(stack: ExitStack, folder: Path, recipe: Path) -> dict[str, str]:
         "CTR_RETRAIN_LANDING": f"s3://{BUCKET}/events",
         "CTR_RETRAIN_CACHE": str(folder / "cache"),
         "CTR_RETRAIN_SPOOL": str(folder / "spool"),
+        "CTR_RETRAIN_LOG_FOLDER": str(folder / "log"),
         "CTR_RETRAIN_S3_ENDPOINT_URL": s3,
         "CTR_RETRAIN_WEBHOOK_URL": messages,
     }

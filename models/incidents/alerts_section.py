@@ -27,7 +27,8 @@ class Alerts(Section):
     """An incident that comes back within so many days of its end is reopened; later, it is a new one."""
 
     data_due_hours: Positive = 12
-    """Hours after a day's end by which its last file is due; one that lands later is told."""
+    """Hours after a day's end by which its last file is due; one that lands later is told. A scheduled run waits
+    so long for the day's first files."""
     run_due_hours: Positive = 18
     """Hours after a day's end by which its run is due; where none has begun by then, the watchdog tells."""
     champion_days: Annotated[int, Field(ge=1)] = 14

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from ctr_retrain.models.documents.comparison_documents import ComparisonInputs, Criterion, RequestedComparison
 from ctr_retrain.models.errors import DataRejectedError
@@ -27,14 +29,22 @@ if TYPE_CHECKING:
 class CompareRequest:
     """The request of a comparison: which strategies to judge, by which days, how often, and by what."""
 
-    day: date  # the newest run day
-    days: int = 1  # run days to judge by, up to `day`
-    seeds: int = 3  # models of each strategy and run day
-    strategies: tuple[str, ...] = ()  # names of families; none: all
-    half_lives: tuple[float, ...] = ()  # to try, in days
-    class_powers: tuple[float, ...] = ()  # powers of the class weight to try
-    ages: tuple[int, ...] = (1, 2, 4, 7)  # of the freshness curve's training windows, in days
-    criterion: Criterion = "cost_per_1000"  # the figure that a recommendation goes by, chosen before looking
+    # Prefect makes a form of these, with the descriptions beside them.
+    day: Annotated[date, Field(description="The newest run day.")]
+    days: Annotated[int, Field(ge=1, description="Run days to judge by, up to the newest.")] = 1
+    seeds: Annotated[int, Field(ge=1, description="Models of each strategy and run day.")] = 3
+    strategies: Annotated[tuple[str, ...], Field(description="Names of families of strategies; none: all.")] = ()
+    half_lives: Annotated[tuple[float, ...], Field(description="Half-lives to try, in days.")] = ()
+    class_powers: Annotated[tuple[float, ...], Field(description="Powers of the class weight to try.")] = ()
+    ages: Annotated[tuple[int, ...], Field(description="Ages of the freshness curve, in days.")] = (
+        1,
+        2,
+        4,
+        7,
+    )
+    criterion: Annotated[
+        Criterion, Field(description="The figure that a recommendation goes by, chosen before looking.")
+    ] = "cost_per_1000"
 
     @property
     def document(self) -> RequestedComparison:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from ctr_retrain.models.incidents.night_ref import NightAttempt, NightEnd, NightRef
 from ctr_retrain.tasks.alerts.incident_refs import swap_until_done
+from ctr_retrain.tasks.execution.shown_logs import log_file
 from ctr_retrain.tasks.lease.live_process import lives, log_place, this_process
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, list_day_refs, load_ref
@@ -18,7 +19,7 @@ ELSEWHERE_HOURS = 24  # after which an attempt on another machine that never end
 
 def begin_night(store: Store, day: date, now: datetime) -> NightAttempt:
     """Note that this process sets out to make a day's run. Raises StorageError."""
-    attempt = NightAttempt(**dict(this_process()), began=now.isoformat(), log=log_place())
+    attempt = NightAttempt(**dict(this_process()), began=now.isoformat(), log=log_place() or str(log_file()))
     _change(store, day, lambda attempts: (*attempts, attempt))
     return attempt
 

@@ -73,7 +73,7 @@ def watched_night(night: Night) -> Iterator[Night]:
             yield night
     except BaseException as error:
         # Also where somebody stopped it by hand: a mark without an end would say that it was killed.
-        _end(night, attempt, *_end_of(error), stages=stages)
+        _end(night, attempt, *end_of(error), stages=stages)
         signal = failure_signal(error, night.day) if watched else None
         if signal:
             night.tell((signal,), (signal.kind,))
@@ -102,7 +102,7 @@ def _begin(night: Night) -> tuple[bool, NightAttempt | None]:
     return watched, attempt
 
 
-def _end_of(error: BaseException) -> tuple[NightEnd, str]:
+def end_of(error: BaseException) -> tuple[NightEnd, str]:
     """Return how an error ends a run, and the error in one line."""
     end: NightEnd = "failed"
     if isinstance(error, DataRejectedError):

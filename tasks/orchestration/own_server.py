@@ -18,46 +18,63 @@ from ctr_retrain.tasks.execution.fresh_interpreter import module_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from threading import Event
 
 STARTUP_SECONDS = 600  # two cores under a load of 12 took it 110
+# By its own ten seconds a machine under load loses runs to "database is locked".
+PATIENT_DATABASE = dict.fromkeys(
+    ("PREFECT_SERVER_DATABASE_TIMEOUT", "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT"), "120"
+)
 STOP_SECONDS = 30  # then the server is killed
 
 
 @contextmanager
 def own_server(home: Path) -> Iterator[str]:
-    """Start a server whose database lies in `home`, give its address, and stop it.
+    """Start a server whose database lies in `home`, at a port that is free, give its address, and stop it.
 
     Raises StorageError where it doesn't start.
     """
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
+    process = start_server(home, port)
+    try:
+        wait_for_server(url, process)
+        yield url
+    finally:
+        stop_server(process)
+
+
+def start_server(home: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start the process of a server that this machine alone reaches."""
+    url = f"http://127.0.0.1:{port}/api"
     start = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter
+    return subprocess.Popen(  # noqa: S603 - our own interpreter
         module_command("ctr_retrain.tasks.execution.parents_end", *start),
-        env={**os.environ, "PREFECT_API_URL": url, "PREFECT_HOME": str(home)},
+        env={**PATIENT_DATABASE, **os.environ, "PREFECT_API_URL": url, "PREFECT_HOME": str(home)},
         stdin=subprocess.PIPE,  # whose end tells it that this process has died
         stdout=sys.stderr,
     )
+
+
+def stop_server(process: subprocess.Popen[bytes]) -> None:
+    """Stop the process of a server; one that has ended already too."""
+    process.terminate()
     try:
-        _wait(f"{url}/health", process)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:  # it waits for a client that does not hang up
-            process.kill()
-            process.wait()
-        if process.stdin:
-            process.stdin.close()
+        process.wait(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:  # it waits for a client that does not hang up
+        process.kill()
+        process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for_server(url: str, process: subprocess.Popen[bytes], stopped: Event | None = None) -> None:
+    """Wait until a server answers; raises StorageError where it doesn't, has ended, or nobody wants it any more."""
     deadline = time.monotonic() + STARTUP_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline and not (stopped and stopped.is_set()):
         try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+            with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - our own server
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.3)

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from prefect import Flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
 
-from ctr_retrain.models.errors import CtrRetrainError
+from ctr_retrain.models.errors import CtrRetrainError, LeftOutError
+from ctr_retrain.models.outside_text import shown
+from ctr_retrain.tasks.execution.shown_logs import note_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,17 +44,45 @@ _gone = Event()  # the server, for the rest of this process
 
 
 class RecordedFlow(Flow[Parameters, Result]):
-    """A flow of Prefect's whose call ends as its function did."""
+    """A flow of Prefect's whose call ends as its function did, and whose failure is one sentence on Prefect's pages."""
 
     def __init__(self, fn: Callable[Parameters, Result], **options: Any) -> None:
         """Take what Prefect's own flow takes."""
         super().__init__(fn, **options)
         self.plain = fn
-        self.fn = noted(fn)
+        self.fn = _ended_in_words(noted(fn))
 
     def __call__(self, *given: Parameters.args, **named: Parameters.kwargs) -> Result:  # type: ignore[override]
         """Call the function as a flow run, or as it is once the server is gone."""
         return followed(super().__call__, self.plain)(*given, **named)
+
+
+def _ended_in_words(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let a flow run that fails end in a state whose words say why; Prefect would log a traceback and say less."""
+
+    @functools.wraps(function)
+    def call(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+        try:
+            return function(*given, **named)
+        except LeftOutError as error:
+            return Completed(name="Left out", message=str(error))  # type: ignore[return-value] # Prefect takes states
+        except Exception as error:
+            if (words := _words_of(error)) is None:
+                raise
+            log.error("%s", words)  # noqa: TRY400 - the traceback is in the file that it names
+            return Failed(message=words)  # type: ignore[return-value]
+
+    return call
+
+
+def _words_of(error: Exception) -> str | None:
+    """Say in a sentence what failed and where its traceback is; None where the traceback could not be written."""
+    file = note_traceback(error)
+    if file is None and not isinstance(error, CtrRetrainError):
+        return None
+    where = f" Its traceback is in {file}." if file else ""
+    sentence = " ".join(str(error).split()).rstrip(".")
+    return f"{type(error).__name__}: {shown(sentence)}.{where}"
 
 
 def recorded_task(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -105,8 +136,9 @@ def _follow(
         return plain(*given, **named)
     ending = _Ending[Result]()
     token = _ending.set(ending)
+    result, failure = None, None
     try:
-        return recorded(*given, **named)
+        result = recorded(*given, **named)
     except CtrRetrainError:
         raise
     except Exception as error:  # noqa: BLE001 - the function's own, or whatever Prefect and its client raise
@@ -116,6 +148,8 @@ def _follow(
     # Outside the handler: an error of ours keeps the cause and the context that it came with.
     if ending.error is not None:
         raise ending.error
+    if failure is None:
+        return result  # type: ignore[return-value]
     _say_gone(failure)
     return ending.result if ending.began else plain(*given, **named)  # type: ignore[return-value]
 

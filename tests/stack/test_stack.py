@@ -16,10 +16,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.driven_browser import driven_browser
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import clean_environment, write_recipe
 
-LAST_DAY = "2026-03-07"
+PAST_DAY, LAST_DAY = "2026-03-06", "2026-03-07"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,50 @@ def test_the_bucket_has_the_run_with_a_model_that_was_judged(stack):
     assert status == 0
     assert document["date"] == LAST_DAY
     assert document["metrics"]["challenger"]["rows"] > 1000, document["verdict"]  # it trained, and was judged
+
+
+def test_prefects_pages_say_of_the_run_its_recipe_day_and_verdict_with_words_figures_and_report(stack):
+    api = f"{stack.addresses['prefect']}/api"
+    status, document = command(stack, "explain", LAST_DAY)
+    decided = {"promote": "promoted", "hold": "held", "reject": "rejected"}[document["verdict"]["decision"]]
+    run = json.loads(asked(f"{api}/flow_runs/{stack.run['id']}"))
+    assert (status, run["name"]) == (0, f"small {LAST_DAY} {decided}")
+    tags = {"recipe:small", f"day:{LAST_DAY}", f"verdict:{document['verdict']['decision']}", "ctr-retrain"}
+    assert set(run["tags"]) == tags
+    of_run = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    made = {one["key"]: one["data"] for one in json.loads(asked(f"{api}/artifacts/filter", of_run))}
+    assert made.keys() == {"small-summary", "small-metrics", "small-report", "small-progress"}
+    auc = next(row for row in json.loads(made["small-metrics"]) if row["metric"] == "AUC")
+    assert auc["challenger"] == f"{document['metrics']['challenger']['auc']:.4f}"
+    assert document["report"] in made["small-report"]
+    logs = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
+    story = [line["message"] for line in json.loads(asked(f"{api}/logs/filter", logs))]
+    assert any("impressions and" in line for line in story)
+    assert any(document["verdict"]["reason"] in line for line in story)
+
+
+def test_the_form_in_a_browser_says_what_fields_mean_refuses_what_is_wrong_and_starts_a_backfill(stack, tmp_path):
+    address = stack.addresses["prefect"]
+    (backfill,) = json.loads(asked(f"{address}/api/deployments/filter", {"flows": {"name": {"any_": ["backfill"]}}}))
+    with driven_browser(tmp_path / "profile") as page:
+        page.open(f"{address}/deployments/deployment/{backfill['id']}/run")
+        words = page.wait_for(lambda words: "days_at_once" in words and words)
+        described = backfill["parameter_openapi_schema"]["properties"].values()
+        assert [field["title"] for field in described if field["description"] not in words] == []
+        page.click("Submit")
+        page.wait_for(lambda words: "'start' is a required property" in words)
+        page.fill("start", PAST_DAY)
+        page.fill("end", PAST_DAY)
+        page.click("int")
+        page.fill("days_at_once (Optional)", "0")
+        page.click("Submit")
+        page.wait_for(lambda words: "0 is not valid" in words)
+        page.fill("days_at_once (Optional)", "1")
+        page.click("Submit")
+        name = page.wait_for(lambda words: re.search(rf"small backfill {PAST_DAY} to {PAST_DAY}: 1 \w+", words))
+    status, document = command(stack, "explain", PAST_DAY)
+    assert (status, document["date"]) == (0, PAST_DAY)
+    assert name[0].endswith(document["verdict"]["decision"])
 
 
 def test_a_message_reaches_the_receiver(stack):

@@ -13,6 +13,7 @@ import pytest
 from ctr_retrain.models.simulation.world import World
 from ctr_retrain.tasks.demo.simulate_days import simulate
 from tests.support.flow_answers import daily
+from tests.support.log_folder import LOG_FOLDER
 from tests.support.patience import PATIENT
 from tests.support.repository import REPOSITORY
 
@@ -116,7 +117,8 @@ def command(*arguments, **environment):
 def clean_environment():
     """This process's environment without what names a Prefect server or changes it, and without our own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "CTR_RETRAIN_"))}
-    return {**kept, **PATIENT, "CTR_RETRAIN_TRAINING_PROCESS": "flow"}  # once a process suffices to import TensorFlow
+    ours = {"CTR_RETRAIN_TRAINING_PROCESS": "flow", "CTR_RETRAIN_LOG_FOLDER": LOG_FOLDER}
+    return {**kept, **PATIENT, **ours}  # TensorFlow is imported once a process
 
 
 @pytest.fixture(scope="session")

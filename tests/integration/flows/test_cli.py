@@ -323,7 +323,7 @@ def test_whoever_was_overtaken_exits_with_5(there, root):
 
 
 @pytest.mark.parametrize(
-    ("raised", "status", "words"), [(KeyboardInterrupt, 130, "stopped"), (ZeroDivisionError, 1, "Traceback")]
+    ("raised", "status", "words"), [(KeyboardInterrupt, 130, "stopped"), (ZeroDivisionError, 1, "Nobody foresaw this")]
 )
 def test_ctrl_c_and_a_bug_give_their_document_too(new_root, monkeypatch, raised, status, words):
     def fail(store):
@@ -334,6 +334,27 @@ def test_ctrl_c_and_a_bug_give_their_document_too(new_root, monkeypatch, raised,
     assert answer.status == answer.document["error"]["exit_code"] == status
     assert answer.document["error"]["type"] == raised.__name__
     assert words in answer.stderr
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_bug_is_one_line_with_the_path_of_its_traceback_which_is_shown_where_no_file_takes_it(
+    new_root, monkeypatch, tmp_path, writable
+):
+    def fail(store):
+        raise ZeroDivisionError(store.root)
+
+    monkeypatch.setattr("ctr_retrain.tasks.operate.registry.list_models", fail)
+    (tmp_path / "file").touch()
+    folder = tmp_path / ("log" if writable else "file")
+    monkeypatch.setenv("CTR_RETRAIN_LOG_FOLDER", str(folder))
+    answer = run("models", "--root", new_root)
+    assert answer.status == 1
+    assert answer.stderr.count("\n") == (1 if writable else answer.stderr.count("\n"))
+    assert ("Traceback" in answer.stderr) is not writable
+    if writable:
+        (log,) = folder.iterdir()
+        assert str(log) in answer.stderr
+        assert "in fail" in log.read_text(encoding="utf-8")
 
 
 # --- challengers that are not put into service, and models that are by hand

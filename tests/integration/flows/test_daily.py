@@ -1,13 +1,11 @@
 import gzip
 import json
 import shutil
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.flows.daily import scheduled_day
 from ctr_retrain.models.errors import DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -171,14 +169,6 @@ def test_scores_of_the_validation_day_agree_with_the_labels_that_were_judged(fir
     assert len(scores) == challenger["rows"]
     assert scores["label"].sum() == challenger["positives"]
     assert scores["challenger"].sum() / scores["label"].sum() == pytest.approx(challenger["calibration_ratio"])
-
-
-def test_a_schedule_anywhere_runs_for_the_newest_utc_day_that_is_over():
-    tokyo, berlin = ZoneInfo("Asia/Tokyo"), ZoneInfo("Europe/Berlin")
-    assert scheduled_day(datetime(2026, 3, 25, 4, tzinfo=tokyo)) == date(2026, 3, 23)  # 19:00 of the 24th in UTC
-    assert scheduled_day(datetime(2026, 3, 25, 10, tzinfo=tokyo)) == date(2026, 3, 24)
-    assert scheduled_day(datetime(2026, 3, 25, 0, 30, tzinfo=berlin)) == date(2026, 3, 23)
-    assert scheduled_day(datetime(2026, 3, 25, 4, tzinfo=UTC)) == date(2026, 3, 24)
 
 
 def test_a_day_that_this_recipe_reads_otherwise_and_whose_files_are_gone_is_left_out(root, small_landing, tmp_path):

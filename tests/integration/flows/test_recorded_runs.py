@@ -9,13 +9,15 @@ import threading
 import time
 import urllib.request
 from contextlib import contextmanager
+from datetime import datetime
 
 import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from ctr_retrain.models.errors import StorageError
+from ctr_retrain.models.errors import LeftOutError, StorageError
 from ctr_retrain.tasks.orchestration.own_server import own_server
+from ctr_retrain.tasks.orchestration.prefect_records import RecordedFlow
 from ctr_retrain.tasks.orchestration.prefect_server import settle_server
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.counts import SOAK
@@ -122,9 +124,68 @@ def test_a_run_and_its_stages_appear_on_the_server_that_is_named(prefect_server,
     places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", small_landing)
     done = command(*places, "backfill", "--start", NEXT_DAY, "--end", NEXT_DAY, PREFECT_API_URL=prefect_server)
     assert done.status == 0, done.stderr
+    (backfill,) = asked(prefect_server, "/flow_runs/filter", {"flows": {"name": {"any_": ["backfill"]}}})
+    assert backfill["name"] == f"small backfill {NEXT_DAY} to {NEXT_DAY}: 1 hold"
+    (days,) = asked(prefect_server, "/artifacts/filter", {"artifacts": {"key": {"any_": ["small-backfill"]}}})
+    assert json.loads(days["data"]) == [
+        {"day": str(NEXT_DAY), "outcome": "hold", "run or reason": done.document["days"][0]["run_id"]}
+    ]
     flows = {flow["id"]: flow["name"] for flow in asked(prefect_server, "/flows/filter", {})}
     runs = {flows[run["flow_id"]]: run["state"]["type"] for run in asked(prefect_server, "/flow_runs/filter", {})}
     assert runs == {"backfill": "COMPLETED", "daily": "COMPLETED", "days": "COMPLETED"}
+
+
+def test_a_runs_name_tags_and_artifacts_say_recipe_day_and_verdict(prefect_server, small_landing, untrained, tmp_path):
+    places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", small_landing)
+    done = command(*places, "daily", "--date", RUN_DAY, PREFECT_API_URL=prefect_server)
+    assert done.status == 0, done.stderr
+    named = {"flow_runs": {"name": {"any_": [f"small {RUN_DAY} held"]}}}
+    (run,) = asked(prefect_server, "/flow_runs/filter", named)
+    assert set(run["tags"]) == {"recipe:small", f"day:{RUN_DAY}", "verdict:hold"}
+    of_run = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    made = {one["key"]: one for one in asked(prefect_server, "/artifacts/filter", of_run)}
+    assert made.keys() == {"small-summary", "small-report", "small-progress"}
+    assert f"**{RUN_DAY}: held.**" in made["small-summary"]["data"]
+    assert done.document["verdict"]["reason"][:40] in made["small-summary"]["data"]
+    assert done.document["report"] in made["small-report"]["data"]
+    assert made["small-progress"]["data"] == 100
+
+
+def test_a_run_that_fails_says_so_in_its_name_and_in_one_sentence(prefect_server, small_landing, untrained, tmp_path):
+    places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", small_landing)
+    failed = command(*places, "daily", "--date", "2031-01-01", PREFECT_API_URL=prefect_server)
+    assert failed.status == 3, failed.stderr
+    named = {"flow_runs": {"name": {"any_": ["small 2031-01-01 data rejected"]}}}
+    (run,) = asked(prefect_server, "/flow_runs/filter", named)
+    assert "end:rejected" in run["tags"]
+    of_run = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}, "key": {"any_": ["small-summary"]}}}
+    (summary,) = asked(prefect_server, "/artifacts/filter", of_run)
+    assert failed.document["error"]["message"].splitlines()[0][:60] in summary["data"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "words"),
+    [
+        (StorageError("disk full."), "Failed", "StorageError: disk full. Its traceback is in /"),
+        (ZeroDivisionError("by a mistake"), "Failed", "ZeroDivisionError: by a mistake. Its traceback is in /"),
+        (LeftOutError("It is too late."), "Left out", "It is too late."),
+    ],
+)
+def test_the_state_of_a_flow_run_that_fails_is_one_sentence_and_its_caller_gets_the_error(
+    prefect_server, monkeypatch, error, state, words
+):
+    def fail():
+        raise error
+
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    name = f"fails-{type(error).__name__}"
+    with temporary_settings({PREFECT_API_URL: prefect_server}), pytest.raises(type(error)) as raised:
+        RecordedFlow(fail, name=name)()
+    assert raised.value is error
+    (run,) = asked(prefect_server, "/flow_runs/filter", {"flows": {"name": {"any_": [name]}}})
+    assert run["state"]["name"] == state
+    assert run["state"]["message"].startswith(words)
+    assert "\n" not in run["state"]["message"]
 
 
 @pytest.mark.parametrize("end", ["kill", "suspend"] if SOAK else ["kill"])
@@ -155,3 +216,73 @@ def test_a_server_that_goes_away_amid_a_run_costs_neither_the_run_nor_its_verdic
     assert json.loads(out)["verdict"]["decision"] == "hold"
     assert "Traceback" not in err
     assert "The run goes on without it" in err
+
+
+SETTLE = """
+import json, sys
+from datetime import UTC, date, datetime
+from prefect.client.orchestration import get_client
+from prefect.states import Running
+from ctr_retrain.flows.schedules.served_flows import deployments, settle_after_downtime
+from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.tasks.nights.night_marks import begin_night, end_night
+
+now, found = datetime(2026, 3, 12, 9, tzinfo=UTC), {}
+late = {"start_time": "2026-03-10T00:00:00Z", "end_time": "2026-03-12T08:00:00Z"}
+for number, case in enumerate(json.loads(sys.argv[1])):
+    catch_up, created = case
+    settings = load_settings(catch_up=catch_up, root=f"{sys.argv[2]}/{number}")
+    attempt = begin_night(settings.store, date(2026, 3, 8), now)
+    end_night(settings.store, date(2026, 3, 8), attempt, "done", now, decision="hold")
+    ids = [one.apply() for one in deployments(settings)]
+    with get_client(sync_client=True) as client:
+        if created:
+            client.request("POST", "/deployments/{id}/schedule", path_params={"id": ids[0]}, json=late)
+        backfill = {"start": "2026-03-01", "end": "2026-03-01"}
+        running = client.create_flow_run_from_deployment(ids[1], parameters=backfill)
+        client.set_flow_run_state(running.id, Running(), force=True)
+        for _ in range(2):  # a second start of `serve` changes nothing more
+            settle_after_downtime(settings, ids[0], ids, now)
+        ours = [run for run in client.read_flow_runs() if run.deployment_id in ids]
+        found[json.dumps(case)] = [
+            [run.state_name, str(run.expected_start_time), run.deployment_id == ids[0]] for run in ours
+        ]
+        for run in ours:
+            client.delete_flow_run(run.id)
+        for one in ids:
+            client.delete_deployment(one)
+print(json.dumps(found))
+"""
+OPEN = ("Scheduled", "Late")
+# The policy, whether Prefect's server had runs of the three nights while `serve` was away, and those that then begin.
+AFTER = [
+    ("latest", True, [12]),
+    ("latest", False, [12]),
+    ("all", True, [10, 11, 12]),
+    ("all", False, [12]),  # which makes the others first: see `due_days`
+    ("none", True, []),
+    ("none", False, []),
+]
+
+
+def test_after_a_downtime_what_begins_is_what_the_policy_makes_up_for(prefect_server, tmp_path):
+    (tmp_path / "landing").mkdir()
+    ours = {"CTR_RETRAIN_LANDING": str(tmp_path / "landing"), "CTR_RETRAIN_RECIPE": str(write_recipe(tmp_path))}
+    cases = [[policy, created] for policy, created, _ in AFTER]
+    done = subprocess.run(
+        [sys.executable, "-c", SETTLE, json.dumps(cases), str(tmp_path)],
+        cwd=REPOSITORY,
+        env={**clean_environment(), **ours, "PREFECT_API_URL": prefect_server},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    for policy, created, begins in AFTER:
+        runs = found[json.dumps([policy, created])]
+        waiting = sorted(datetime.fromisoformat(due).day for state, due, nightly in runs if nightly and state in OPEN)
+        assert waiting == begins, (policy, created, runs)
+        left = [state for state, _, nightly in runs if nightly and state not in OPEN]
+        assert left == ["Left out"] * (3 - len(begins) if created else 0)
+        assert [state for state, _, nightly in runs if not nightly] == ["Crashed"]

@@ -1,6 +1,7 @@
 """Rules of the schedule: what Prefect reads runs, at Prefect's own times, and all else is refused at once."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,19 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ctr_retrain.flows.schedule import serve_daily
+from ctr_retrain.flows.daily import daily
+from ctr_retrain.flows.schedules.serve_nights import serve_daily
 from ctr_retrain.flows.settings import load_settings
-from ctr_retrain.models.errors import UsageError
-from ctr_retrain.tasks.observe.next_run import next_run
+from ctr_retrain.models.errors import DataRejectedError, UsageError
+from ctr_retrain.models.simulation.world import World
+from ctr_retrain.tasks.demo.simulate_days import simulate
+from ctr_retrain.tasks.nights.night_marks import load_nights
+from ctr_retrain.tasks.nights.night_signals import newest_day
+from ctr_retrain.tasks.schedule.next_run import next_run
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.counts import draws
 from tests.support.repository import REPOSITORY
+from tests.support.small_world import write_recipe
 
 FIELDS = (
     st.sampled_from(["0", "30", "*/15", "59", "5,35"]),
@@ -60,8 +68,24 @@ def test_a_schedule_that_never_runs_is_refused_before_a_server_starts(cron, tmp_
 
 def test_the_next_run_is_told_without_importing_prefect():
     program = (
-        "import sys\nfrom ctr_retrain.tasks.observe.next_run import next_run\n"
+        "import sys\nfrom ctr_retrain.tasks.schedule.next_run import next_run\n"
         "print(next_run('0 4 * * *', 'UTC'))\nassert 'prefect' not in sys.modules\n"
     )
     told = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     assert "04:00:00+00:00" in told.stdout
+
+
+def test_a_scheduled_run_makes_missed_days_first_and_one_that_fails_stops_no_other(great_expectations, tmp_path):
+    newest = newest_day(datetime.now(UTC))
+    days = [newest - timedelta(days=back) for back in (3, 2, 1, 0)]
+    world = World(seed=3, rows_per_day=1500, ad_ctr=0.06, push_ctr=0.05)
+    simulate(world, newest - timedelta(days=7), 8, tmp_path)
+    shutil.rmtree(tmp_path / "landing" / "impressions" / f"dt={days[2]}")
+    recipe, root = write_recipe(tmp_path, min_positives=1_000_000, min_rows=100), tmp_path / "root"
+    places = (recipe, str(root), str(tmp_path / "landing"))
+    daily(days[0], *places)
+    with pytest.raises(DataRejectedError, match=str(newest)):  # whose validation day is the one without data
+        daily(None, *places, catch_up="all")
+    nights = load_nights(LocalStore(root), 9)
+    ended = sorted((attempt.began, night.day, attempt.end) for night in nights for attempt in night.attempts)
+    assert [one[1:] for one in ended] == list(zip(days, ("done", "done", "rejected", "rejected"), strict=True))

@@ -17,7 +17,7 @@ MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file 
 # server of it is named: for records of runs and days, and for events.
 PREFECT_IN_TASKS = {
     *(f"tasks.orchestration.{name}" for name in ("prefect_server", "recorded", "prefect_records", "prefect_days")),
-    *("tasks.orchestration.dask_cluster", "tasks.alerts.prefect_events"),
+    *("tasks.orchestration.run_notes", "tasks.orchestration.dask_cluster", "tasks.alerts.prefect_events"),
 }
 
 # From the ground up: a package may import those before it, never one behind it. `flows.cli` puts the commands together
@@ -50,9 +50,10 @@ ORDER = (
         f"tasks.{room}"
         for room in ("validate", "plan", "first_recipe", "train", "slices", "decisions", "evaluate", "deploy", "report")
     ),
-    *(f"tasks.{room}" for room in ("operate", "nights", "observe", "compare", "demo")),
+    *(f"tasks.{room}" for room in ("operate", "nights", "schedule", "observe", "compare", "demo")),
     "flows",
     "flows.machine",
+    "flows.schedules",
     "flows.commands",
     ENTRY,
 )
