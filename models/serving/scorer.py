@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCORING_ROWS = 32_768  # in one call of the graph
+PLAIN_PLACES = ("/var/tmp", "/dev/shm")  # noqa: S108 - for a link in a folder of its own, where TMPDIR won't do
 COLUMNS_FILE = Path("assets.extra", "columns.json")  # where TensorFlow leaves room for files of others
 
 
@@ -82,12 +83,19 @@ class Scorer:
 
 def _loaded(path: Path) -> Any:
     """Load a SavedModel, whatever its folder is called: TensorFlow takes some characters of a path for a pattern."""
-    if not set("*?[]") & set(str(path)):
+    if not _is_pattern(str(path)):
         return tf.saved_model.load(str(path))
-    with tempfile.TemporaryDirectory() as aside:
+    # The folder of temporary files may be called so too.
+    plain = next((place for place in (tempfile.gettempdir(), *PLAIN_PLACES) if not _is_pattern(place)), None)
+    with tempfile.TemporaryDirectory(dir=plain) as aside:
         link = Path(aside, "model")
         link.symlink_to(path.absolute())
         return tf.saved_model.load(str(link))
+
+
+def _is_pattern(path: str) -> bool:
+    """Return True if TensorFlow takes a path for a pattern."""
+    return bool(set("*?[]") & set(path))
 
 
 def _columns_of(path: Path) -> dict[str, str]:

@@ -11,7 +11,11 @@ from ctr_retrain.models.errors import BusyError, ProcessDiedError, StorageError
 OF_THE_REQUEST = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG))
 # Errors of libraries that are no OSError and no MemoryError, by name: to import their types would take seconds.
 BY_NAME = frozenset(("IOException", "OutOfMemoryException", "ResourceExhaustedError"))  # DuckDB's, TensorFlow's
-FULL_DISK = ("No space left on device", "Disk quota exceeded")  # as TensorFlow's and Arrow's errors repeat it
+# Words of errors without a number: of a disk as TensorFlow and Arrow repeat it, of memory as the loader does.
+BY_WORDS = (
+    *("No space left on device", "Disk quota exceeded"),
+    *("Cannot allocate memory", "failed to map segment from shared object"),
+)
 
 
 def is_machine_fault(error: BaseException) -> bool:
@@ -33,4 +37,4 @@ def _is_of_machine(error: BaseException) -> bool:
         return error.__cause__ is None  # else it tells what that was: a model's file may be one that can't be loaded
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno not in OF_THE_REQUEST
-    return any(words in str(error) for words in FULL_DISK)
+    return any(words in str(error) for words in BY_WORDS)

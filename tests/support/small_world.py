@@ -73,6 +73,8 @@ min_positives = 50
 bootstrap_draws = 400
 """
 
+ALL_BUT_DAYS = ("runs", "models", "champion.*", "*.html")  # of a root: what runs made, and what shows it
+
 
 def write_recipe(folder, **changes):
     """The small recipe as a file; each change names a line's key and its new value, or None to leave the line out."""
@@ -144,9 +146,7 @@ def first_run(great_expectations, small_landing, recipe_file, tmp_path_factory):
 
 def copy_days(first_run, root):
     """Copy the first run's root without the run and what it put into service: its days need not come in again."""
-    return shutil.copytree(
-        first_run.root, root, ignore=shutil.ignore_patterns("runs", "models", "champion.*", "*.html")
-    )
+    return shutil.copytree(first_run.root, root, ignore=shutil.ignore_patterns(*ALL_BUT_DAYS))
 
 
 @pytest.fixture

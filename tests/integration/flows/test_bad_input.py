@@ -15,9 +15,9 @@ import pytest
 
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.integration.tasks.store.test_failing_disks import NAMESPACE, mounts
 from tests.support.command_line import at
 from tests.support.repository import REPOSITORY
+from tests.support.small_mounts import NAMESPACE, mounts
 from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, write_recipe
 
 

@@ -1,6 +1,5 @@
 """Rules of failing disks: a publication fails as a storage error, and what was there before is all that there is."""
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.landed_day import impression
 from tests.support.processes import finish, start
 from tests.support.repository import REPOSITORY
+from tests.support.small_mounts import NAMESPACE, mounts
 from tests.support.stored import stored_names
 
 # --- disks that fail, as any user: a limit on file size, and a file where a folder should be
@@ -81,19 +81,6 @@ def test_file_in_the_place_of_a_folder_is_a_storage_error(tmp_path):
 
 
 # --- disks that fail, really: mounted in a namespace of one's own, where the kernel lets us
-
-NAMESPACE = ("unshare", "--map-root-user", "--mount", "sh", "-ec")
-
-
-def may_mount():
-    with contextlib.suppress(OSError):
-        return (
-            subprocess.run([*NAMESPACE, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode == 0
-        )
-    return False
-
-
-mounts = pytest.mark.skipif(not may_mount(), reason="this kernel lets nobody mount in a namespace")
 
 
 @mounts

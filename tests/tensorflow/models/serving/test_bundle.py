@@ -1,6 +1,7 @@
 """Rules of the served model."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -225,6 +226,16 @@ def test_a_table_without_rows_has_no_scores(scorer):
 def test_a_column_of_a_wrong_type_is_refused_by_name(scorer, name, values, words):
     with pytest.raises(DataRejectedError, match=words):
         scorer.score(pa.table({name: values}))
+
+
+def test_a_model_is_loaded_where_its_folder_and_that_of_temporary_files_are_called_like_a_pattern(
+    served, scorer, tmp_path, monkeypatch
+):
+    place = tmp_path / "a*[x]?"
+    shutil.copytree(served, place / "serving")
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    assert np.array_equal(Scorer(place / "serving").score(impressions(5)), scorer.score(impressions(5)))
+    assert [path.name for path in place.iterdir()] == ["serving"]
 
 
 def test_a_folder_without_a_whole_model_is_refused(served, tmp_path):

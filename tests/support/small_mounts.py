@@ -1,0 +1,19 @@
+"""Disks of a test's own, mounted in a namespace where the kernel lets us."""
+
+import contextlib
+import subprocess
+
+import pytest
+
+NAMESPACE = ("unshare", "--map-root-user", "--mount", "sh", "-ec")
+
+
+def may_mount():
+    with contextlib.suppress(OSError):
+        return (
+            subprocess.run([*NAMESPACE, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode == 0
+        )
+    return False
+
+
+mounts = pytest.mark.skipif(not may_mount(), reason="this kernel lets nobody mount in a namespace")
