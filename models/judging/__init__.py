@@ -1,1 +1,1 @@
-"""Judging: metrics, costs, intervals, and the gate that weighs challenger against champion."""
+"""Judging: metrics, costs and intervals of models on rows that they were not trained on."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict, VerdictDocument
-from ctr_retrain.models.judging.gate import FAILED, judge
+from ctr_retrain.models.gate.judge import FAILED, judge
 from ctr_retrain.models.judging.seed_noise import SeedDeviation, seed_deviation
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors

@@ -33,6 +33,7 @@ ORDER = (
             "judging",
             "judged_slices",
             "decisions",
+            "gate",
             "leaks",
             "losses",
             "network",

@@ -17,7 +17,7 @@ from ctr_retrain.models.documents.weights_documents import WeightsDocument
 from ctr_retrain.models.drift.finding_signals import alert_of
 from ctr_retrain.models.drift.watched_days import watch_channel
 from ctr_retrain.models.errors import StorageError
-from ctr_retrain.models.judging.gate import judge
+from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.levels.drift_days import ChannelCounts, DriftDay, channel_series
 from ctr_retrain.models.serving.calibration import Calibration

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.judging.cells import Interval
-from ctr_retrain.models.judging.gate import judge
+from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.seed_noise import (
     SeedDeviation,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.feature_kinds.categorical import Categorical
-from ctr_retrain.models.judging.gate import judge
+from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
 from ctr_retrain.models.recipe.gate_section import Gate

@@ -1,0 +1,1 @@
+"""The gate: the verdict on a challenger, by rules that a recipe bounds."""
