@@ -15,6 +15,7 @@ from ctr_retrain.flows.stages import (
     check_serving,
     deploy_challenger,
     detect_drift,
+    enter_night,
     evaluate_models,
     find_leaks,
     ingest_day,
@@ -30,6 +31,7 @@ from ctr_retrain.flows.stages import (
     validate_day,
     watch_numbers,
     weigh_rows,
+    withdraw_harmful,
     write_document,
     write_report,
 )
@@ -135,12 +137,17 @@ def _run_day(
     refusal = None
     if document.verdict.decision == "promote" and not shadow:
         # Also for a run that was recorded: the one that made it may have died before this line.
-        refusal = deploy_challenger(store, plan.run_id, "promote", document.verdict.reason, now)
+        question = document.evidence.question if document.evidence else None
+        refusal = deploy_challenger(store, plan.run_id, "promote", document.verdict.reason, now, question)
+    rolled_back = None
+    if not shadow:
+        enter_night(store, plan.run_id)
+        rolled_back = withdraw_harmful(store, rules, document, now)
     record_run(store, plan)  # last: a run that died before is found and finished by the next
     champion = current_champion(store)
     write_run_list(store, champion)
-    answer = {**dict(document), "champion": champion, "not_deployed": refusal, "recorded": recorded}
-    return DailyAnswer(**answer)
+    answer = {**dict(document), "champion": champion, "not_deployed": refusal, "rolled_back": rolled_back}
+    return DailyAnswer(**answer, recorded=recorded)
 
 
 def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) -> None:

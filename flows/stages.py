@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 import ctr_retrain.flows.quiet_libraries  # noqa: F401 - libraries read the environment when imported
 from ctr_retrain.tasks.alerts import report_signals as reporting
 from ctr_retrain.tasks.deploy import choose_served, publish_model
+from ctr_retrain.tasks.deploy import withdraw_harmful as withdrawing
 from ctr_retrain.tasks.evaluate import find_leaks as leaks
 from ctr_retrain.tasks.evaluate import judge_challenger as judging
 from ctr_retrain.tasks.evaluate import measure_features as feature_worth
@@ -18,6 +19,7 @@ from ctr_retrain.tasks.evaluate import measure_yardstick as yardstick
 from ctr_retrain.tasks.evaluate import score_models
 from ctr_retrain.tasks.evaluate import watch_numbers as numbers
 from ctr_retrain.tasks.ingest import ingest_day as ingest
+from ctr_retrain.tasks.ledger import write_ledger
 from ctr_retrain.tasks.nights.stage_times import timed
 from ctr_retrain.tasks.orchestration.recorded import stage as recorded_stage
 from ctr_retrain.tasks.report import run_document, run_page
@@ -56,4 +58,6 @@ measure_yardstick = stage(yardstick.measure_yardstick)
 measure_seed_twin = stage(seed_twin.measure_seed_twin)
 write_document = stage(run_document.write_document)
 write_report = stage(run_page.write_report)
+enter_night = stage(write_ledger.enter_night)
+withdraw_harmful = stage(withdrawing.withdraw_harmful)
 deploy_challenger = stage(publish_model.deploy_challenger)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line, verdict_text
 from ctr_retrain.models.documents.run_documents import DailyAnswer
+from ctr_retrain.models.ledger.evidence_words import evidence_words
 
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan, DemoAnswer
@@ -30,7 +31,7 @@ def print_run(run: RunDocument) -> None:
     if run.yardstick and not run.yardstick.worth_it:
         console.print(f"[yellow]{escape(run.yardstick.message)}[/yellow]")
     checks = Table("check", "", "in words", box=SIMPLE_HEAD)
-    for check in verdict.checks:
+    for check in sorted(verdict.checks, key=lambda check: check.passed):  # what failed first
         checks.add_row(check.name, _sign(check, run.not_known), escape(check.message))
     console.print(checks)
     for alert in run.alerts:
@@ -43,8 +44,8 @@ def print_run(run: RunDocument) -> None:
         console.print(message)
     for message in _messages_of_start(run):
         console.print(f"[yellow]to know[/yellow] {escape(message)}")
-    if answer and answer.not_deployed:
-        console.print(f"[yellow]not put into service[/yellow]: {escape(answer.not_deployed)}")
+    for message in _messages_of_service(answer) if answer else ():
+        console.print(message)
     print_line(f"serves   {escape(run.serves.message)}")
     # A recorded document names the champion that the challenger met; `daily` names the one in service.
     role = "champion" if answer else "against "
@@ -110,10 +111,19 @@ def _messages_of_start(run: RunDocument) -> list[str]:
     return [text for text in (start.message, start.cold_twin.message if start.cold_twin else "") if text]
 
 
+def _messages_of_service(answer: DailyAnswer) -> list[str]:
+    """Return what kept a model out of service, or took one out of it."""
+    found = [f"[red]rolled back[/red] {escape(answer.rolled_back)}"] if answer.rolled_back else []
+    if answer.not_deployed:
+        found.append(f"[yellow]not put into service[/yellow]: {escape(answer.not_deployed)}")
+    return found
+
+
 def _messages_of_worth(run: RunDocument) -> list[str]:
     """Return what the network is worth over simple models, what a seed does, and which features bring nothing."""
     models = run.yardstick.models if run.yardstick else ()
-    found = [f"beside simple models: {escape(model.message)}" for model in models]
+    found = [f"evidence: {escape(words)}" for words in (evidence_words(run.evidence) if run.evidence else ())]
+    found += [f"beside simple models: {escape(model.message)}" for model in models]
     found += [f"another seed: {escape(run.seed_noise.message)}"] if run.seed_noise else []
     found += [f"slices: {escape(run.slices.message)}"] if run.slices else []
     priced = [*(channel.message for channel in run.money.channels), run.money.message] if run.money else []

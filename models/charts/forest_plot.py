@@ -37,9 +37,12 @@ class ForestRow:
 STYLES = {"better": "challenger", "open": "champion", "worse": "alert"}
 
 
-def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow]) -> str:
-    """Draw differences from a baseline, which is the line at zero; below it is better."""
-    ends = [bound for row in rows for bound in (row.value, row.low, row.high) if isfinite(bound)] + [0.0]
+def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow], limit: float = 0.0) -> str:
+    """Draw differences from a baseline, which is the line at zero; below it is better.
+
+    limit: a difference that is still allowed, a line of its own unless it is 0.
+    """
+    ends = [bound for row in rows for bound in (row.value, row.low, row.high) if isfinite(bound)] + [0.0, limit]
     padding = 0.06 * (max(ends) - min(ends)) or 1.0
     axis = Axis(min(ends) - padding, max(ends) + padding, axis_label, number)
     height = TOP + ROW * len(rows) + BOTTOM
@@ -51,7 +54,9 @@ def forest_chart(title: str, axis_label: str, rows: Sequence[ForestRow]) -> str:
         parts.append(f'<text class="label" x="{x}" y="{bottom + 17}">{page_text(number(tick))}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="label" x="{middle}" y="{height - 6}">{page_text(axis_label)}</text>')
-    parts.append(f'<path class="line upright" d="M{_x(axis, 0.0)} {TOP}V{bottom}"/>')
+    for place in dict.fromkeys((0.0, limit)):
+        kind = "limit" if place else "upright"
+        parts.append(f'<path class="line {kind}" d="M{_x(axis, place)} {TOP}V{bottom}"/>')
     parts += [_row_marks(axis, row, TOP + ROW * index + ROW / 2) for index, row in enumerate(rows)]
     return "".join([*parts, "</svg>"])
 

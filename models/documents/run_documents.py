@@ -16,6 +16,8 @@ from ctr_retrain.models.documents.training_documents import CalibrationRows, See
 from ctr_retrain.models.documents.verdict_documents import (
     FreshPass,
     LogReachPart,
+    EvidencePart,
+    FreshPass,
     MoneyPart,
     Recalibration,
     SlicesPart,
@@ -144,6 +146,8 @@ class DayDocument(Document):
     """Further heads, by their kind of outcome."""
     verdict: Verdict | None = None
     """The decision on the challenger; null where the day was rejected."""
+    evidence: EvidencePart | None = Field(None, exclude_if=lambda evidence: evidence is None)
+    """The evidence on the cost, of this night and of those before; absent where nothing was judged."""
     not_known: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
     """Checks that passed since their interval reaches both sides of the bound; absent where there are none."""
     serves: Served | None = None
@@ -174,5 +178,7 @@ class DailyAnswer(RunDocument):
 
     not_deployed: str | None
     """The reason why a promoted challenger was not put into service; null where it was, or was not promoted."""
+    rolled_back: str | None = Field(None, exclude_if=lambda rolled_back: rolled_back is None)
+    """What became of a champion that the run found harmful; absent where nothing was done."""
     recorded: bool
     """True if the run was found, made earlier from the same inputs."""

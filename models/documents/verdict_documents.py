@@ -5,6 +5,7 @@ After `promote`, a fresh pass or a recalibration may make the model that serves 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from ctr_retrain.models.documents.document import Bound, Day, Number, Part, Stor
 
 Decision = Literal["promote", "hold", "reject"]
 FailureKind = Literal["integrity", "leak", "evidence", "harm", "unproven"]
+Question = Literal["first", "refresh", "change"]
 SliceState = Literal["passed", "vetoed", "no worse than before", "too few"]
 
 
@@ -37,6 +39,56 @@ class Check(Part):
     """The kind of a failure, which decides what it leads to; not in the JSON."""
 
 
+class NightsNeeded(Part):
+    """How many nights like this one it takes until a model that is so much cheaper passes, in half of all cases."""
+
+    share: float
+    """By how much it is cheaper, as a share of the champion's cost."""
+    difference: Number
+    """The same in currency units per 1,000 impressions."""
+    nights: int | None
+    """The nights; null where no number that anyone waits for would do."""
+
+
+class EvidencePart(Part):
+    """The evidence on the cost: tonight's and that of earlier nights, and what it could have shown."""
+
+    question: Question
+    """first: cheaper than a constant; refresh: not worse than the champion; change: better than the champion."""
+    nights: int
+    """Nights whose evidence is added up, tonight among them."""
+    rows: int
+    """Impressions of these nights, each validation day's counted once."""
+    tonight: IntervalPart
+    """Cost per 1,000 less the champion's, on tonight's rows."""
+    pooled: IntervalPart
+    """The same over all nights."""
+    margin: Number
+    """By how much a refresh may cost more per 1,000."""
+    e_value: Number | None
+    """The evidence that a changed recipe is better; null for another question."""
+    e_value_needed: Number | None
+    """The evidence that it needs: one over its share of the year's error."""
+    change: int | None
+    """Which change of the recipe within a year it is."""
+    champion: str | None
+    """Version of the champion; null where there is none."""
+    champion_days: int | None
+    """Days from the champion's run to this one; null where there is no champion."""
+    earlier: Mapping[str, str]
+    """Versions of earlier champions that were scored too: the anchor, and the champion's predecessor."""
+    against_anchor: IntervalPart | None
+    """What the challenger costs more per 1,000 than the anchor, likewise; null where the champion is its own anchor."""
+    champion_over: Mapping[str, IntervalPart]
+    """What the champion costs more per 1,000 than each of them, by an interval that may be looked at every night."""
+    smallest_difference: Number | None
+    """The difference per 1,000 that tonight's rows would have told from 0 in four cases out of five."""
+    nights_needed: tuple[NightsNeeded, ...]
+    """Nights that differences of 1, 3 and 10 % need."""
+    nights_to_pass: int | None
+    """Further nights after which the difference seen so far would pass; null where it wouldn't."""
+
+
 class Verdict(Part):
     """The decision on a challenger with all that led to it."""
 
@@ -48,6 +100,8 @@ class Verdict(Part):
     """All checks, in order."""
     reason: str
     """The decision and the check that decided, in words."""
+    evidence: EvidencePart | None = Field(default=None, exclude=True)
+    """The evidence on the cost, where there was any; not in the JSON of the verdict but in that of the run."""
 
 
 class VerdictDocument(StoredDocument, Verdict):

@@ -20,17 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
-from ctr_retrain.models.judging.changed_decisions import count_changed, widen
-from ctr_retrain.models.judging.clustered_ratio import ratio_intervals
-from ctr_retrain.models.judging.judged_rows import changed_decisions_of, compared_cells
-from ctr_retrain.models.judging.seed_noise import seed_words, with_seed_noise
+from ctr_retrain.models.gate.cost_rules import Evidence, cost_checks
+from ctr_retrain.models.gate.interval_words import interval_text, json_number, kind_of_failure
+from ctr_retrain.models.judging.changed_decisions import widen
+from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, ratio_intervals
+from ctr_retrain.models.judging.judged_rows import COST_DELTA, changed_decisions_of, compared_cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ctr_retrain.models.documents.verdict_documents import Decision, FailureKind
+    from ctr_retrain.models.documents.verdict_documents import Decision, EvidencePart, FailureKind
     from ctr_retrain.models.judging.cells import Interval
     from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.judging.seed_noise import SeedDeviation
@@ -45,6 +46,7 @@ FAILED: dict[FailureKind, Decision] = {
     "harm": "reject",
     "unproven": "hold",
 }
+NO_EARLIER_NIGHTS = Evidence()
 _OPENING = {"promote": "Promoted: every check passed.", "hold": "Held, not enough evidence.", "reject": "Rejected."}
 _LEAK_OPENING = "Held, a feature may be known only afterwards."
 
@@ -57,6 +59,7 @@ def judge(
     known: Sequence[Check] = (),
     seeds: SeedDeviation | None = None,
     slices: Sequence[Check] = (),
+    evidence: Evidence = NO_EARLIER_NIGHTS,
 ) -> Verdict:
     """Judge a challenger by recipe.gate; fails closed.
 
@@ -64,34 +67,43 @@ def judge(
     known: checks that were made elsewhere, of kind "integrity" (serving check), "leak" (features by themselves) or
     "evidence" (champion's data_through). seeds: of a changed recipe, what other seeds do to its cost difference.
     slices: checks of parts of these rows, of kind "harm", which count where the whole has evidence enough.
+    evidence: of earlier nights, by the ledger.
     Channels with gated = false are only looked at for broken predictions.
     """
     gated = [name for name, channel in recipe.channels.items() if channel.gated]
-    checks = [_finite(check) for check in known]
+    checks, weighed = [_finite(check) for check in known], None
     unscored = rows.champion is None and rows.constant_rate is None and not all(check.passed for check in checks)
     checks.append(_predictions_check(rows, recipe, gated, unscored=unscored))
-    rows = rows.where(np.isin(rows.channel, gated))
+    rows = rows.of_channels(gated)
     # Each stage only after the one before: intervals of broken or of too few rows would say nothing.
     if all(check.passed for check in checks):
         checks += _floor_checks(rows, recipe, gated)
     if all(check.passed for check in checks):
-        compared = _comparison_checks(rows, recipe, gated, seeds, refresh=same_recipe and not rows.bootstrap)
-        checks += [*compared[:-1], *slices, compared[-1]]  # the cost last, which a promotion is told by
-    return _decide(checks, bootstrap=rows.bootstrap)
+        refresh = same_recipe and not rows.bootstrap
+        costs, weighed = cost_checks(rows, recipe, evidence, seeds, refresh=refresh)
+        # The cost last, which a promotion is told by.
+        checks += [*_vetoes(rows, recipe, gated, evidence), *slices, *costs]
+    return _decide(checks, bootstrap=rows.bootstrap, evidence=weighed)
 
 
-def _decide(checks: Sequence[Check], *, bootstrap: bool) -> Verdict:
+def _decide(checks: Sequence[Check], *, bootstrap: bool, evidence: EvidencePart | None) -> Verdict:
     """Decide by the first failed check in order of precedence."""
-    failed = sorted((check for check in checks if not check.passed), key=lambda check: list(FAILED).index(check.kind))
+    # Money first: of several failures of one kind the cost's tells, else the one that was made first.
+    order = [*FAILED]
+    failed = sorted(
+        (check for check in checks if not check.passed),
+        key=lambda check: (order.index(check.kind), check.name != COST_DELTA),
+    )
     decision = FAILED[failed[0].kind] if failed else "promote"
     telling = failed[0] if failed else checks[-1]
     opening = _LEAK_OPENING if failed and telling.kind == "leak" else _OPENING[decision]
     reason = f"{opening} {telling.message}"
-    return Verdict(decision=decision, bootstrap=bootstrap, checks=tuple(checks), reason=reason)
+    return Verdict(decision=decision, bootstrap=bootstrap, checks=tuple(checks), reason=reason, evidence=evidence)
 
 
 def _finite(check: Check) -> Check:
     """Return a known check as it is, or failed if its value is NaN or infinite."""
+    # Comparisons with NaN are false, so that a check that wasn't written for it may have passed.
     if check.value is None or isfinite(check.value):
         return check
     message = f"{check.name}: expected a finite number, received {check.value}. {check.message}"
@@ -152,14 +164,12 @@ def _floor_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str]) -> lis
     ]
 
 
-def _comparison_checks(
-    rows: JudgedRows, recipe: Recipe, gated: Sequence[str], seeds: SeedDeviation | None, *, refresh: bool
-) -> list[Check]:
-    """Check vetoes and the cost, each with its interval; a channel's come from its own rows and campaigns."""
+def _vetoes(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], evidence: Evidence) -> list[Check]:
+    """Check what rejects whatever the cost says; a channel's interval is of its own rows and campaigns."""
     gate = recipe.gate
     costs = {name: recipe.channels[name].cost for name in gated}
-    ratios = [("challenger", "positives"), ("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")]
-    calibration, log_loss, cost = ratio_intervals(compared_cells(rows, costs), ratios, gate.confidence)
+    ratios = [("challenger", POSITIVE_DENOMINATOR), ("log_loss_delta", "rows")]
+    calibration, log_loss = ratio_intervals(compared_cells(rows, costs), ratios, gate.confidence, evidence.days)
     against = f"against {_opponent(rows)} with {100 * gate.confidence:g} % confidence"
     checks = [
         _calibration_check(calibration, gate),
@@ -167,19 +177,13 @@ def _comparison_checks(
     ]
     for name in gated:
         own = rows.where(rows.channel == name)
-        (delta,) = ratio_intervals(compared_cells(own, costs), ratios[-1:], gate.confidence)
+        (delta,) = ratio_intervals(compared_cells(own, costs), [(COST_DELTA, "rows")], gate.confidence)
         # With few changed decisions the rows alone would call a positive that wasn't seen a sure gain.
         delta = widen(delta, changed_decisions_of(own, costs), len(own.label), gate.confidence)
         what = f"Cost per 1,000 impressions of channel '{name}' {against}"
         limit = gate.max_channel_cost_delta_per_1000
-        checks.append(_veto(f"cost_delta_per_1000.{name}", what, delta, limit, digits=2))
-    changed = changed_decisions_of(rows, costs)
-    cost = widen(cost, changed, len(rows.label), gate.confidence)
-    extent = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(changed))
-    if seeds:
-        cost = with_seed_noise(cost, seeds, gate.confidence)
-        extent = f"{extent} {seed_words(seeds, gate.confidence)}"
-    return [*checks, _cost_check(cost, gate, against, extent, refresh=refresh)]
+        checks.append(_veto(f"{COST_DELTA}.{name}", what, delta, limit, digits=2))
+    return checks
 
 
 def _calibration_check(ratio: Interval, gate: Gate) -> Check:
@@ -192,75 +196,28 @@ def _calibration_check(ratio: Interval, gate: Gate) -> Check:
     )
     return Check(
         name="calibration_ratio",
-        value=_json_number(ratio),
+        value=json_number(ratio),
         bound=(low, high),
         passed=passed,
         settled=not passed or (low <= ratio.low and ratio.high <= high),
         message=message,
-        kind=_kind(ratio, "harm"),
+        kind=kind_of_failure(ratio, "harm"),
     )
 
 
 def _veto(name: str, what: str, delta: Interval, limit: float, *, digits: int) -> Check:
     """Check a difference that rejects whatever the cost says: only if its whole interval is above the limit."""
-    message = f"{what}: expected not wholly above {limit:+.{digits}f}, received {_interval_text(delta, digits)}."
+    message = f"{what}: expected not wholly above {limit:+.{digits}f}, received {interval_text(delta, digits)}."
     passed = delta.bounded and delta.low <= limit
     return Check(
         name=name,
-        value=_json_number(delta),
+        value=json_number(delta),
         bound=limit,
         passed=passed,
         settled=not passed or delta.high <= limit,
         message=message,
-        kind=_kind(delta, "harm"),
+        kind=kind_of_failure(delta, "harm"),
     )
-
-
-def _cost_check(delta: Interval, gate: Gate, against: str, changed: str, *, refresh: bool) -> Check:
-    """Check the cost: a refresh of the champion's recipe must be non-inferior by the margin, anything else superior."""
-    limit = gate.max_cost_delta_per_1000 if refresh else 0.0
-    passed = delta.bounded and (delta.high <= limit if refresh else delta.high < limit)
-    expected = f"at most {limit:+.2f}" if refresh else "below 0"
-    received = _interval_text(delta, 2)
-    message = f"Cost per 1,000 impressions: expected {expected} {against}, received {received}. {changed}"
-    if delta.bounded and delta.low < delta.high:
-        message = f"{_worth(delta, limit, passed=passed)} {message}"
-    kind = _kind(delta, "harm" if delta.low > limit else "unproven")
-    return Check(
-        name="cost_delta_per_1000", value=_json_number(delta), bound=limit, passed=passed, message=message, kind=kind
-    )
-
-
-def _worth(delta: Interval, limit: float, *, passed: bool) -> str:
-    """Say what the new model earns, for the person who pays: gains are positive, and what is sure is told apart."""
-    gain, least, most = -delta.estimate, -delta.high, -delta.low
-    sure = "" if least > 0 or most < 0 else "probably "
-    earns = f"The new model {sure}earns {abs(gain):.2f} {'more' if gain >= 0 else 'less'} per 1,000 impressions"
-    allowed = f"a loss beyond the allowed {limit:.2f}" if limit else "that it earns nothing more"
-    if passed:
-        told = f"{allowed} is excluded"
-    elif delta.low > limit:
-        told = f"{'a loss beyond the allowed ' + format(limit, '.2f') if limit else 'a loss'} is sure"
-    else:
-        told = f"{allowed} can't be excluded yet"
-    return f"{earns} (between {least:+.2f} and {most:+.2f}); {told}."
-
-
-def _kind(interval: Interval, failed: FailureKind) -> FailureKind:
-    """Return the kind of a failure: an estimate of NaN is broken, one without finite bounds proves nothing."""
-    if not isfinite(interval.estimate):
-        return "integrity"
-    return failed if interval.bounded else "evidence"
-
-
-def _json_number(interval: Interval) -> float | None:
-    """Return the estimate, or None where it isn't finite: JSON has no NaN."""
-    return interval.estimate if isfinite(interval.estimate) else None
-
-
-def _interval_text(delta: Interval, digits: int) -> str:
-    """Write a difference with its interval, as in +0.12 (-0.40 to +0.63)."""
-    return f"{delta.estimate:+.{digits}f} ({delta.low:+.{digits}f} to {delta.high:+.{digits}f})"
 
 
 def _opponent(rows: JudgedRows) -> str:

@@ -26,7 +26,7 @@ class Cells:
 
     names: tuple[str, ...]  # of the summed values
     user_bucket: NDArray[np.int64]  # (cells,), 0 to 255
-    campaign: NDArray[np.int64]  # (cells,), numbered from 0
+    campaign: NDArray[np.int64]  # (cells,), the code of the rows' campaign
     day: NDArray[np.int64]  # (cells,)
     sums: NDArray[np.float64]  # (cells, names)
 
@@ -63,4 +63,4 @@ def gather(
     occupied, cell = np.unique(code, return_inverse=True)
     cell_campaign, cell_bucket, cell_day = np.unravel_index(occupied, shape)
     sums = [np.bincount(cell, weights=value, minlength=len(occupied)) for value in values.values()]
-    return Cells(tuple(values), cell_bucket, cell_campaign, days[cell_day], np.stack(sums, axis=1))
+    return Cells(tuple(values), cell_bucket, campaigns[cell_campaign], days[cell_day], np.stack(sums, axis=1))

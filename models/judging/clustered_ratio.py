@@ -6,14 +6,16 @@ the ratio without one cluster at a time, which stays honest where clusters are f
 Webb 2024, "Jackknife inference with two-way clustering"). The quantile is Student's with the effective number of
 clusters, (Σn)² / Σn² by rows, less one.
 
-Two limits. Days are fixed, not drawn: an interval speaks of the days in it. And where one campaign has nearly all rows
-nothing can be known of how campaigns differ: they are fixed then too, and whoever shows the interval says so.
+Two limits. Days are fixed, not drawn, unless past nights say how they vary: an interval speaks of the days in it. And
+one campaign has nearly all rows nothing can be known of how campaigns differ: they are fixed then too, and
+whoever shows the interval says so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, isfinite, log, sqrt
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,17 +25,28 @@ from scipy.special import stdtrit
 from ctr_retrain.models.judging.cells import USER_BUCKETS, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from ctr_retrain.models.judging.cells import Cells
+    from ctr_retrain.models.judging.day_variance import DayVariance
 
     Floats = NDArray[np.float64]
 
 # With fewer effective campaigns than these one has most of the rows, and Student's quantile would be 12.7 or more.
 MIN_EFFECTIVE_CAMPAIGNS = 2.0
+POSITIVE_DENOMINATOR = "positives"  # the sum below which only what can't be negative stands: predicted to seen
 _LEAST_LEFT = 1e-9  # of a sum, without one cluster: below it the ratio without that cluster says nothing
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A ratio of sums, and how far it may be from what it estimates."""
+
+    ratio: float  # NaN where it is undefined
+    variance: float | None  # of the ratio or of its logarithm; None where nothing is known of it
+    logarithm: bool  # whether the variance is that of the logarithm
 
 
 @dataclass(frozen=True)
@@ -97,23 +110,44 @@ class Clusters:
         effective = min(each.effective for each in self._groupings[:2])
         return max(effective - 1, 1.0)
 
-    def ratio(self, top: Floats, bottom: Floats, confidence: float, *, positive: bool = False) -> Interval:
+    def ratio(
+        self,
+        top: Floats,
+        bottom: Floats,
+        confidence: float,
+        *,
+        positive: bool = False,
+        days: DayVariance | None = None,
+        day_count: int = 1,
+    ) -> Interval:
         """Return Σtop / Σbottom of values of each unit, (units,), with its interval.
 
         positive: both sums are of what can't be negative; the interval is symmetric on the logarithmic scale then, and
-        has neither a negative nor an infinite bound. NaN where the ratio is undefined; without bounds where all of
-        Σbottom is of one group of users, of whom alone it would speak.
+        has neither a negative nor an infinite bound. days: how the ratio, or its logarithm, varies from day to day, of
+        which `day_count` are in it. NaN where the ratio is undefined; without bounds where all of Σbottom is of one
+        group of users, of whom alone it would speak.
         """
+        found = self.spread(top, bottom, positive=positive)
+        if found.variance is None:
+            return Interval(found.ratio, -np.inf, np.inf)
+        variance, freedom = found.variance, self.freedom
+        if days:
+            variance, freedom = days.add_to(variance, freedom, day_count)
+        half = float(stdtrit(freedom, (1 + confidence) / 2)) * sqrt(variance)
+        if found.logarithm:
+            return Interval(found.ratio, exp(log(found.ratio) - half), exp(log(found.ratio) + half))
+        low = found.ratio - half
+        return Interval(found.ratio, max(0.0, low) if positive else low, found.ratio + half)
+
+    def spread(self, top: Floats, bottom: Floats, *, positive: bool = False) -> Spread:
+        """Return Σtop / Σbottom of values of each unit, (units,), with its variance by rows; see `ratio`."""
         top, bottom = top[self._held], bottom[self._held]
         whole = float(bottom.sum())
         ratio = float(top.sum()) / whole if whole else float("nan")
         if not isfinite(ratio) or self.users.holds_alone(bottom):
-            return Interval(ratio, -np.inf, np.inf)
+            return Spread(ratio, None, logarithm=False)
         scale = positive and ratio > 0
-        half = float(stdtrit(self.freedom, (1 + confidence) / 2)) * sqrt(self._variance(top, bottom, logarithm=scale))
-        if scale:
-            return Interval(ratio, exp(log(ratio) - half), exp(log(ratio) + half))
-        return Interval(ratio, max(0.0, ratio - half) if positive else ratio - half, ratio + half)
+        return Spread(ratio, self._variance(top, bottom, logarithm=scale), logarithm=scale)
 
     def mean(self, value: Floats, weight: Floats, confidence: float) -> Interval:
         """Return the weighted mean of a value of each unit, (units,), with its interval."""
@@ -142,11 +176,20 @@ class Clusters:
         return np.asarray(mean + heavy * (rng.standard_normal((draws, root.shape[1])) @ root.T))
 
 
-def ratio_intervals(cells: Cells, ratios: Sequence[tuple[str, str]], confidence: float) -> list[Interval]:
-    """Return the intervals of several (numerator, denominator), names of the cells' sums."""
+def ratio_intervals(
+    cells: Cells,
+    ratios: Sequence[tuple[str, str]],
+    confidence: float,
+    days: Mapping[str, DayVariance] = MappingProxyType({}),
+) -> list[Interval]:
+    """Return the intervals of several (numerator, denominator), names of the cells' sums.
+
+    days: by numerator, how the ratio varies from one night's days to another's, where past nights tell.
+    """
     clusters, sums = Clusters.of_cells(cells), dict(zip(cells.names, cells.sums.T, strict=True))
     return [
-        clusters.ratio(sums[top], sums[bottom], confidence, positive=bottom == "positives") for top, bottom in ratios
+        clusters.ratio(sums[top], sums[bottom], confidence, positive=bottom == POSITIVE_DENOMINATOR, days=days.get(top))
+        for top, bottom in ratios
     ]
 
 

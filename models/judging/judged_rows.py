@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.metrics import log_losses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
     from ctr_retrain.models.recipe.channel_section import Cost
     from ctr_retrain.models.recipe.recipe import Recipe
+
+COST_DELTA: Final = (
+    "cost_delta_per_1000"  # among the cells' sums: what the challenger costs more, per 1,000 impressions
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +43,18 @@ class JudgedRows:
     champion: NDArray[Any] | None  # probability
     channel: NDArray[Any]  # name
     user_bucket: NDArray[Any]  # 0..255, hash of the user, or of the event where there are no users
-    campaign: NDArray[Any]  # any integer code
+    campaign: NDArray[Any]  # any integer code; the ledger needs one that means the same campaign on every night
     day: NDArray[Any]  # any integer code
     constant_rate: Mapping[str, float] | None = None  # positive ratio of each channel in the training window
     value: NDArray[Any] | None = None  # the impression's own bid or margin, where the recipe has one
+    # Earlier champions' probabilities by role, `anchor` and `predecessor`, each (rows,); those that could be scored.
+    earlier: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ValueError if the arrays differ in length."""
         arrays = [self.label, self.challenger, self.channel, self.user_bucket, self.campaign, self.day]
-        lengths = [len(array) for array in [*arrays, self.champion, self.value] if array is not None]
+        arrays += [each for each in (self.champion, self.value) if each is not None]
+        lengths = [len(array) for array in [*arrays, *self.earlier.values()]]
         if len(set(lengths)) > 1:
             msg = f"judged rows: expected arrays of one length, received {lengths}"
             raise ValueError(msg)
@@ -78,7 +85,12 @@ class JudgedRows:
             day=self.day[keep],
             constant_rate=self.constant_rate,
             value=None if self.value is None else self.value[keep],
+            earlier={role: probability[keep] for role, probability in self.earlier.items()},
         )
+
+    def of_channels(self, names: Iterable[str]) -> JudgedRows:
+        """Select the rows of some channels."""
+        return self.where(np.isin(self.channel, list(names)))
 
 
 def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[ChangedDecisions]:
@@ -88,30 +100,48 @@ def changed_decisions_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> list[Ch
 
 def decision_cost_deltas(rows: JudgedRows, costs: Mapping[str, Cost]) -> NDArray[np.float64]:
     """Return the cost of the challenger's decision on each row less that of the baseline's: (rows,) currency units."""
-    cost, baseline = (
-        decision_costs(rows.label, p, rows.channel, costs, rows.value) for p in (rows.challenger, rows.baseline())
-    )
-    return np.asarray(cost - baseline)
+    return _costs_of(rows, rows.challenger, costs) - _costs_of(rows, rows.baseline(), costs)
+
+
+def _costs_of(rows: JudgedRows, probability: NDArray[Any], costs: Mapping[str, Cost]) -> NDArray[np.float64]:
+    """Return the cost of a model's decision on each row: (rows,) currency units."""
+    return decision_costs(rows.label, probability, rows.channel, costs, rows.value)
 
 
 def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
-    """Sum all that is compared, challenger minus baseline on identical rows, over cells."""
+    """Sum all that is compared, challenger minus baseline on identical rows, over cells.
+
+    Of each earlier champion too what challenger and baseline cost more than it.
+    """
     baseline = rows.baseline()
-    cost_delta = decision_cost_deltas(rows, costs)
+    cost, baseline_cost = (_costs_of(rows, p, costs) for p in (rows.challenger, baseline))
     values = {
         "rows": np.ones(len(rows.label)),
         "positives": rows.label,
         "challenger": rows.challenger,
         "log_loss_delta": log_losses(rows.label, rows.challenger) - log_losses(rows.label, baseline),
-        "cost_delta_per_1000": 1000 * cost_delta,
+        COST_DELTA: 1000 * (cost - baseline_cost),
     }
+    for role, probability in rows.earlier.items():
+        earlier = _costs_of(rows, probability, costs)
+        values |= {over(role): 1000 * (cost - earlier), champion_over(role): 1000 * (baseline_cost - earlier)}
     return gather(rows.user_bucket, rows.campaign, rows.day, values)
+
+
+def over(role: str) -> str:
+    """Name the sum of what the challenger costs more than an earlier champion, by its role."""
+    return f"{role}_{COST_DELTA}"
+
+
+def champion_over(role: str) -> str:
+    """Name the sum of what the champion costs more than an earlier one."""
+    return f"champion_over_{role}"
 
 
 def paired_with(rows: JudgedRows, other: NDArray[Any], recipe: Recipe) -> JudgedRows:
     """Return the rows of gated channels with another model, (rows,) probabilities, in the champion's place."""
     gated = [name for name, channel in recipe.channels.items() if channel.gated]
-    return replace(rows, champion=other, constant_rate=None).where(np.isin(rows.channel, gated))
+    return replace(rows, champion=other, constant_rate=None).of_channels(gated)
 
 
 def paired_intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interval, list[ChangedDecisions]]:
@@ -122,7 +152,7 @@ def paired_intervals(rows: JudgedRows, recipe: Recipe) -> tuple[Interval, Interv
     costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
     log_loss, cost = ratio_intervals(
         compared_cells(rows, costs),
-        [("log_loss_delta", "rows"), ("cost_delta_per_1000", "rows")],
+        [("log_loss_delta", "rows"), (COST_DELTA, "rows")],
         recipe.gate.confidence,
     )
     return log_loss, cost, changed_decisions_of(rows, costs)

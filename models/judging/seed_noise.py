@@ -47,13 +47,6 @@ def standard_error(interval: Interval, confidence: float) -> float | None:
     return error if isfinite(error) else None
 
 
-def with_seed_noise(interval: Interval, seeds: SeedDeviation, confidence: float) -> Interval:
-    """Widen the interval of a cost difference: distances from the estimate and the seeds' add up in squares."""
-    own, middle = _quantile(confidence) * seeds.value, interval.estimate
-    below, above = (sqrt((end - middle) ** 2 + own**2) for end in (interval.low, interval.high))
-    return Interval(middle, middle - below, middle + above)
-
-
 def seed_words(seeds: SeedDeviation, confidence: float) -> str:
     """Say how much of an interval is due to the choice of seeds."""
     own, twins = _quantile(confidence) * seeds.value, f"{seeds.twins} twin{'s' if seeds.twins > 1 else ''}"

@@ -31,6 +31,15 @@ class Gate(Section):
     """Fewer positives on the validation days: hold."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Confidence of the intervals."""
+    anchor_days: Annotated[int, Field(ge=1)] = 365
+    """After so many days the champion in service becomes the anchor that refreshes are held to."""
+    stale_days: Annotated[int, Field(ge=1)] = 7
+    """After so many days without a promotion a fresher model whose estimate lies within the margin is enough."""
+    false_changes_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Chance that any changed recipe takes over within a year without being better, over all changes together."""
+    auto_rollback: bool = False
+    """Whether a champion that is surely worse than its predecessor or the anchor by more than the margin is rolled
+    back by the run that finds it; otherwise an incident recommends it."""
     bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
     """Draws from which `compare` makes its joint intervals; the gate's own need none."""
     slice_calibration_ratio: Bounds = (0.67, 1.5)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.ref_documents import TakeoverAction, Tenure
-from ctr_retrain.models.documents.verdict_documents import Check
+from ctr_retrain.models.documents.verdict_documents import Check, Question
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
 from ctr_retrain.tasks.deploy.score_file import load_served, score_sample
@@ -91,11 +91,14 @@ def check_serving(run: Run, models: Models, bundle: str = CHALLENGER, expected: 
     return Check(name="serving", value=difference, bound=TOLERANCE, passed=passed, message=message)
 
 
-def deploy_challenger(store: Store, run_id: str, action: TakeoverAction, reason: str, now: datetime) -> str | None:
+def deploy_challenger(
+    store: Store, run_id: str, action: TakeoverAction, reason: str, now: datetime, question: Question | None = None
+) -> str | None:
     """Publish the run's challenger as a model and make it the champion; return the reason where that is refused.
 
-    action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. Doing it twice
-    does nothing the second time. Raises UsageError where the run has no challenger.
+    action: "promote" by the gate, which never goes back in time, or "override" by hand, which may. question: what it
+    had to show for the gate. Doing it twice does nothing the second time. Raises UsageError where the run has no
+    challenger.
     """
     run = open_verified(store, layout.run_object(run_id), f"{CHALLENGER}/")
     if run is None or not (run / CHALLENGER).is_dir():
@@ -112,6 +115,7 @@ def deploy_challenger(store: Store, run_id: str, action: TakeoverAction, reason:
         action=action,
         reason=reason,
         at=now.isoformat(),
+        question=question,
     )
     refusal = take_over(store, tenure, bundle.champion)
     if refusal is None and not store.stays(layout.model_object(run_id)):  # found above, and no ref named it until now

@@ -6,12 +6,14 @@ A rejected or held challenger is a result of the run, not a failure of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.drift_documents import Alert
-from ctr_retrain.models.documents.verdict_documents import Check, Verdict, VerdictDocument
+from ctr_retrain.models.documents.verdict_documents import Check, Question, Verdict, VerdictDocument
 from ctr_retrain.models.gate.judge import FAILED, judge
 from ctr_retrain.models.judging.seed_noise import SeedDeviation, seed_deviation
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -21,6 +23,8 @@ from ctr_retrain.tasks.decisions.measure_money import check_values
 from ctr_retrain.tasks.evaluate.measure_seed_twin import known_twins
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
 from ctr_retrain.tasks.integrity.manifest import PublishedModel
+from ctr_retrain.tasks.ledger.read_ledger import evidence_for
+from ctr_retrain.tasks.ledger.write_ledger import write_night
 from ctr_retrain.tasks.plan.plan_run import RunPlan
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.slices.measure_slices import measure_slices
@@ -53,6 +57,16 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     checks += check_values(scored, run.recipe)
     slices = [*measure_slices(run, rows), *measure_decisions(run, scored, rows, refresh=same)]
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices)
+    slices = measure_slices(run, rows)
+    measure_decisions(run, rows, refresh=same)
+    # By the calendar, so that the ledger counts each validation day once.
+    rows = replace(rows, day=np.array([one.day.toordinal() for one in plan.validate])[rows.day])
+    question: Question = "first" if plan.champion is None else "refresh" if same else "change"
+    champion = (theirs.training_digest or theirs.recipe_digest) if theirs else None
+    evidence = evidence_for(run, question, champion, rows.earlier)
+    verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices, evidence=evidence)
+    if verdict.evidence:
+        write_night(run, rows, evidence, question, champion)
     return write_verdict(run.folder, verdict)
 
 

@@ -5,6 +5,8 @@ The validation days come after all that either has seen, and their rows are unwe
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_retrain.models.documents.evaluation_documents import CostCurve, EvaluationDocument, ModelName
+from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.judging.cold_twin import compare_with_twin
 from ctr_retrain.models.judging.costs import (
     cost_curve,
@@ -58,7 +61,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory
 LOGGED = ("value", "propensity", "explore", "served_probability")  # columns that judging reads, where there are such
+EARLIER = ("anchor", "predecessor")  # roles of earlier champions, and columns of their probabilities
 CURVE_POINTS = 60  # thresholds at which a cost curve is computed
+
+log = logging.getLogger(__name__)
 
 
 def evaluate_models(run: Run, models: Models) -> None:
@@ -76,6 +82,7 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
     champion = fair_champion(run.store, plan)
     if champion is not None:
         scorers["champion"] = Scorer(champion[0])
+        scorers |= _earlier_scorers(run)
     if (folder / COLD_TWIN / CHALLENGER).is_dir():
         scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
     campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
@@ -103,24 +110,49 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
 def fair_champion(store: Store, plan: RunPlan) -> tuple[Path, str] | None:
     """Return the champion's model that has not seen the validation days, and the newest day that it has seen.
 
+    None where there is no champion, or where its models have seen the validation days.
+    """
+    return _fair_model(store, plan.champion.version, plan.validate[0].day) if plan.champion else None
+
+
+def _fair_model(store: Store, version: str, first: date) -> tuple[Path, str] | None:
+    """Return the model of a version that has seen no day from `first` on, and the newest day that it has seen.
+
     This is the model that serves or else its evaluated twin, the model that was judged before a fresh pass; of a
-    recalibrated model always the twin. None where there is no champion, or where they have seen the validation days.
+    recalibrated model always the twin. None where both have.
     """
     # Days are compared as texts: in ISO 8601 the order of texts is the order of days.
-    seen = _seen_by_champion(store, plan)
-    unseeing = [(name, through) for name, through in seen.items() if through < str(plan.validate[0].day)]
-    if plan.champion is None or not unseeing:
+    unseeing = [(name, through) for name, through in _seen(store, version).items() if through < str(first)]
+    if not unseeing:
         return None
     name, through = unseeing[0]
-    folder = open_verified(store, layout.model_object(plan.champion.version), f"{name}/")
+    folder = open_verified(store, layout.model_object(version), f"{name}/")
     return (folder / name, through) if folder else None
+
+
+def _earlier_scorers(run: Run) -> dict[str, Scorer]:
+    """Load the earlier champions that the champion is measured by, as far as they can still be scored."""
+    from ctr_retrain.models.serving.scorer import Scorer  # noqa: PLC0415 - TensorFlow: not for the flow
+
+    found, loaded = {}, {}
+    for role, tenure in run.plan.earlier.items():
+        try:
+            model = _fair_model(run.store, tenure.version, run.plan.validate[0].day)
+            if model and model[0] not in loaded:
+                loaded[model[0]] = Scorer(model[0])
+        except StorageError as error:  # removed or damaged: the verdict says that it can't be scored
+            log.warning("%s %s: %s", role, tenure.version, error)
+            continue
+        if model:
+            found[role] = loaded[model[0]]
+    return found
 
 
 def unfairness(store: Store, plan: RunPlan) -> str | None:
     """Return the reason why the champion can't be scored on the validation days; None where it can or there is none."""
     if plan.champion is None:
         return None
-    seen, first = _seen_by_champion(store, plan), str(plan.validate[0].day)
+    seen, first = _seen(store, plan.champion.version), str(plan.validate[0].day)
     if not seen:
         return f"expected its bundle under {layout.MODELS}/, received none"
     if any(through < first for through in seen.values()):
@@ -133,13 +165,12 @@ def unfairness(store: Store, plan: RunPlan) -> str | None:
 _ROLES = {SERVING: "what serves", EVALUATED: "its evaluated twin"}
 
 
-def _seen_by_champion(store: Store, plan: RunPlan) -> dict[str, str]:
-    """Return the newest day that each model of the champion's bundle that may be scored has seen, what serves first.
+def _seen(store: Store, version: str) -> dict[str, str]:
+    """Return the newest day that each model of a version's bundle that may be scored has seen, what serves first.
 
-    Empty without a champion or its bundle.
+    Empty without its bundle.
     """
-    path = layout.model_object(plan.champion.version) if plan.champion else None
-    published = load_manifest(store, path, PublishedModel) if path else None
+    published = load_manifest(store, layout.model_object(version), PublishedModel)
     if published is None:
         return {}
     twin = {EVALUATED: str(through)} if (through := published.evaluated_data_through) else {}
@@ -160,12 +191,20 @@ def judged_rows(scored: pa.Table, constant_rate: Mapping[str, float] | None) -> 
         champion=column.get("champion"),
         channel=column["channel"],
         user_bucket=column["user_bucket"],
-        # Numbered: intervals add up cells of users and campaigns, which arrays of numbers make cheap.
-        campaign=np.unique(column["campaign"].astype(str), return_inverse=True)[1],
+        campaign=_campaign_codes(column["campaign"]),
         day=column["day_index"],
         constant_rate=constant_rate,
         value=value,
+        earlier={role: column[role] for role in EARLIER if role in column and "champion" in column},
     )
+
+
+def _campaign_codes(names: NDArray[Any]) -> NDArray[np.int64]:
+    """Number campaigns by a hash of their names, so that a number means the same campaign on every night: (rows,)."""
+    # Numbers, since intervals add up cells of users and campaigns, which arrays of numbers make cheap.
+    unique, index = np.unique(names.astype(str), return_inverse=True)
+    hashes = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in unique)
+    return np.frombuffer(hashes, "<i8")[index]
 
 
 def _score(

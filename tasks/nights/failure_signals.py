@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 from ctr_retrain.models.documents.day_documents import Validation
-from ctr_retrain.models.documents.run_documents import DayDocument, RunDocument
+from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument, RunDocument
 from ctr_retrain.models.errors import BusyError, DataRejectedError, ProcessDiedError, StorageError
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
+from ctr_retrain.models.ledger.harm import harm_of
 from ctr_retrain.models.outside_text import shown
 
 # A run that came to a verdict has looked at all of these.
@@ -20,6 +21,7 @@ RUN_KINDS: tuple[SignalKind, ...] = (
     "training_failed",
     "serving_check_failed",
     "run_killed",
+    "champion_harmful",
 )
 # Libraries whose errors are a service's.
 SERVICES = ("botocore", "boto3", "prefect", "httpx", "httpcore", "urllib", "distributed")
@@ -75,7 +77,29 @@ def verdict_signals(run: RunDocument) -> tuple[Signal, ...]:
                     commands=(explain, f"ctr-retrain daily --date {run.date} --force"),
                 )
             )
+    harm, back = harm_of(run.evidence), run.rolled_back if isinstance(run, DailyAnswer) else None
+    # One that a better model has followed this very night is in service no more.
+    if run.evidence and harm and (back or run.champion == run.evidence.champion):
+        found.append(_of_champion(run, harm, back))
     return tuple(found)
+
+
+def looked_at_by(run: RunDocument | None) -> tuple[SignalKind, ...]:
+    """Return what a run that came to a verdict has looked at: a champion only where it was scored beside others."""
+    measured = run and run.evidence and run.evidence.champion_over
+    return RUN_KINDS if measured else tuple(kind for kind in RUN_KINDS if kind != "champion_harmful")
+
+
+def _of_champion(run: RunDocument, harm: str, back: str | None) -> Signal:
+    """Return the signal of a champion that is surely worse than what was there before it."""
+    return Signal(
+        kind="champion_harmful",
+        level="critical",
+        since=run.date,
+        summary=f"The model in service is harmful: {harm}.",
+        details=(back or "Roll it back: the gate lets a better one through as soon as there is one.",),
+        commands=("ctr-retrain status",) if back else ("ctr-retrain rollback --reason TEXT", "ctr-retrain models"),
+    )
 
 
 def _of_data(error: DataRejectedError, day: date) -> Signal:

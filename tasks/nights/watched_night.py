@@ -18,7 +18,7 @@ from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.alerts.report_signals import report_signals
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
-from ctr_retrain.tasks.nights.failure_signals import RUN_KINDS, failure_signal, verdict_signals
+from ctr_retrain.tasks.nights.failure_signals import failure_signal, looked_at_by, verdict_signals
 from ctr_retrain.tasks.nights.heartbeat import send_heartbeat
 from ctr_retrain.tasks.nights.night_marks import begin_night, end_night, load_nights
 from ctr_retrain.tasks.nights.night_signals import killed_signal, newest_day
@@ -133,7 +133,8 @@ def _end(
 
 def _tell_good_end(night: Night) -> None:
     """Report all that a run which came to a verdict has looked at."""
-    rules, looked_at = night.delivery.rules, (*RUN_KINDS, *STANDING_KINDS)
+    rules, of_run = night.delivery.rules, looked_at_by(night.run)
+    looked_at = (*of_run, *STANDING_KINDS)
     found = verdict_signals(night.run) if night.run else ()
     try:
         nights = load_nights(night.store, rules.held_nights + 1, before=night.day)
@@ -143,5 +144,5 @@ def _tell_good_end(night: Night) -> None:
             found += calendar_signals(night.store, night.landing, rules, night.now)
     except StorageError as error:
         log.warning("what else the night of %s shows could not be looked at: %s", night.day, error)
-        looked_at = RUN_KINDS  # a kind that wasn't looked at ends no incident
+        looked_at = of_run  # a kind that wasn't looked at ends no incident
     night.tell(found, looked_at)

@@ -13,6 +13,7 @@ from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.documents.command_documents import GarbageReport
 from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayRef
 from ctr_retrain.tasks.integrity.manifest import EncodedDay, KeptRun, MadeOfDays, Sharded
+from ctr_retrain.tasks.ledger.read_ledger import load_ledger
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import Champions, read_champions
 from ctr_retrain.tasks.store.protocol import list_day_refs, load_day_refs, load_manifest
@@ -48,7 +49,8 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     current_days = {layout.day_object(day, ref.current) for day, ref in days}
     decisions = [decision for _, decision in load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef)]
     judged = {path for decision in decisions for path in (decision.day_object, decision.validation)}
-    versions = _kept_versions(read_champions(store), recipe.retention.champions)
+    champions = read_champions(store)
+    versions = [*_kept_versions(champions, recipe.retention.champions), *_measures(champions, recipe)]
     runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
     kept = [run for path in runs if (run := load_manifest(store, path, KeptRun))]
     comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
@@ -61,7 +63,8 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     rows = current_days | judged | labels | _inputs(store, labels)  # labels are nothing without the landed days
     rows |= {path for path in spared if path.startswith("days/")}
     encoded = _encoded_at_hand(store, recipe, paths, current_days)
-    return {*spared, *rows, *encoded, *runs, *comparisons, *models, *_shards(store, rows)}
+    evidence = {layout.ledger_object(night.run_id) for night in load_ledger(store).nights}
+    return {*spared, *rows, *encoded, *runs, *comparisons, *models, *evidence, *_shards(store, rows)}
 
 
 def _kept_versions(champions: Champions, earlier: int) -> list[str]:
@@ -69,6 +72,15 @@ def _kept_versions(champions: Champions, earlier: int) -> list[str]:
     # A version that was rolled back stays barred, so no rollback leads to it.
     served = dict.fromkeys(t.version for t in reversed(champions.tenures) if t.version not in champions.barred)
     return list(served)[: earlier + 1]
+
+
+def _measures(champions: Champions, recipe: Recipe) -> list[str]:
+    """Return the earlier versions that refreshes of the champion are held to."""
+    current = champions.current
+    if current is None:
+        return []
+    earlier = champions.earlier_than(current, current.run_day, recipe.gate.anchor_days)
+    return [tenure.version for tenure in earlier.values()]
 
 
 def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:

@@ -13,6 +13,7 @@ from ctr_retrain.models.documents.ref_documents import (
     ChampionRef,
     DayRef,
     LeaseRef,
+    LedgerRef,
     RecipeNameRef,
     RunsRef,
 )
@@ -46,8 +47,9 @@ REF_KINDS: dict[str, type[StoredDocument]] = {
     layout.INCIDENTS_REF: IncidentsRef,
     layout.OUTBOX_REF: OutboxRef,
     layout.LEASE_REF: LeaseRef,
+    layout.LEDGER_REF: LedgerRef,
 }
-OWN_FOLDERS = (layout.INCIDENTS_REF, layout.OUTBOX_REF)  # refs that have a folder for themselves
+OWN_FOLDERS = (layout.INCIDENTS_REF, layout.OUTBOX_REF, layout.LEDGER_REF)  # refs that have a folder for themselves
 DAY_REF_KINDS: dict[str, type[StoredDocument]] = {  # by folder, where each ref is a day's
     layout.DAY_REFS: DayRef,
     layout.ACCEPTED_REFS: AcceptedRef,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from ctr_retrain.models.data.completeness import Completeness
@@ -44,6 +44,8 @@ class RunPlan:
     fresh: tuple[LabelledDay, ...] = ()
     start: Start = COLD  # from nothing, or from the champion's weights
     completeness: Completeness = ALL_COMPLETE  # of the outcomes of each landing day
+    # Earlier champions that are scored beside the champion, by role: what it is held to, and what it took the place of.
+    earlier: Mapping[str, Tenure] = field(default_factory=dict)
 
     @property
     def window(self) -> tuple[LabelledDay, ...]:
@@ -145,8 +147,9 @@ def plan_run(
     start = choose_start(store, recipe, champions.before(day), window, code)
     train = window[len(start.earlier) :]
     digests = (recipe.digest, recipe.training_digest)
+    earlier = champions.earlier_than(champion, day, recipe.gate.anchor_days) if champion else {}
     return RunPlan(
-        day, run_id, planned, train, validate, excluded, champion, *digests, code, fresh, start, completeness
+        day, run_id, planned, train, validate, excluded, champion, *digests, code, fresh, start, completeness, earlier
     )
 
 

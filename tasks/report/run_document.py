@@ -158,6 +158,7 @@ def write_document(
         seed_noise=twins.noise if twins else None,
         heads=_describe_heads(evaluation, weights, trained) if evaluation and weights and trained else {},
         verdict=verdict,
+        evidence=verdict.evidence,
         not_known=tuple(check.name for check in verdict.checks if not check.settled),
         serves=describe_served(run.store, run.plan, verdict, run.folder),
         fresh=FreshPass.of(fresh) if fresh else None,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ctr_retrain.models.charts import charts
+from ctr_retrain.models.charts.evidence_chart import evidence_chart
 from ctr_retrain.models.documents.day_documents import Finding
 from ctr_retrain.models.documents.drift_documents import DayCounts, DriftDocument, DriftResult
 from ctr_retrain.models.documents.evaluation_documents import EvaluationDocument, ModelName
@@ -19,6 +20,7 @@ from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.documents.training_documents import TrainingDocument
 from ctr_retrain.models.incidents.incident import Incident
 from ctr_retrain.models.judging.model_comparison import ComparedBlock, compare, send_everything_or_nothing
+from ctr_retrain.models.ledger.evidence_words import evidence_words
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
@@ -64,6 +66,8 @@ class RunPage:
     opponent: ModelName | None  # the model that the challenger was compared with
     champion_data_through: date | None  # the newest day that the scored champion has seen
     compared: list[ComparedBlock]  # empty where nothing was trained
+    evidence: str | None  # a chart; None where nothing was judged
+    evidence_words: tuple[str, ...]
     reliability: str | None
     cost_curves: Mapping[str, str]  # a chart a channel
     ratios: Mapping[str, str]  # a chart a channel
@@ -105,6 +109,8 @@ def _describe(run: Run) -> RunPage:
         opponent=evaluation.opponent if evaluation else None,
         champion_data_through=_champion_data_through(evaluation, run.plan),
         compared=compare(evaluation, run.recipe) if evaluation else [],
+        evidence=evidence_chart(document.evidence) if document.evidence else None,
+        evidence_words=evidence_words(document.evidence) if document.evidence else (),
         reliability=_reliability(evaluation) if evaluation else None,
         cost_curves=_cost_curves(evaluation, run.recipe) if evaluation else {},
         ratios={name: _ratios(name, days) for name, days in drift.history.items()},

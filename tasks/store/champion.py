@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from ctr_retrain.models.documents.ref_documents import ChampionRef, Tenure
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.ledger.anchor import choose_anchor, predecessor_of
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, TypedRef, load_ref, replace_ref
 
@@ -45,6 +46,17 @@ class Champions:
         """
         own, before = self.of_day(day), self.before(day)
         return (before, *own) if own and self.current == own[-1] else (*own, before)
+
+    def earlier_than(self, champion: Tenure, day: date, anchor_days: int) -> dict[str, Tenure]:
+        """Return the anchor that refreshes of a champion are held to, and the champion's predecessor, by role.
+
+        Roles are left out where they are the champion's own. Versions that were rolled back are nobody's measure.
+        """
+        trusted = [t for t in self.tenures if t.version not in self.barred]
+        found = {"anchor": choose_anchor(trusted, champion, day, anchor_days)}
+        if previous := predecessor_of(trusted, champion):
+            found["predecessor"] = previous
+        return {role: tenure for role, tenure in found.items() if tenure.version != champion.version}
 
     def settles(self, candidate: Tenure) -> bool:
         """Return True if the candidate has had what it asks for already, so that nothing is to be done."""

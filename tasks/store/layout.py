@@ -12,10 +12,12 @@ ALERTED_REFS = "alerted"
 INCIDENTS_REF = "incidents/all"
 OUTBOX_REF = "outbox/messages"
 LEASE_REF = "lease"
+LEDGER_REF = "ledger/nights"
 NIGHT_REFS = "nights"
 RUNS = "runs"
 MODELS = "models"
 COMPARISONS = "comparisons"
+LEDGER = "ledger"
 SHARDS = "pieces"  # the folder's name in every root: shards were called pieces when the first were written
 ENCODED = "encoded"
 RUN_LIST_PAGE = "index.html"
@@ -59,6 +61,8 @@ MONEY_FILE = "money.json"
 LOG_REACH_FILE = "log_reach.json"
 NUMBERS_FILE = "numbers.json"
 FEATURE_WORTH_FILE = "feature_worth.json"
+LEDGER_NIGHT_FILE = "ledger_night.json"  # what the run adds to the ledger, and beside it the cells
+CELLS_FILE = "cells.parquet"
 VERDICT_FILE = "verdict.json"
 DRIFT_FILE = "drift.json"
 REPORT_FILE = "report.html"
@@ -162,6 +166,11 @@ def run_object(run_id: str) -> str:
 def run_ref(day: date) -> str:
     """Ref that lists the runs that were made for a day, newest last."""
     return f"runs/{day}"
+
+
+def ledger_object(run_id: str) -> str:
+    """Path of the cells that a run added to the ledger, which outlive the run."""
+    return f"{LEDGER}/{run_id}"
 
 
 def comparison_object(comparison_id: str) -> str:

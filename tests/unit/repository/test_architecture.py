@@ -33,6 +33,7 @@ ORDER = (
             "judging",
             "judged_slices",
             "decisions",
+            "ledger",
             "gate",
             "leaks",
             "losses",
@@ -49,7 +50,10 @@ ORDER = (
     *(f"tasks.{room}" for room in ("landing", "reading", "ingest", "label", "alerts")),
     *(
         f"tasks.{room}"
-        for room in ("validate", "plan", "first_recipe", "train", "slices", "decisions", "evaluate", "deploy", "report")
+        for room in (
+            *("validate", "plan", "ledger", "first_recipe", "train", "slices", "decisions", "evaluate", "deploy"),
+            "report",
+        )
     ),
     *(f"tasks.{room}" for room in ("operate", "nights", "schedule", "observe", "compare", "demo")),
     "flows",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.gate.cost_rules import Evidence, night_of
 from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
@@ -62,6 +63,12 @@ def oracle(n=2000, every=50):
     return np.where(np.arange(n) % every == 0, SEND, SKIP)
 
 
+def nights_before(judged, count):
+    """The evidence of as many earlier nights with the same rows, each on days of its own."""
+    nights = [night_of(replace(judged, day=judged.day - 1 - night), {"ad": COST}) for night in range(count)]
+    return Evidence(nights=nights[::-1], champion_days=1)
+
+
 def check_of(verdict, name):
     return next(check for check in verdict.checks if check.name == name)
 
@@ -81,12 +88,24 @@ def test_a_changed_recipe_that_predicts_the_same_is_held():
     verdict = judge(rows(champion=SEND), recipe(), same_recipe=False)
     assert verdict.decision == "hold"
     assert check_of(verdict, "cost_delta_per_1000").message == (
-        "Cost per 1,000 impressions: expected below 0 against the champion with 95 % confidence, "
-        "received +0.00 (+0.00 to +0.00). Decisions differ on 0 rows with 0 positives."
+        "Cost per 1,000 impressions: expected below 0 against the champion by evidence of 40 at least, "
+        "received +0.00 (+0.00 to +0.00) with evidence of 0. Decisions differ on 0 rows with 0 positives."
     )
 
 
-def test_a_changed_recipe_that_surely_saves_is_promoted():
+def test_a_changed_recipe_that_saves_is_promoted_once_its_nights_show_it():
+    spared = np.where(np.arange(2000) % 5 == 1, SKIP, SEND)  # 400 impressions without a positive
+    judged = rows(challenger=spared, champion=SEND)
+    first = judge(judged, recipe(), same_recipe=False)
+    assert first.decision == "hold"
+    assert "one look shows it, and nights of looking don't yet" in first.reason
+    verdict = judge(judged, recipe(), same_recipe=False, evidence=nights_before(judged, 5))
+    assert verdict.decision == "promote"
+    assert "over 6 nights with evidence of" in verdict.reason
+    assert check_of(verdict, "cost_delta_per_1000").value == pytest.approx(-4.0)
+
+
+def test_a_changed_recipe_that_saves_beyond_all_doubt_is_promoted_on_its_first_night():
     verdict = judge(rows(challenger=oracle(), champion=SEND), recipe(), same_recipe=False)
     assert verdict.decision == "promote"
     # 1,960 of 2,000 impressions are spared at 0.02 each
@@ -100,11 +119,15 @@ def test_a_changed_recipe_that_surely_saves_is_promoted():
 def test_a_refresh_within_the_margin_is_promoted_and_a_changed_recipe_with_the_same_figures_held():
     slightly_worse = np.where(np.arange(2000) % 50 == 1, SEND, oracle())  # 40 impressions wasted: +0.40 per 1,000
     judged, lenient = rows(challenger=slightly_worse, champion=oracle()), recipe(max_cost_delta_per_1000=2.0)
-    refresh = judge(judged, lenient, same_recipe=True)
+    evidence = nights_before(judged, 8)
+    refresh = judge(judged, lenient, same_recipe=True, evidence=evidence)
     assert refresh.decision == "promote"
     assert check_of(refresh, "cost_delta_per_1000").value == pytest.approx(0.4)
-    assert "expected at most +2.00 against the champion with 95 % confidence, received +0.40 (" in refresh.reason
-    changed = judge(judged, lenient, same_recipe=False)
+    assert (
+        "expected at most +2.00 against the champion with 95 % confidence however often one looks, received +0.40 ("
+        in refresh.reason
+    )
+    changed = judge(judged, lenient, same_recipe=False, evidence=evidence)
     assert changed.decision == "hold"
     assert check_of(changed, "cost_delta_per_1000").bound == 0
 
@@ -210,10 +233,11 @@ def test_a_channel_that_surely_loses_vetoes_a_total_that_gains():
         champion=np.where(push, wanted, SEND),
         channel=np.where(push, "push", "ad"),
     )
-    assert judge(judged, recipe(), same_recipe=False).decision == "promote"  # push isn't gated
+    evidence = nights_before(judged.of_channels(["ad"]), 5)
+    assert judge(judged, recipe(), same_recipe=False, evidence=evidence).decision == "promote"  # push isn't gated
     both = recipe()
     both = both.model_copy(update={"channels": dict.fromkeys(("ad", "push"), both.channels["ad"])})
-    verdict = judge(judged, both, same_recipe=False)
+    verdict = judge(judged, both, same_recipe=False, evidence=evidence)
     assert check_of(verdict, "cost_delta_per_1000").value < 0
     assert verdict.decision == "reject"
     assert first_failed(verdict).name == "cost_delta_per_1000.push"

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import poisson
 
 from ctr_retrain.models.documents.verdict_documents import Check
+from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judged_slices.count_ratios import ratio_limits, shrink, sum_slices, surprise
 from ctr_retrain.models.judged_slices.judge_slices import judge_slices, slice_checks
 from ctr_retrain.models.judged_slices.slice_rows import family_of, fifths, marked
-from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from tests.benchmarks.gate_plants import PLANTS, RECIPE, draw, rejected
 

@@ -14,7 +14,7 @@ def test_cells_are_sums_over_user_bucket_campaign_and_day():
         {"rows": np.ones(4), "clicks": np.array([1, 1, 0, 1])},
     )
     assert cells.names == ("rows", "clicks")
-    assert cells.campaign.tolist() == [0, 1, 1]
+    assert cells.campaign.tolist() == [-2, 40, 40]
     assert cells.user_bucket.tolist() == [0, 7, 7]
     assert cells.day.tolist() == [11, 11, 12]
     assert cells.sums.tolist() == [[1, 1], [2, 2], [1, 0]]

@@ -6,14 +6,14 @@ from math import inf
 import numpy as np
 import pytest
 
-from ctr_retrain.models.judging.cells import Interval
+from ctr_retrain.models.gate.cost_rules import Evidence, night_of
 from ctr_retrain.models.gate.judge import judge
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.seed_noise import (
     SeedDeviation,
     seed_deviation,
     standard_error,
-    with_seed_noise,
 )
 from ctr_retrain.models.judging.seed_twin import compare_with_seed_twin, describe_seed_noise
 from tests.support.reported_run import DAY, RECIPE
@@ -62,28 +62,21 @@ def test_many_twins_find_the_deviation_that_there_is_beneath_the_chance_of_rows(
     assert seed_deviation([seed_twin(cost=cost, error=0.5) for cost in costs]).value == pytest.approx(0.3, rel=0.1)
 
 
-def test_distances_from_the_estimate_add_up_in_squares():
-    seeds = SeedDeviation(0.4 / 1.959964, 3)
-    found = with_seed_noise(Interval(0.1, -0.2, 0.1), seeds, 0.95)
-    assert (found.estimate, found.low, found.high) == pytest.approx((0.1, -0.4, 0.5), abs=1e-5)
-    same = with_seed_noise(Interval(0.1, -0.2, 0.4), SeedDeviation(0.0, 1), 0.95)
-    assert (same.low, same.high) == pytest.approx((-0.2, 0.4))
-    assert standard_error(Interval(0.0, -1.959964, 1.959964), 0.95) == pytest.approx(1)
-
-
 def test_a_changed_recipe_takes_over_only_if_it_is_better_beyond_what_a_seed_does():
     rows = judged(sending(0.1), sending(0.5))  # 1,568 impressions are spared at 0.02 each: -7.84 per 1,000
     gate = RECIPE.gate.model_copy(update={"calibration_ratio": (0.1, 10.0)})  # two probabilities are not calibrated
     recipe = RECIPE.model_copy(update={"gate": gate})
-    sure = judge(rows, recipe, same_recipe=False)
-    assert sure.decision == "promote"
-    still = judge(rows, recipe, same_recipe=False, seeds=SeedDeviation(1.0, 4))
-    assert still.decision == "promote"
-    unsure = judge(rows, recipe, same_recipe=False, seeds=SeedDeviation(4.5, 1))
+    costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
+    nights = [night_of(replace(rows, day=rows.day - 1 - night), costs) for night in range(9)]
+    sure, still, unsure = (
+        judge(rows, recipe, same_recipe=False, seeds=seeds, evidence=Evidence(nights=nights))
+        for seeds in (None, SeedDeviation(1.0, 40), SeedDeviation(9.0, 1))
+    )
+    assert sure.decision == still.decision == "promote"
     assert unsure.decision == "hold"
-    assert "The interval allows for another seed, which by 1 twin moves it by ±8.82." in unsure.reason
-    (before, after) = (verdict.checks[-1] for verdict in (sure, unsure))
-    assert before.value == after.value
+    assert "The interval allows for another seed, which by 1 twin moves it by ±17.64." in unsure.reason
+    assert sure.checks[-1].value == unsure.checks[-1].value
+    assert sure.evidence.pooled.high < still.evidence.pooled.high < unsure.evidence.pooled.high
 
 
 def test_a_twin_is_compared_by_decisions_log_loss_and_cost():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ctr_retrain.models.documents.comparison_documents import ComparedSimply, Recommendation
-from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.gate.judge import judge
+from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.trials.recommendation import prefer_simpler
 from ctr_retrain.models.yardstick.simple_models import FITS, SimpleRows

@@ -1,0 +1,167 @@
+"""Nights added up: one difference over all of them, with the variance of the whole sum and not of nights taken apart.
+
+Campaigns and users come back every night, so that nights aren't independent of each other: variances of nights that are
+added up promoted changes without any worth in 22 to 39 % of years. Clusters over the cells of all nights don't.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from ctr_retrain.models.judging.cells import Cells, Interval
+from ctr_retrain.models.judging.changed_decisions import exact_limits
+from ctr_retrain.models.judging.clustered_ratio import Clusters
+from ctr_retrain.models.ledger.anytime import anytime_half_width, e_value
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
+    from ctr_retrain.models.judging.day_variance import DayVariance
+
+_LEAST_CHANCE = 1e-300  # a float has none below it
+
+
+@dataclass(frozen=True, eq=False)
+class Night:
+    """What one night adds: the rows of gated channels, each validation day on one night only."""
+
+    cells: Cells  # days are numbered by the calendar, campaigns by their names
+    # Rows decided differently, each with its day, by the difference's name in the cells.
+    changed: Mapping[str, Sequence[tuple[int, ChangedDecisions]]]
+
+    def without(self, days: Collection[int]) -> Night:
+        """Return the night without some of its days."""
+        cells, kept = self.cells, ~np.isin(self.cells.day, list(days))
+        rest = Cells(cells.names, cells.user_bucket[kept], cells.campaign[kept], cells.day[kept], cells.sums[kept])
+        changed = {
+            figure: [(day, group) for day, group in groups if day not in days]
+            for figure, groups in self.changed.items()
+        }
+        return Night(rest, changed)
+
+    @property
+    def days(self) -> set[int]:
+        """Return the days that it has rows of."""
+        return {int(day) for day in np.unique(self.cells.day)}
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A difference per 1,000 over several nights."""
+
+    nights: int
+    rows: float
+    estimate: float
+    variance: float | None  # of the estimate; None where nothing is known of it
+    freedom: float
+    first_variance: float  # of the first night's sum: the scale on which evidence is counted
+
+    @property
+    def total_variance(self) -> float:
+        """Return the variance of the sum; infinite where nothing is known of it."""
+        return np.inf if self.variance is None else self.variance * self.rows**2
+
+    def interval(self, confidence: float) -> Interval:
+        """Return the estimate's interval, for one look at it."""
+        return self._around(self._half(confidence))
+
+    def anytime_interval(self, confidence: float, prior_nights: float) -> Interval:
+        """Return an interval that may be looked at every night: each end is wrong with chance 1 − confidence at most.
+
+        prior_nights: after how many nights it is narrowest.
+        """
+        if self.variance is None:
+            return self._around(np.inf)
+        if not self.variance:
+            return self._around(0.0)
+        prior = prior_nights * self.first_variance
+        half = anytime_half_width(self.total_variance, prior, 2 * (1 - confidence)) / sqrt(self.total_variance)
+        return self._around(float(stdtrit(self.freedom, ndtr(half))) * sqrt(self.variance))
+
+    def limit(self, confidence: float) -> float:
+        """Return the upper limit of one look: the difference is above it with chance 1 − confidence."""
+        return self.estimate + self._half(2 * confidence - 1)
+
+    def e_value(self, prior_nights: float) -> float:
+        """Return the evidence that the difference is below 0, which may be looked at every night."""
+        if not self.variance:
+            return 0.0
+        # Of the variance no more is known than its degrees of freedom tell: the same chance by the normal distribution.
+        tail = float(stdtr(self.freedom, self.estimate / sqrt(self.variance)))
+        gain = -float(ndtri(max(tail, _LEAST_CHANCE))) * sqrt(self.total_variance)
+        return e_value(gain, self.total_variance, prior_nights * self.first_variance)
+
+    def _half(self, confidence: float) -> float:
+        """Return half the width of an interval by Student's quantile."""
+        if self.variance is None:
+            return np.inf
+        return float(stdtrit(self.freedom, (1 + confidence) / 2)) * sqrt(self.variance)
+
+    def _around(self, half: float) -> Interval:
+        return Interval(self.estimate, self.estimate - half, self.estimate + half)
+
+
+def pool(nights: Sequence[Night], figure: str, confidence: float, days: DayVariance | None) -> Pooled:
+    """Add up a difference, by its name among the cells' sums, over nights that have it, oldest first.
+
+    days: how it varies from night to night beyond what rows account for. With few changed decisions the variance is
+    never less than what exact limits of their counts allow, at `confidence`.
+    """
+    there = [night for night in nights if figure in night.cells.names and len(night.cells.sums)]
+    if not there:
+        return Pooled(0, 0.0, float("nan"), None, 1.0, 0.0)
+    whole, first = (_spread(part, figure, confidence, days) for part in (there, there[:1]))
+    first_rows = _sum(there[0], "rows")
+    first_variance = (first[1] or 0.0) * first_rows**2
+    return Pooled(len(there), sum(_sum(night, "rows") for night in there), *whole, first_variance)
+
+
+def each_day_once(nights: Iterable[Night]) -> list[Night]:
+    """Return the nights, oldest first, without the days that an earlier one has, and without those that are left empty.
+
+    Where validation lasts several days, nights overlap: each day counts once, by the night that had it first.
+    """
+    found, seen = list[Night](), set[int]()
+    for night in nights:
+        fresh = night.without(seen)
+        seen |= night.days
+        found += [fresh] if len(fresh.cells.sums) else []
+    return found
+
+
+def _spread(
+    nights: Sequence[Night], figure: str, confidence: float, days: DayVariance | None
+) -> tuple[float, float | None, float]:
+    """Return the mean over nights, its variance and its degrees of freedom."""
+    rows, value = (np.concatenate([_column(night, name) for night in nights]) for name in ("rows", figure))
+    users, campaigns = (
+        np.concatenate([getattr(night.cells, key) for night in nights]) for key in ("user_bucket", "campaign")
+    )
+    clusters = Clusters(users, campaigns, rows)
+    found = clusters.spread(value, rows)
+    if found.variance is None:
+        return found.ratio, None, clusters.freedom
+    variance, freedom = found.variance, clusters.freedom
+    if days:
+        variance, freedom = days.add_to(variance, freedom, len(nights))
+    changed = [group for night in nights for _, group in night.changed.get(figure, ())]
+    if not changed:
+        return found.ratio, variance, freedom
+    low, high = (1000 * limit for limit in exact_limits(changed, confidence))
+    middle, quantile = found.ratio * rows.sum(), float(stdtrit(freedom, (1 + confidence) / 2))
+    exact = max(middle - low, high - middle) / rows.sum() / quantile
+    return found.ratio, max(variance, exact**2), freedom
+
+
+def _column(night: Night, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return night.cells.sums[:, night.cells.names.index(name)]
+
+
+def _sum(night: Night, name: str) -> float:
+    return float(_column(night, name).sum())

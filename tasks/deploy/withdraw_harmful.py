@@ -1,0 +1,30 @@
+"""Take a champion out of service that the ledger has shown to be harmful, where the recipe says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ctr_retrain.models.documents.run_documents import RunDocument
+from ctr_retrain.models.errors import StorageError, UsageError
+from ctr_retrain.models.ledger.harm import harm_of
+from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.deploy.publish_model import require_servable
+from ctr_retrain.tasks.operate.registry import current_champion
+from ctr_retrain.tasks.store.champion import roll_back
+from ctr_retrain.tasks.store.protocol import Store
+
+
+def withdraw_harmful(store: Store, recipe: Recipe, run: RunDocument, now: datetime) -> str | None:
+    """Roll the champion back that a run found harmful; return what was done, or why it couldn't; None: nothing to do.
+
+    A champion that another has followed since, by this very run or by hand, is none any more.
+    """
+    harm = harm_of(run.evidence)
+    if not recipe.gate.auto_rollback or harm is None or run.champion != current_champion(store):
+        return None
+    reason = f"gate.auto_rollback, by the run for {run.date}: {harm}"
+    try:
+        barred, again = roll_back(store, reason, now, require_servable)
+    except (UsageError, StorageError) as error:  # the one before it is gone: a person has to choose
+        return f"{run.champion} is harmful, since {harm}, and could not be rolled back. {error}"
+    return f"{barred.version} was rolled back to {again.version}: {harm}."

@@ -1,0 +1,109 @@
+"""Rules of the cost over many nights: refreshes held to an anchor, stale champions, changes that have to be shown."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ctr_retrain.models.gate.cost_rules import Evidence, describe_evidence, refresh_checks, weigh
+from ctr_retrain.models.judging.day_variance import DayVariance
+from ctr_retrain.models.judging.judged_rows import COST_DELTA, over
+from tests.support.counts import draws
+from tests.support.gate_years import (
+    ALL_MATTER,
+    CHAINS,
+    CHAMPION_COST,
+    GATE,
+    MARGIN,
+    ROWS_DOMINATE,
+    chain_night,
+    night_of_takeover,
+    run_chain,
+)
+
+SURE, UNSURE = 0.02, 0.4  # standard deviations of a night's difference
+
+
+def judged(nights, of_rows=SURE, challenger=0.0, champion=0.0, anchor=None, **evidence):
+    """The checks of a refresh with true costs against 0, that of the anchor or of a champion that is its own."""
+    levels = (challenger, champion, champion if anchor is None else anchor)
+    rng = np.random.default_rng([5, nights])
+    *past, tonight = (chain_night(rng, day, of_rows, levels) for day in range(nights))
+    earlier = {} if anchor is None else {"anchor": "first"}
+    known = Evidence(nights=past, earlier=earlier, **evidence)
+    weighed = weigh(tonight, GATE, known)
+    # What challengers cost more than a predecessor is not among these nights' sums.
+    part = describe_evidence(weighed, GATE, replace(known, earlier={}), "refresh", CHAMPION_COST)
+    return refresh_checks(weighed, GATE, known, part), part
+
+
+def test_an_equal_model_passes_once_nights_enough_say_so():
+    (first,), part = judged(1, UNSURE)
+    (later,), _ = judged(20, UNSURE)
+    assert not first.passed
+    assert later.passed
+    assert "over 20 nights" in later.message
+    assert f"About {part.nights_to_pass} more night" in first.message
+
+
+def test_a_refresh_within_the_margin_of_its_champion_and_beyond_that_of_the_anchor_is_held():
+    checks, _ = judged(3, challenger=0.8 * MARGIN + 0.3, champion=0.3, anchor=0.0)
+    against_anchor, against_champion = checks
+    assert (against_anchor.name, against_champion.name) == (over("anchor"), COST_DELTA)
+    assert against_champion.passed
+    assert not against_anchor.passed
+    assert "against the anchor first: expected at most +0.50 however often one looks" in against_anchor.message
+    checks, _ = judged(3, challenger=0.4 * MARGIN, champion=0.1, anchor=0.0)
+    assert all(check.passed for check in checks)
+
+
+def test_a_stale_champion_is_followed_by_a_fresher_model_whose_estimate_is_within_the_margin():
+    held, _ = judged(2, UNSURE, challenger=0.05, champion=0.05, anchor=0.0, champion_days=GATE.stale_days - 1)
+    stale, _ = judged(10, UNSURE, challenger=0.05, champion=0.05, anchor=0.0, champion_days=GATE.stale_days)
+    assert not all(check.passed for check in held)
+    assert all(check.passed for check in stale)
+    far, _ = judged(10, 0.2, challenger=1.2 * MARGIN, champion=0.0, anchor=0.0, champion_days=100)
+    assert not all(check.passed for check in far)
+
+
+def test_a_refresh_that_is_surely_too_dear_tonight_is_rejected_whatever_earlier_ones_were():
+    rng = np.random.default_rng(6)
+    past = [chain_night(rng, day, SURE, (-1.0, 0.0, 0.0)) for day in range(9)]
+    known = Evidence(nights=past)
+    weighed = weigh(chain_night(rng, 9, SURE, (MARGIN + 0.3, 0.0, 0.0)), GATE, known)
+    part = describe_evidence(weighed, GATE, known, "refresh", CHAMPION_COST)
+    (check,) = refresh_checks(weighed, GATE, known, part)
+    assert (check.passed, check.kind) == (False, "harm")
+    assert weighed.whole.interval(0.95).high < 0
+
+
+def test_the_verdict_says_what_it_could_have_shown_and_how_many_nights_other_differences_need():
+    _, part = judged(1, UNSURE)
+    assert part.smallest_difference == pytest.approx(2.8 * UNSURE, rel=0.25)
+    shares = [(needed.share, needed.difference) for needed in part.nights_needed]
+    assert shares == [(share, pytest.approx(share * CHAMPION_COST)) for share in (0.01, 0.03, 0.1)]
+    nights = [needed.nights for needed in part.nights_needed]
+    assert nights == sorted(nights, reverse=True)
+
+
+def test_days_that_differ_are_part_of_what_is_not_known():
+    (plain,), _ = judged(3)
+    (widened,), _ = judged(3, days={COST_DELTA: DayVariance(0.5, 0.5, 20)})
+    assert plain.passed
+    assert not widened.passed
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
+def test_no_chain_of_refreshes_ends_a_margin_above_its_anchor(chain):
+    years = [run_chain(chain, 0.19, draws(40, 365), [7, year]) for year in range(draws(3, 200))]
+    assert np.quantile([year.excess for year in years], 0.95) <= 1
+    if chain.name == "null":
+        assert np.median([wait for year in years for wait in year.waits]) <= 3
+
+
+def test_a_change_without_any_worth_takes_over_in_no_year_and_a_good_one_within_weeks():
+    nights, years = draws(25, 365), draws(3, 36)
+    for volume in (ROWS_DOMINATE, ALL_MATTER):
+        assert not any(night_of_takeover(volume, 0.0, nights, [8, year], "ours") for year in range(years))
+    found = [night_of_takeover(ROWS_DOMINATE, 0.03, 60, [3, year], "ours") or 999 for year in range(draws(9, 100))]
+    assert np.median(found) <= draws(20, 15)
