@@ -175,7 +175,7 @@ class ChangedRows(Part):
 
 
 class LedgerNight(StoredDocument):
-    """What one night adds to the evidence; its cells are in the object ledger/RUN."""
+    """One night's part of the evidence; its cells are in the object ledger/RUN."""
 
     day: Day
     """The day that the run was for."""

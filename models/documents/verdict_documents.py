@@ -40,7 +40,7 @@ class Check(Part):
 
 
 class NightsNeeded(Part):
-    """How many nights like this one it takes until a model that is so much cheaper passes, in half of all cases."""
+    """The nights like this one after which a model that is so much cheaper passes, in half of all cases."""
 
     share: float
     """By how much it is cheaper, as a share of the champion's cost."""

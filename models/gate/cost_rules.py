@@ -50,7 +50,7 @@ SHOWN_DIFFERENCES = (0.01, 0.03, 0.1)  # of the champion's cost, of which a verd
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the ledger says of earlier nights, as a verdict needs it."""
+    """The evidence of earlier nights, as a verdict needs it."""
 
     nights: Sequence[Night] = ()  # that asked the same question, oldest first
     error: float = 0.025  # chance that a change may take over without being better: its share of the year's

@@ -1,4 +1,4 @@
-"""How a check writes an interval, and what a failure is that rests on one."""
+"""Words of intervals: how a check writes one, and the kind of a failure that rests on one."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class PastEstimate:
 
 @dataclass(frozen=True)
 class DayVariance:
-    """How far days differ in a figure, beyond what rows account for."""
+    """The variance of a figure between days, beyond what rows account for."""
 
     value: float  # variance between days, at least 0
     observed: float  # variance of the nights' estimates, from which that of their rows was taken off

@@ -24,6 +24,7 @@ def choose_anchor(tenures: Sequence[Tenure], champion: Tenure, day: date, anchor
     version was in service then.
     """
     served = _until(tenures, champion)
+    # Histories that older versions wrote say of none what it had to show: their first is what there is to go by.
     shown = [tenure for tenure in served if tenure.action == "override" or tenure.question in {"first", "change"}]
     anchor = (shown or served)[-1 if shown else 0]
     renewed = anchor.run_day + timedelta(days=anchor_days)

@@ -25,7 +25,7 @@ def nights_to_change(gain: float, standard_error: float, needed: float, prior_ni
 
     None where more nights than anyone waits for wouldn't do. standard_error: of one night's difference.
     """
-    if gain <= 0:
+    if gain <= 0:  # what isn't there is shown by no number of nights, save by chance
         return None
     variance = standard_error**2
     return _fewest(

@@ -29,7 +29,7 @@ _LEAST_CHANCE = 1e-300  # a float has none below it
 
 @dataclass(frozen=True, eq=False)
 class Night:
-    """What one night adds: the rows of gated channels, each validation day on one night only."""
+    """One night's part of the evidence: the rows of gated channels."""
 
     cells: Cells  # days are numbered by the calendar, campaigns by their names
     # Rows decided differently, each with its day, by the difference's name in the cells.
@@ -113,6 +113,7 @@ def pool(nights: Sequence[Night], figure: str, confidence: float, days: DayVaria
     days: how it varies from night to night beyond what rows account for. With few changed decisions the variance is
     never less than what exact limits of their counts allow, at `confidence`.
     """
+    # An earlier champion that served later, or couldn't be scored any more, is in the cells of some nights only.
     there = [night for night in nights if figure in night.cells.names and len(night.cells.sums)]
     if not there:
         return Pooled(0, 0.0, float("nan"), None, 1.0, 0.0)
@@ -148,6 +149,7 @@ def _spread(
     if found.variance is None:
         return found.ratio, None, clusters.freedom
     variance, freedom = found.variance, clusters.freedom
+    # Nights of one recipe are trained each anew: what a night's network is by luck is alike in all of its rows.
     if days:
         variance, freedom = days.add_to(variance, freedom, len(nights))
     changed = [group for night in nights for _, group in night.changed.get(figure, ())]

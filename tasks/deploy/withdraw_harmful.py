@@ -9,8 +9,7 @@ from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.ledger.harm import harm_of
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.deploy.publish_model import require_servable
-from ctr_retrain.tasks.operate.registry import current_champion
-from ctr_retrain.tasks.store.champion import roll_back
+from ctr_retrain.tasks.store.champion import read_champions, roll_back
 from ctr_retrain.tasks.store.protocol import Store
 
 
@@ -20,7 +19,10 @@ def withdraw_harmful(store: Store, recipe: Recipe, run: RunDocument, now: dateti
     A champion that another has followed since, by this very run or by hand, is none any more.
     """
     harm = harm_of(run.evidence)
-    if not recipe.gate.auto_rollback or harm is None or run.champion != current_champion(store):
+    if not recipe.gate.auto_rollback or harm is None:
+        return None
+    current = read_champions(store).current
+    if current is None or current.version != run.champion:
         return None
     reason = f"gate.auto_rollback, by the run for {run.date}: {harm}"
     try:

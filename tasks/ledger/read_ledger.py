@@ -1,4 +1,4 @@
-"""What the ledger tells tonight's gate: the nights that asked the same question, the budget, how days differ."""
+"""Read the ledger for tonight's gate: the nights that asked the same question, the budget, how days differ."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def evidence_for(run: Run, question: Question, champion_digest: str | None, scor
     champion_digest: of what trained the champion. scored: roles of the earlier champions that are scored tonight.
     """
     ledger, plan = load_ledger(run.store), run.plan
+    # A run for a past day sees what was known then, so that it comes to the verdict that it came to.
     past = [night for night in ledger.nights if night.day < plan.day and night.challenger == plan.training_digest]
     earlier = {role: plan.earlier[role].version for role in scored}
     same = _same_question(past, run, question, champion_digest)

@@ -1,4 +1,4 @@
-"""What a night adds to the ledger: written into its run, and entered once the run is whole.
+"""Write what a night adds to the ledger into its run, and enter it once the run is whole.
 
 The cells are copied out of the run, so that they outlive it: evidence counts for a year, runs are kept for weeks.
 """
@@ -61,7 +61,7 @@ def enter_night(store: Store, run_id: str) -> None:
     if store.file(path, LEDGER_NIGHT_FILE) is None:
         return
     night = load_document(store, path, LEDGER_NIGHT_FILE, LedgerNight)
-    _keep_cells(store, run_id)
+    _keep_cells(store, run_id)  # before the ref names them: what a ref names is there
     ref = load_ref(store, layout.LEDGER_REF, LedgerRef)
     before = ref.content if ref else LedgerRef()
     after = add_night(before, night)

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import expit
 
 from ctr_retrain.models.judging.changed_decisions import widen
-from ctr_retrain.models.judging.clustered_ratio import ratio_intervals
+from ctr_retrain.models.judging.clustered_ratio import Clusters, ratio_intervals
+from ctr_retrain.models.judging.day_variance import PastEstimate, estimate_day_variance
 from ctr_retrain.models.judging.judged_rows import JudgedRows, changed_decisions_of, compared_cells
 from ctr_retrain.models.recipe.channel_section import Cost
 
@@ -18,6 +19,7 @@ COSTS = {"ad": Cost(true_positive=-0.98, false_positive=0.02)}
 RATIOS = [("cost_delta_per_1000", "rows"), ("log_loss_delta", "rows"), ("challenger", "positives")]
 FIGURES = ("cost", "log loss", "calibration ratio")
 USERS = 20_000
+PAST_NIGHTS = 60  # of which each trial has seen 14
 _ACTIVITY = np.cumsum((np.arange(USERS) + 21.0) ** -0.8)
 _BUCKET = np.random.default_rng(0).integers(0, 256, USERS)
 
@@ -33,6 +35,7 @@ class Scenario:
     of_rows: float = 0.2  # standard deviations of each model's error, on the log-odds
     of_users: float = 0.0
     of_campaigns: float = 0.0
+    of_days: float = 0.0  # by how much each model misses the whole day; 14 nights before tell
 
     def draw(self, rng):
         """Draw the judged rows, and each row's true probability."""
@@ -46,7 +49,7 @@ class Scenario:
 
         def model():
             error = rng.normal(0, self.of_rows, self.rows) + rng.normal(0, self.of_users, USERS)[user]
-            error += rng.normal(0, self.of_campaigns, self.campaigns)[campaign]
+            error += rng.normal(0, self.of_campaigns, self.campaigns)[campaign] + rng.normal(0, self.of_days)
             return expit(odds + error - (self.of_rows**2 + self.of_users**2 + self.of_campaigns**2) / 2)
 
         label = (rng.random(self.rows) < truth).astype(np.uint8)
@@ -66,6 +69,8 @@ SCENARIOS = (
     Scenario("3,000 positives", rows=60_000, positive_ratio=0.05),
     Scenario("10,000 positives", rows=100_000, positive_ratio=0.1),
     Scenario("few changed decisions", of_rows=0.004),
+    Scenario("days, 1,000 positives", of_days=0.05),
+    Scenario("days, 10,000 positives", rows=100_000, positive_ratio=0.1, of_days=0.05),
 )
 
 
@@ -80,12 +85,29 @@ class Coverage:
     exact_limits_bind: float  # share of trials in which exact counts widened the interval
 
 
+def past_nights(scenario, seed):
+    """The figures of other days of a scenario whose days differ, by name; empty of another."""
+    figures = {top: [] for top, _ in RATIOS} if scenario.of_days else {}
+    for night in range(PAST_NIGHTS if figures else 0):
+        rows, _ = scenario.draw(np.random.default_rng([seed, 1_000_000 + night]))
+        cells = compared_cells(rows, COSTS)
+        clusters, sums = Clusters.of_cells(cells), dict(zip(cells.names, cells.sums.T, strict=True))
+        for top, bottom in RATIOS:
+            spread = clusters.spread(sums[top], sums[bottom], positive=bottom == "positives")
+            estimate = np.log(spread.ratio) if spread.logarithm else spread.ratio
+            figures[top].append(PastEstimate("", estimate, spread.variance**0.5))
+    return figures
+
+
 def measure_coverage(scenario, trials, seed):
     """Judge the scenario's rows again and again: a Coverage a figure."""
     found, positives, bound, predicted = [], [], [], []
+    past = past_nights(scenario, seed)
     for trial in range(trials):
-        rows, truth = scenario.draw(np.random.default_rng([seed, trial]))
-        cost, log_loss, ratio = ratio_intervals(compared_cells(rows, COSTS), RATIOS, 0.95)
+        rng = np.random.default_rng([seed, trial])
+        rows, truth = scenario.draw(rng)
+        days = {top: estimate_day_variance(rng.choice(nights, 14, replace=False)) for top, nights in past.items()}
+        cost, log_loss, ratio = ratio_intervals(compared_cells(rows, COSTS), RATIOS, 0.95, days)
         changed = changed_decisions_of(rows, COSTS)
         widened = widen(cost, changed, len(truth), 0.95)
         found.append([(each.estimate, each.low, each.high) for each in (widened, log_loss, ratio)])

@@ -22,6 +22,9 @@ GATE = Gate(max_cost_delta_per_1000=MARGIN, max_channel_cost_delta_per_1000=2.0)
 FIRST_CHANGE = 1 / GATE.false_changes_per_year * 2  # the e-value that the first change of a year needs
 
 
+RULES = ("each night anew", "ours")
+
+
 @dataclass(frozen=True)
 class Volume:
     """How far a night's difference is off, by rows, campaigns and users; standard deviations per 1,000."""
