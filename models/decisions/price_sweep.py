@@ -96,7 +96,7 @@ def _point(
 
 def decide_by_cost(delta: Interval, limit: float, *, refresh: bool) -> Decision:
     """Decide by a cost difference alone: a refresh has to be within the limit, anything else below it."""
-    # As the gate decides on a night by itself: at the limit a refresh passes, what claims to be better doesn't.
+    # By one look: the gate asks for more, since it looks every night; at other prices there are no earlier nights.
     if delta.bounded and (delta.high <= limit if refresh else delta.high < limit):
         return "promote"
     return "reject" if delta.low > limit else "hold"

@@ -97,6 +97,36 @@ BEFORE = {  # as refs were written before they said their format, and younger ki
         "intents": [{"id": "ab", "ref": "runs/2026-03-07", "value": {"current": "a", "history": ["a"]}}],
         "raised": {"who": "eva", "command": "rollback", "at": "2026-03-07T12:00:00+00:00", "token": 2},
     },
+    "refs-ledger": {
+        "nights": [
+            {
+                "day": "2026-03-07",
+                "run_id": "2026-03-07-0123abcd",
+                "question": "change",
+                "challenger": "0123456789abcdef",
+                "champion": "fedcba9876543210",
+                "champion_version": "2026-03-06-0123abcd",
+                "earlier": {"anchor": "2026-03-01-0123abcd"},
+                "prices": "0011223344556677",
+                "validation": ["2026-03-04"],
+                "figures": {"cost_delta_per_1000": {"estimate": -0.1, "standard_error": 0.2}},
+                "changed": {
+                    "cost_delta_per_1000": [
+                        {"day": "2026-03-04", "rows": 9, "positives": 1, "if_positive": -0.98, "if_negative": 0.02}
+                    ]
+                },
+            }
+        ],
+        "changes": [
+            {
+                "challenger": "0123456789abcdef",
+                "champion": "fedcba9876543210",
+                "opened": "2026-03-07",
+                "share": 0.5,
+                "number": 1,
+            }
+        ],
+    },
     "refs-nights": {
         "day": "2026-03-07",
         "attempts": [

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from ctr_retrain.models.decisions.break_even import describe_money
 from ctr_retrain.models.decisions.price_sweep import FACTORS, at_price, describe_sweep, sweep_prices
 from ctr_retrain.models.feature_kinds.categorical import Categorical
+from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.costs import thresholds
-from ctr_retrain.models.judging.gate import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
 from ctr_retrain.models.recipe.gate_section import Gate
@@ -101,20 +101,21 @@ def test_the_mean_value_stands_beside_the_break_even_rate():
 
 @pytest.mark.parametrize("refresh", [True, False])
 @pytest.mark.parametrize("seed", range(4))
-def test_at_the_recipes_own_prices_the_sweep_decides_as_the_gate_does(refresh, seed):
+def test_at_the_recipes_own_prices_the_sweep_decides_by_what_the_gate_sees_tonight(refresh, seed):
     drawn, own = graded(seed), recipe()
+    limit = own.gate.max_cost_delta_per_1000 if refresh else 0.0
     points = sweep_prices(drawn, {"ad": COST}, own.gate, refresh=refresh)
     middle = next(point for point in points if point.factor == 1)
     verdict = judge(drawn, own, same_recipe=refresh)
     cost = next(check for check in verdict.checks if check.name == "cost_delta_per_1000")
     assert middle.cost_delta_per_1000.value == pytest.approx(cost.value)
-    assert (middle.decision == "promote") == cost.passed
+    assert (middle.decision == "promote") == (verdict.evidence.tonight.high <= limit)
     dearer = next(point for point in points if point.factor == 2)
     twice = recipe(Cost(true_positive=-0.98, false_positive=0.04))
     again = judge(drawn, twice, same_recipe=refresh)
     cost = next(check for check in again.checks if check.name == "cost_delta_per_1000")
     assert dearer.cost_delta_per_1000.value == pytest.approx(cost.value)
-    assert (dearer.decision == "promote") == cost.passed
+    assert (dearer.decision == "promote") == (again.evidence.tonight.high <= limit)
 
 
 @settings(deadline=None)

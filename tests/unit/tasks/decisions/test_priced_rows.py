@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from ctr_retrain.models.feature_kinds.categorical import Categorical
-from ctr_retrain.models.judging.gate import judge
+from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
 from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.landing_section import Columns, Landing
