@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +20,13 @@ from ctr_retrain.models.judging.clustered_ratio import Clusters
 from ctr_retrain.models.ledger.anytime import anytime_half_width, e_value
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
     from ctr_retrain.models.judging.day_variance import DayVariance
 
 _LEAST_CHANCE = 1e-300  # a float has none below it
+_MANY = 1e6  # degrees of freedom of a normal distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,53 +60,59 @@ class Pooled:
     nights: int
     rows: float
     estimate: float
-    variance: float | None  # of the estimate; None where nothing is known of it
+    variance: float | None  # of the estimate, by rows and days; None where nothing is known of it
     freedom: float
+    below: float  # standard deviation to either side that exact counts of changed decisions allow at least
+    above: float
     first_variance: float  # of the first night's sum: the scale on which evidence is counted
-
-    @property
-    def total_variance(self) -> float:
-        """Return the variance of the sum; infinite where nothing is known of it."""
-        return np.inf if self.variance is None else self.variance * self.rows**2
 
     def interval(self, confidence: float) -> Interval:
         """Return the estimate's interval, for one look at it."""
-        return self._around(self._half(confidence))
+        return self._around(lambda variance, freedom: _student(confidence, freedom) * sqrt(variance))
 
     def anytime_interval(self, confidence: float, prior_nights: float) -> Interval:
         """Return an interval that may be looked at every night: each end is wrong with chance 1 − confidence at most.
 
         prior_nights: after how many nights it is narrowest.
         """
-        if self.variance is None:
-            return self._around(np.inf)
-        if not self.variance:
-            return self._around(0.0)
-        prior = prior_nights * self.first_variance
-        half = anytime_half_width(self.total_variance, prior, 2 * (1 - confidence)) / sqrt(self.total_variance)
-        return self._around(float(stdtrit(self.freedom, ndtr(half))) * sqrt(self.variance))
+
+        def half(variance: float, freedom: float) -> float:
+            if not variance:
+                return 0.0
+            whole, prior = variance * self.rows**2, prior_nights * self.first_variance
+            deviations = anytime_half_width(whole, prior, 2 * (1 - confidence)) / sqrt(whole)
+            return float(stdtrit(freedom, ndtr(deviations))) * sqrt(variance)
+
+        return self._around(half)
 
     def limit(self, confidence: float) -> float:
         """Return the upper limit of one look: the difference is above it with chance 1 − confidence."""
-        return self.estimate + self._half(2 * confidence - 1)
+        return self.interval(2 * confidence - 1).high
 
     def e_value(self, prior_nights: float) -> float:
         """Return the evidence that the difference is below 0, which may be looked at every night."""
         if not self.variance:
             return 0.0
+        variance, freedom = self._to_the_side_of(self.above)
         # Of the variance no more is known than its degrees of freedom tell: the same chance by the normal distribution.
-        tail = float(stdtr(self.freedom, self.estimate / sqrt(self.variance)))
-        gain = -float(ndtri(max(tail, _LEAST_CHANCE))) * sqrt(self.total_variance)
-        return e_value(gain, self.total_variance, prior_nights * self.first_variance)
+        tail = float(stdtr(freedom, self.estimate / sqrt(variance)))
+        whole = variance * self.rows**2
+        gain = -float(ndtri(max(tail, _LEAST_CHANCE))) * sqrt(whole)
+        return e_value(gain, whole, prior_nights * self.first_variance)
 
-    def _half(self, confidence: float) -> float:
-        """Return half the width of an interval by Student's quantile."""
+    def _around(self, half: Callable[[float, float], float]) -> Interval:
+        """Return the interval with such a half-width, of a variance and its degrees of freedom, to either side."""
         if self.variance is None:
-            return np.inf
-        return float(stdtrit(self.freedom, (1 + confidence) / 2)) * sqrt(self.variance)
+            return Interval(self.estimate, -np.inf, np.inf)
+        below, above = (half(*self._to_the_side_of(deviation)) for deviation in (self.below, self.above))
+        return Interval(self.estimate, self.estimate - below, self.estimate + above)
 
-    def _around(self, half: float) -> Interval:
-        return Interval(self.estimate, self.estimate - half, self.estimate + half)
+    def _to_the_side_of(self, deviation: float) -> tuple[float, float]:
+        """Return the variance to one side and its degrees of freedom; what exact counts say needs none estimated."""
+        assert self.variance is not None
+        if deviation**2 > self.variance:
+            return deviation**2, _MANY
+        return self.variance, self.freedom
 
 
 def pool(nights: Sequence[Night], figure: str, confidence: float, days: DayVariance | None) -> Pooled:
@@ -116,11 +124,12 @@ def pool(nights: Sequence[Night], figure: str, confidence: float, days: DayVaria
     # An earlier champion that served later, or couldn't be scored any more, is in the cells of some nights only.
     there = [night for night in nights if figure in night.cells.names and len(night.cells.sums)]
     if not there:
-        return Pooled(0, 0.0, float("nan"), None, 1.0, 0.0)
-    whole, first = (_spread(part, figure, confidence, days) for part in (there, there[:1]))
-    first_rows = _sum(there[0], "rows")
-    first_variance = (first[1] or 0.0) * first_rows**2
-    return Pooled(len(there), sum(_sum(night, "rows") for night in there), *whole, first_variance)
+        return Pooled(0, 0.0, float("nan"), None, 1.0, 0.0, 0.0, 0.0)
+    whole, (_, first_variance, _) = (_spread(part, figure, days) for part in (there, there[:1]))
+    rows, first_rows = sum(_sum(night, "rows") for night in there), _sum(there[0], "rows")
+    changed = [group for night in there for _, group in night.changed.get(figure, ())]
+    below, above = _exact_deviations(changed, confidence, rows)
+    return Pooled(len(there), rows, *whole, below, above, (first_variance or 0.0) * first_rows**2)
 
 
 def each_day_once(nights: Iterable[Night]) -> list[Night]:
@@ -136,9 +145,7 @@ def each_day_once(nights: Iterable[Night]) -> list[Night]:
     return found
 
 
-def _spread(
-    nights: Sequence[Night], figure: str, confidence: float, days: DayVariance | None
-) -> tuple[float, float | None, float]:
+def _spread(nights: Sequence[Night], figure: str, days: DayVariance | None) -> tuple[float, float | None, float]:
     """Return the mean over nights, its variance and its degrees of freedom."""
     rows, value = (np.concatenate([_column(night, name) for night in nights]) for name in ("rows", figure))
     users, campaigns = (
@@ -152,13 +159,20 @@ def _spread(
     # Nights of one recipe are trained each anew: what a night's network is by luck is alike in all of its rows.
     if days:
         variance, freedom = days.add_to(variance, freedom, len(nights))
-    changed = [group for night in nights for _, group in night.changed.get(figure, ())]
-    if not changed:
-        return found.ratio, variance, freedom
-    low, high = (1000 * limit for limit in exact_limits(changed, confidence))
-    middle, quantile = found.ratio * rows.sum(), float(stdtrit(freedom, (1 + confidence) / 2))
-    exact = max(middle - low, high - middle) / rows.sum() / quantile
-    return found.ratio, max(variance, exact**2), freedom
+    return found.ratio, variance, freedom
+
+
+def _exact_deviations(changed: Sequence[ChangedDecisions], confidence: float, rows: float) -> tuple[float, float]:
+    """Return the standard deviations per 1,000 by which exact limits of the counts lie below and above."""
+    estimate = sum(group.cost_delta(group.positives) for group in changed)
+    low, high = exact_limits(changed, confidence)
+    quantile = NormalDist().inv_cdf((1 + confidence) / 2)
+    return 1000 * (estimate - low) / rows / quantile, 1000 * (high - estimate) / rows / quantile
+
+
+def _student(confidence: float, freedom: float) -> float:
+    """Return Student's quantile of an interval."""
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def _column(night: Night, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
