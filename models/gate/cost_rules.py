@@ -25,7 +25,7 @@ from ctr_retrain.models.judging.day_variance import DayVariance
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, compared_cells, interval_part, over
 from ctr_retrain.models.judging.seed_noise import seed_words
 from ctr_retrain.models.ledger.nights_needed import nights_to_change, nights_to_refresh, smallest_difference
-from ctr_retrain.models.ledger.pooled_nights import Night, each_day_once, pool
+from ctr_retrain.models.ledger.pooled_nights import Night, Nights, each_day_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ class Weighed:
 
     tonight: Pooled
     whole: Pooled
-    nights: Sequence[Night]  # the earlier ones, and of tonight the days that none of them has
+    nights: Nights  # the earlier ones, and of tonight the days that none of them has
     between: DayVariance | None
     extent: str  # the sentence on changed decisions
 
@@ -107,13 +107,13 @@ def cost_checks(
 
 def weigh(tonight: Night, gate: Gate, evidence: Evidence, seeds: SeedDeviation | None = None) -> Weighed:
     """Add tonight's rows to the earlier nights' evidence."""
-    nights = each_day_once([*evidence.nights, tonight])
+    nights = Nights(each_day_once([*evidence.nights, tonight]))
     between = _between(evidence.days.get(COST_DELTA), seeds)
     groups = [group for _, group in tonight.changed.get(COST_DELTA, ())]
     extent = "Decisions differ on {:,} rows with {:,} positives.".format(*count_changed(groups))
     if seeds:
         extent = f"{extent} {seed_words(seeds, gate.confidence)}"
-    alone, whole = (pool(each, COST_DELTA, gate.confidence, between) for each in ([tonight], nights))
+    alone, whole = (each.pool(COST_DELTA, gate.confidence, between) for each in (Nights([tonight]), nights))
     return Weighed(alone, whole, nights, between, extent)
 
 
@@ -170,7 +170,7 @@ def _held_to_anchor(weighed: Weighed, gate: Gate, evidence: Evidence, part: Evid
 
 def _anchor_check(weighed: Weighed, gate: Gate, evidence: Evidence, version: str) -> Check:
     """Check that a chain of refreshes doesn't go downhill: each is held to the same anchor, every night anew."""
-    whole = pool(weighed.nights, over(ANCHOR), gate.confidence, weighed.between)
+    whole = weighed.nights.pool(over(ANCHOR), gate.confidence, weighed.between)
     delta, limit = whole.anytime_interval(gate.confidence, REFRESH_NIGHTS), gate.max_cost_delta_per_1000
     passed, one_look = _within(whole, delta, gate, evidence)
     message = (
@@ -248,7 +248,7 @@ def describe_evidence(
         return nights_to_change(gain, error, needed, CHANGE_NIGHTS)
 
     def looked_at_nightly(figure: str, between: DayVariance | None) -> IntervalPart:
-        found = pool(weighed.nights, figure, gate.confidence, between)
+        found = weighed.nights.pool(figure, gate.confidence, between)
         return interval_part(found.anytime_interval(gate.confidence, REFRESH_NIGHTS))
 
     in_all = nights_for(-whole.estimate)

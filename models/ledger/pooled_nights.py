@@ -115,21 +115,59 @@ class Pooled:
         return self.variance, self.freedom
 
 
-def pool(nights: Sequence[Night], figure: str, confidence: float, days: DayVariance | None) -> Pooled:
-    """Add up a difference, by its name among the cells' sums, over nights that have it, oldest first.
+class Nights:
+    """Nights to be added up, oldest first, by one difference after another."""
 
-    days: how it varies from night to night beyond what rows account for. With few changed decisions the variance is
-    never less than what exact limits of their counts allow, at `confidence`.
-    """
-    # An earlier champion that served later, or couldn't be scored any more, is in the cells of some nights only.
-    there = [night for night in nights if figure in night.cells.names and len(night.cells.sums)]
-    if not there:
-        return Pooled(0, 0.0, float("nan"), None, 1.0, 0.0, 0.0, 0.0)
-    whole, (_, first_variance, _) = (_spread(part, figure, days) for part in (there, there[:1]))
-    rows, first_rows = sum(_sum(night, "rows") for night in there), _sum(there[0], "rows")
-    changed = [group for night in there for _, group in night.changed.get(figure, ())]
-    below, above = _exact_deviations(changed, confidence, rows)
-    return Pooled(len(there), rows, *whole, below, above, (first_variance or 0.0) * first_rows**2)
+    def __init__(self, nights: Sequence[Night]) -> None:
+        """Take the nights."""
+        self._nights = nights
+        # Users and campaigns of a million cells take longest to tell apart, and are the same for each difference.
+        self._clusters: dict[tuple[int, ...], Clusters] = {}
+
+    def pool(self, figure: str, confidence: float, days: DayVariance | None) -> Pooled:
+        """Add up a difference, by its name among the cells' sums, over the nights that have it.
+
+        days: how it varies from night to night beyond what rows account for. With few changed decisions the interval is
+        never narrower than exact limits of their counts, at `confidence`.
+        """
+        # An earlier champion that served later, or couldn't be scored any more, is in the cells of some nights only.
+        there = tuple(
+            place for place, night in enumerate(self._nights) if figure in night.cells.names and len(night.cells.sums)
+        )
+        if not there:
+            return Pooled(0, 0.0, float("nan"), None, 1.0, 0.0, 0.0, 0.0)
+        nights = [self._nights[place] for place in there]
+        whole, (_, first_variance, _) = (self._spread(part, figure, days) for part in (there, there[:1]))
+        rows, first_rows = sum(_sum(night, "rows") for night in nights), _sum(nights[0], "rows")
+        changed = [group for night in nights for _, group in night.changed.get(figure, ())]
+        below, above = _exact_deviations(changed, confidence, rows)
+        return Pooled(len(nights), rows, *whole, below, above, (first_variance or 0.0) * first_rows**2)
+
+    def _spread(
+        self, there: tuple[int, ...], figure: str, days: DayVariance | None
+    ) -> tuple[float, float | None, float]:
+        """Return the mean over some of the nights, its variance and its degrees of freedom."""
+        nights = [self._nights[place] for place in there]
+        rows, value = (np.concatenate([_column(night, name) for night in nights]) for name in ("rows", figure))
+        if there not in self._clusters:
+            users, campaigns = (
+                np.concatenate([getattr(night.cells, key) for night in nights]) for key in ("user_bucket", "campaign")
+            )
+            self._clusters[there] = Clusters(users, campaigns, rows)
+        clusters = self._clusters[there]
+        found = clusters.spread(value, rows)
+        if found.variance is None:
+            return found.ratio, None, clusters.freedom
+        variance, freedom = found.variance, clusters.freedom
+        # Nights of one recipe are trained each anew: what a night's network is by luck is alike in all of its rows.
+        if days:
+            variance, freedom = days.add_to(variance, freedom, len(nights))
+        return found.ratio, variance, freedom
+
+
+def pool(nights: Sequence[Night], figure: str, confidence: float, days: DayVariance | None) -> Pooled:
+    """Add up one difference over nights; see `Nights.pool`."""
+    return Nights(nights).pool(figure, confidence, days)
 
 
 def each_day_once(nights: Iterable[Night]) -> list[Night]:
@@ -143,23 +181,6 @@ def each_day_once(nights: Iterable[Night]) -> list[Night]:
         seen |= night.days
         found += [fresh] if len(fresh.cells.sums) else []
     return found
-
-
-def _spread(nights: Sequence[Night], figure: str, days: DayVariance | None) -> tuple[float, float | None, float]:
-    """Return the mean over nights, its variance and its degrees of freedom."""
-    rows, value = (np.concatenate([_column(night, name) for night in nights]) for name in ("rows", figure))
-    users, campaigns = (
-        np.concatenate([getattr(night.cells, key) for night in nights]) for key in ("user_bucket", "campaign")
-    )
-    clusters = Clusters(users, campaigns, rows)
-    found = clusters.spread(value, rows)
-    if found.variance is None:
-        return found.ratio, None, clusters.freedom
-    variance, freedom = found.variance, clusters.freedom
-    # Nights of one recipe are trained each anew: what a night's network is by luck is alike in all of its rows.
-    if days:
-        variance, freedom = days.add_to(variance, freedom, len(nights))
-    return found.ratio, variance, freedom
 
 
 def _exact_deviations(changed: Sequence[ChangedDecisions], confidence: float, rows: float) -> tuple[float, float]:

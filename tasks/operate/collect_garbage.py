@@ -50,11 +50,11 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     decisions = [decision for _, decision in load_day_refs(store, layout.ACCEPTED_REFS, AcceptedRef)]
     judged = {path for decision in decisions for path in (decision.day_object, decision.validation)}
     champions = read_champions(store)
-    versions = [*_kept_versions(champions, recipe.retention.champions), *_measures(champions, recipe)]
+    versions = _kept_versions(champions, recipe.retention.champions)
     runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
     kept = [run for path in runs if (run := load_manifest(store, path, KeptRun))]
     comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
-    models = {layout.model_object(version) for version in versions}
+    models = {layout.model_object(version) for version in (*versions, *_measures(champions, recipe))}
     # A verdict is bound to the champion that it was judged against, which stays as long as the run does.
     models |= {layout.model_object(run.champion) for run in kept if run.champion}
     labels = {path for run in kept for path in run.labels}
