@@ -14,10 +14,9 @@ from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, H
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay, MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, SeedNoise, TrainingPart
 from ctr_retrain.models.documents.verdict_documents import (
-    FreshPass,
-    LogReachPart,
     EvidencePart,
     FreshPass,
+    LogReachPart,
     MoneyPart,
     Recalibration,
     SlicesPart,

@@ -56,9 +56,6 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
     checks += check_values(scored, run.recipe)
     slices = [*measure_slices(run, rows), *measure_decisions(run, scored, rows, refresh=same)]
-    verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices)
-    slices = measure_slices(run, rows)
-    measure_decisions(run, rows, refresh=same)
     # By the calendar, so that the ledger counts each validation day once.
     rows = replace(rows, day=np.array([one.day.toordinal() for one in plan.validate])[rows.day])
     question: Question = "first" if plan.champion is None else "refresh" if same else "change"
