@@ -170,11 +170,11 @@ class ChangedRows(Part):
     """What the first model costs more on one that is positive; currency units."""
     if_negative: float
     """The same on one that isn't."""
-    apart: float = 0.0
+    apart: float = Field(0.0, exclude_if=lambda apart: not apart)
     """What the rows' own prices, where these differ, make it differ from what so many positives cost on the whole."""
 
 
-class LedgerNight(StoredDocument):
+class LedgerNight(Part):
     """One night's part of the evidence; its cells are in the object ledger/RUN."""
 
     day: Day
@@ -201,6 +201,10 @@ class LedgerNight(StoredDocument):
     """Rows that two models decide differently, by the name of the difference in the cells."""
 
 
+class LedgerNightDocument(StoredDocument, LedgerNight):
+    """One night's part of the evidence, as its run made it: ledger_night.json in the run."""
+
+
 class LedgerChange(Part):
     """A change of the recipe: its share of the year's error is its own however long it waits."""
 
@@ -221,9 +225,9 @@ class LedgerRef(StoredDocument):
 
     REMEDY: ClassVar[str] = "Restore the file from a backup, or remove it: the evidence of earlier nights is lost then"
 
-    nights: tuple[LedgerNight, ...] = ()
+    nights: tuple[LedgerNight, ...]
     """The nights, in the order of their days."""
-    changes: tuple[LedgerChange, ...] = ()
+    changes: tuple[LedgerChange, ...]
     """Changes of the recipe, in the order in which they were first judged."""
 
 

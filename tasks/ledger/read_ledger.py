@@ -27,7 +27,7 @@ CALIBRATION: PastFigureName = "challenger"  # the sum of the ratio's numerator: 
 def load_ledger(store: Store) -> LedgerRef:
     """Read the ledger; an empty one where no night was entered."""
     ref = load_ref(store, layout.LEDGER_REF, LedgerRef)
-    return ref.content if ref else LedgerRef()
+    return ref.content if ref else LedgerRef(nights=(), changes=())
 
 
 def prices_of(recipe: Recipe) -> str:

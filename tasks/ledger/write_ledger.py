@@ -11,6 +11,7 @@ from math import log, sqrt
 from ctr_retrain.models.documents.ref_documents import (
     LedgerChange,
     LedgerNight,
+    LedgerNightDocument,
     LedgerRef,
     PastFigure,
     PastFigureName,
@@ -37,7 +38,7 @@ def write_night(run: Run, rows: JudgedRows, evidence: Evidence, question: Questi
     gated = {name: channel.cost for name, channel in run.recipe.channels.items() if channel.gated}
     night = night_of(rows.of_channels(gated), gated)
     write_cells(night.cells, run.folder / CELLS_FILE)
-    LedgerNight(
+    LedgerNightDocument(
         day=run.plan.day,
         run_id=run.plan.run_id,
         question=question,
@@ -60,10 +61,10 @@ def enter_night(store: Store, run_id: str) -> None:
     path = layout.run_object(run_id)
     if store.file(path, LEDGER_NIGHT_FILE) is None:
         return
-    night = load_document(store, path, LEDGER_NIGHT_FILE, LedgerNight)
+    night = LedgerNight.of(load_document(store, path, LEDGER_NIGHT_FILE, LedgerNightDocument))
     _keep_cells(store, run_id)  # before the ref names them: what a ref names is there
     ref = load_ref(store, layout.LEDGER_REF, LedgerRef)
-    before = ref.content if ref else LedgerRef()
+    before = ref.content if ref else LedgerRef(nights=(), changes=())
     after = add_night(before, night)
     if after != before:
         replace_ref(store, layout.LEDGER_REF, after, ref)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ctr_retrain.models.documents.ref_documents import LedgerNight, LedgerRef, PastFigure, Tenure
+from ctr_retrain.models.documents.ref_documents import LedgerNight, LedgerNightDocument, LedgerRef, PastFigure, Tenure
 from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, over
 from ctr_retrain.models.ledger.pooled_nights import Night
@@ -54,7 +54,7 @@ def entered(store, recipe):
         } | more
         with store.writing(layout.run_object(run_id), {"labels": [], "champion": "champion"}) as folder:
             write_cells(night.cells, folder / layout.CELLS_FILE)
-            LedgerNight(**document).write(folder / layout.LEDGER_NIGHT_FILE)
+            LedgerNightDocument(**document).write(folder / layout.LEDGER_NIGHT_FILE)
         enter_night(store, run_id)
         return run_id
 
@@ -210,7 +210,7 @@ def test_nights_are_forgotten_after_a_year():
             changed={},
         )
 
-    ledger = LedgerRef()
+    ledger = LedgerRef(nights=(), changes=())
     for days in (0, 100, 365):
         ledger = add_night(ledger, at(DAY + timedelta(days=days)))
     assert [night.day for night in ledger.nights] == [DAY + timedelta(days=100), DAY + timedelta(days=365)]
