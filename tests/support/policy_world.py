@@ -16,7 +16,7 @@ from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, over
 from ctr_retrain.models.ledger.pooled_nights import Night
 
-GROUPS, CAMPAIGNS, ROWS = 32, 24, 50_000
+GROUPS, CAMPAIGNS = 32, 24
 SEND, CLICK = 0.02, 1.0  # prices; sending pays from a probability of 0.02 on
 WINDOW, DELAY = 14, 2  # days of training, and days until labels are final and validated
 EXPLORED = 0.1  # of what isn't sent, to keep learning
@@ -49,7 +49,7 @@ FAULTY = Faults(regime_change=200, rotting=100, broken_logger=60, harmful_change
 class World:
     """The truth of each day: the same for all policies of a seed."""
 
-    def __init__(self, seed, days, faults):
+    def __init__(self, seed, days, faults, impressions=50_000):
         rng = np.random.default_rng([seed, 1])
         groups = rng.normal(0, 0.42, GROUPS)
         taste = rng.normal(0, 0.55, (GROUPS, CAMPAIGNS))
@@ -67,12 +67,12 @@ class World:
             self.odds.append(BASE + groups[:, None] + level + taste + rng.normal(0, 0.05))
             self.names.append(name.copy())
         self.rows = rng.gamma(3.0, size=(GROUPS, 1)) * rng.gamma(3.0, size=CAMPAIGNS)
-        self.rows *= ROWS / self.rows.sum()
+        self.rows *= impressions / self.rows.sum()
 
     def cost(self, day, model):
         """The true cost per 1,000 of a model's decisions on a day."""
         probability, sent = expit(self.odds[day]), model.sends(self, day)
-        return 1000 * (self.rows * sent * (SEND - CLICK * probability)).sum() / ROWS
+        return 1000 * (self.rows * sent * (SEND - CLICK * probability)).sum() / self.rows.sum()
 
     def seen_share(self, day):
         """The share of clicks that the logger keeps, by group."""
