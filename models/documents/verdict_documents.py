@@ -81,6 +81,8 @@ class EvidencePart(Part):
     """What the challenger costs more per 1,000 than the anchor, likewise; null where the champion is its own anchor."""
     champion_over: Mapping[str, IntervalPart]
     """What the champion costs more per 1,000 than each of them, by an interval that may be looked at every night."""
+    dominant_campaign: str | None = Field(None, exclude_if=lambda dominant: dominant is None)
+    """The campaign that has nearly all rows, and what can't be known because of it; absent where there is none."""
     smallest_difference: Number | None
     """The difference per 1,000 that tonight's rows would have told from 0 in four cases out of five."""
     nights_needed: tuple[NightsNeeded, ...]

@@ -60,6 +60,7 @@ class Evidence:
     champion_days: int = 0  # since the champion's run
     earlier: Mapping[str, str] = field(default_factory=dict)  # versions of the earlier champions, by role
     message: str = ""  # what is to be said of the anchor
+    dominant_campaign: str | None = None  # what is to be said of one with nearly all rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,6 +268,7 @@ def describe_evidence(
         earlier=evidence.earlier,
         against_anchor=looked_at_nightly(over(ANCHOR), weighed.between) if ANCHOR in evidence.earlier else None,
         champion_over={role: looked_at_nightly(champion_over(role), None) for role in evidence.earlier},
+        dominant_campaign=evidence.dominant_campaign,
         smallest_difference=None if error is None else smallest_difference(error, gate.confidence),
         nights_needed=tuple(
             NightsNeeded(share=share, difference=share * reference, nights=nights_for(share * reference))

@@ -33,6 +33,8 @@ def _sentences(evidence: EvidencePart) -> Iterator[str]:
         )
     for role, part in evidence.champion_over.items():
         yield f"The champion against the {role} {evidence.earlier[role]}: {_written(part)}, however often one looks."
+    if evidence.dominant_campaign:
+        yield evidence.dominant_campaign
     yield from _power(evidence)
 
 

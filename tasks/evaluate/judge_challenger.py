@@ -16,6 +16,7 @@ from ctr_retrain.models.documents.drift_documents import Alert
 from ctr_retrain.models.documents.verdict_documents import Check, Question, Verdict, VerdictDocument
 from ctr_retrain.models.gate.judge import FAILED, judge
 from ctr_retrain.models.judging.seed_noise import SeedDeviation, seed_deviation
+from ctr_retrain.models.ledger.dominant_campaign import describe_dominant
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.decisions.measure_decisions import measure_decisions
@@ -60,7 +61,9 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     rows = replace(rows, day=np.array([one.day.toordinal() for one in plan.validate])[rows.day])
     question: Question = "first" if plan.champion is None else "refresh" if same else "change"
     champion = (theirs.training_digest or theirs.recipe_digest) if theirs else None
-    evidence = evidence_for(run, question, champion, rows.earlier)
+    gated = [name for name, channel in run.recipe.channels.items() if channel.gated]
+    campaigns = scored["campaign"].to_numpy(zero_copy_only=False)[np.isin(rows.channel, gated)]
+    evidence = evidence_for(run, question, champion, rows.earlier, describe_dominant(campaigns))
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices, evidence=evidence)
     if verdict.evidence:
         write_night(run, rows, evidence, question, champion)

@@ -35,10 +35,13 @@ def prices_of(recipe: Recipe) -> str:
     return digest_of({name: [one.gated, one.cost.model_dump(mode="json")] for name, one in recipe.channels.items()})
 
 
-def evidence_for(run: Run, question: Question, champion_digest: str | None, scored: Iterable[str]) -> Evidence:
+def evidence_for(
+    run: Run, question: Question, champion_digest: str | None, scored: Iterable[str], dominant: str | None = None
+) -> Evidence:
     """Return the evidence of nights before the run's day.
 
     champion_digest: of what trained the champion. scored: roles of the earlier champions that are scored tonight.
+    dominant: what is to be said of a campaign with nearly all rows.
     """
     ledger, plan = load_ledger(run.store), run.plan
     # A run for a past day sees what was known then, so that it comes to the verdict that it came to.
@@ -55,6 +58,7 @@ def evidence_for(run: Run, question: Question, champion_digest: str | None, scor
         champion_days=(plan.day - plan.champion.run_day).days if plan.champion else 0,
         earlier=earlier,
         message=_anchor_message(run, earlier),
+        dominant_campaign=dominant,
     )
 
 
