@@ -33,7 +33,9 @@ def worth(delta: Interval, limit: float, *, passed: bool) -> str:
     sure = "" if least > 0 or most < 0 else "probably "
     earns = f"The new model {sure}earns {abs(gain):.2f} {'more' if gain >= 0 else 'less'} per 1,000 impressions"
     allowed = f"a loss beyond the allowed {limit:.2f}" if limit else "that it earns nothing more"
-    if passed:
+    if passed and delta.high > limit:  # of a change it is the evidence that tells, whose interval ends below
+        told = f"{allowed} isn't excluded, which a fresher model need not do"
+    elif passed:
         told = f"{allowed} is excluded"
     elif delta.low > limit:
         told = f"{'a loss beyond the allowed ' + format(limit, '.2f') if limit else 'a loss'} is sure"

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.documents.ref_documents import ChangedRows, LedgerNight
 from ctr_retrain.models.judging.cells import Cells
 from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
+from ctr_retrain.models.ledger.ledger_documents import ChangedRows, LedgerNight
 from ctr_retrain.models.ledger.pooled_nights import Night
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from ctr_retrain.models.documents.ref_documents import LedgerNight, LedgerRef, PastFigureName
 from ctr_retrain.models.documents.verdict_documents import Question
 from ctr_retrain.models.gate.cost_rules import ANCHOR, Evidence
 from ctr_retrain.models.judging.day_variance import DayVariance, PastEstimate, estimate_day_variance
 from ctr_retrain.models.judging.judged_rows import champion_over, over
 from ctr_retrain.models.ledger.error_budget import share_of_budget
+from ctr_retrain.models.ledger.ledger_documents import LedgerNight, LedgerRef, PastFigureName
 from ctr_retrain.models.ledger.pooled_nights import Night, each_day_once
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ledger.night_cells import changed_decisions, read_cells

@@ -8,7 +8,12 @@ from __future__ import annotations
 import shutil
 from math import log, sqrt
 
-from ctr_retrain.models.documents.ref_documents import (
+from ctr_retrain.models.documents.verdict_documents import Question
+from ctr_retrain.models.gate.cost_rules import Evidence, night_of
+from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, Clusters
+from ctr_retrain.models.judging.judged_rows import COST_DELTA, JudgedRows
+from ctr_retrain.models.ledger.error_budget import YEAR, share_of_budget
+from ctr_retrain.models.ledger.ledger_documents import (
     LedgerChange,
     LedgerNight,
     LedgerNightDocument,
@@ -16,11 +21,6 @@ from ctr_retrain.models.documents.ref_documents import (
     PastFigure,
     PastFigureName,
 )
-from ctr_retrain.models.documents.verdict_documents import Question
-from ctr_retrain.models.gate.cost_rules import Evidence, night_of
-from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, Clusters
-from ctr_retrain.models.judging.judged_rows import COST_DELTA, JudgedRows
-from ctr_retrain.models.ledger.error_budget import YEAR, share_of_budget
 from ctr_retrain.models.ledger.pooled_nights import Night
 from ctr_retrain.tasks.ledger.night_cells import changed_rows, write_cells
 from ctr_retrain.tasks.ledger.read_ledger import prices_of

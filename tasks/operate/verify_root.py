@@ -13,7 +13,6 @@ from ctr_retrain.models.documents.ref_documents import (
     ChampionRef,
     DayRef,
     LeaseRef,
-    LedgerRef,
     RecipeNameRef,
     RunsRef,
 )
@@ -21,6 +20,7 @@ from ctr_retrain.models.errors import StorageError
 from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
 from ctr_retrain.models.incidents.night_ref import NightRef
+from ctr_retrain.models.ledger.ledger_documents import LedgerRef
 from ctr_retrain.tasks.execution.progress import progress_of
 from ctr_retrain.tasks.integrity.manifest import (
     EncodedDay,

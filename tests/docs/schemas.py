@@ -34,8 +34,6 @@ from ctr_retrain.models.documents.ref_documents import (
     ChampionRef,
     DayRef,
     LeaseRef,
-    LedgerNightDocument,
-    LedgerRef,
     RecipeNameRef,
     RunsRef,
 )
@@ -57,6 +55,7 @@ from ctr_retrain.models.incidents.incident import IncidentsRef
 from ctr_retrain.models.incidents.message import OutboxRef
 from ctr_retrain.models.incidents.night_ref import NightRef
 from ctr_retrain.models.incidents.status_answer import StatusAnswer
+from ctr_retrain.models.ledger.ledger_documents import LedgerNightDocument, LedgerRef
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.label.label_summary import LabelSummary
 

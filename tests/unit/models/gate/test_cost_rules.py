@@ -66,6 +66,14 @@ def test_a_stale_champion_is_followed_by_a_fresher_model_whose_estimate_is_withi
     assert not all(check.passed for check in far)
 
 
+def test_a_stale_champions_follower_is_not_said_to_have_shown_what_it_has_not():
+    (check,), part = judged(7, 0.45, champion_days=GATE.stale_days)
+    assert check.passed
+    assert part.pooled.high < MARGIN
+    assert "isn't excluded, which a fresher model need not do" in check.message
+    assert "one look at all nights is enough" in check.message
+
+
 def test_a_refresh_that_is_surely_too_dear_tonight_is_rejected_whatever_earlier_ones_were():
     rng = np.random.default_rng(6)
     past = [chain_night(rng, day, SURE, (-1.0, 0.0, 0.0)) for day in range(9)]

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ctr_retrain.models.documents.ref_documents import LedgerNight, LedgerNightDocument, LedgerRef, PastFigure, Tenure
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, over
+from ctr_retrain.models.ledger.ledger_documents import LedgerNight, LedgerNightDocument, LedgerRef, PastFigure
 from ctr_retrain.models.ledger.pooled_nights import Night
 from ctr_retrain.tasks.ledger.night_cells import changed_rows, read_cells, write_cells
 from ctr_retrain.tasks.ledger.read_ledger import evidence_for, load_ledger, prices_of
