@@ -128,6 +128,7 @@ def _messages_of_worth(run: RunDocument) -> list[str]:
     found += [f"slices: {escape(run.slices.message)}"] if run.slices else []
     priced = [*(channel.message for channel in run.money.channels), run.money.message] if run.money else []
     found += [f"money: {escape(message)}" for message in priced]
+    found += [f"guardrails: {escape(run.guardrails.message)}"] if run.guardrails else []
     found += [f"what the log can't show: {escape(run.log_reach.message)}"] if run.log_reach else []
     measured = run.feature_worth
     worths = [one.worth for part in (measured.features, measured.families) for one in part] if measured else []

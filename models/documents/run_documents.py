@@ -16,6 +16,7 @@ from ctr_retrain.models.documents.training_documents import CalibrationRows, See
 from ctr_retrain.models.documents.verdict_documents import (
     EvidencePart,
     FreshPass,
+    GuardrailsPart,
     LogReachPart,
     MoneyPart,
     Recalibration,
@@ -135,6 +136,8 @@ class DayDocument(Document):
     """Parts of the validation rows, and what the models are worth there; absent where nothing was judged."""
     money: MoneyPart | None = Field(None, exclude_if=lambda money: money is None)
     """Decisions in currency, and the verdict on cost at other prices; absent where nothing was judged."""
+    guardrails: GuardrailsPart | None = Field(None, exclude_if=lambda guardrails: guardrails is None)
+    """Other kinds of outcomes on what each model would send; absent without guardrails, or a champion."""
     log_reach: LogReachPart | None = Field(None, exclude_if=lambda reach: reach is None)
     """Limits of what the log can show; absent where nothing was judged."""
     yardstick: Yardstick | None = Field(None, exclude_if=lambda yardstick: yardstick is None)

@@ -285,6 +285,46 @@ class LogReachDocument(StoredDocument):
     """The log's reach, and figures by inverse propensity."""
 
 
+GuardMeasure = Literal["outcomes", "head"]
+
+
+class GuardedKind(Part):
+    """A kind of outcome on what each model would send, over all nights that asked the same."""
+
+    kind: str
+    """The kind of outcome."""
+    measure: GuardMeasure
+    """outcomes: those that were seen; head: as the models' heads predict them."""
+    nights: int
+    """Nights that were added up."""
+    ours: float
+    """Outcomes on what the challengers would send."""
+    theirs: float
+    """Outcomes on what the champions would send."""
+    ratio: IntervalPart
+    """Their ratio, with its interval for one look."""
+    evidence: float
+    """E-value of the hypothesis that the bound is exceeded."""
+    exceeded: bool
+    """True if it surely is."""
+
+
+class GuardrailsPart(Part):
+    """Other kinds of outcomes, which have upper bounds relative to the champion."""
+
+    kinds: tuple[GuardedKind, ...]
+    """Each guarded kind by each measure that there is."""
+    message: str = Field(alias="words")
+    """A sentence a kind."""
+
+
+class GuardrailsDocument(StoredDocument):
+    """Guarded kinds of a run: guardrails.json in the run."""
+
+    guardrails: GuardrailsPart
+    """The kinds, and what each model's sends bring of them."""
+
+
 class FreshPass(Part):
     """One pass more after the verdict, over days whose labels aren't final yet."""
 

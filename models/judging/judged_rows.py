@@ -46,6 +46,7 @@ class JudgedRows:
     campaign: NDArray[Any]  # any integer code; the ledger needs one that means the same campaign on every night
     day: NDArray[Any]  # any integer code
     constant_rate: Mapping[str, float] | None = None  # positive ratio of each channel in the training window
+    sums: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # more that cells add up, (rows,) each, by name
     value: NDArray[Any] | None = None  # the impression's own bid or margin, where the recipe has one
     # Earlier champions' probabilities by role, `anchor` and `predecessor`, each (rows,); those that could be scored.
     earlier: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class JudgedRows:
             day=self.day[keep],
             constant_rate=self.constant_rate,
             value=None if self.value is None else self.value[keep],
+            sums={name: value[keep] for name, value in self.sums.items()},
             earlier={role: probability[keep] for role, probability in self.earlier.items()},
         )
 
@@ -125,7 +127,7 @@ def compared_cells(rows: JudgedRows, costs: Mapping[str, Cost]) -> Cells:
     for role, probability in rows.earlier.items():
         earlier = _costs_of(rows, probability, costs)
         values |= {over(role): 1000 * (cost - earlier), champion_over(role): 1000 * (baseline_cost - earlier)}
-    return gather(rows.user_bucket, rows.campaign, rows.day, values)
+    return gather(rows.user_bucket, rows.campaign, rows.day, values | dict(rows.sums))
 
 
 def over(role: str) -> str:

@@ -22,7 +22,7 @@ GIVEN = frozenset(
         *("landed_days_late", "day_index", "user_bucket", "kept_out", "label", "_event_day", "_own_day", "_hour"),
     }
 )
-GIVEN_PREFIXES = ("_head_", "_missing_", "_wrong_", "_time_", "_landing_", "_model_", "_slice_")
+GIVEN_PREFIXES = ("_head_", "_guard_", "_missing_", "_wrong_", "_time_", "_landing_", "_model_", "_slice_")
 MAPPED_TEXTS = ("campaign_id", "user_id", "explore", "model_version")  # of our own columns, those that can be slices
 # Those that can't: keys, numbers and labels; and channels, which are counted apart as it is.
 NO_SLICES = frozenset({"event_id", "ts", "channel", "value", "confidence", "propensity", "served_probability", "label"})

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ctr_retrain.models.section import Bounds, Positive, Section
+from ctr_retrain.models.section import Bounds, Name, Positive, Section
 
 SLICE_MARGINS = 5.0  # channels' cost margins that a slice may cost more: it is a small part of a channel
 
@@ -51,6 +51,9 @@ class Gate(Section):
     """By how much a slice may cost more per 1,000 impressions; a veto. 0: five times a channel's."""
     false_slice_vetoes_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Chance that any slice within its bounds rejects a model in a year of nights, over all slices together."""
+    guardrails: dict[Name, Annotated[float, Field(ge=0)]] = Field({})
+    """By another kind of outcome, the share by which what the challenger sends may bring more of it than what the
+    champion sends, such as `{ unsubscribe = 0.05 }`; a veto where it is surely more, by all nights since the change."""
     found_segments_veto: bool = False
     """Whether the worst segments that a scan over features finds reject a model too; they are shown in any case."""
 

@@ -100,6 +100,7 @@ class Recipe(Section):
         yield from self._channel_mistakes()
         yield from self._column_mistakes()
         yield from self._price_mistakes()
+        yield from self._guardrail_mistakes()
         yield from self._head_mistakes()
 
     def _feature_mistakes(self) -> Iterator[str]:
@@ -158,6 +159,16 @@ class Recipe(Section):
             yield f"landing.columns.value: expected your column, which a cost of {named} names, received none"
         if named and not self.currency:
             yield f"currency: expected that of the values and of all costs, such as EUR, for {named}, received none"
+
+    def _guardrail_mistakes(self) -> Iterator[str]:
+        """Find guardrails of kinds that no gated channel labels."""
+        kinds = {kind for channel in self.channels.values() if channel.gated for kind in channel.windows_hours}
+        known = set() if self.inline_label else kinds
+        if strange := sorted(self.gate.guardrails.keys() - known):
+            yield (
+                f"gate.guardrails: expected kinds that a gated channel labels (more_kinds; here {sorted(known)}), "
+                f"received {strange}"
+            )
 
     def _head_mistakes(self) -> Iterator[str]:
         """Find heads without a label to learn, and options that don't go with heads."""
@@ -279,7 +290,7 @@ LATER_KEYS = {
     "gate": frozenset(
         {
             *("slice_calibration_ratio", "slice_min_positives", "max_slice_cost_delta_per_1000"),
-            *("false_slice_vetoes_per_year", "found_segments_veto"),
+            *("false_slice_vetoes_per_year", "found_segments_veto", "guardrails"),
             *("anchor_days", "stale_days", "false_changes_per_year", "auto_rollback"),
         }
     ),

@@ -8,3 +8,8 @@ PROBABILITY = "probability"
 def probability_column(kind: str = "") -> str:
     """Name the probability of a head's kind of outcome, or, without a kind, of the label."""
     return f"{PROBABILITY}_{kind}" if kind else PROBABILITY
+
+
+def head_column(model: str, kind: str) -> str:
+    """Return the name of the column of scores.parquet with a model's probability of a head's kind."""
+    return f"{model}_{probability_column(kind)}"

@@ -14,9 +14,8 @@ from ctr_retrain.models.documents.bundle_documents import BundleDocument
 from ctr_retrain.models.documents.ref_documents import TakeoverAction, Tenure
 from ctr_retrain.models.documents.verdict_documents import Check, Question
 from ctr_retrain.models.errors import StorageError, UsageError
-from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
+from ctr_retrain.models.serving.output_names import PROBABILITY, head_column, probability_column
 from ctr_retrain.tasks.deploy.score_file import load_served, score_sample
-from ctr_retrain.tasks.evaluate.score_heads import head_column
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.fresh_interpreter import run_fresh
 from ctr_retrain.tasks.execution.model_process import Models

@@ -20,6 +20,7 @@ from ctr_retrain.models.ledger.dominant_campaign import describe_dominant
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.models.weights.row_weights import Factors
 from ctr_retrain.tasks.decisions.measure_decisions import measure_decisions
+from ctr_retrain.tasks.decisions.measure_guardrails import measure_guardrails, with_guarded_sums
 from ctr_retrain.tasks.decisions.measure_money import check_values
 from ctr_retrain.tasks.evaluate.measure_seed_twin import known_twins
 from ctr_retrain.tasks.evaluate.score_models import judged_rows, unfairness
@@ -51,7 +52,7 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
         checks.append(Check(name=name, value=None, bound=None, passed=False, message=message, kind="evidence"))
     rates = constant_rates(run.folder) if plan.champion is None else None
     scored = pq.read_table(run.folder / SCORES_FILE)
-    rows = judged_rows(scored, rates)
+    rows = with_guarded_sums(judged_rows(scored, rates), scored, run.recipe)
     theirs = _published_champion(run.store, plan)
     same = theirs is not None and _trained_alike(theirs, plan)
     seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
@@ -64,6 +65,7 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     gated = [name for name, channel in run.recipe.channels.items() if channel.gated]
     campaigns = scored["campaign"].to_numpy(zero_copy_only=False)[np.isin(rows.channel, gated)]
     evidence = evidence_for(run, question, champion, rows.earlier, describe_dominant(campaigns))
+    slices += measure_guardrails(run, rows, [night.cells for night in evidence.nights])
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices, evidence=evidence)
     if verdict.evidence:
         write_night(run, rows, evidence, question, champion)

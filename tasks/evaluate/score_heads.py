@@ -13,7 +13,7 @@ import numpy as np
 from ctr_retrain.models.documents.evaluation_documents import HeadEvaluation, ModelName
 from ctr_retrain.models.judging.head_metrics import measure_label
 from ctr_retrain.models.recipe.head_section import final_from_age
-from ctr_retrain.models.serving.output_names import probability_column
+from ctr_retrain.models.serving.output_names import head_column
 from ctr_retrain.tasks.train.row_roles import HEAD_LABEL
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.plan.plan_run import RunPlan
-
-
-def head_column(model: str, kind: str) -> str:
-    """Return the name of the column of scores.parquet with a model's probability of a head's kind."""
-    return f"{model}_{probability_column(kind)}"
 
 
 def measure_heads(scored: pa.Table, recipe: Recipe, plan: RunPlan) -> dict[str, HeadEvaluation]:

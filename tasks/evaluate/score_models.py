@@ -31,8 +31,8 @@ from ctr_retrain.models.judging.costs import (
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.metrics import measure, reliability
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.models.serving.output_names import PROBABILITY, probability_column
-from ctr_retrain.tasks.evaluate.score_heads import head_column, measure_heads
+from ctr_retrain.models.serving.output_names import PROBABILITY, head_column, probability_column
+from ctr_retrain.tasks.evaluate.score_heads import measure_heads
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.model_process import Models, ProgressOf
 from ctr_retrain.tasks.execution.progress import Report
@@ -49,7 +49,7 @@ from ctr_retrain.tasks.store.layout import (
     SERVING,
 )
 from ctr_retrain.tasks.store.protocol import Store, load_manifest, open_verified
-from ctr_retrain.tasks.train.row_roles import HEAD_LABEL, validation_rows
+from ctr_retrain.tasks.train.row_roles import GUARD_LABEL, HEAD_LABEL, validation_rows
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ def _score(
         heads = recipe.training.heads
         kept = ["event_id", "label", "channel", "user_bucket", "day_index", *logged]
         kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]
+        kept += [f"{GUARD_LABEL}{kind}" for kind in recipe.gate.guardrails]
         scores = {}
         for name, scorer in scorers.items():
             answers = scorer.score_all(table)

@@ -28,6 +28,7 @@ from ctr_retrain.models.documents.training_documents import (
 from ctr_retrain.models.documents.verdict_documents import (
     FreshPass,
     FreshPassDocument,
+    GuardrailsDocument,
     LogReachDocument,
     MoneyDocument,
     Recalibration,
@@ -56,6 +57,7 @@ from ctr_retrain.tasks.store.layout import (
     FEATURE_WORTH_FILE,
     FEATURES_FILE,
     FRESH_FILE,
+    GUARDRAILS_FILE,
     JUDGED_SLICES_FILE,
     LOG_REACH_FILE,
     MATURITY_FILE,
@@ -126,6 +128,7 @@ def write_document(
     slices = read_if_made(run.folder / JUDGED_SLICES_FILE, SlicesDocument)
     money = read_if_made(run.folder / MONEY_FILE, MoneyDocument)
     reach = read_if_made(run.folder / LOG_REACH_FILE, LogReachDocument)
+    guarded = read_if_made(run.folder / GUARDRAILS_FILE, GuardrailsDocument)
     measured = read_if_made(run.folder / FEATURE_WORTH_FILE, FeatureWorthDocument)
     document = RunDocument(
         **dict(run.plan.inputs),
@@ -153,6 +156,7 @@ def write_document(
         metrics=_describe_models(evaluation) if evaluation else RunMetrics(),
         slices=slices.slices if slices else None,
         money=money.money if money else None,
+        guardrails=guarded.guardrails if guarded else None,
         log_reach=reach.log_reach if reach else None,
         yardstick=yardstick.yardstick if yardstick else None,
         seed_noise=twins.noise if twins else None,

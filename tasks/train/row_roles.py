@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # The gate's intervals resample users. Cells of 256 buckets of users, with campaigns and days, make that cheap.
 USER_BUCKETS = 256
+GUARD_LABEL = "_guard_"  # before a guarded kind, in the name of its column
 HEAD_LABEL = "_head_"  # before a head's kind, in the name of its column
 SAMPLE_ROWS = 1000  # of the validation days, for the serving check
 # Roles of the training window's rows. CALIBRATE (the calibration slice) and STOP (for early stopping) are users of its
@@ -53,14 +54,14 @@ def calibration_rows(run: Run) -> str:
 
 
 def validation_rows(run: Run) -> str:
-    """Return the query of the validation days' rows, with `head_labels`, `day_index` and `user_bucket`.
+    """Return the query of the validation days' rows: with labels of heads and guarded kinds, and `day_index`.
 
-    The latter is one of 256 buckets of users (of events where there are none).
+    And with `user_bucket`, one of 256 buckets of users (of events where there are none).
     """
 
     def more(day: date) -> str:
-        heads = "".join(f", {label} AS {name}" for name, label in head_labels(run.recipe, run.plan, day).items())
-        return f"{_user_bucket(run.recipe)}{heads}"
+        labels = head_labels(run.recipe, run.plan, day) | guard_labels(run.recipe, run.plan, day)
+        return f"{_user_bucket(run.recipe)}{''.join(f', {label} AS {name}' for name, label in labels.items())}"
 
     return _union(run.store, run.plan.validate, more)
 
@@ -112,6 +113,19 @@ def head_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
         label = " * ".join(duck.name(label_column(kind)) for kind in (head.kind, head.after) if kind)
         known = f"channel IN ({', '.join(map(duck.text, final))})" if final else "false"
         found[duck.name(f"{HEAD_LABEL}{head.kind}")] = f"(CASE WHEN {known} THEN {label} END)::UTINYINT"
+    return found
+
+
+def guard_labels(recipe: Recipe, plan: RunPlan, day: date) -> dict[str, str]:
+    """Return for each guarded kind the column of its outcome and its SQL on a day: NULL where it isn't final yet."""
+    age = (plan.day - day).days
+    found = {}
+    for kind in recipe.gate.guardrails:
+        final = [name for name, ages in recipe.final_ages.items() if kind in ages and ages[kind] <= age]
+        known = f"channel IN ({', '.join(map(duck.text, final))})" if final else "false"
+        found[duck.name(f"{GUARD_LABEL}{kind}")] = (
+            f"(CASE WHEN {known} THEN {duck.name(label_column(kind))} END)::UTINYINT"
+        )
     return found
 
 

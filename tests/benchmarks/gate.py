@@ -11,10 +11,12 @@ from itertools import product
 import numpy as np
 
 from tests.benchmarks.gate_plants import rows_of_plants
+from tests.benchmarks.guardrail_plants import rows_of_guardrails
 from tests.benchmarks.table import print_table, write_rows
 from tests.support.gate_scenarios import SCENARIOS, measure_coverage
 from tests.support.gate_years import ALL_MATTER, CHAINS, ROWS_DOMINATE, RULES, night_of_takeover, run_chain
 
+TABLES = ("coverage", "plants", "guardrails", "years", "chains")
 # Standard deviation of a night's difference per 1,000; the demonstration's is 0.19.
 CHAIN_VOLUMES = {"the demonstration": 0.19, "50,000 rows": 0.23, "500,000 rows": 0.075, "5 million rows": 0.03}
 
@@ -82,7 +84,7 @@ def main():
     parser.add_argument("--plant-trials", type=int, default=20)
     parser.add_argument("--years", type=int, default=12)
     parser.add_argument("--nights", type=int, default=365, help="of a year")
-    parser.add_argument("--only", choices=("coverage", "plants", "years", "chains"), help="one table alone")
+    parser.add_argument("--only", choices=TABLES, help="one table alone")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json")
     asked = parser.parse_args()
@@ -95,6 +97,7 @@ def main():
             asked.seed,
         ),
         "plants": ("Faults planted in a slice of the validation rows", rows_of_plants, asked.plant_trials),
+        "guardrails": ("Clickbait: clicks won by what annoys", rows_of_guardrails, asked.plant_trials),
         "years": ("A changed recipe: by each night's own interval, and by ours", year_rows, *years),
         "chains": ("A year of refreshes: the champion above its anchor, in margins", chain_rows, *years),
     }

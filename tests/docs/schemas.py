@@ -41,6 +41,7 @@ from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.documents.training_documents import SeedTwinsDocument, TrainingDocument
 from ctr_retrain.models.documents.verdict_documents import (
     FreshPassDocument,
+    GuardrailsDocument,
     LogReachDocument,
     MoneyDocument,
     RecalibrationDocument,
@@ -96,6 +97,7 @@ FILES = {
     "feature_worth.json": FeatureWorthDocument,
     "findings.json": FindingsDocument,
     "fresh.json": FreshPassDocument,
+    "guardrails.json": GuardrailsDocument,
     "history.json": HistoryIndex,
     "label_summary.json": LabelSummary,  # summary.json too, beside labels
     "log_reach.json": LogReachDocument,

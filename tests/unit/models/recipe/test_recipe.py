@@ -342,3 +342,18 @@ def test_prices_their_currency_and_what_only_judging_reads_train_nothing(load):
     assert priced.training_digest == plain.training_digest
     assert priced.digest != plain.digest  # other prices may decide otherwise
     assert load(changes={'currency = "EUR"': 'currency = "USD"'}).digest == plain.digest  # another name doesn't
+
+
+def test_guardrails_are_of_kinds_that_a_gated_channel_labels_and_train_nothing(load):
+    labelled = {"more_kinds = {} ": "more_kinds = { unsubscribe = 72 } "}
+    guarded = {"guardrails = {} ": "guardrails = { unsubscribe = 0.05 } "}
+    plain, with_bound = load(changes=labelled), load(changes=labelled | guarded)
+    assert with_bound.gate.guardrails == {"unsubscribe": 0.05}
+    assert with_bound.training_digest == plain.training_digest
+    assert with_bound.digest != plain.digest
+    with pytest.raises(UsageError) as caught:
+        load(changes=guarded)
+    (mistake,) = caught.value.details["recipe_errors"]
+    assert (
+        "expected kinds that a gated channel labels (more_kinds; here ['click']), received ['unsubscribe']" in mistake
+    )
