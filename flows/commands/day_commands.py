@@ -56,6 +56,7 @@ def init(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The recipe to write; by default the file's name with .toml.")
     ] = None,
+    currency: Annotated[str, typer.Option(metavar="NAME", help="What both prices are in, such as EUR.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Land the first days aside and run one.")] = False,
 ) -> CommandOutput:
     """Write a first recipe for your own file."""
@@ -68,7 +69,7 @@ def init(
         settle_prefect(settings)
     # Not in the landing zone or the root: `init` is what a newcomer types first, and neither is there yet.
     target = out or Path(f"{source.name.partition('.')[0]}.toml")
-    answer = first_recipe(source, Prices.of(cost_send, value_click), target, outcomes)
+    answer = first_recipe(source, Prices.of(cost_send, value_click, currency), target, outcomes)
     if check:
         from ctr_retrain.flows.first_run import run_first_day  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.number_format import percent
+from ctr_retrain.models.recipe.recipe import currency_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,13 +27,14 @@ MADE_UP_START = date(2020, 1, 1)  # of times that count from a day that the file
 
 @dataclass(frozen=True)
 class Prices:
-    """The two prices that no file tells, in one currency."""
+    """The two prices that no file tells, in one currency, and its name."""
 
     cost_send: float  # of showing or sending one impression
     value_click: float  # of one positive
+    currency: str = ""  # three capitals; empty where nobody said it
 
     @classmethod
-    def of(cls, cost_send: float, value_click: float) -> Prices:
+    def of(cls, cost_send: float, value_click: float, currency: str = "") -> Prices:
         """Return prices by which sending is a choice; raises UsageError for others."""
         if not (isfinite(value_click) and 0 < cost_send < value_click):
             msg = (
@@ -40,7 +42,11 @@ class Prices:
                 f"{cost_send:g} and {value_click:g}. Otherwise everything is sent, or nothing, whatever a model says."
             )
             raise UsageError(msg)
-        return cls(cost_send, value_click)
+        try:
+            return cls(cost_send, value_click, currency_name(currency))
+        except ValueError as error:
+            msg = f"--currency: {error}, received {currency!r}"
+            raise UsageError(msg) from error
 
     @property
     def break_even(self) -> float:
@@ -112,7 +118,14 @@ def _head(recipe: FirstRecipe) -> list[str]:
     if recipe.unsure:
         lines.append("# To be checked:")
         lines += [line for doubt in recipe.unsure for line in _comment(doubt, "# - ")]
-    return [*lines, "", f"name = {quoted(recipe.name)}  # required; one root serves one name"]
+    named = recipe.prices.currency
+    currency = f"currency = {quoted(named)}" if named else '# currency = "EUR"'
+    return [
+        *lines,
+        "",
+        f"name = {quoted(recipe.name)}  # required; one root serves one name",
+        f"{currency}  # of all costs, and of the bounds on them{'' if named else '; each run warns until it is said'}",
+    ]
 
 
 def _landing(recipe: FirstRecipe) -> list[str]:

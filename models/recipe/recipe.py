@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _currency(name: str) -> str:
+def currency_name(name: str) -> str:
     """Raise ValueError unless it is empty or looks like a currency of ISO 4217."""
     if name and not (len(name) == 3 and name.isascii() and name.isalpha() and name.isupper()):
         msg = "expected three capitals such as EUR"
@@ -52,7 +52,7 @@ class Recipe(Section):
 
     name: Name
     """Name of the recipe; one root serves one name."""
-    currency: Annotated[str, AfterValidator(_currency)] = ""
+    currency: Annotated[str, AfterValidator(currency_name)] = ""
     """Currency of all costs and of the gate's bounds on them, three capitals such as `EUR`. Empty: each run warns that
     its money has no name; required where a cost names the impression's `value`."""
     landing: Landing = Landing()

@@ -29,7 +29,7 @@ from tests.support.stored import stored_names
 COMMANDS = {
     "demo": {"--folder"},
     "simulate": {"--start", "--days", "--rows-per-day", "--out", "--seed"},
-    "init": {"--from", "--outcomes", "--cost-send", "--value-click", "--out", "--check"},
+    "init": {"--from", "--outcomes", "--cost-send", "--value-click", "--currency", "--out", "--check"},
     "land": {"--from", "--outcomes"},
     "gc": {"--dry-run", "--wait"},
     "ingest": {"--date", "--wait"},

@@ -37,6 +37,7 @@ VALUES = {
     "--seeds": ("1", "0"),
     "--cost-send": ("0.1", "-1"),
     "--value-click": ("1", "nan"),
+    "--currency": ("EUR", "euro"),
     "--retrain": ("last", "often"),
     "--only": ("failed", "often"),
     "--from-plan": ("rows.csv", "none.json"),

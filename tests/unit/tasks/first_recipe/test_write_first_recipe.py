@@ -260,6 +260,13 @@ def test_prices_by_which_nothing_is_a_choice_are_refused(prices):
         Prices.of(*prices)
 
 
+@pytest.mark.parametrize("currency", ["eur", "EURO", "€", "E1R"])
+def test_a_currency_is_three_capitals(currency):
+    assert Prices.of(0.1, 1, "CHF").currency == "CHF"
+    with pytest.raises(UsageError, match="--currency: expected three capitals such as EUR, received"):
+        Prices.of(0.1, 1, currency)
+
+
 NAMES = st.one_of(
     st.sampled_from(["ts", "label", "event_id", "user_id", "User_ID", "channel", "value", "Hour", "_row", "campaign"]),
     st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12),
