@@ -15,7 +15,7 @@ help:
 	@echo "make unit              the tests that run in one process, without TensorFlow and Great Expectations; under a minute"
 	@echo "make test              lint, types, all tests, and which ten took longest"
 	@echo "make stack             the production shape on this machine: PostgreSQL, S3, Prefect's server, a worker; runs a day"
-	@echo "make test-stack        starts that and looks whether all of it works; two minutes"
+	@echo "make test-stack        starts that and looks whether all of it works; three minutes"
 	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
 	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-overhead    what a command costs beside its work, in seconds and in requests to a bucket"
