@@ -16,7 +16,7 @@ from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, over
 from ctr_retrain.models.ledger.pooled_nights import Night
 
-GROUPS, CAMPAIGNS = 32, 24
+GROUPS, CAMPAIGNS, BUCKETS = 32, 24, 48
 SEND, CLICK = 0.02, 1.0  # prices; sending pays from a probability of 0.02 on
 WINDOW, DELAY = 14, 2  # days of training, and days until labels are final and validated
 EXPLORED = 0.1  # of what isn't sent, to keep learning
@@ -102,7 +102,7 @@ class Model:
 class Log:
     """A day's impressions and clicks as they were logged."""
 
-    rows: np.ndarray
+    rows: np.ndarray  # (groups, campaigns, buckets)
     clicks: np.ndarray
 
 
@@ -122,17 +122,20 @@ class Year:
 
     def log(self, day, model):
         """Serve a day's traffic and log what is sent, and a share of the rest; without a model everything is sent."""
-        rows = self._rng.poisson(self.world.rows)
-        sent = np.ones(rows.shape, bool) if model is None else model.sends(self.world, day)
-        kept = np.where(sent, rows, self._rng.binomial(rows, EXPLORED))
-        clicks = self._rng.binomial(kept, expit(self.world.odds[day]))
-        self.logs[day] = Log(kept, self._rng.binomial(clicks, np.broadcast_to(self.world.seen_share(day), kept.shape)))
+        # A group is one of people who like the same; a bucket is a hash, which has people of all groups.
+        shape = (GROUPS, CAMPAIGNS, BUCKETS)
+        sent = np.ones(shape[:2], bool) if model is None else model.sends(self.world, day)
+        share = np.where(sent, 1.0, EXPLORED) / BUCKETS
+        kept = self._rng.poisson(np.broadcast_to((self.world.rows * share)[..., None], shape))
+        seen = expit(self.world.odds[day]) * self.world.seen_share(day)
+        self.logs[day] = Log(kept, self._rng.binomial(kept, np.broadcast_to(seen[..., None], shape)))
+        self.logs.pop(day - WINDOW - DELAY - 2, None)
 
     def train(self, day, recipe, worse):
         """Train on the window that ends before the validation day; `worse`: a further error's standard deviation."""
         last = day - DELAY - 1
         window = [past for past in range(max(last - WINDOW + 1, 0), last + 1) if past in self.logs]
-        clicks = np.sum([self.logs[past].clicks for past in window], axis=0)
+        clicks = np.sum([self.logs[past].clicks.sum(axis=-1) for past in window], axis=0)
         seen = np.mean([self.world.odds[past] + np.log(self.world.seen_share(past)) for past in window], axis=0)
         # Two thirds of the error are the window's, which the next night shares; the rest is the night's own.
         self._error = 0.9 * self._error + np.sqrt(1 - 0.9**2) * self._rng.normal(size=self._error.shape)
@@ -144,7 +147,7 @@ class Year:
         """The area under the curve of a model's order of the cells on the validation day's log."""
         log = self.logs[day - DELAY]
         order = np.argsort(model.odds, axis=None)
-        clicks, rest = log.clicks.ravel()[order], (log.rows - log.clicks).ravel()[order]
+        clicks, rest = (each.sum(axis=-1).ravel()[order] for each in (log.clicks, log.rows - log.clicks))
         below = np.cumsum(rest) - rest / 2
         return (clicks * below).sum() / max(clicks.sum() * rest.sum(), 1)
 
@@ -159,14 +162,15 @@ class Year:
         for role in earlier:
             pairs |= {over(role): ("challenger", role), champion_over(role): ("champion", role)}
         changed = {figure: changes(log, decided[a], decided[b], past) for figure, (a, b) in pairs.items()}
-        sums = [log.rows, *(worth * (decided[a] - decided[b]) for a, b in pairs.values())]
-        groups, campaigns = np.indices(log.rows.shape)
+        differences = (np.einsum("gcb,gc->cb", worth, decided[a] - decided[b]) for a, b in pairs.values())
+        sums = [log.rows.sum(axis=0).astype(float), *differences]
+        campaigns, buckets = np.indices(sums[0].shape)
         cells = Cells(
             ("rows", *pairs),
-            groups.ravel(),
+            buckets.ravel(),
             self.world.names[past][campaigns.ravel()],
-            np.full(log.rows.size, past),
-            np.stack([each.ravel().astype(float) for each in sums], axis=1),
+            np.full(sums[0].size, past),
+            np.stack([each.ravel() for each in sums], axis=1),
         )
         return Night(cells, changed)
 
