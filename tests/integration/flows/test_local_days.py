@@ -53,7 +53,7 @@ def local(great_expectations, small_landing, tmp_path_factory):
     """A daily run over days that New York's midnight cuts, five minutes late: its document, its root, its rows."""
     folder = tmp_path_factory.mktemp("local")
     (folder / "local.toml").write_text(
-        RECIPE.replace('name = "small"\n', f'name = "small"\n{LANDING}').replace(
+        RECIPE.replace("[channels.ad]\n", f"{LANDING}[channels.ad]\n").replace(
             'name = "segment"\n', 'name = "segment"\ncolumn = "user.segment"\n'
         ),
         encoding="utf-8",
