@@ -10,9 +10,9 @@ import numpy as np
 
 from tests.benchmarks.table import print_table, write_rows
 from tests.support.policies import POLICIES, Oracle, run_year
-from tests.support.policy_world import CALM, FAULTY, World
+from tests.support.policy_world import CALM, FAULTY, Faults, World
 
-WORLDS = {"calm": CALM, "with faults": FAULTY}
+WORLDS = {"one recipe": Faults(), "calm": CALM, "with faults": FAULTY}
 
 
 def year_rows(kind, seed, days, rows):
