@@ -19,24 +19,22 @@ import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check, EvidencePart, NightsNeeded, Question
 from ctr_retrain.models.gate.interval_words import interval_text, json_number, kind_of_failure, worth
-from ctr_retrain.models.judging.changed_decisions import count_changed, find_changed_decisions
+from ctr_retrain.models.judging.changed_decisions import count_changed
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.day_variance import DayVariance
-from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, compared_cells, interval_part, over
+from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, interval_part, over
 from ctr_retrain.models.judging.seed_noise import seed_words
 from ctr_retrain.models.ledger.nights_needed import nights_to_change, nights_to_refresh, smallest_difference
-from ctr_retrain.models.ledger.pooled_nights import Night, Nights, each_day_once
+from ctr_retrain.models.ledger.pooled_nights import Nights, each_day_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ctr_retrain.models.documents.comparison_documents import IntervalPart
     from ctr_retrain.models.judging.cells import Interval
-    from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
     from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.judging.seed_noise import SeedDeviation
-    from ctr_retrain.models.ledger.pooled_nights import Pooled
-    from ctr_retrain.models.recipe.channel_section import Cost
+    from ctr_retrain.models.ledger.pooled_nights import Night, Pooled
     from ctr_retrain.models.recipe.gate_section import Gate
     from ctr_retrain.models.recipe.recipe import Recipe
 
@@ -74,29 +72,22 @@ class Weighed:
     extent: str  # the sentence on changed decisions
 
 
-def night_of(rows: JudgedRows, costs: Mapping[str, Cost]) -> Night:
-    """Sum up what rows of gated channels add to the ledger."""
-    pairs = {COST_DELTA: (rows.challenger, rows.baseline())}
-    for role, probability in rows.earlier.items():
-        pairs[over(role)] = (rows.challenger, probability)
-        pairs[champion_over(role)] = (rows.baseline(), probability)
-    changed: dict[str, list[tuple[int, ChangedDecisions]]] = {figure: [] for figure in pairs}
-    for day in np.unique(rows.day):
-        own = rows.day == day
-        label, channel, value = rows.label[own], rows.channel[own], None if rows.value is None else rows.value[own]
-        for figure, (ours, theirs) in pairs.items():
-            groups = find_changed_decisions(label, ours[own], theirs[own], channel, costs, value)
-            changed[figure] += [(int(day), group) for group in groups]
-    return Night(compared_cells(rows, costs), changed)
-
-
 def cost_checks(
-    rows: JudgedRows, recipe: Recipe, evidence: Evidence, seeds: SeedDeviation | None, *, refresh: bool
+    rows: JudgedRows,
+    tonight: Night,
+    recipe: Recipe,
+    evidence: Evidence,
+    seeds: SeedDeviation | None,
+    *,
+    refresh: bool,
 ) -> tuple[list[Check], EvidencePart]:
-    """Check the cost on rows of gated channels; the last check tells. Returns what was weighed, too."""
+    """Check the cost on rows of gated channels; the last check tells. Returns what was weighed, too.
+
+    tonight: the sums of these rows, by `night_of`.
+    """
     question: Question = "first" if rows.bootstrap else "refresh" if refresh else "change"
     costs = {name: channel.cost for name, channel in recipe.channels.items() if channel.gated}
-    weighed = weigh(night_of(rows, costs), recipe.gate, evidence, seeds if question == "change" else None)
+    weighed = weigh(tonight, recipe.gate, evidence, seeds if question == "change" else None)
     reference = abs(1000 * float(decision_costs(rows.label, rows.baseline(), rows.channel, costs, rows.value).mean()))
     part = describe_evidence(weighed, recipe.gate, evidence, question, reference)
     if question == "first":

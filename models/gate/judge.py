@@ -25,6 +25,7 @@ from ctr_retrain.models.gate.interval_words import interval_text, json_number, k
 from ctr_retrain.models.judging.changed_decisions import widen
 from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, ratio_intervals
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, changed_decisions_of, compared_cells
+from ctr_retrain.models.ledger.night_of_rows import night_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ctr_retrain.models.judging.cells import Interval
     from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.judging.seed_noise import SeedDeviation
+    from ctr_retrain.models.ledger.pooled_nights import Night
     from ctr_retrain.models.recipe.gate_section import Gate
     from ctr_retrain.models.recipe.recipe import Recipe
 
@@ -80,9 +82,10 @@ def judge(
         checks += _floor_checks(rows, recipe, gated)
     if all(check.passed for check in checks):
         refresh = same_recipe and not rows.bootstrap
-        costs, weighed = cost_checks(rows, recipe, evidence, seeds, refresh=refresh)
+        tonight = night_of(rows, {name: recipe.channels[name].cost for name in gated})
+        costs, weighed = cost_checks(rows, tonight, recipe, evidence, seeds, refresh=refresh)
         # The cost last, which a promotion is told by.
-        checks += [*_vetoes(rows, recipe, gated, evidence), *slices, *costs]
+        checks += [*_vetoes(rows, tonight, recipe, gated, evidence), *slices, *costs]
     return _decide(checks, bootstrap=rows.bootstrap, evidence=weighed)
 
 
@@ -164,12 +167,12 @@ def _floor_checks(rows: JudgedRows, recipe: Recipe, gated: Sequence[str]) -> lis
     ]
 
 
-def _vetoes(rows: JudgedRows, recipe: Recipe, gated: Sequence[str], evidence: Evidence) -> list[Check]:
+def _vetoes(rows: JudgedRows, tonight: Night, recipe: Recipe, gated: Sequence[str], evidence: Evidence) -> list[Check]:
     """Check what rejects whatever the cost says; a channel's interval is of its own rows and campaigns."""
     gate = recipe.gate
     costs = {name: recipe.channels[name].cost for name in gated}
     ratios = [("challenger", POSITIVE_DENOMINATOR), ("log_loss_delta", "rows")]
-    calibration, log_loss = ratio_intervals(compared_cells(rows, costs), ratios, gate.confidence, evidence.days)
+    calibration, log_loss = ratio_intervals(tonight.cells, ratios, gate.confidence, evidence.days)
     against = f"against {_opponent(rows)} with {100 * gate.confidence:g} % confidence"
     checks = [
         _calibration_check(calibration, gate),

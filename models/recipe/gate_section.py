@@ -39,7 +39,7 @@ class Gate(Section):
     """Chance that any changed recipe takes over within a year without being better, over all changes together."""
     auto_rollback: bool = False
     """Whether a champion that is surely worse than its predecessor or the anchor by more than the margin is rolled
-    back by the run that finds it; otherwise an incident recommends it."""
+    back by the run that finds it, unless a person put it into service; otherwise an incident recommends it."""
     bootstrap_draws: Annotated[int, Field(ge=200, le=100_000)] = 2000
     """Draws from which `compare` makes its joint intervals; the gate's own need none."""
     slice_calibration_ratio: Bounds = (0.67, 1.5)

@@ -10,6 +10,7 @@ import numpy as np
 from ctr_retrain.models.documents.verdict_documents import GuardrailsDocument
 from ctr_retrain.models.gate.guardrails import KindOfRows, guarded_sums, judge_guardrails
 from ctr_retrain.models.judging.judged_rows import compared_cells
+from ctr_retrain.models.ledger.pooled_nights import Night, each_day_once
 from ctr_retrain.models.serving.output_names import head_column
 from ctr_retrain.tasks.store.layout import GUARDRAILS_FILE
 from ctr_retrain.tasks.train.row_roles import GUARD_LABEL
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ctr_retrain.models.documents.verdict_documents import Check
-    from ctr_retrain.models.judging.cells import Cells
     from ctr_retrain.models.judging.judged_rows import JudgedRows
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.plan.run import Run
@@ -33,25 +33,19 @@ def with_guarded_sums(rows: JudgedRows, scored: pa.Table, recipe: Recipe) -> Jud
     return replace(rows, sums=guarded_sums(rows, kinds, costs)) if kinds else rows
 
 
-def measure_guardrails(run: Run, rows: JudgedRows, earlier: Sequence[Cells]) -> list[Check]:
+def measure_guardrails(run: Run, rows: JudgedRows, earlier: Sequence[Night]) -> list[Check]:
     """Write guardrails.json into the run's folder, and return its checks; none without guardrails or a champion.
 
-    rows: with the sums of `with_guarded_sums`. earlier: cells of nights that asked the same, oldest first.
+    rows: with the sums of `with_guarded_sums`. earlier: nights that asked the same, oldest first.
     """
     if not rows.sums:
         return []
     gated = {name: channel.cost for name, channel in run.recipe.channels.items() if channel.gated}
-    tonight = compared_cells(rows.of_channels(gated), gated)
-    # The ledger counts each validation day once: a night that judges a day again adds its other days alone.
-    seen = {int(day) for cells in earlier for day in np.unique(cells.day)}
-    fresh = ~np.isin(tonight.day, list(seen))
-    nights = [*earlier, replace(tonight, **{key: getattr(tonight, key)[fresh] for key in PER_CELL})]
-    part, checks = judge_guardrails([cells for cells in nights if len(cells.sums)], run.recipe.gate)
+    tonight = Night(compared_cells(rows.of_channels(gated), gated), {})
+    nights = [night.cells for night in each_day_once([*earlier, tonight])]
+    part, checks = judge_guardrails(nights, run.recipe.gate)
     GuardrailsDocument(guardrails=part).write(run.folder / GUARDRAILS_FILE)
     return checks
-
-
-PER_CELL = ("user_bucket", "campaign", "day", "sums")
 
 
 def _kind(scored: pa.Table, kind: str) -> KindOfRows:

@@ -16,13 +16,14 @@ from ctr_retrain.tasks.store.protocol import Store
 def withdraw_harmful(store: Store, recipe: Recipe, run: RunDocument, now: datetime) -> str | None:
     """Roll the champion back that a run found harmful; return what was done, or why it couldn't; None: nothing to do.
 
-    A champion that another has followed since, by this very run or by hand, is none any more.
+    A champion that another has followed since is none any more, and one that a person put into service is a person's
+    to take back: the incident says what it costs.
     """
     harm = harm_of(run.evidence)
     if not recipe.gate.auto_rollback or harm is None:
         return None
     current = read_champions(store).current
-    if current is None or current.version != run.champion:
+    if current is None or current.version != run.champion or current.action == "override":
         return None
     reason = f"gate.auto_rollback, by the run for {run.date}: {harm}"
     try:

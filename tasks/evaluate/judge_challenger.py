@@ -65,7 +65,7 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     gated = [name for name, channel in run.recipe.channels.items() if channel.gated]
     campaigns = scored["campaign"].to_numpy(zero_copy_only=False)[np.isin(rows.channel, gated)]
     evidence = evidence_for(run, question, champion, rows.earlier, describe_dominant(campaigns))
-    slices += measure_guardrails(run, rows, [night.cells for night in evidence.nights])
+    slices += measure_guardrails(run, rows, evidence.nights)
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices, evidence=evidence)
     if verdict.evidence:
         write_night(run, rows, evidence, question, champion)

@@ -9,7 +9,7 @@ import shutil
 from math import log, sqrt
 
 from ctr_retrain.models.documents.verdict_documents import Question
-from ctr_retrain.models.gate.cost_rules import Evidence, night_of
+from ctr_retrain.models.gate.cost_rules import Evidence
 from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, Clusters
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, JudgedRows
 from ctr_retrain.models.ledger.error_budget import YEAR, share_of_budget
@@ -21,6 +21,7 @@ from ctr_retrain.models.ledger.ledger_documents import (
     PastFigure,
     PastFigureName,
 )
+from ctr_retrain.models.ledger.night_of_rows import night_of
 from ctr_retrain.models.ledger.pooled_nights import Night
 from ctr_retrain.tasks.ledger.night_cells import changed_rows, write_cells
 from ctr_retrain.tasks.ledger.read_ledger import prices_of

@@ -54,7 +54,7 @@ def _needed(store: Store, recipe: Recipe, paths: Iterable[str], spared: Iterable
     runs = {layout.run_object(version) for version in versions} | _recent(store, recipe, paths, layout.RUNS)
     kept = [run for path in runs if (run := load_manifest(store, path, KeptRun))]
     comparisons = _recent(store, recipe, paths, layout.COMPARISONS)
-    models = {layout.model_object(version) for version in (*versions, *_measures(champions, recipe))}
+    models = {layout.model_object(version) for version in (*versions, *_measures(store, champions, recipe))}
     # A verdict is bound to the champion that it was judged against, which stays as long as the run does.
     models |= {layout.model_object(run.champion) for run in kept if run.champion}
     labels = {path for run in kept for path in run.labels}
@@ -74,13 +74,16 @@ def _kept_versions(champions: Champions, earlier: int) -> list[str]:
     return list(served)[: earlier + 1]
 
 
-def _measures(champions: Champions, recipe: Recipe) -> list[str]:
-    """Return the earlier versions that refreshes of the champion are held to."""
+def _measures(store: Store, champions: Champions, recipe: Recipe) -> list[str]:
+    """Return the earlier versions that refreshes of the champion are held to, by the next run too."""
     current = champions.current
     if current is None:
         return []
-    earlier = champions.earlier_than(current, current.run_day, recipe.gate.anchor_days)
-    return [tenure.version for tenure in earlier.values()]
+    # After its days the anchor is followed by another one, which may be older than all that a rollback can reach.
+    newest = max([*list_day_refs(store, layout.RUNS), current.run_day])
+    days = (newest, newest + timedelta(days=1))
+    found = [champions.earlier_than(current, day, recipe.gate.anchor_days) for day in days]
+    return [tenure.version for earlier in found for tenure in earlier.values()]
 
 
 def _recent(store: Store, recipe: Recipe, paths: list[str], folder: str) -> set[str]:

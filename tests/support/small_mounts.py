@@ -8,6 +8,11 @@ import pytest
 NAMESPACE = ("unshare", "--map-root-user", "--mount", "sh", "-ec")
 
 
+def on_small_disk(folder, size):
+    """What to put before a command so that a folder is a disk of such a size to it, as in 2m, and to nobody else."""
+    return (*NAMESPACE, f'mount -t tmpfs -o size={size} none "$0"; exec "$@"', str(folder))
+
+
 def may_mount():
     with contextlib.suppress(OSError):
         return (

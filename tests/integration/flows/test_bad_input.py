@@ -17,7 +17,7 @@ from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import at
 from tests.support.repository import REPOSITORY
-from tests.support.small_mounts import NAMESPACE, mounts
+from tests.support.small_mounts import mounts, on_small_disk
 from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, write_recipe
 
 
@@ -264,10 +264,9 @@ def test_a_disk_that_is_full_or_read_only_leaves_the_champion_and_no_run(
     """A small disk of its own, which fills up while the day is published, then while the run is, then is read-only."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = (*NAMESPACE, 'mount -t tmpfs -o size=40m none "$0"; exec "$@"', str(disk))
     arguments = [disk, first_run.root, small_landing, recipe, NEXT_DAY]
     finished = subprocess.run(
-        [*mount, sys.executable, "-c", FAIL_IN_TURN, *map(str, arguments)],
+        [*on_small_disk(disk, "40m"), sys.executable, "-c", FAIL_IN_TURN, *map(str, arguments)],
         cwd=REPOSITORY,
         env=clean_environment(),
         capture_output=True,

@@ -20,7 +20,7 @@ import pytest
 from tests.support.counts import SOAK, draws
 from tests.support.flow_answers import daily
 from tests.support.repository import REPOSITORY
-from tests.support.small_mounts import NAMESPACE, mounts
+from tests.support.small_mounts import mounts, on_small_disk
 from tests.support.small_world import RUN_DAY, clean_environment, command, copy_days
 
 at_full_counts = pytest.mark.skipif(not SOAK, reason="minutes of whole runs: in `make soak`")
@@ -65,11 +65,10 @@ def test_on_a_disk_that_is_full_from_any_stage_on_no_verdict_is_recorded_and_wit
 ):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = (*NAMESPACE, 'mount -t tmpfs -o size=60m none "$0"; exec "$@"', disk)
     stages = draws(("train_challenger", "record_run"), STAGES)
     script = (sys.executable, "-m", "tests.support.full_disk_in_turn", disk, first_run.root, small_landing, recipe)
     finished = subprocess.run(
-        list(map(str, (*mount, *script, RUN_DAY, *stages))),
+        list(map(str, (*on_small_disk(disk, "60m"), *script, RUN_DAY, *stages))),
         cwd=REPOSITORY,
         env=clean_environment(),
         capture_output=True,

@@ -14,7 +14,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.landed_day import impression
 from tests.support.processes import finish, start
 from tests.support.repository import REPOSITORY
-from tests.support.small_mounts import NAMESPACE, mounts
+from tests.support.small_mounts import NAMESPACE, mounts, on_small_disk
 from tests.support.stored import stored_names
 
 # --- disks that fail, as any user: a limit on file size, and a file where a folder should be
@@ -86,7 +86,7 @@ def test_file_in_the_place_of_a_folder_is_a_storage_error(tmp_path):
 @mounts
 def test_full_disk_publishes_nothing(store, tmp_path):
     (tmp_path / "small").mkdir()
-    prefix = (*NAMESPACE, 'mount -t tmpfs -o size=2m none "$0"; exec "$@"', str(tmp_path / "small"))
+    prefix = on_small_disk(tmp_path / "small", "2m")
     program = (
         "store = LocalStore(Path(sys.argv[1]))\n"
         "with store.writing('days/d/1', {}) as folder: (folder / 'rows').write_bytes(b'abc')\n"
@@ -110,7 +110,7 @@ try:
 except OSError as error:
     print(error.strerror)
 """
-    prefix = (*NAMESPACE, 'mount -t tmpfs -o size=2m none "$0"; exec "$@"', str(tmp_path))
+    prefix = on_small_disk(tmp_path, "2m")
     assert finish(start(program, tmp_path, prefix=prefix)) == "No space left on device"
 
 
@@ -153,7 +153,6 @@ print(store.list_refs("days"), [store.list_objects(f"days/{day}") != [] for day 
 def test_disk_that_is_full_publishes_nothing_of_the_day(landing, land_rows, tiny_recipe, day, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    mount = (*NAMESPACE, 'mount -t tmpfs -o size=400k none "$0"; exec "$@"')
     land_rows("impressions", day, [impression("a")])
     days = [day + timedelta(days=number) for number in range(4)]
     for full, name in zip(days[1:], ("a.jsonl", "broken.jsonl", "a.parquet"), strict=True):
@@ -164,7 +163,7 @@ def test_disk_that_is_full_publishes_nothing_of_the_day(landing, land_rows, tiny
         if name == "broken.jsonl":
             path.write_bytes(path.read_bytes() + b"{broken\n")
     arguments = [small / "root", landing, json.dumps(tiny_recipe().model_dump(mode="json")), *days]
-    command = [*mount, small, sys.executable, "-c", INGEST_IN_TURN, *map(str, arguments)]
+    command = [*on_small_disk(small, "400k"), sys.executable, "-c", INGEST_IN_TURN, *map(str, arguments)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert answer.returncode == 0, answer.stderr
     first, *others, last = answer.stdout.splitlines()

@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.feature_kinds.categorical import Categorical
-from ctr_retrain.models.gate.cost_rules import Evidence, night_of
+from ctr_retrain.models.gate.cost_rules import Evidence
 from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.judged_rows import JudgedRows
+from ctr_retrain.models.ledger.night_of_rows import night_of
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
 from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.recipe import Recipe
 
 COST = Cost(true_positive=-0.98, false_positive=0.02)  # threshold 0.02
 SEND, SKIP = 0.03, 0.01  # probabilities on either side of it
+UNFAIR = Check(
+    name="champion_data_through", value=None, bound=None, passed=False, message="It was trained on V.", kind="evidence"
+)
 
 
 def recipe(**gate):
@@ -276,15 +280,7 @@ def test_nothing_to_compare_with_rejects(rate):
 
 
 def test_a_champion_that_cannot_be_scored_fairly_holds_and_says_why():
-    known = Check(
-        name="champion_data_through",
-        value=None,
-        bound=None,
-        passed=False,
-        message="It was trained on V.",
-        kind="evidence",
-    )
-    verdict = judge(rows(challenger=oracle()), recipe(), same_recipe=True, known=[known])
+    verdict = judge(rows(challenger=oracle()), recipe(), same_recipe=True, known=[UNFAIR])
     assert (verdict.decision, verdict.bootstrap) == ("hold", False)
     assert verdict.reason == "Held, not enough evidence. It was trained on V."
 
@@ -301,14 +297,7 @@ def test_a_feature_that_may_be_a_leak_holds_whatever_its_model_saves_and_says_so
 
 def test_a_failed_serving_check_rejects_before_anything_can_hold():
     known = [
-        Check(
-            name="champion_data_through",
-            value=None,
-            bound=None,
-            passed=False,
-            message="It was trained on V.",
-            kind="evidence",
-        ),
+        UNFAIR,
         Check(
             name="serving", value=0.3, bound=1e-6, passed=False, message="Served and trained differ.", kind="integrity"
         ),

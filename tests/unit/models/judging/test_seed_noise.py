@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 import pytest
 
-from ctr_retrain.models.gate.cost_rules import Evidence, night_of
+from ctr_retrain.models.gate.cost_rules import Evidence
 from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.judged_rows import JudgedRows
@@ -16,6 +16,7 @@ from ctr_retrain.models.judging.seed_noise import (
     standard_error,
 )
 from ctr_retrain.models.judging.seed_twin import compare_with_seed_twin, describe_seed_noise
+from ctr_retrain.models.ledger.night_of_rows import night_of
 from tests.support.reported_run import DAY, RECIPE
 from tests.support.seed_twins import seed_twin
 

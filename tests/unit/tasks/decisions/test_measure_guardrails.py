@@ -11,7 +11,7 @@ import pytest
 
 from ctr_retrain.models.documents.verdict_documents import GuardrailsDocument
 from ctr_retrain.models.feature_kinds.categorical import Categorical
-from ctr_retrain.models.judging.judged_rows import compared_cells
+from ctr_retrain.models.ledger.night_of_rows import night_of
 from ctr_retrain.models.recipe.channel_section import Channel, Cost
 from ctr_retrain.models.recipe.gate_section import Gate
 from ctr_retrain.models.recipe.recipe import Recipe
@@ -57,8 +57,8 @@ def guarded_rows(days=(0, 1), **more):
     return replace(rows, day=np.array(days)[rows.day])
 
 
-def cells_of(rows):
-    return compared_cells(rows, {"ad": COST, "push": COST})
+def night(rows):
+    return night_of(rows, {"ad": COST, "push": COST})
 
 
 def test_outcomes_that_are_not_final_yet_are_unknown_on_their_channel():
@@ -76,7 +76,7 @@ def test_outcomes_that_are_not_final_yet_are_unknown_on_their_channel():
 
 def test_a_run_writes_its_guardrails_and_the_worse_model_is_rejected_over_the_nights(tmp_path):
     run = SimpleNamespace(folder=tmp_path, recipe=RECIPE)
-    earlier = [cells_of(guarded_rows((day, day + 1))) for day in (0, 2)]
+    earlier = [night(guarded_rows((day, day + 1))) for day in (0, 2)]
     unsubscribe, refund = measure_guardrails(run, guarded_rows((4, 5)), earlier)
     assert not unsubscribe.passed
     assert (refund.passed, refund.settled) == (True, False)  # none is final
@@ -86,14 +86,14 @@ def test_a_run_writes_its_guardrails_and_the_worse_model_is_rejected_over_the_ni
 
 def test_a_validation_day_that_a_night_before_has_judged_counts_once(tmp_path):
     run = SimpleNamespace(folder=tmp_path, recipe=RECIPE)
-    earlier = [cells_of(guarded_rows((0, 1)))]
+    earlier = [night(guarded_rows((0, 1)))]
     counts = {}
     for days in ((2, 3), (1, 2), (0, 1)):
         measure_guardrails(run, guarded_rows(days), earlier)
         counts[days] = GuardrailsDocument.read(tmp_path / "guardrails.json").guardrails.kinds[0].ours
-    night = counts[0, 1]
-    assert counts[2, 3] == 2 * night
-    assert night < counts[1, 2] < 2 * night
+    once = counts[0, 1]
+    assert counts[2, 3] == 2 * once
+    assert once < counts[1, 2] < 2 * once
 
 
 def test_heads_of_both_models_tell_together(tmp_path):
@@ -101,7 +101,7 @@ def test_heads_of_both_models_tell_together(tmp_path):
     nights = [guarded_rows((day, day + 1), **heads) for day in (0, 2, 4)]
     assert nights[0].sums["guard_refund_head_ours"].sum() == pytest.approx(0.2 * ROWS / 2)
     run = SimpleNamespace(folder=tmp_path, recipe=RECIPE)
-    _, refund = measure_guardrails(run, nights[-1], [cells_of(rows) for rows in nights[:-1]])
+    _, refund = measure_guardrails(run, nights[-1], [night(rows) for rows in nights[:-1]])
     assert not refund.passed
     assert "as the models' heads predict them" in refund.message
 
