@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -26,8 +27,11 @@ from ctr_retrain.models.documents.command_documents import (
 )
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
-from ctr_retrain.tasks.execution.progress import progress_lines
-from ctr_retrain.tasks.nights.plan_backfill import plan_backfill
+from ctr_retrain.tasks.backfill.backfill_clock import BackfillClock, start_clock
+from ctr_retrain.tasks.backfill.failed_days import backfill_failure
+from ctr_retrain.tasks.backfill.plan_backfill import LookedDays, look_at_days
+from ctr_retrain.tasks.backfill.run_sizes import run_sizes, sizes_by_now
+from ctr_retrain.tasks.execution.progress import told_of_progress
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
 from ctr_retrain.tasks.orchestration.recorded import flow
 from ctr_retrain.tasks.orchestration.run_notes import RunProgress, name_run, note_table
@@ -44,7 +48,7 @@ REASONS: Mapping[Only, tuple[BackfillReason, ...]] = {
 }
 
 
-@flow("backfill")
+@flow("backfill", failure=backfill_failure)
 def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
     start: date,
     end: date,
@@ -91,14 +95,21 @@ def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
         claim_root(held.store, rules.name)
         name = f"{rules.name} backfill {start} to {end}"
         name_run(name, recipe=rules.name)
-        plan = make_plan(held, rules, days, retrain, shadow=shadow)
+        looked = _look(held, rules, days, retrain, shadow=shadow)
         allowed = set(days if planned is None else planned)
-        due = [one for one in plan.days if one.reason != "finished" and one.date in allowed]
+        due = [one for one in looked.days if one.reason != "finished" and one.date in allowed]
         due = [one for one in due if only is None or one.reason in REASONS[only]]
-        found = _ingest(held, rules, [one.date for one in due], newest_first=newest_first)
-        progress = RunProgress(f"{rules.name}-backfill-progress", "Days that trained")
-        made = found | _train(held, [one.date for one in due if one.trains], progress, shadow=shadow)
-        answers = tuple(made.get(one.date) or _skipped(held, one, shadow=shadow) for one in plan.days)
+        ordered, training = _ordered(due, newest_first=newest_first), [one for one in due if one.trains]
+        page = RunProgress(f"{rules.name}-backfill-progress", "Days that trained")
+        sizes = run_sizes(held.store, held.landing_zone, rules, [one.date for one in training], looked.unread)
+        clock = start_clock(looked, ordered, sizes, settings.days_at_once, page.tell)
+        with told_of_progress(clock.heard):
+            beside = [one.date for one in looked.days if one not in due]
+            found = _ingest(held, rules, ordered, beside)
+        clock.begin_runs(sizes_by_now(held.store, held.landing_zone, rules, training, shadow=shadow))
+        made = found | _train(held, [one.date for one in training], clock, shadow=shadow)
+        clock.end()
+        answers = tuple(made.get(one.date) or _skipped(held, one, shadow=shadow) for one in looked.days)
         _note_end(name, rules.name, answers)
         return BackfillAnswer(days=answers, champion=current_champion(held.store))
 
@@ -116,32 +127,44 @@ def make_plan(
 
     only: leave out the days with another reason.
     """
-    trains = {day for day in days if retrain == "each" or (retrain == "last" and day == days[-1])}
-    now = datetime.now(UTC)
-    looked = plan_backfill(settings.store, settings.landing_zone, recipe, days, trains, now, shadow=shadow)
-    planned = tuple(one for one in looked if only is None or one.reason in REASONS[only])
+    looked = _look(settings, recipe, days, retrain, shadow=shadow)
+    planned = tuple(one for one in looked.days if only is None or one.reason in REASONS[only])
     seconds = [one.about_seconds for one in planned]
+    # Days are validated side by side, and the library that does it starts once.
+    seconds += [looked.usual.validate] if any(one.reason != "finished" for one in planned) else []
     known = [one for one in seconds if one is not None]
     about = round(sum(known), 1) if len(known) == len(seconds) else None
     return BackfillPlan(retrain=retrain, shadow=shadow, start=days[0], end=days[-1], days=planned, about_seconds=about)
 
 
-def _ingest(settings: Settings, recipe: Recipe, days: Sequence[date], *, newest_first: bool) -> dict[date, BackfillDay]:
-    """Ingest and validate days side by side."""
-    ordered = sorted(days, reverse=newest_first)
+def _look(settings: Settings, recipe: Recipe, days: Sequence[date], retrain: Retrain, *, shadow: bool) -> LookedDays:
+    """Look at the days of a backfill."""
+    trains = {day for day in days if retrain == "each" or (retrain == "last" and day == days[-1])}
     now = datetime.now(UTC)
-    taken = ingest_and_validate_days(settings.store, settings.landing_zone, recipe, ordered, now, settings.fan_out)
+    return look_at_days(settings.store, settings.landing_zone, recipe, days, trains, now, shadow=shadow)
+
+
+def _ordered(due: Sequence[PlannedDay], *, newest_first: bool) -> list[date]:
+    """Return days in the order in which their data is made ready."""
+    return sorted((one.date for one in due), reverse=newest_first)
+
+
+def _ingest(
+    settings: Settings, recipe: Recipe, days: Sequence[date], beside: Sequence[date]
+) -> dict[date, BackfillDay]:
+    """Ingest and validate days side by side; and those beside them anew that are held against what came in."""
+    now = datetime.now(UTC)
+    taken = ingest_and_validate_days(settings.store, settings.landing_zone, recipe, days, now, settings.fan_out, beside)
     return {day: _day_of(result) for day, result in taken.items()}
 
 
-def _train(settings: Settings, days: Sequence[date], page: RunProgress, *, shadow: bool) -> dict[date, BackfillDay]:
+def _train(settings: Settings, days: Sequence[date], clock: BackfillClock, *, shadow: bool) -> dict[date, BackfillDay]:
     """Make the runs of days in order: each is judged against the champion of the days before it."""
-    made, progress = {}, progress_lines("training", "days")  # no bar: each run shows its own below it
-    for number, day in enumerate(days):
-        progress(number, len(days))
-        page.tell(number / len(days), f"{number} of {len(days)} days are done")
+    made = {}
+    for day in days:
+        began = monotonic()
         made[day] = _noted(settings, day, partial(_run, settings, day, shadow=shadow))
-    page.tell(1, "done")
+        clock.ran(monotonic() - began)
     return made
 
 

@@ -41,6 +41,13 @@ def compact(count: float) -> str:
     return f"{count:.0f}"
 
 
+def duration(seconds: float) -> str:
+    """Write a time in a person's units: 3720 → 1 h 2 min, 75 → 1 min 15 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def _with_minus_sign(text: str) -> str:
     """Replace the hyphen, which is all that Python writes, by the typographic minus sign."""
     return text.replace("-", "−")

@@ -11,9 +11,10 @@ from rich.table import Table
 from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_line, verdict_text
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.ledger.evidence_words import evidence_words
+from ctr_retrain.models.number_format import duration
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan, DemoAnswer
+    from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan, DemoAnswer, PlannedDay
     from ctr_retrain.models.documents.run_documents import RunDocument
     from ctr_retrain.models.documents.verdict_documents import Check
 
@@ -78,13 +79,23 @@ def print_backfill(answer: BackfillAnswer) -> None:
 
 def print_plan(plan: BackfillPlan) -> None:
     """Print why each day of a backfill would run, and about how long that takes."""
-    table = Table("day", "why", "", "runs", "about", box=SIMPLE_HEAD)
+    table = Table("day", "why", "", "runs", "against", "about", box=SIMPLE_HEAD)
     for day in plan.days:
         makes = "nothing" if day.reason == "finished" else "all stages" if day.trains else "its data"
-        table.add_row(str(day.date), day.reason, escape(day.detail), makes, _duration(day.about_seconds))
+        table.add_row(
+            str(day.date), day.reason, escape(day.detail), makes, escape(_opponent(day)), _about(day.about_seconds)
+        )
     SafeConsole().print(table)
     due = sum(day.reason != "finished" for day in plan.days)
-    print_line(f"{due} of {len(plan.days)} days would run, about {_duration(plan.about_seconds)}")
+    print_line(f"{due} of {len(plan.days)} days would run, about {_about(plan.about_seconds)}")
+
+
+def _opponent(day: PlannedDay) -> str:
+    """Say whom a day's challenger meets; nothing where the day doesn't train."""
+    if not day.trains:
+        return ""
+    later = f", or what {day.champion_may_follow} brings" if day.champion_may_follow else ""
+    return f"{day.champion or 'no champion'}{later}"
 
 
 def _sign(check: Check, not_known: tuple[str, ...]) -> str:
@@ -94,13 +105,9 @@ def _sign(check: Check, not_known: tuple[str, ...]) -> str:
     return "[green]✓[/green]" if check.passed else "[red]✗[/red]"
 
 
-def _duration(seconds: float | None) -> str:
+def _about(seconds: float | None) -> str:
     """Return a time in a person's units; a dash where it is unknown."""
-    if seconds is None:
-        return "- (no night tells yet)"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return "- (no night tells yet)" if seconds is None else duration(seconds)
 
 
 def _messages_of_start(run: RunDocument) -> list[str]:

@@ -14,10 +14,10 @@ import typer
 from ctr_retrain.flows.commands.arguments import DayOption, WaitOption, parse_day, require_file
 from ctr_retrain.flows.commands.command_output import CommandOutput
 from ctr_retrain.flows.commands.places import places_of, settings_and_recipe, settings_of, settle_prefect
-from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
+from ctr_retrain.models.errors import UsageError
 
 if TYPE_CHECKING:
-    from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan
+    from ctr_retrain.models.documents.command_documents import BackfillPlan
 
 
 def demo(
@@ -113,6 +113,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - a command's options
     with one_run(settings, f"backfill --start {first} --end {last} --retrain {retrain}", wait=wait):
         from ctr_retrain.flows.backfill import backfill as flow  # noqa: PLC0415
         from ctr_retrain.flows.commands.print_runs import print_backfill  # noqa: PLC0415
+        from ctr_retrain.tasks.backfill.failed_days import backfill_failure  # noqa: PLC0415
 
         answer = flow(
             first,
@@ -214,22 +215,3 @@ def _range(start: str | None, end: str | None) -> tuple[date, date]:
         msg = f"backfill: expected --end not before --start, received {first} to {last}"
         raise UsageError(msg)
     return first, last
-
-
-def backfill_failure(answer: BackfillAnswer) -> CtrRetrainError | None:
-    """Return the error of a backfill of which days failed, or have data that can't be used; None where all is well."""
-    failed = [str(done.date) for done in answer.days if done.outcome == "failed"]
-    bad = [str(done.date) for done in answer.days if done.outcome in ("rejected", "data rejected")]
-    if failed:
-        msg = (
-            f"backfill: expected {len(answer.days)} days to run, received {len(failed)} that failed: "
-            f"{', '.join(failed)}. The others are done: mend it and run the same again, which goes on from there."
-        )
-        return StorageError(msg, document=answer)
-    if bad:
-        msg = (
-            f"backfill: expected {len(answer.days)} days of usable data, received {len(bad)} that is not: "
-            f"{', '.join(bad)}. See `ctr-retrain status`; the other days are done."
-        )
-        return DataRejectedError(msg, document=answer)
-    return None

@@ -217,6 +217,10 @@ class PlannedDay(Part):
     """True if the day gets a run of its own, false if its data alone is made ready."""
     about_seconds: float | None
     """About how long it would take, by the newest nights; null where none tells."""
+    champion: str | None = None
+    """The champion that its run met, or would meet by what is in service now; null without one or without a run."""
+    champion_may_follow: Day | None = None
+    """The first day before it whose run may put another champion there by then; null where none may."""
 
 
 class BackfillPlan(Document):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from time import monotonic
 
 from rich.console import Console
@@ -13,11 +14,38 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 SECONDS_BETWEEN_LINES = 15  # in a log, where a line stays
 
 Report = Callable[[int, int], None]  # done, in all
+Listener = Callable[[str, int, int], None]  # what, done, in all
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextlib.contextmanager
+def told_of_progress(listener: Listener) -> Iterator[None]:
+    """Call the listener with each report of work that this process does while this lasts."""
+    before = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
 
 
 @contextlib.contextmanager
 def progress_of(what: str, unit: str) -> Iterator[Report]:
     """Give a function to be called with (done, in all) as often as one likes."""
+    with _shown(what, unit) as show:
+        listener = _listener.get()
+
+        def report(done: int, total: int) -> None:
+            show(done, total)
+            if listener:
+                listener(what, done, total)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _shown(what: str, unit: str) -> Iterator[Report]:
+    """Show a bar where there is a terminal, else lines."""
     if not sys.stderr.isatty():
         yield progress_lines(what, unit)
         return

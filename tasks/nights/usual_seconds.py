@@ -27,11 +27,12 @@ class UsualSeconds:
     """The usual time of a day, by its parts; None where no night tells."""
 
     landing: LandingZone
-    ingest_per_byte: float | None  # that landed, to ingest and validate
+    ingest_per_byte: float | None  # that landed
+    validate: float | None  # once, for as many days as there are: all but the library's start is a tenth of a second
     run: float | None  # of all other stages
 
     def of(self, day: date, *, ingests: bool, trains: bool) -> float | None:
-        """Return about how many seconds a day takes; None where a part of it is unknown."""
+        """Return about how many seconds a day takes, but validation; None where a part of it is unknown."""
         ingest = self._ingest(day) if ingests else 0.0
         run = self.run if trains else 0.0
         return None if ingest is None or run is None else round(ingest + run, 1)
@@ -39,29 +40,31 @@ class UsualSeconds:
     def _ingest(self, day: date) -> float | None:
         if self.ingest_per_byte is None:
             return None
-        return self.ingest_per_byte * _landed_bytes(self.landing, day)
+        return self.ingest_per_byte * landed_bytes(self.landing, day)
 
 
 def usual_seconds(store: Store, landing: LandingZone) -> UsualSeconds:
     """Measure the newest nights that came to a verdict. Raises StorageError."""
-    rates, runs = [], []
+    rates, checks, runs = [], [], []
     for night in load_nights(store, NIGHTS):
         ref = load_ref(store, layout.day_ref(night.day), DayRef)
         # An attempt that found its day ingested tells nothing of how long that takes.
         published = {entry.at for entry in ref.content.history} if ref else set()
-        size = _landed_bytes(landing, night.day)
+        size = landed_bytes(landing, night.day)
         for attempt in night.attempts:
             if attempt.end == "done" and attempt.began in published and "ingest_day" in attempt.stages and size:
-                rates.append(_seconds(attempt, data=True) / size)
+                rates.append(attempt.stages["ingest_day"] / size)
+                checks.append(attempt.stages.get("validate_day", 0.0))
             if attempt.end == "done" and "train_challenger" in attempt.stages:
-                runs.append(_seconds(attempt, data=False))
-    return UsualSeconds(landing, median(rates) if rates else None, median(runs) if runs else None)
+                runs.append(_seconds_of_run(attempt))
+    return UsualSeconds(landing, *(median(known) if known else None for known in (rates, checks, runs)))
 
 
-def _seconds(attempt: NightAttempt, *, data: bool) -> float:
-    """Add up the seconds of an attempt's stages: of those on its day's data, or of all others."""
-    return sum(seconds for stage, seconds in attempt.stages.items() if (stage in DATA_STAGES) is data)
+def _seconds_of_run(attempt: NightAttempt) -> float:
+    """Add up the seconds of an attempt's stages, but those on its day's data."""
+    return sum(seconds for stage, seconds in attempt.stages.items() if stage not in DATA_STAGES)
 
 
-def _landed_bytes(landing: LandingZone, day: date) -> int:
+def landed_bytes(landing: LandingZone, day: date) -> int:
+    """Return the bytes that landed on a day, by which its ingest goes."""
     return sum(landing.landed_bytes(stream, day) for stream in (IMPRESSIONS, OUTCOMES))

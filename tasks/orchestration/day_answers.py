@@ -33,5 +33,13 @@ def answers_in_order(futures: Sequence[Future], what: str) -> list[Any]:
     with progress_of(what, "days") as progress:
         for number, future in enumerate(futures, start=1):
             answers.append(future.result())
-            progress(number, len(futures))
+            # Days that had to wait for this one to be counted come at once: only the last of them tells how far it is.
+            if number == len(futures) or not _is_done(futures[number]):
+                progress(number, len(futures))
     return answers
+
+
+def _is_done(future: Future) -> bool:
+    """Say whether an answer is known to be there; Prefect's don't tell."""
+    done = getattr(future, "done", None)
+    return bool(done is not None and done())

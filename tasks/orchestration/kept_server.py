@@ -113,6 +113,7 @@ class _Keeper:
             if _answers(f"{self.url}/health"):
                 answered = now
             elif now - answered > HANGS_SECONDS:
+                self._process.kill()  # one that is stopped would not heed a signal that asks it to end
                 return f"it has not answered for {HANGS_SECONDS:.0f} s"
         return "stopped"
 

@@ -24,6 +24,9 @@ from ctr_retrain.tasks.execution.shown_logs import note_traceback
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prefect.client.schemas.objects import State
+
+
 log = logging.getLogger(__name__)
 
 Parameters = ParamSpec("Parameters")
@@ -37,6 +40,7 @@ class _Ending(Generic[Result]):
     result: Result | None = None  # what it returned
     error: BaseException | None = None  # what it raised
     began: bool = False  # was it called at all
+    fails: bool = False  # is what it returned a failure, by which its flow run ends
 
 
 _ending: ContextVar[_Ending[Any] | None] = ContextVar("ending", default=None)
@@ -44,26 +48,38 @@ _gone = Event()  # the server, for the rest of this process
 
 
 class RecordedFlow(Flow[Parameters, Result]):
-    """A flow of Prefect's whose call ends as its function did, and whose failure is one sentence on Prefect's pages."""
+    """A flow of Prefect's whose call ends as its function did, and whose failure is one sentence on Prefect's pages.
 
-    def __init__(self, fn: Callable[Parameters, Result], **options: Any) -> None:
-        """Take what Prefect's own flow takes."""
+    failure: of an answer that tells of failures, the error by which the flow run ends; its caller gets the answer.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[Parameters, Result],
+        failure: Callable[[Any], CtrRetrainError | None] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take what Prefect's own flow takes, too."""
         super().__init__(fn, **options)
         self.plain = fn
-        self.fn = _ended_in_words(noted(fn))
+        self.fn = _ended_in_words(noted(fn), failure)
 
     def __call__(self, *given: Parameters.args, **named: Parameters.kwargs) -> Result:  # type: ignore[override]
         """Call the function as a flow run, or as it is once the server is gone."""
         return followed(super().__call__, self.plain)(*given, **named)
 
 
-def _ended_in_words(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+def _ended_in_words(
+    function: Callable[Parameters, Result], failure: Callable[[Any], CtrRetrainError | None] | None
+) -> Callable[Parameters, Result]:
     """Let a flow run that fails end in a state whose words say why; Prefect would log a traceback and say less."""
 
     @functools.wraps(function)
     def call(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
         try:
-            return function(*given, **named)
+            result = function(*given, **named)
+            error = failure(result) if failure else None
+            return _failed(error) if error else result  # type: ignore[return-value] # Prefect takes states
         except LeftOutError as error:
             return Completed(name="Left out", message=str(error))  # type: ignore[return-value] # Prefect takes states
         except Exception as error:
@@ -73,6 +89,15 @@ def _ended_in_words(function: Callable[Parameters, Result]) -> Callable[Paramete
             return Failed(message=words)  # type: ignore[return-value]
 
     return call
+
+
+def _failed(error: CtrRetrainError) -> State[Any]:
+    """End a flow run by a failure that its answer tells of."""
+    if ending := _ending.get():
+        ending.fails = True
+    words = shown(f"{type(error).__name__}: {error}")
+    log.error("%s", words)
+    return Failed(message=words)
 
 
 def _words_of(error: Exception) -> str | None:
@@ -148,8 +173,8 @@ def _follow(
     # Outside the handler: an error of ours keeps the cause and the context that it came with.
     if ending.error is not None:
         raise ending.error
-    if failure is None:
-        return result  # type: ignore[return-value]
+    if failure is None or ending.fails:
+        return ending.result if ending.fails else result  # type: ignore[return-value]
     _say_gone(failure)
     return ending.result if ending.began else plain(*given, **named)  # type: ignore[return-value]
 

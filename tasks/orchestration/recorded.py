@@ -5,7 +5,7 @@ Prefect takes two seconds to import, and ten to start a server of its own for a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ctr_retrain.tasks.orchestration.prefect_server import named_server
 
@@ -13,19 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from ctr_retrain.models.errors import CtrRetrainError
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def flow(name: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
-    """Make a function a flow of that name."""
+def flow(
+    name: str, failure: Callable[[Any], CtrRetrainError | None] | None = None
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Make a function a flow of that name.
+
+    failure: of an answer that tells of failures, the error by which the flow run ends; its caller gets the answer.
+    """
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         if named_server() is None:
             return function
         from ctr_retrain.tasks.orchestration.prefect_records import RecordedFlow  # noqa: PLC0415 - see above
 
-        return RecordedFlow(function, name=name)
+        return RecordedFlow(function, failure, name=name)
 
     return decorate
 

@@ -30,6 +30,7 @@ from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store.layout import ARRIVALS_FILE
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.day_counts import load_counted_day
+from ctr_retrain.tasks.validate.ingest_and_validate import validate_again
 from ctr_retrain.tasks.validate.validate_day import load_validated_day, validate_day
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def check_outcomes(
     found = _complete(store, recipe, day, fan_out)
     suspect = {short.day for short in found.shortfalls} | set(_rejected(store, recipe, day))
     if _ingest_again(store, landing, recipe, now, sorted(suspect - {day})):
+        there = [one for one in plan_days(day, recipe).all_days[:-1] if current_day_object(store, one)]
+        validate_again(store, recipe, there, now, fan_out)  # days are held against those before them
         found = _complete(store, recipe, day, fan_out)
     incomplete = tuple(_describe(short, recipe, day) for short in found.shortfalls)
     return OutcomeCheck(found, incomplete, late_signals(incomplete, tuple(recipe.channels)))

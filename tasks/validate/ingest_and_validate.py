@@ -16,6 +16,7 @@ from ctr_retrain.tasks.ingest.landed_changes import landed_anew
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, has_ref
+from ctr_retrain.tasks.validate.earlier_shares import EarlierShares, read_earlier_shares
 from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated_day, validate_day
 
 if TYPE_CHECKING:
@@ -38,17 +39,28 @@ class DayResult:
 
 
 def ingest_and_validate_days(
-    store: Store, landing: LandingZone, recipe: Recipe, days: Sequence[date], now: datetime, fan_out: FanOut
+    store: Store,
+    landing: LandingZone,
+    recipe: Recipe,
+    days: Sequence[date],
+    now: datetime,
+    fan_out: FanOut,
+    beside: Collection[date] = (),
 ) -> dict[date, DayResult]:
     """Ingest days side by side, then validate them. A day that fails is noted, and the other days go on.
 
-    Files and bounds that were seen before cost nothing.
+    Files and bounds that were seen before cost nothing. beside: days whose data stays; those that are held against
+    what came in by now are validated anew, and have a result where they aren't accepted.
     """
     failed = fan_out.over(days, "ingesting", partial(_ingest, store, landing, recipe, now))
     # Not each right behind its ingest: a day is held against the days before it, whichever of them came in first.
     ingested = [day for day in days if failed[day] is None]
-    validated = fan_out.over(ingested, "validating", partial(_validate, store, recipe, now))
-    return {day: failed[day] or validated[day] for day in days}
+    judged = [day for day in beside if day not in failed and load_validated_day(store, day)]
+    earlier = read_earlier_shares(store, recipe, [*ingested, *judged])
+    moved = [day for day in judged if not is_evaluated(store, recipe, day, earlier)]
+    validated = fan_out.over([*ingested, *moved], "validating", partial(_validate, store, recipe, now, earlier))
+    results = {day: failed[day] or validated[day] for day in days}
+    return results | {day: validated[day] for day in moved if validated[day].outcome not in ("ingested", "skipped")}
 
 
 def _ingest(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> DayResult | None:
@@ -60,11 +72,11 @@ def _ingest(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, d
     return None
 
 
-def _validate(store: Store, recipe: Recipe, now: datetime, day: date) -> DayResult:
+def _validate(store: Store, recipe: Recipe, now: datetime, earlier: EarlierShares, day: date) -> DayResult:
     """Validate a day that is ingested."""
     try:
         before = load_validated_day(store, day)  # none where the day was ingested anew
-        validated = validate_day(store, recipe, day, now)
+        validated = validate_day(store, recipe, day, now, earlier)
     except Exception as error:  # noqa: BLE001 - likewise
         return result_of_error(store, day, error)
     if not validated.accepted:
@@ -100,31 +112,48 @@ def catch_up(
     """
     earlier_days = plan_days(day, recipe).all_days[:-1]
     landed = set(landing.days("impressions"))
-    unread = frozenset(
+    unread = [
         earlier
         for earlier in earlier_days
         if not ingested_by(store, earlier, recipe)
         or (str(earlier) in landed and landed_anew(store, landing, recipe, earlier))
-    )
-    work = partial(_catch_up_on, store, landing, recipe, now, unread)
-    slow = [  # these take long and run side by side; for the others there is little to do
-        earlier
-        for earlier in earlier_days
-        if str(earlier) in landed and (earlier in unread or not is_evaluated(store, recipe, earlier))
     ]
-    problems = fan_out.over(slow, "ingesting earlier days", work)
-    problems |= {earlier: work(earlier) for earlier in earlier_days if earlier not in problems}
-    return {str(earlier): why for earlier, why in problems.items() if why}
+    slow = [earlier for earlier in unread if str(earlier) in landed]  # these take long and run side by side
+    ingest = partial(_catch_up_on, store, landing, recipe, now)
+    problems = fan_out.over(slow, "ingesting earlier days", ingest)
+    problems |= {earlier: ingest(earlier) for earlier in unread if earlier not in problems}
+    there = [earlier for earlier in earlier_days if not problems.get(earlier)]
+    problems |= validate_again(store, recipe, there, now, fan_out)
+    return {str(earlier): problems[earlier] for earlier in sorted(problems) if problems[earlier]}
 
 
-def _catch_up_on(
-    store: Store, landing: LandingZone, recipe: Recipe, now: datetime, unread: Collection[date], day: date
-) -> str:
-    """Ingest an earlier day if it is unread, validate it by today's bounds; return its problem, or nothing."""
+def validate_again(
+    store: Store, recipe: Recipe, days: Sequence[date], now: datetime, fan_out: FanOut
+) -> dict[date, str]:
+    """Validate days that are ingested by today's bounds, which follow from the days before them too.
+
+    Returns the problem of each day, or nothing. What was said by other bounds is kept.
+    """
+    earlier = read_earlier_shares(store, recipe, days)
+    work = partial(_validate_again, store, recipe, now, earlier)
+    slow = [day for day in days if not is_evaluated(store, recipe, day, earlier)]  # for others there is little to do
+    problems = fan_out.over(slow, "validating earlier days", work)
+    return problems | {day: work(day) for day in days if day not in problems}
+
+
+def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:
+    """Ingest an earlier day; return its problem, or nothing."""
     try:
-        if day in unread:
-            ingest_day(store, landing, recipe, day, now)
-        validate_day(store, recipe, day, now)  # what other bounds said before is kept
+        ingest_day(store, landing, recipe, day, now)
+    except DataRejectedError as error:
+        return str(error)
+    return ""
+
+
+def _validate_again(store: Store, recipe: Recipe, now: datetime, earlier: EarlierShares, day: date) -> str:
+    """Validate an earlier day; return its problem, or nothing."""
+    try:
+        validate_day(store, recipe, day, now, earlier)
     except DataRejectedError as error:
         return str(error)
     return ""

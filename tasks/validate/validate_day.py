@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.profile import (
     Range,
     count_hours,
@@ -49,12 +48,12 @@ from ctr_retrain.tasks.store.protocol import (
     load_ref,
     replace_ref,
 )
+from ctr_retrain.tasks.validate.earlier_shares import EarlierShares, read_earlier_shares
 from ctr_retrain.tasks.validate.expectations import ExpectationResult, run_expectations
 from ctr_retrain.tasks.validate.write_data_docs import DataDocsPage, describe_findings, evaluated_by, write_data_docs
 
 MOST_FILES_NAMED = 5  # in one finding
 REASONS_IN_A_SENTENCE = 3
-USUAL_DAYS = 14  # before a day, whose share of outcomes that found an impression is the usual one
 
 
 @dataclass(frozen=True)
@@ -85,19 +84,23 @@ class ValidatedDay:
         )
 
 
-def validate_day(store: Store, recipe: Recipe, day: date, now: datetime) -> ValidatedDay:
+def validate_day(
+    store: Store, recipe: Recipe, day: date, now: datetime, earlier: EarlierShares | None = None
+) -> ValidatedDay:
     """Evaluate the expectations over an ingested day and record whether it is accepted.
 
-    A decision made by hand about the same data stays. Raises DataRejectedError where the day was not ingested,
-    BusyError where another run decided about it or published it anew meanwhile.
+    A decision made by hand about the same data stays. earlier: what the day is held against; None: it is read.
+    Raises DataRejectedError where the day was not ingested, BusyError where another run decided about it or published
+    it anew meanwhile.
     """
     # Before the data is looked at: nobody who saw newer is overruled.
     ref = load_ref(store, layout.accepted_ref(day), AcceptedRef)
     ingested = load_ingested_day(store, day)
-    path = _path(recipe, ingested)
+    ranges = _ranges(store, recipe, ingested, earlier)
+    path = _path(recipe, ingested, ranges)
     if not has_object(store, path):
         with store.writing(path, {"day": day, "inputs": [ingested.path]}) as folder:
-            findings = _evaluate(store, recipe, ingested, folder)
+            findings = _evaluate(store, recipe, ingested, ranges, folder)
             FindingsDocument(findings=findings).write(folder / FINDINGS_FILE)
     findings = _load_findings(store, path)
     failed = [finding.name for finding in findings if not finding.passed]
@@ -130,9 +133,10 @@ def accept_day(store: Store, day: date, reason: str, who: str, now: datetime) ->
     return validated
 
 
-def is_evaluated(store: Store, recipe: Recipe, day: date) -> bool:
+def is_evaluated(store: Store, recipe: Recipe, day: date, earlier: EarlierShares) -> bool:
     """Return True if these bounds were evaluated over the day's data; raises DataRejectedError where it has none."""
-    return has_object(store, _path(recipe, load_ingested_day(store, day)))
+    ingested = load_ingested_day(store, day)
+    return has_object(store, _path(recipe, ingested, _ranges(store, recipe, ingested, earlier)))
 
 
 def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
@@ -159,9 +163,15 @@ def rejection_error(
     return DataRejectedError(msg, document=document)
 
 
-def _path(recipe: Recipe, ingested: IngestedDay) -> str:
+def _ranges(store: Store, recipe: Recipe, ingested: IngestedDay, earlier: EarlierShares | None) -> tuple[Range, ...]:
+    """Return all bounds of a day's numbers: the recipe's, and those that follow from the days before."""
+    known = earlier or read_earlier_shares(store, recipe, [ingested.day])
+    return (*expected_ranges(recipe), *landed_ranges(recipe, ingested.landed, known.before(ingested.day)))
+
+
+def _path(recipe: Recipe, ingested: IngestedDay, ranges: Sequence[Range]) -> str:
     """Return the path of a day's findings, which changes with its data and with the bounds."""
-    rules = [asdict(expected) for expected in expected_ranges(recipe)]
+    rules = [asdict(expected) for expected in ranges]
     key = digest_of([ingested.identity, rules, recipe.validation.model_dump(mode="json")])
     return layout.validation_object(ingested.day, key)
 
@@ -188,7 +198,9 @@ def _load_findings(store: Store, path: str) -> tuple[Finding, ...]:
     return load_document(store, path, FINDINGS_FILE, FindingsDocument).findings
 
 
-def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path) -> tuple[Finding, ...]:
+def _evaluate(
+    store: Store, recipe: Recipe, ingested: IngestedDay, ranges: Sequence[Range], folder: Path
+) -> tuple[Finding, ...]:
     """Measure the day, let Great Expectations judge, write the page about it below `folder`.
 
     Raises DataRejectedError where fewer expectations were evaluated than were asked for: an empty check passes nothing.
@@ -197,7 +209,6 @@ def _evaluate(store: Store, recipe: Recipe, ingested: IngestedDay, folder: Path)
     counts, landed = (ingested.impressions, ingested.outcomes), ingested.landed
     files = (len(ingested.unreadable), len(ingested.mostly_quarantined))
     measures = measure_day(profile, ingested.day, recipe, counts, *files) | measure_landed(landed)
-    ranges = (*expected_ranges(recipe), *landed_ranges(recipe, landed, _earlier_shares(store, recipe, ingested.day)))
     sets = {
         value_set_name(column): compare_values(values, column, allowed)
         for column, allowed in recipe.validation.value_sets.items()
@@ -235,15 +246,6 @@ def _read_table(store: Store, ingested: IngestedDay, name: str) -> pa.Table:
     file = store.file(ingested.path, name)
     assert file is not None  # each landed day has both
     return pq.read_table(file)
-
-
-def _earlier_shares(store: Store, recipe: Recipe, day: date) -> list[float]:
-    """Return the shares of outcomes that found an impression, of the days before that were ingested."""
-    if recipe.validation.min_attributed_share or recipe.inline_label:
-        return []
-    earlier = day_range(day - timedelta(days=USUAL_DAYS), day - timedelta(days=1))
-    days = [load_ingested_day(store, each) for each in earlier if current_day_object(store, each)]
-    return [found.attribution.share for found in days if found.attribution and found.attribution.share is not None]
 
 
 def _judge_measures(

@@ -188,6 +188,29 @@ def test_the_state_of_a_flow_run_that_fails_is_one_sentence_and_its_caller_gets_
     assert "\n" not in run["state"]["message"]
 
 
+def test_an_answer_that_tells_of_failures_ends_its_flow_run_failed_and_reaches_the_caller(prefect_server, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    name = "tells-of-failures"
+    with temporary_settings({PREFECT_API_URL: prefect_server}):
+        recorded = RecordedFlow(lambda: ["a day"], lambda days: StorageError(f"{days[0]} failed."), name=name)
+        assert [recorded() for _ in range(2)] == [["a day"]] * 2  # the second one is recorded as well
+    runs = asked(prefect_server, "/flow_runs/filter", {"flows": {"name": {"any_": [name]}}})
+    ends = [(run["state"]["type"], run["state"]["message"]) for run in runs]
+    assert ends == [("FAILED", "StorageError: a day failed.")] * 2
+
+
+def test_a_backfill_with_days_that_failed_is_failed_on_the_server_too(prefect_server, untrained, tmp_path):
+    (tmp_path / "landing").mkdir()
+    places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", tmp_path / "landing")
+    days = ("--start", "2031-02-01", "--end", "2031-02-01", "--retrain", "none")
+    failed = command(*places, "backfill", *days, PREFECT_API_URL=prefect_server)
+    assert (failed.status, failed.document["days"][0]["outcome"]) == (3, "data rejected")
+    named = {"flow_runs": {"name": {"any_": ["small backfill 2031-02-01 to 2031-02-01: 1 data rejected"]}}}
+    (run,) = asked(prefect_server, "/flow_runs/filter", named)
+    assert (run["state"]["type"], run["state"]["message"]) == ("FAILED", f"DataRejectedError: {MESSAGE}")
+    assert failed.document["error"]["message"] == MESSAGE
+
+
 @pytest.mark.parametrize("end", ["kill", "suspend"] if SOAK else ["kill"])
 def test_a_server_that_goes_away_amid_a_run_costs_neither_the_run_nor_its_verdict(
     end, small_landing, untrained, tmp_path
@@ -218,6 +241,10 @@ def test_a_server_that_goes_away_amid_a_run_costs_neither_the_run_nor_its_verdic
     assert "The run goes on without it" in err
 
 
+MESSAGE = (
+    "backfill: expected 1 days of usable data, received 1 that is not: 2031-02-01. "
+    "See `ctr-retrain status`; the other days are done."
+)
 SETTLE = """
 import json, sys
 from datetime import UTC, date, datetime

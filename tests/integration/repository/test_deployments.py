@@ -11,10 +11,11 @@ import yaml
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import clean_environment
 
-FILES = ("prefect.yaml", "prefect-gpu.yaml")
+FILES = ("prefect.yaml", "prefect-gpu.yaml", "prefect-docker.yaml", "prefect-kubernetes.yaml")
 DEPLOYMENTS = {
     file: yaml.safe_load((REPOSITORY / "infra" / file).read_text(encoding="utf-8"))["deployments"] for file in FILES
 }
+TRAINS = {"flows/daily.py:daily", "flows/backfill.py:backfill", "flows/compare.py:compare"}
 NEEDED = {"backfill": {"start": "2026-03-01", "end": "2026-03-04"}, "compare": {"request": {"day": "2026-03-04"}}}
 
 
@@ -45,12 +46,13 @@ def test_there_is_a_deployment_of_each_flow_that_people_or_schedules_start(forms
     assert forms.keys() == {"daily", "backfill", "compare", "gc", "watchdog"}
 
 
-def test_both_files_have_the_same_deployments_in_other_pools():
-    apart = [[{k: v for k, v in one.items() if k != "work_pool"} for one in DEPLOYMENTS[file]] for file in FILES]
-    assert apart[0] == apart[1]
+def test_all_files_have_the_same_deployments_in_other_pools():
+    first, *others = (
+        [{k: v for k, v in one.items() if k != "work_pool"} for one in DEPLOYMENTS[file]] for file in FILES
+    )
+    assert others == [first] * len(others)
     pools = {one["entrypoint"]: one["work_pool"]["name"] for one in DEPLOYMENTS["prefect-gpu.yaml"]}
-    trains = {"flows/daily.py:daily", "flows/backfill.py:backfill", "flows/compare.py:compare"}
-    assert {entry for entry, pool in pools.items() if pool == "ctr-retrain-gpu"} == trains
+    assert {entry for entry, pool in pools.items() if pool == "ctr-retrain-gpu"} == TRAINS
 
 
 def fields_of(form):

@@ -16,7 +16,6 @@ from ctr_retrain.flows.commands.print_root import (
     print_verified,
 )
 from ctr_retrain.flows.commands.print_runs import print_backfill, print_demo, print_plan, print_run
-from ctr_retrain.flows.commands.run_commands import backfill_failure
 from ctr_retrain.flows.commands.terminal import print_fields
 from ctr_retrain.models.documents.bundle_documents import ListedModel, ModelsAnswer
 from ctr_retrain.models.documents.command_documents import (
@@ -127,21 +126,23 @@ def test_a_backfill_shows_verdicts_and_what_became_of_the_other_days(shown):
 def test_a_plan_shows_why_each_day_would_run_and_how_long_it_takes(shown):
     days = (
         PlannedDay(date=DAY, reason="finished", trains=False, about_seconds=0),
-        PlannedDay(date=DAY, reason="restated", detail="2026-03-05 of its window", trains=True, about_seconds=3720),
+        PlannedDay(
+            date=DAY,
+            reason="restated",
+            detail="2026-03-05 of its window",
+            trains=True,
+            about_seconds=3720,
+            champion="2026-03-01-ab",
+            champion_may_follow=DAY,
+        ),
         PlannedDay(date=DAY, reason="missing", trains=False, about_seconds=None),
     )
     plan = BackfillPlan(retrain="last", shadow=False, start=DAY, end=DAY, days=days, about_seconds=None)
     words = shown(print_plan, plan)
     assert "2026-03-07 finished nothing 0 s" in words
-    assert "2026-03-07 restated 2026-03-05 of its window all stages 1 h 2 min" in words
+    assert "2026-03-07 restated 2026-03-05 of its window all stages" in words
+    assert "2026-03-01-ab, or what 2026-03-07 brings 1 h 2 min" in words
     assert words.endswith("2 of 3 days would run, about - (no night tells yet)")
-
-
-@pytest.mark.parametrize(("outcome", "status"), [("failed", 4), ("rejected", 3), ("data rejected", 3), ("hold", None)])
-def test_a_backfill_ends_by_its_worst_day(outcome, status):
-    days = tuple(BackfillDay(date=DAY, outcome=one) for one in ("ingested", outcome, "rejected" if status else "hold"))
-    failure = backfill_failure(BackfillAnswer(days=days, champion=None))
-    assert (failure.exit_code if failure else None) == status
 
 
 def test_a_landed_file_is_shown_by_day_with_the_outcomes_that_it_had(shown):

@@ -55,7 +55,7 @@ ORDER = (
             "report",
         )
     ),
-    *(f"tasks.{room}" for room in ("operate", "nights", "schedule", "observe", "compare", "demo")),
+    *(f"tasks.{room}" for room in ("operate", "nights", "backfill", "schedule", "observe", "compare", "demo")),
     "flows",
     "flows.machine",
     "flows.schedules",

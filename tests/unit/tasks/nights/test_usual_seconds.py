@@ -44,9 +44,10 @@ def test_ingest_takes_its_time_by_the_byte_and_a_run_what_the_other_stages_took(
     note(day, "at four", "at four")
     usual = usual_seconds(store, LocalLandingZone(landing))
     later = day + timedelta(days=1)
-    assert usual.of(later, ingests=True, trains=False) == 20  # (8 + 2) / 1000 bytes, for 2000
+    assert usual.of(later, ingests=True, trains=False) == 16  # 8 / 1000 bytes, for 2000
+    assert usual.validate == 2  # for one day and for many
     assert usual.of(later, ingests=False, trains=True) == 31
-    assert usual.of(later, ingests=True, trains=True) == 51
+    assert usual.of(later, ingests=True, trains=True) == 47
 
 
 def test_a_night_that_found_its_day_ingested_tells_nothing_of_how_long_that_takes(store, landing, land, note, day):

@@ -5,7 +5,7 @@ Nothing is read but refs, manifests and listings; a plan changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -14,23 +14,36 @@ from ctr_retrain.models.documents.command_documents import BackfillReason, Plann
 from ctr_retrain.models.documents.ref_documents import RunsRef
 from ctr_retrain.models.incidents.night_ref import NightRef
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.backfill.planned_champions import Opponent, opponents_of
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingested_by
 from ctr_retrain.tasks.ingest.landed_changes import landed_anew, landed_marks
 from ctr_retrain.tasks.integrity.manifest import KeptRun, MadeOfDays
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.nights.night_marks import was_killed
-from ctr_retrain.tasks.nights.usual_seconds import UsualSeconds, usual_seconds
-from ctr_retrain.tasks.operate.registry import finished_run
+from ctr_retrain.tasks.nights.usual_seconds import UsualSeconds, landed_bytes, usual_seconds
+from ctr_retrain.tasks.operate.registry import finished_run, recorded_run
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.layout import IMPRESSIONS
 from ctr_retrain.tasks.store.protocol import Store, load_manifest, load_ref
+from ctr_retrain.tasks.validate.earlier_shares import EarlierShares, read_earlier_shares
 from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated_day
+
+
+@dataclass(frozen=True)
+class LookedDays:
+    """A look at the days of a backfill."""
+
+    days: tuple[PlannedDay, ...]
+    unread: Mapping[date, int]  # days of which files are to be ingested, and how many bytes these have
+    usual: UsualSeconds  # the time that days take
+
 
 Why = tuple[BackfillReason, str]  # and what is to be known of it besides
 FINISHED: Why = ("finished", "")
 
 
-def plan_backfill(
+def look_at_days(
     store: Store,
     landing: LandingZone,
     recipe: Recipe,
@@ -39,21 +52,36 @@ def plan_backfill(
     now: datetime,
     *,
     shadow: bool,
-) -> tuple[PlannedDay, ...]:
+) -> LookedDays:
     """Say of each day why it would run, and about how long it would take.
 
     trains: the days that get a run of their own; of the others the data alone is looked at.
     """
-    look = _Look(store, landing, recipe, now)
+    looked_at = {*days, *(earlier for day in trains for earlier in plan_days(day, recipe).all_days)}
+    look = _Look(store, landing, recipe, now, read_earlier_shares(store, recipe, looked_at))
     usual = usual_seconds(store, landing)
-    return tuple(_planned(look, usual, day, trains=day in trains, shadow=shadow) for day in days)
+    planned = [_planned(look, usual, day, trains=day in trains, shadow=shadow) for day in days]
+    due = [one.date for one in planned if one.trains and one.reason != "finished"]
+    opponents = opponents_of(read_champions(store), recipe, due, shadow=shadow)
+    met = tuple(_with_champion(store, one, opponents.get(one.date)) for one in planned)
+    return LookedDays(met, {day: landed_bytes(landing, day) for day in days if day in look.unread}, usual)
+
+
+def _with_champion(store: Store, planned: PlannedDay, opponent: Opponent | None) -> PlannedDay:
+    """Say whom a day's challenger would meet, or has met."""
+    if opponent:
+        meets = {"champion": opponent.version, "champion_may_follow": opponent.may_follow}
+        return planned.model_copy(update=meets)
+    run_id = recorded_run(store, planned.date) if planned.trains else None
+    kept = load_manifest(store, layout.run_object(run_id), KeptRun) if run_id else None
+    return planned.model_copy(update={"champion": kept.champion if kept else None})
 
 
 def _planned(look: _Look, usual: UsualSeconds, day: date, *, trains: bool, shadow: bool) -> PlannedDay:
     """Plan one day."""
     data = look.data(day)
     reason, detail = look.run(day, shadow=shadow) if trains else data
-    seconds = 0.0 if reason == "finished" else usual.of(day, ingests=data[0] != "finished", trains=trains)
+    seconds = 0.0 if reason == "finished" else usual.of(day, ingests=day in look.unread, trains=trains)
     return PlannedDay(date=day, reason=reason, detail=detail, trains=trains, about_seconds=seconds)
 
 
@@ -65,7 +93,9 @@ class _Look:
     landing: LandingZone
     recipe: Recipe
     now: datetime
+    earlier: EarlierShares
     looked: dict[date, Why] = field(default_factory=dict)  # at a day's data
+    unread: set[date] = field(default_factory=set)  # days whose files are to be ingested
 
     def data(self, day: date) -> Why:
         """Say whether a day's data is finished, and why not."""
@@ -89,7 +119,17 @@ class _Look:
         return ("restated", f"{changed[0]} was ingested anew since") if changed else FINISHED
 
     def _data(self, day: date) -> Why:
-        """Look at a day's data."""
+        """Look at a day's data, and note it where its files are to be ingested."""
+        if found := self._unread(day):
+            self.unread.add(day)
+            return found
+        validated = load_validated_day(self.store, day)
+        if validated is None or not is_evaluated(self.store, self.recipe, day, self.earlier):
+            return "missing", "never validated by these bounds"
+        return FINISHED if validated.accepted else ("failed", f"rejected: {validated.reason}")
+
+    def _unread(self, day: date) -> Why | None:
+        """Say why a day's files are to be ingested; None where they are not."""
         if current_day_object(self.store, day) is None:
             there = IMPRESSIONS in landed_marks(self.landing, self.recipe, day)
             return "missing", "" if there else "nothing landed yet"
@@ -97,10 +137,7 @@ class _Look:
             return "other columns", ""
         if landed_anew(self.store, self.landing, self.recipe, day):
             return "restated", ""
-        validated = load_validated_day(self.store, day)
-        if validated is None or not is_evaluated(self.store, self.recipe, day):
-            return "missing", "never validated by these bounds"
-        return FINISHED if validated.accepted else ("failed", f"rejected: {validated.reason}")
+        return None
 
     def _unfinished(self, day: date) -> Why:
         """Tell a day of which no attempt came to an end from one that nobody tried."""

@@ -1,0 +1,56 @@
+"""Shares of outcomes that found an impression, of the days before those that are validated: by them a day is held.
+
+They are read once for all days that a run looks at, since the windows before these overlap.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.data.days import day_range
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object, load_ingested_day
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ctr_retrain.models.recipe.recipe import Recipe
+    from ctr_retrain.tasks.store.protocol import Store
+
+USUAL_DAYS = 14  # before a day, whose share is the usual one
+READERS = 16  # days read at once, each of which a bucket answers in its own time
+
+
+@dataclass(frozen=True)
+class EarlierShares:
+    """Shares of outcomes that found an impression, by landing day; days without one are absent."""
+
+    by_day: Mapping[date, float]
+
+    def before(self, day: date) -> list[float]:
+        """Return the shares of the days before a day, oldest first."""
+        return [self.by_day[earlier] for earlier in _days_before(day) if earlier in self.by_day]
+
+
+def read_earlier_shares(store: Store, recipe: Recipe, days: Iterable[date]) -> EarlierShares:
+    """Read the shares that some days are held against; none where the recipe gives a bound of its own."""
+    if recipe.validation.min_attributed_share or recipe.inline_label:
+        return EarlierShares({})
+    wanted = sorted({earlier for day in days for earlier in _days_before(day)})
+    with ThreadPoolExecutor(READERS) as pool:
+        shares = list(pool.map(lambda day: _share(store, day), wanted))
+    return EarlierShares({day: share for day, share in zip(wanted, shares, strict=True) if share is not None})
+
+
+def _days_before(day: date) -> tuple[date, ...]:
+    return day_range(day - timedelta(days=USUAL_DAYS), day - timedelta(days=1))
+
+
+def _share(store: Store, day: date) -> float | None:
+    """Return a day's share; None where the day was not ingested, or no outcome landed on it."""
+    if current_day_object(store, day) is None:
+        return None
+    attribution = load_ingested_day(store, day).attribution
+    return attribution.share if attribution else None
