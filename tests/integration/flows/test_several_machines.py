@@ -19,26 +19,33 @@ from tests.support.free_ports import free_addresses
 from tests.support.repository import REPOSITORY
 from tests.support.scheduler_elsewhere import scheduler_elsewhere
 from tests.support.small_world import RUN_DAY, clean_environment, copy_days
+from tests.support.waiting_machine import TOKEN, command_to, waiting_machine
 
 # In each process of the run, so that the first machine writes a checkpoint after each step.
 SAVING = """
+from ctr_retrain.tasks.execution import worker_process
 from ctr_retrain.tasks.train.checkpoints import FolderCheckpoints
 FolderCheckpoints.due = lambda self: True
+worker_process.MOST_SIGNS_MISSED = 5  # half a minute, where one is stopped
 """
 
 
-def two_machines():
+# What is killed has to be the process itself, and no shell that waits for it.
+IN_ITS_PLACE = """env MACHINE={host} bash -c 'eval "exec $0"'"""
+
+
+def two_machines(command=IN_ITS_PLACE):
     """Settings for two machines, of which the second has another name and is reached by a command."""
     here, there = free_addresses(2)
     return {
         "CTR_RETRAIN_WORKERS": f"{here} {there.replace('127.0.0.1', 'localhost')}",
-        "CTR_RETRAIN_WORKER_COMMAND": "env MACHINE={host} sh -c",
+        "CTR_RETRAIN_WORKER_COMMAND": command,
     }
 
 
-def daily_on_two(root, landing, recipe):
+def daily_on_two(root, landing, recipe, **more):
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in two_machines().items():
+        for name, value in {**two_machines(), **more}.items():
             patch.setenv(name, value)
         return daily(RUN_DAY, recipe, str(root), str(landing))
 
@@ -66,8 +73,11 @@ def machines_of(run):
 
 
 def test_a_day_trained_on_two_machines_comes_to_the_same_verdict(first_run, small_landing, recipe_file, tmp_path):
+    """The second one waits for the run, as pods of a job do; commands that start it are tested by themselves."""
     root = copy_days(first_run, tmp_path / "root")
-    document = daily_on_two(root, small_landing, recipe_file)
+    with waiting_machine() as there:
+        waits = {"CTR_RETRAIN_WORKER_COMMAND": command_to(there.port), "TRAINING_TOKEN": TOKEN}
+        document = daily_on_two(root, small_landing, recipe_file, **waits)
     assert training(first_run.root, document)["replicas"] == 1
     assert training(root, document)["replicas"] == 2
     assert_same(document, first_run.document)
@@ -75,9 +85,16 @@ def test_a_day_trained_on_two_machines_comes_to_the_same_verdict(first_run, smal
 
 
 @pytest.mark.skipif(not SOAK, reason="two more trainings on two machines: in `make soak`")
-@pytest.mark.parametrize(("victim", "how"), [(0, signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("victim", "how", "words"),
+    [
+        (0, signal.SIGKILL, "received SIGKILL"),
+        (1, signal.SIGKILL, "on localhost:"),
+        (1, signal.SIGSTOP, "expected a sign of life from its process, received none in 30 s, and killed it"),
+    ],
+)
 def test_after_one_of_the_machines_died_the_next_run_goes_on_from_the_checkpoint_to_the_same_verdict(
-    victim, how, first_run, small_landing, recipe_file, tmp_path
+    victim, how, words, first_run, small_landing, recipe_file, tmp_path
 ):
     (tmp_path / "sitecustomize.py").write_text(SAVING, encoding="utf-8")
     root = copy_days(first_run, tmp_path / "root")
@@ -96,7 +113,9 @@ def test_after_one_of_the_machines_died_the_next_run_goes_on_from_the_checkpoint
     machines[victim].send_signal(how)
     out, said = run.communicate()
     assert run.returncode == 4, said
-    assert json.loads(out)["error"]["type"] == "ProcessDiedError"
+    error = json.loads(out)["error"]
+    assert error["type"] == "ProcessDiedError"
+    assert words in error["message"]
     psutil.wait_procs(machines)
     document = daily_on_two(root, small_landing, recipe_file)
     assert training(root, document)["resumed_at"] > 0

@@ -13,6 +13,7 @@ import yaml
 from compose_spec import PyCompose
 
 from ctr_retrain.flows.settings import Settings
+from ctr_retrain.tasks.machines import host_listener, reach_host
 from tests.support.repository import REPOSITORY
 
 INFRA = REPOSITORY / "infra"
@@ -21,7 +22,7 @@ MANIFESTS = [
     for path in sorted((INFRA / "kubernetes").glob("*.yaml"))
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 ]
-PODS = [(name, one["spec"]["template"]["spec"]) for name, one in MANIFESTS if one["kind"] == "Deployment"]
+PODS = [(name, one["spec"]["template"]["spec"]) for name, one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
 COMPOSE = (INFRA / "docker" / "compose.yaml").read_text(encoding="utf-8")
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 DOCKERFILE = INFRA / "docker" / "Dockerfile"
@@ -89,7 +90,8 @@ def test_a_pod_is_no_root_has_a_read_only_root_file_system_and_health_checks(nam
     for container in pod["containers"]:
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
-        assert {"livenessProbe", "resources"} <= set(container)
+        assert "resources" in container
+        assert "livenessProbe" in container or pod.get("restartPolicy") == "Never"  # a job's pod is its run
         assert {one["mountPath"] for one in container["volumeMounts"]} == {"/var/lib/ctr", "/tmp"}  # noqa: S108
 
 
@@ -115,12 +117,33 @@ def test_settings_in_containers_are_settings_that_there_are():
 def test_a_gpu_worker_asks_for_a_gpu_and_each_policy_finds_its_pods():
     (gpu,) = [pod for name, pod in PODS if name == "gpu-worker.yaml"]
     assert gpu["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
-    labels = [
-        one["spec"]["template"]["metadata"]["labels"].items() for _, one in MANIFESTS if one["kind"] == "Deployment"
-    ]
+    made = [one["spec"]["template"] for _, one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
+    labels = [template["metadata"]["labels"].items() for template in made]
     policies = [one["spec"] for _, one in MANIFESTS if one["kind"] == "NetworkPolicy"]
     covered = [any(policy["podSelector"]["matchLabels"].items() <= label for policy in policies) for label in labels]
     assert covered == [True] * len(PODS)
+
+
+def test_the_machines_of_a_training_job_are_its_pods_and_only_they_reach_each_other():
+    service, job, policy = (one for name, one in MANIFESTS if name == "training-job.yaml")
+    spec, name = job["spec"], job["metadata"]["name"]
+    (box,) = spec["template"]["spec"]["containers"]
+    given = {one["name"]: one.get("value") for one in box["env"]}
+    subdomain = spec["template"]["spec"]["subdomain"]
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    pods = [f"{name}-{index}.{subdomain}:{ports['tensorflow']}" for index in range(spec["completions"])]
+    settings = Settings(workers=given["CTR_RETRAIN_WORKERS"], worker_command=given["CTR_RETRAIN_WORKER_COMMAND"])
+    assert settings.compute.workers == tuple(pods)
+    assert (spec["completionMode"], spec["parallelism"]) == ("Indexed", spec["completions"])
+    assert spec["successPolicy"]["rules"] == [{"succeededIndexes": "0"}]
+    assert (service["spec"]["clusterIP"], service["metadata"]["name"]) == ("None", subdomain)
+    assert service["spec"]["selector"] == policy["spec"]["podSelector"]["matchLabels"]
+    (allowed,) = policy["spec"]["ingress"]
+    assert {port["port"] for port in allowed["ports"]} == set(ports.values())
+    assert allowed["from"] == [{"podSelector": policy["spec"]["podSelector"]}]
+    for line, module in ((box["args"][0], host_listener), (given["CTR_RETRAIN_WORKER_COMMAND"], reach_host)):
+        assert f"-m {module.__name__} " in line
+        assert line.endswith(f" {ports['listener']}")
 
 
 def test_terraform_parses_and_each_name_that_it_uses_is_declared():
