@@ -19,7 +19,7 @@ from tests.support.repository import REPOSITORY
 INFRA = REPOSITORY / "infra"
 MANIFESTS = [
     (path.name, manifest)
-    for path in sorted((INFRA / "kubernetes").glob("*.yaml"))
+    for path in sorted((INFRA / "kubernetes").rglob("*.yaml"))
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 ]
 PODS = [(name, one["spec"]["template"]["spec"]) for name, one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
@@ -76,6 +76,13 @@ def test_a_manifest_is_one_by_kubernetes_own_schema(name, manifest):
     kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
 
 
+def test_what_is_applied_as_a_whole_begins_no_run():
+    applied = {one["kind"] for path, one in MANIFESTS if (INFRA / "kubernetes" / path).exists()}
+    assert "Deployment" in applied
+    assert "Job" not in applied
+    assert not list((INFRA / "kubernetes").glob("*.json"))  # which kubectl takes for manifests
+
+
 def test_a_key_that_kubernetes_does_not_know_is_seen():
     wrong = copy.deepcopy(MANIFESTS[0][1])
     wrong["spec"]["replica"] = 1
@@ -108,7 +115,7 @@ def test_secrets_stand_in_manifests_by_reference_only():
 def test_settings_in_containers_are_settings_that_there_are():
     known = {f"CTR_RETRAIN_{name.upper()}" for name in Settings.model_fields}
     texts = [COMPOSE, DOCKERFILE.read_text(encoding="utf-8")]
-    texts += [path.read_text(encoding="utf-8") for path in (INFRA / "kubernetes").glob("*.yaml")]
+    texts += [path.read_text(encoding="utf-8") for path in (INFRA / "kubernetes").rglob("*.yaml")]
     named = {found for text in texts for found in re.findall(r"CTR_RETRAIN_[A-Z0-9_]+", text)}
     assert "CTR_RETRAIN_ROOT" in named
     assert not named - known

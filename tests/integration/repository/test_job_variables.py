@@ -25,7 +25,7 @@ INFRA = REPOSITORY / "infra"
 SHIPPED = json.loads(
     next(Path(prefect.__file__).parent.rglob("aggregate-worker-metadata.json")).read_text(encoding="utf-8")
 )
-OURS = json.loads((INFRA / "kubernetes" / "job-template.json").read_text(encoding="utf-8"))
+OURS = json.loads((INFRA / "kubernetes" / "jobs" / "job-template.json").read_text(encoding="utf-8"))
 PREFECTS = SHIPPED["prefect-kubernetes"]["kubernetes"]["default_base_job_configuration"]
 TEMPLATES = {
     "prefect.yaml": ("process", SHIPPED["prefect"]["process"]["default_base_job_configuration"]),
