@@ -115,7 +115,7 @@ def test_secrets_are_job_variables_by_reference_only():
     known = {f"CTR_RETRAIN_{name.upper()}" for name in Settings.model_fields}
     for _, _, pool in CASES:
         environment = pool["job_variables"]["env"]
-        assert {name for name in environment if name.startswith("CTR_RETRAIN_")} <= known.keys()
+        assert {name for name in environment if name.startswith("CTR_RETRAIN_")} <= known
         written = {name: value for name, value in environment.items() if name in secret}
         assert all(re.fullmatch(r"{{ prefect\.blocks\.secret\.[a-z-]+ }}", value) for value in written.values())
 
