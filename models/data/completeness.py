@@ -9,12 +9,11 @@ those that were incomplete teach nothing.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
+from ctr_retrain.models.data.expected_outcomes import Landing, expected_landing
 from ctr_retrain.models.data.slices import concentrated, likelier_complete
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 MIN_Z = 3.7  # standard errors below the expectation, variation from day to day included
 MIN_SHARE = 0.33  # of the outcomes that must be missing: holidays and weekends stay well below
 NEARLY_ALL = 0.9  # of one channel's or kind's outcomes, where the others are all there: its own files are missing
+MOST_STEP = 4.0  # times what all days of history let one expect: more than any level of some of them
 HISTORY_DAYS = 28  # complete landing days that the expectation rests on, at most
 NEW_LEVEL_DAYS = 7  # incomplete ones in a row, after which they are the level: files that late will not come
 LEAST_SHARE = 0.01  # of a pair's outcomes that land at an age: at ages of fewer a missing file changes nothing
@@ -42,20 +42,6 @@ class Arrived:
     day: date
     rows: int  # impressions
     landed: tuple[int, ...]  # outcomes that landed at each age in days, from 0 to the final one
-
-
-@dataclass(frozen=True)
-class Landing:
-    """Outcomes of some channels and kinds that landed on a day, beside what was expected."""
-
-    expected: float
-    received: int
-    z: float  # standard errors from the expectation to what was received
-
-    @property
-    def missing_share(self) -> float:
-        """Return the share of the expected outcomes that is missing; 0 where none is."""
-        return max(0.0, 1 - self.received / self.expected) if self.expected else 0.0
 
 
 @dataclass(frozen=True)
@@ -164,12 +150,7 @@ def _judge(
         earlier = [slices[one] for one in history if one in slices]
         if not concentrated(slices.get(day, ()), earlier, total.missing_share):
             return Shortfall(day, frozenset(cells), total)
-    alone = {
-        pair
-        for group in _groups(cells)
-        if _is_short(_compare(cells, group, day, history), NEARLY_ALL)
-        for pair in group
-    }
+    alone = {pair for group in _groups(cells) if _lacks_nearly_all(cells, group, day, history) for pair in group}
     return Shortfall(day, frozenset(alone), _compare(cells, alone, day, history)) if alone else None
 
 
@@ -183,6 +164,17 @@ def _groups(pairs: Collection[Pair]) -> list[list[Pair]]:
 def _is_short(landing: Landing, least_share: float) -> bool:
     """Return True where more is missing than that share, and surely."""
     return landing.z <= -MIN_Z and landing.missing_share >= least_share
+
+
+def _lacks_nearly_all(
+    cells: Mapping[Pair, _Cells], pairs: Collection[Pair], day: date, history: Sequence[date]
+) -> bool:
+    """Return True where nearly all outcomes of some pairs are missing, and surely."""
+    levels = {pair: _level(cells[pair], history) for pair in pairs}
+    expected, received = _count(cells, levels, day)
+    if received > MOST_STEP * (1 - NEARLY_ALL) * expected:  # no level of some days makes so many nearly none
+        return False
+    return _is_short(_compare(cells, pairs, day, history), NEARLY_ALL)
 
 
 def _all_agree(cells: Mapping[Pair, _Cells], day: date, history: Sequence[date]) -> bool:
@@ -200,41 +192,10 @@ def _all_agree(cells: Mapping[Pair, _Cells], day: date, history: Sequence[date])
 
 
 def _compare(cells: Mapping[Pair, _Cells], pairs: Collection[Pair], day: date, history: Sequence[date]) -> Landing:
-    """Compare what landed on a day of some pairs with what they let one expect by the days of history.
-
-    Weekdays have effects of their own, drawn towards none by a day's worth. The variation from day to day beyond
-    counting is that of history around both, by the method of moments, as for drift.
-    """
+    """Compare what landed on a day of some pairs with what they let one expect by the days of history, in order."""
     levels = {pair: _level(cells[pair], history) for pair in pairs}
     counted = {one: _count(cells, levels, one) for one in history}
-    effects = _weekday_effects(counted)
-    expected, received = _count(cells, levels, day)
-    if expected <= 0:
-        return Landing(0.0, received, 0.0)
-    expected *= exp(effects.get(day.weekday(), 0.0))
-    errors = [
-        log((got + 0.5) / (want * exp(effects[one.weekday()]) + 0.5)) ** 2 - 1 / (want + 0.5)
-        for one, (want, got) in counted.items()
-    ]
-    of_weekday = Counter(one.weekday() for one in counted)
-    fitted = sum(days / (days + 1) for days in of_weekday.values())
-    freedom = max(len(counted) - 1 - fitted, 3)  # Student's t has a variance only with more than two
-    varies = max(0.0, sum(errors) / freedom)
-    own = [want for one, (want, _) in counted.items() if one.weekday() == day.weekday()]
-    effect_error = (varies + len(own) / max(sum(own), 1.0)) * len(own) / (len(own) + 1) ** 2
-    level_error = varies / len(counted) + 1 / max(sum(want for want, _ in counted.values()), 1.0)
-    variance = (varies + level_error + effect_error) * freedom / (freedom - 2)
-    return Landing(expected, received, _standard_errors(expected, received, variance))
-
-
-def _weekday_effects(counted: Mapping[date, tuple[float, int]]) -> dict[int, float]:
-    """Return by weekday the logarithm of what its days received beside what was expected of them, drawn towards 0."""
-    effects = {}
-    for weekday in {day.weekday() for day in counted}:
-        own = [counts for day, counts in counted.items() if day.weekday() == weekday]
-        want, got = sum(counts[0] for counts in own), sum(counts[1] for counts in own)
-        effects[weekday] = log((got + 0.5) / (want + 0.5)) * len(own) / (len(own) + 1)
-    return effects
+    return expected_landing(counted, day, *_count(cells, levels, day))
 
 
 def _count(cells: Mapping[Pair, _Cells], levels: Mapping[Pair, Mapping[int, float]], day: date) -> tuple[float, int]:
@@ -260,16 +221,3 @@ def _ages(cells: _Cells, history: Sequence[date]) -> frozenset[int]:
     level = _level(cells, history)
     total = sum(level.values())
     return frozenset(age for age, share in level.items() if share >= LEAST_SHARE * total > 0)
-
-
-def _standard_errors(expected: float, received: int, variance: float) -> float:
-    """Express a day's outcomes in standard errors from the expectation: 1/z² = variance / change² + 1/D.
-
-    D is the Poisson deviance, honest for few outcomes too (McCullagh and Nelder 1989, section 2.4.3); variance: of the
-    expected count's logarithm.
-    """
-    change = log((received + 0.5) / (expected + 0.5))
-    deviance = 2 * (expected - received + (received * log(received / expected) if received else 0.0))
-    if change == 0 or deviance <= 0:
-        return 0.0
-    return (1 if change > 0 else -1) / sqrt(variance / change**2 + 1 / deviance)

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.data.completeness import Completeness, Landing, Shortfall
+from ctr_retrain.models.data.completeness import Completeness, Shortfall
+from ctr_retrain.models.data.expected_outcomes import Landing
 from ctr_retrain.models.documents.verdict_documents import Check, LevelShift, RecalibrationDocument, Verdict
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.deploy.choose_served import describe_served, ship_challenger

@@ -12,11 +12,11 @@ from ctr_retrain.models.data.completeness import (
     NEW_LEVEL_DAYS,
     Arrived,
     Completeness,
-    Landing,
     Shortfall,
     arrived,
     find_shortfalls,
 )
+from ctr_retrain.models.data.expected_outcomes import Landing
 from tests.support.counts import draws
 from tests.support.landed_outcomes import PAIRS, Fault, Traffic, simulate
 
@@ -101,6 +101,21 @@ def test_without_days_of_history_nothing_is_expected():
 def test_a_missing_file_is_found_on_the_day_itself(rows, lost, least):
     missing = Fault(FOUND_ON, FOUND_ON, lost, landing=True)
     assert found(Traffic(rows, weekend_delay=0.08), [missing], draws(25, 400)) >= least
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(20, 35, 0.4, device="android"),
+        Fault(20, 35, 0.4, channel="ad"),
+        Fault(20, 35, 1.0, device="android"),
+        Fault(22, 28, 0.5, device="android"),  # one that ended
+    ],
+    ids=str,
+)
+def test_a_missing_file_is_found_beside_a_fault_that_has_moved_the_level(fault):
+    missing = Fault(35, 35, 0.5, landing=True)
+    assert found(Traffic(weekend_delay=0.08), [fault, missing], draws(8, 200), days=36, on=35) >= 0.85
 
 
 def test_a_file_that_landed_later_after_all_leaves_no_trace():
