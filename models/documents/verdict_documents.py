@@ -89,6 +89,12 @@ class EvidencePart(Part):
     """Nights that differences of 1, 3 and 10 % need."""
     nights_to_pass: int | None
     """Further nights after which the difference seen so far would pass; null where it wouldn't."""
+    next_refresh: IntervalPart | None = Field(None, exclude_if=lambda part: part is None)
+    """What the next refresh is expected to cost more than its predecessor, by what earlier ones did once they served;
+    absent where they are too few."""
+    since_anchor: IntervalPart | None = Field(None, exclude_if=lambda part: part is None)
+    """What the challenger costs more than the anchor, added up over the refreshes between; absent where a step isn't
+    known."""
 
 
 class Verdict(Part):

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check, Verdict
-from ctr_retrain.models.gate.cost_rules import Evidence, cost_checks
+from ctr_retrain.models.gate.cost_rules import cost_checks
 from ctr_retrain.models.gate.interval_words import interval_text, json_number, kind_of_failure
+from ctr_retrain.models.gate.weighing import Evidence
 from ctr_retrain.models.judging.changed_decisions import widen
 from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, ratio_intervals
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, changed_decisions_of, compared_cells

@@ -10,7 +10,7 @@ from pydantic import Field
 from ctr_retrain.models.documents.document import Day, ObjectName, Part, StoredDocument
 from ctr_retrain.models.documents.verdict_documents import Question
 
-PastFigureName = Literal["challenger", "log_loss_delta", "cost_delta_per_1000"]
+PastFigureName = Literal["challenger", "log_loss_delta", "cost_delta_per_1000", "champion_over_predecessor"]
 
 
 class PastFigure(Part):
@@ -61,7 +61,8 @@ class LedgerNight(Part):
     validation: tuple[Day, ...]
     """Days on which the models were judged."""
     figures: Mapping[PastFigureName, PastFigure]
-    """Figures by which nights are told apart from each other."""
+    """Figures by which nights are told apart from each other, and by how much the champion costs more than its
+    predecessor: over all nights until then, as far as they asked of a refresh."""
     changed: Mapping[str, tuple[ChangedRows, ...]]
     """Rows that two models decide differently, by the name of the difference in the cells."""
 

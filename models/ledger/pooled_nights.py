@@ -85,6 +85,11 @@ class Pooled:
 
         return self._around(half)
 
+    @property
+    def standard_error_above(self) -> float | None:
+        """Return the standard error that its upper limit is made of; None where nothing is known of it."""
+        return None if self.variance is None else sqrt(self._to_the_side_of(self.above)[0])
+
     def limit(self, confidence: float) -> float:
         """Return the upper limit of one look: the difference is above it with chance 1 − confidence."""
         return self.interval(2 * confidence - 1).high

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from ctr_retrain.models.documents.verdict_documents import Question
-from ctr_retrain.models.gate.cost_rules import ANCHOR, Evidence
+from ctr_retrain.models.gate.weighing import ANCHOR, PREDECESSOR, Evidence
 from ctr_retrain.models.judging.day_variance import DayVariance, PastEstimate, estimate_day_variance
 from ctr_retrain.models.judging.judged_rows import champion_over, over
 from ctr_retrain.models.ledger.error_budget import share_of_budget
 from ctr_retrain.models.ledger.ledger_documents import LedgerNight, LedgerRef, PastFigureName
 from ctr_retrain.models.ledger.pooled_nights import Night, each_day_once
+from ctr_retrain.models.ledger.refresh_steps import Step
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ledger.night_cells import changed_decisions, read_cells
 from ctr_retrain.tasks.plan.run import Run
@@ -21,6 +22,7 @@ from ctr_retrain.tasks.store.protocol import Store, digest_of, load_ref, open_ve
 LOOK_BACK = timedelta(days=28)  # of nights that tell how days differ: four of each weekday
 # Nights of refreshes against one champion that are added up: eight weeks, after which it is no more what it was.
 REFRESH_NIGHTS_KEPT = 56
+STEP: PastFigureName = "champion_over_predecessor"
 CALIBRATION: PastFigureName = "challenger"  # the sum of the ratio's numerator: it is no difference to a champion
 
 
@@ -48,6 +50,7 @@ def evidence_for(
     past = [night for night in ledger.nights if night.day < plan.day and night.challenger == plan.training_digest]
     earlier = {role: plan.earlier[role].version for role in scored}
     same = _same_question(past, run, question, champion_digest)
+    taken, chain = _steps(ledger, run)
     share, number = _share(ledger, plan.training_digest, champion_digest, plan.day)
     return Evidence(
         nights=_nights(run.store, same, earlier),
@@ -57,6 +60,8 @@ def evidence_for(
         champion=plan.champion.version if plan.champion else None,
         champion_days=(plan.day - plan.champion.run_day).days if plan.champion else 0,
         earlier=earlier,
+        steps=taken,
+        chain=chain,
         message=_anchor_message(run, earlier),
         dominant_campaign=dominant,
     )
@@ -72,6 +77,34 @@ def _same_question(
     # A refresh is measured by the champion in service and no other, which other challengers came close to or didn't.
     version = run.plan.champion.version if run.plan.champion else None
     return [night for night in alike if version and night.champion_version == version][-REFRESH_NIGHTS_KEPT:]
+
+
+def _steps(ledger: LedgerRef, run: Run) -> tuple[list[Step], list[Step] | None]:
+    """Return the steps of this recipe's refreshes that served before the champion, and those since the anchor.
+
+    The latter are None where one of them isn't known.
+    """
+    plan, known = run.plan, dict[str, LedgerNight]()
+    serving = plan.champion.version if plan.champion else None
+    for night in ledger.nights:
+        version, asked = night.champion_version, (night.champion, night.prices)
+        # A champion that is its own anchor took no step, whatever served before it.
+        took = STEP in night.figures and {ANCHOR, PREDECESSOR} <= night.earlier.keys()
+        if version and night.day < plan.day and took and asked == (plan.training_digest, prices_of(run.recipe)):
+            known[version] = night  # the last of its nights knows most
+    steps = {version: _step(night) for version, night in known.items()}
+    earlier = {role: tenure.version for role, tenure in plan.earlier.items()}
+    chain, version = list[Step](), earlier.get(PREDECESSOR)
+    while version and version != earlier.get(ANCHOR) and version in steps and len(chain) < len(steps):
+        chain.append(steps[version])
+        version = known[version].earlier[PREDECESSOR]
+    whole = version is not None and version == earlier.get(ANCHOR)
+    return [step for version, step in steps.items() if version != serving], chain if whole else None
+
+
+def _step(night: LedgerNight) -> Step:
+    figure = night.figures[STEP]
+    return Step(figure.estimate, figure.standard_error)
 
 
 def _nights(store: Store, nights: list[LedgerNight], earlier: dict[str, str]) -> list[Night]:

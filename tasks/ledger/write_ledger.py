@@ -6,10 +6,11 @@ The cells are copied out of the run, so that they outlive it: evidence counts fo
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from math import log, sqrt
 
 from ctr_retrain.models.documents.verdict_documents import Question
-from ctr_retrain.models.gate.cost_rules import Evidence
+from ctr_retrain.models.gate.weighing import Evidence, step_of
 from ctr_retrain.models.judging.clustered_ratio import POSITIVE_DENOMINATOR, Clusters
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, JudgedRows
 from ctr_retrain.models.ledger.error_budget import YEAR, share_of_budget
@@ -22,9 +23,10 @@ from ctr_retrain.models.ledger.ledger_documents import (
     PastFigureName,
 )
 from ctr_retrain.models.ledger.night_of_rows import night_of
-from ctr_retrain.models.ledger.pooled_nights import Night
+from ctr_retrain.models.ledger.pooled_nights import Night, each_day_once, pool
+from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ledger.night_cells import changed_rows, write_cells
-from ctr_retrain.tasks.ledger.read_ledger import prices_of
+from ctr_retrain.tasks.ledger.read_ledger import STEP, prices_of
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import CELLS_FILE, LEDGER_NIGHT_FILE
@@ -49,7 +51,7 @@ def write_night(run: Run, rows: JudgedRows, evidence: Evidence, question: Questi
         earlier=evidence.earlier,
         prices=prices_of(run.recipe),
         validation=tuple(day.day for day in run.plan.validate),
-        figures=_figures(night),
+        figures=_figures(night) | _step([*(evidence.nights if question == "refresh" else ()), night], run.recipe),
         changed=changed_rows(night),
     ).write(run.folder / LEDGER_NIGHT_FILE)
 
@@ -101,6 +103,13 @@ def _keep_cells(store: Store, run_id: str) -> None:
     assert folder is not None  # the caller has read from it
     with store.writing(path, {"run_id": run_id}) as written:
         shutil.copyfile(folder / CELLS_FILE, written / CELLS_FILE)
+
+
+def _step(nights: Sequence[Night], recipe: Recipe) -> dict[PastFigureName, PastFigure]:
+    """Return what the champion costs more than its predecessor, where both were scored."""
+    pooled = pool(each_day_once(nights), STEP, recipe.gate.confidence, None)
+    step = step_of(pooled)
+    return {STEP: PastFigure(estimate=step.estimate, standard_error=step.standard_error)} if step else {}
 
 
 def _figures(night: Night) -> dict[PastFigureName, PastFigure]:

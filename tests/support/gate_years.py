@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ctr_retrain.models.gate.cost_rules import CHANGE_NIGHTS, Evidence, describe_evidence, refresh_checks, weigh
+from ctr_retrain.models.gate.cost_rules import CHANGE_NIGHTS, describe_evidence
+from ctr_retrain.models.gate.refresh_rules import refresh_checks
+from ctr_retrain.models.gate.weighing import ANCHOR, PREDECESSOR, Evidence, step_of, weigh
 from ctr_retrain.models.judging.cells import Cells
 from ctr_retrain.models.judging.day_variance import PastEstimate, estimate_day_variance
-from ctr_retrain.models.judging.judged_rows import COST_DELTA, over
+from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over, over
 from ctr_retrain.models.ledger.pooled_nights import Night, pool
 from ctr_retrain.models.recipe.gate_section import Gate
 
@@ -123,18 +125,29 @@ CAMPAIGNS = 24
 
 
 def chain_night(rng, day, of_rows, levels):
-    """One night of a challenger, a champion and an anchor with true costs `levels`, whose noise they share in part.
+    """One night of a challenger, a champion, an anchor and a predecessor with true costs `levels`.
 
-    Noise of rows alone: a difference of two models has the standard deviation `of_rows`.
+    They share their noise in part: of rows alone, a difference of two models has the standard deviation `of_rows`.
+    Without a predecessor it is the anchor.
     """
     rows = np.full(BUCKETS * CAMPAIGNS, 1.0 / (BUCKETS * CAMPAIGNS))
-    noise = np.sqrt(rows) * of_rows / np.sqrt(2) * rng.normal(size=(3, len(rows)))
-    challenger, champion, anchor = (rows * level + each for level, each in zip(levels, noise, strict=True))
+    noise = np.sqrt(rows) * of_rows / np.sqrt(2) * rng.normal(size=(4, len(rows)))
+    challenger, champion, anchor, predecessor = (
+        rows * level + each for level, each in zip((*levels, *levels[2:])[:4], noise, strict=True)
+    )
     if levels[1] == levels[2]:
         champion = anchor
-    sums = np.stack([rows, challenger - champion, challenger - anchor], axis=1)
+    if len(levels) < 4 or levels[3] == levels[2]:
+        predecessor = anchor
+    pairs = {
+        COST_DELTA: challenger - champion,
+        over(ANCHOR): challenger - anchor,
+        champion_over(ANCHOR): champion - anchor,
+        champion_over(PREDECESSOR): champion - predecessor,
+    }
+    sums = np.stack([rows, *pairs.values()], axis=1)
     buckets, campaigns = np.tile(np.arange(BUCKETS), CAMPAIGNS), np.repeat(np.arange(CAMPAIGNS), BUCKETS)
-    return Night(Cells(("rows", COST_DELTA, over("anchor")), buckets, campaigns, np.full(len(rows), day), sums), {})
+    return Night(Cells(("rows", *pairs), buckets, campaigns, np.full(len(rows), day), sums), {})
 
 
 @dataclass(frozen=True)
@@ -149,23 +162,30 @@ class Year:
 def run_chain(chain, of_rows, nights, seed):
     """Let the gate's own rule decide each night if the challenger takes over."""
     rng = np.random.default_rng(seed)
-    champion, since, past, waits, estimates = 0.0, 0, [], [], []
+    champion, predecessor, since, past, waits, estimates, steps = 0.0, 0.0, 0, [], [], [], []
     for day in range(nights):
         base = champion if chain.around_champion else 0.0
         challenger = base + MARGIN * (chain.worse + chain.spread * rng.normal())
-        night = chain_night(rng, day, of_rows, (challenger, champion, 0.0))
+        night = chain_night(rng, day, of_rows, (challenger, champion, 0.0, predecessor))
         # The first champion is the anchor itself.
-        earlier = {} if champion == 0.0 else {"anchor": "first"}
+        earlier = {} if champion == 0.0 else {ANCHOR: "first", PREDECESSOR: "the one before"}
         days = estimate_day_variance(estimates[-28:])
         evidence = Evidence(
-            nights=past[-56:], days={COST_DELTA: days} if days else {}, champion_days=day - since, earlier=earlier
+            nights=past[-56:],
+            days={COST_DELTA: days} if days else {},
+            champion_days=day - since,
+            earlier=earlier,
+            steps=steps,
+            chain=steps,
         )
         weighed = weigh(night, GATE, evidence)
-        part = describe_evidence(weighed, GATE, replace(evidence, earlier={}), "refresh", CHAMPION_COST)
+        part = describe_evidence(weighed, GATE, evidence, "refresh", CHAMPION_COST)
         alone = pool([night], COST_DELTA, GATE.confidence, None)
         estimates.append(PastEstimate(str(since), alone.estimate, alone.variance**0.5))
         past.append(night)
         if all(check.passed for check in refresh_checks(weighed, GATE, evidence, part)):
             waits.append(day - since + (since == 0))
-            champion, since, past = challenger, day, []
+            if champion != 0.0:
+                steps.append(step_of(pool(past[-56:], champion_over(PREDECESSOR), GATE.confidence, None)))
+            predecessor, champion, since, past = champion, challenger, day, []
     return Year(champion / MARGIN, tuple(waits), len(waits))

@@ -5,12 +5,15 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from ctr_retrain.models.gate.cost_rules import Evidence, change_check, describe_evidence, refresh_checks, weigh
+from ctr_retrain.models.gate.cost_rules import change_check, describe_evidence
+from ctr_retrain.models.gate.refresh_rules import refresh_checks
+from ctr_retrain.models.gate.weighing import ANCHOR, PREDECESSOR, Evidence, step_of, weigh
 from ctr_retrain.models.judging.day_variance import PastEstimate, estimate_day_variance
-from ctr_retrain.models.judging.judged_rows import COST_DELTA
+from ctr_retrain.models.judging.judged_rows import COST_DELTA, champion_over
 from ctr_retrain.models.ledger.error_budget import share_of_budget
 from ctr_retrain.models.ledger.harm import harm_of
 from ctr_retrain.models.ledger.pooled_nights import pool
+from ctr_retrain.models.ledger.refresh_steps import Step
 from tests.support.gate_years import CHAMPION_COST, GATE, MARGIN
 from tests.support.policy_world import DELAY, Year
 
@@ -25,6 +28,7 @@ class Tenure:
     model: object
     since: int
     shown: bool  # to be better than what was there, or the first
+    step: Step | None = None  # what it was found to cost more than its predecessor
 
 
 class Policy:
@@ -102,9 +106,9 @@ class Ours(Policy):
 
     def earlier(self):
         champion = self.tenures[-1].model
-        found = {"anchor": [tenure.model for tenure in self.tenures if tenure.shown][-1]}
+        found = {ANCHOR: [tenure.model for tenure in self.tenures if tenure.shown][-1]}
         if len(self.tenures) > 1:
-            found["predecessor"] = self.tenures[-2].model
+            found[PREDECESSOR] = self.tenures[-2].model
         return {role: model for role, model in found.items() if model is not champion}
 
     def takes_over(self, night, day, challenger, champion, year):
@@ -118,6 +122,7 @@ class Ours(Policy):
             days={COST_DELTA: days} if days else {},
             champion_days=day - champion.day,
             earlier={role: f"model of {model.day}" for role, model in self.earlier().items()},
+            **self._steps(champion),
         )
         weighed = weigh(night, GATE, evidence)
         part = describe_evidence(weighed, GATE, evidence, "refresh" if refresh else "change", CHAMPION_COST)
@@ -126,6 +131,8 @@ class Ours(Policy):
         figure = PastEstimate(str(champion.day), alone.estimate, (alone.variance or 0.0) ** 0.5)
         self.ledger.append(JudgedNight(recipes, champion, night, figure))
         self.harm = harm_of(part)
+        if PREDECESSOR in evidence.earlier:
+            self.tenures[-1].step = step_of(weighed.nights.pool(champion_over(PREDECESSOR), GATE.confidence, None))
         return all(check.passed for check in checks)
 
     def withdrawn(self):
@@ -133,6 +140,16 @@ class Ours(Policy):
             self.tenures.pop()
             return self.tenures[-1].model
         return None
+
+    def _steps(self, champion):
+        """Steps of the recipe's refreshes before the champion, and of those since the anchor."""
+        anchor = max(place for place, tenure in enumerate(self.tenures) if tenure.shown)
+        own = [tenure.step for tenure in self.tenures[anchor + 1 : -1]]
+        alike = [one for one in self.tenures[:-1] if one.model.recipe == champion.recipe and not one.shown]
+        return {
+            "steps": [tenure.step for tenure in alike if tenure.step],
+            "chain": None if None in own else own,
+        }
 
     def _share(self, recipes, day):
         if recipes not in self.opened:

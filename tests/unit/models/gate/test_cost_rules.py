@@ -1,13 +1,14 @@
 """Rules of the cost over many nights: refreshes held to an anchor, stale champions, changes that have to be shown."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from ctr_retrain.models.gate.cost_rules import Evidence, describe_evidence, refresh_checks, weigh
+from ctr_retrain.models.gate.cost_rules import describe_evidence
+from ctr_retrain.models.gate.refresh_rules import refresh_checks
+from ctr_retrain.models.gate.weighing import Evidence, weigh
 from ctr_retrain.models.judging.day_variance import DayVariance
 from ctr_retrain.models.judging.judged_rows import COST_DELTA, over
+from ctr_retrain.models.ledger.refresh_steps import Step
 from tests.support.counts import draws
 from tests.support.gate_years import (
     ALL_MATTER,
@@ -26,14 +27,14 @@ SURE, UNSURE = 0.02, 0.4  # standard deviations of a night's difference
 
 def judged(nights, of_rows=SURE, challenger=0.0, champion=0.0, anchor=None, **evidence):
     """The checks of a refresh with true costs against 0, that of the anchor or of a champion that is its own."""
+    # The predecessor is the anchor: these chains have one refresh.
     levels = (challenger, champion, champion if anchor is None else anchor)
     rng = np.random.default_rng([5, nights])
     *past, tonight = (chain_night(rng, day, of_rows, levels) for day in range(nights))
-    earlier = {} if anchor is None else {"anchor": "first"}
+    earlier = {} if anchor is None else {"anchor": "first", "predecessor": "first"}
     known = Evidence(nights=past, earlier=earlier, **evidence)
     weighed = weigh(tonight, GATE, known)
-    # What challengers cost more than a predecessor is not among these nights' sums.
-    part = describe_evidence(weighed, GATE, replace(known, earlier={}), "refresh", CHAMPION_COST)
+    part = describe_evidence(weighed, GATE, known, "refresh", CHAMPION_COST)
     return refresh_checks(weighed, GATE, known, part), part
 
 
@@ -72,6 +73,48 @@ def test_a_stale_champions_follower_is_not_said_to_have_shown_what_it_has_not():
     assert part.pooled.high < MARGIN
     assert "isn't excluded, which a fresher model need not do" in check.message
     assert "one look at all nights is enough" in check.message
+
+
+WELL = tuple(Step(-0.05, 0.05) for _ in range(8))  # refreshes that were a little cheaper than their predecessors
+
+
+def test_where_earlier_refreshes_turned_out_well_tonights_estimate_is_enough():
+    (unknown,), _ = judged(1, UNSURE)
+    (trusted,), part = judged(1, UNSURE, steps=WELL)
+    assert not unknown.passed
+    assert trusted.passed
+    assert part.next_refresh.high < MARGIN
+    assert "Earlier refreshes of this recipe, measured once they served, let the next one be expected at -0.05" in (
+        trusted.message
+    )
+    assert "isn't excluded, which a fresher model need not do" in trusted.message
+
+
+def test_trust_is_lost_by_one_that_went_wrong_and_never_lets_an_estimate_beyond_the_margin_pass():
+    (lost,), _ = judged(1, UNSURE, steps=(*WELL, Step(1.5, 0.05)))
+    (dear,), _ = judged(1, UNSURE, challenger=3 * MARGIN, steps=WELL)
+    (broken,), _ = judged(3, SURE, challenger=3 * MARGIN, steps=WELL)
+    assert not lost.passed
+    assert not dear.passed
+    assert (broken.passed, broken.kind) == (False, "harm")
+
+
+def against_anchor(chain, level=0.0):
+    """The check of one night against the anchor, of a champion that costs `level` more and an equal challenger."""
+    checks, _ = judged(1, 0.2, challenger=level, champion=level, anchor=0.0, chain=chain)
+    return checks[0]
+
+
+def test_step_by_step_a_chain_passes_where_one_night_of_its_anchor_does_not_say_enough():
+    assert not against_anchor(None).passed
+    level = against_anchor([Step(-0.3, 0.05)])
+    assert level.passed
+    assert "Step by step since the anchor it costs -0.1" in level.message
+
+
+def test_a_chain_whose_steps_go_downhill_and_one_beyond_the_margin_of_its_anchor_do_not_pass_by_steps():
+    assert not against_anchor([Step(0.3, 0.05)] * 2).passed
+    assert not against_anchor([Step(-0.9, 0.05)], level=1.2 * MARGIN).passed
 
 
 def test_a_refresh_that_is_surely_too_dear_tonight_is_rejected_whatever_earlier_ones_were():

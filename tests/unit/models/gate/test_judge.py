@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.feature_kinds.categorical import Categorical
-from ctr_retrain.models.gate.cost_rules import Evidence
 from ctr_retrain.models.gate.judge import judge
+from ctr_retrain.models.gate.weighing import Evidence
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.ledger.night_of_rows import night_of
 from ctr_retrain.models.recipe.channel_section import Channel, Cost

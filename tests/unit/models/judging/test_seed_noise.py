@@ -6,8 +6,8 @@ from math import inf
 import numpy as np
 import pytest
 
-from ctr_retrain.models.gate.cost_rules import Evidence
 from ctr_retrain.models.gate.judge import judge
+from ctr_retrain.models.gate.weighing import Evidence
 from ctr_retrain.models.judging.cells import Interval
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from ctr_retrain.models.judging.seed_noise import (

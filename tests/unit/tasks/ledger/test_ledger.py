@@ -70,7 +70,7 @@ def evidence(store, recipe):
         tenure = Tenure(
             version="champion", run_day=DAY - timedelta(days=20), data_through=DAY, action="promote", reason="", at=""
         )
-        earlier = {"anchor": tenure.model_copy(update={"version": "anchor"})}
+        earlier = {role: tenure.model_copy(update={"version": role}) for role in ("anchor", "predecessor")}
         plan = SimpleNamespace(day=day, training_digest=OURS, champion=tenure, earlier=earlier)
         return evidence_for(SimpleNamespace(store=store, recipe=recipe, plan=plan), question, champion, scored)
 
@@ -128,6 +128,46 @@ def test_sums_against_another_anchor_are_left_out_and_the_rest_counts(entered, e
     assert over("anchor") not in night.cells.names
     assert champion_over("anchor") not in night.cells.names
     assert COST_DELTA in night.cells.names
+
+
+def stepped(estimate, version, predecessor, **more):
+    """What the night of a champion says of the step that it took."""
+    figures = {"champion_over_predecessor": PastFigure(estimate=estimate, standard_error=0.1)}
+    earlier = {"anchor": "anchor", "predecessor": predecessor}
+    return {"champion_version": version, "earlier": earlier, "figures": figures} | more
+
+
+def test_the_steps_of_earlier_refreshes_are_told_and_those_since_the_anchor(entered, evidence):
+    entered(9, **stepped(0.4, "old", "older"))
+    entered(8, **stepped(0.1, "second", "anchor"))
+    entered(7, **stepped(0.3, "predecessor", "second"))
+    entered(6, **stepped(0.2, "predecessor", "second"))  # better known by its second night
+    entered(5, **stepped(0.9, "champion", "predecessor"))  # weighed anew tonight
+    found = evidence()
+    assert [step.estimate for step in found.steps] == [0.4, 0.1, 0.2]
+    assert [step.estimate for step in found.chain] == [0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"champion": THEIRS},
+        {"prices": "of another day"},
+        {"earlier": {"predecessor": "anchor"}},  # a change that was shown to be better: its own anchor
+        {"figures": {}},
+    ],
+)
+def test_a_step_of_another_recipe_or_price_and_one_that_is_not_known_leave_the_chain_open(entered, evidence, other):
+    entered(7, **(stepped(0.2, "predecessor", "anchor") | other))
+    found = evidence()
+    assert not found.steps
+    assert found.chain is None
+
+
+def test_a_chain_that_bites_its_tail_ends(entered, evidence):
+    entered(7, **stepped(0.2, "predecessor", "second"))
+    entered(6, **stepped(0.2, "second", "predecessor"))
+    assert evidence().chain is None
 
 
 def test_each_validation_day_counts_once(entered, evidence):
