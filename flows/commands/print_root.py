@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         AlertsAnswer,
         AlertsTestAnswer,
         HandledAnswer,
+        TaughtModel,
         WatchAnswer,
     )
     from ctr_retrain.models.incidents.incident import Handled, Incident
     from ctr_retrain.models.incidents.status_answer import LeaseState, StatusAnswer
 
+SHOWN_TAUGHT = 5  # models that have learnt from an incident's days; --json has all
 SHOWN_PAST = 10  # incidents that are over, the newest; --json has all
 
 
@@ -130,6 +132,8 @@ def print_incidents(answer: AlertsAnswer) -> None:
     """Print open incidents with what to do, and the newest past ones, a line each."""
     for incident in answer.open:
         _print_open(incident)
+        for model in answer.taught.get(incident.id, ())[:SHOWN_TAUGHT]:
+            print_line(f"    {_taught_text(model)}")
     for silenced in answer.silenced:
         print_line(_said(silenced))
     for incident in answer.past[:SHOWN_PAST]:
@@ -200,6 +204,13 @@ def _print_open(incident: Incident) -> None:
         print_line(f"    {escape(detail)}")
     for command in incident.commands:
         print_line(f"    {escape(command)}")
+
+
+def _taught_text(model: TaughtModel) -> str:
+    """Say on how many days of an incident a model has trained."""
+    serves = "in service, " if model.champion else ""
+    first, last = model.days[0], model.days[-1]
+    return f"{serves}{escape(model.version)} has trained on {len(model.days)} of its days, {first} to {last}"
 
 
 def _said(one: Handled) -> str:

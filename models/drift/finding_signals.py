@@ -65,8 +65,8 @@ def subject_of(series: ChannelSeries, finding: Finding) -> str:
     return f"{series.channel} {table.column}={table.names[fault.value]}"
 
 
-def signal_of(series: ChannelSeries, finding: Finding, day: date, cost: tuple[str, ...] = ()) -> Signal:
-    """Put a finding into words; cost: sentences on what it costs to act wrongly, such as which days trained on it."""
+def signal_of(series: ChannelSeries, finding: Finding, day: date, more: tuple[str, ...] = ()) -> Signal:
+    """Put a finding into words; more: sentences of others, such as what it costs to act wrongly."""
     fault, explained = finding.fault, finding.explained
     subject = subject_of(series, finding)
     return Signal(
@@ -80,7 +80,7 @@ def signal_of(series: ChannelSeries, finding: Finding, day: date, cost: tuple[st
         channel=series.channel,
         expected=(explained.low, explained.high),
         received=received(finding),
-        details=(*_details(finding), *cost),
+        details=(*_details(finding), *more),
         instead_of=(fault.instead_of, series.channel) if fault.instead_of else None,
         commands=(
             f"ctr-retrain explain {day}",

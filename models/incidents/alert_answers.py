@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
-from ctr_retrain.models.documents.document import Document, Part
+from ctr_retrain.models.documents.document import Day, Document, ObjectName, Part
 from ctr_retrain.models.incidents.incident import Handled, Incident
 from ctr_retrain.models.incidents.signal import Signal, SignalLevel
+
+
+class TaughtModel(Part):
+    """A model that has trained on days that an incident touches."""
+
+    version: ObjectName
+    """The model."""
+    champion: bool
+    """True if it is in service."""
+    days: tuple[Day, ...]
+    """Days of these that it was trained or calibrated on, oldest first."""
+    window_days: int
+    """Days that it was trained or calibrated on in all."""
 
 
 class AlertsAnswer(Document):
@@ -20,6 +35,8 @@ class AlertsAnswer(Document):
     """Those that are over, the newest first."""
     silenced: tuple[Handled, ...]
     """Silences that still hold."""
+    taught: Mapping[str, tuple[TaughtModel, ...]] = Field({}, exclude_if=lambda taught: not taught)
+    """Models that have trained on days that an open incident touches, by its id; the one in service first."""
 
 
 class HandledAnswer(Document):

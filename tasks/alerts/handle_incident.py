@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import get_args
 
+from ctr_retrain.models.data.late_outcomes import LATE_KINDS
+from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.incidents.alert_answers import AlertsAnswer, HandledAnswer
 from ctr_retrain.models.incidents.incident import Handled, Incident, IncidentsRef
 from ctr_retrain.models.incidents.signal import SignalKind
 from ctr_retrain.models.incidents.tell_changes import is_acknowledged
 from ctr_retrain.tasks.alerts.incident_refs import change_incidents, load_incidents
+from ctr_retrain.tasks.alerts.taught_models import TaughtModels
 from ctr_retrain.tasks.store.protocol import Store
 
+# Kinds that are about days' own rows, from which models learn; the others are about nights.
+OF_DAYS = (*DRIFT_KINDS, *LATE_KINDS)
 MOST_HANDLED = 500  # entries that are kept; the oldest go first
 
 
@@ -71,10 +76,13 @@ def list_incidents(store: Store, today: date) -> AlertsAnswer:
     past = sorted(
         (one for one in known.incidents if not one.is_open), key=lambda one: one.resolved or today, reverse=True
     )
+    models = TaughtModels(store)
+    taught = {one.id: models.by_incident(one) for one in known.open if one.kind in OF_DAYS}
     return AlertsAnswer(
         root=store.root,
         open=known.open,
         past=tuple(past),
+        taught={incident: found for incident, found in taught.items() if found},
         silenced=tuple(one for one in newest.values() if one.until and today < one.until),
     )
 

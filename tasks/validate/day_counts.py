@@ -28,6 +28,11 @@ class CountedDay:
     hours: tuple[HourCounts, ...]  # all 24, empty ones too
     slices: tuple[SliceCount, ...]  # by channel, column and value; none where an older version didn't count them
 
+    def hourly_rows(self, channel: str) -> list[int]:
+        """Return a channel's impressions of each hour, 24 of them."""
+        rows = {hour.hour: hour.channels[channel].rows for hour in self.hours if channel in hour.channels}
+        return [rows.get(hour, 0) for hour in range(24)]
+
 
 def load_counted_day(store: Store, day: date) -> CountedDay | None:
     """Load the counts of a day's current object; None where the day was not ingested."""

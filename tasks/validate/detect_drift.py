@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,11 +14,13 @@ from ctr_retrain.models.documents.drift_documents import Alert, DayCounts, Drift
 from ctr_retrain.models.drift.channel_watch import Finding, Rules
 from ctr_retrain.models.drift.finding_signals import alert_of, merged, signal_of
 from ctr_retrain.models.drift.limits import budget_of
+from ctr_retrain.models.drift.missing_hours import hours_sentence
 from ctr_retrain.models.drift.watched_days import WatchedDay, watch_channels
 from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.levels.drift_days import ChannelCounts, ChannelSeries, DriftDay, channel_series
 from ctr_retrain.models.number_format import percent, signed
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.alerts.taught_models import TaughtModels, taught_sentence
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.day_counts import CountedDay, load_counted_day
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
@@ -45,7 +48,7 @@ def detect_drift(store: Store, recipe: Recipe, day: date, completeness: Complete
     counted = [*_days_before(store, recipe, day), load_counted_day(store, day) or CountedDay(day, {}, (), ())]
     days = [_drift_day(each, completeness.short_channels(recipe, each.day)) for each in counted]
     channels = [channel_series(channel, days) for channel in recipe.channels]
-    results, history = [], {}
+    results, history, models = [], {}, TaughtModels(store)
     alerts: list[Alert] = []
     signals: list[tuple[ChannelSeries, Finding, Signal]] = []
     for series, watched in zip(channels, watch_channels(channels, rules_of(recipe)), strict=True):
@@ -54,8 +57,8 @@ def detect_drift(store: Store, recipe: Recipe, day: date, completeness: Complete
         for finding in watched[-1].findings:
             alert = alert_of(series, finding)
             alerts += [alert] if alert else []
-            cost = _cost(recipe, series, finding.fault.since, day)
-            signals.append((series, finding, signal_of(series, finding, day, cost)))
+            more = (*_hours(finding, series.channel, counted), *_cost(recipe, series, finding.fault.since, day, models))
+            signals.append((series, finding, signal_of(series, finding, day, more)))
     return DriftReport(tuple(results), history, tuple(alerts), merged(signals))
 
 
@@ -141,8 +144,16 @@ def _result(series: ChannelSeries, seen: WatchedDay) -> DriftResult:
     )  # fmt: skip
 
 
-def _cost(recipe: Recipe, series: ChannelSeries, since: int, day: date) -> tuple[str, ...]:
-    """Say what acting wrongly costs: which days a model may learn from as they are, and what each decision does."""
+def _hours(finding: Finding, channel: str, counted: Sequence[CountedDay]) -> tuple[str, ...]:
+    """Name the hours that a channel's day lacks, where files are missing."""
+    if finding.fault.kind != "files_missing" or finding.new_normal:
+        return ()
+    *history, today = [day.hourly_rows(channel) for day in counted]
+    return (hours_sentence(today, history),)
+
+
+def _cost(recipe: Recipe, series: ChannelSeries, since: int, day: date, models: TaughtModels) -> tuple[str, ...]:
+    """Say what acting wrongly costs: which models have learnt from which days, and what each decision does."""
     first, waits = series.days[since], recipe.training.validation_days
     learnt = (day - first).days + 1
     days = f"{learnt} days from {first} to {day}" if learnt > 1 else f"{day}"
@@ -150,4 +161,4 @@ def _cost(recipe: Recipe, series: ChannelSeries, since: int, day: date) -> tuple
         f"Models train on {days} as logged, once labels are final and {waits} validation days later, unless "
         "alerts.holds_training names this kind. A fault that trains teaches wrong ratios; good days kept out cost rows."
     )
-    return (sentence,)
+    return taught_sentence(models.by_days(day_range(first, day))), sentence
