@@ -9,8 +9,10 @@ import tempfile
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow quietly; where that fails, what it said is shown."""
+    """Import TensorFlow quietly, where it isn't yet; where that fails, what it said is shown."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each run has a model of its own: retracing is no news
+    if "tensorflow" in sys.modules:
+        return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as said:

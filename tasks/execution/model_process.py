@@ -61,7 +61,6 @@ class Models(Protocol):
 def models_on(compute: Compute, preload: tuple[str, ...] = PRELOADED) -> Iterator[Models]:
     """Train and score as `compute` says while this lasts."""
     if compute.process == "flow":
-        import_tensorflow()
         yield _InFlow(compute)
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +81,7 @@ class _InFlow:
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
     ) -> Result:
+        import_tensorflow()  # only now: a run that trains nothing does without
         return work(progress_of, *arguments, **named)
 
 

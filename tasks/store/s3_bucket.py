@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
@@ -290,9 +291,18 @@ class Bucket:
             response_checksum_validation="when_supported",
         )
         try:
-            return boto3.session.Session().client("s3", endpoint_url=access.endpoint_url or None, config=config)
+            session = botocore.session.Session()
+            session.register_component("data_loader", _service_models())
+            of_session = boto3.session.Session(botocore_session=session)
+            return of_session.client("s3", endpoint_url=access.endpoint_url or None, config=config)
         except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
             raise explain(error, f"reach {self.url}", "S3", self._bucket) from None
+
+
+@cache
+def _service_models() -> Any:
+    """Return what reads botocore's descriptions of services: once a process, as they take a fifth of a second."""
+    return botocore.session.Session().get_component("data_loader")
 
 
 def _content_type(name: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ class Webhook(ThreadingHTTPServer):
         if not slow:
             self.answers.set()
         super().__init__(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     @property
     def url(self):

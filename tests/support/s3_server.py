@@ -32,6 +32,7 @@ class S3Server:
         said = self._process.stdout.readline()  # its port, once it listens there
         assert said, "moto's server ended before it listened"
         self.port = int(said)
+        self._session = boto3.session.Session()  # a new one reads botocore's descriptions of services anew
         self.url = f"http://127.0.0.1:{self.port}"
 
     def stop(self):
@@ -41,7 +42,7 @@ class S3Server:
 
     def client(self, service="s3", **credentials):
         given = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, **credentials}
-        return boto3.session.Session().client(service, endpoint_url=self.url, region_name="us-east-1", **given)
+        return self._session.client(service, endpoint_url=self.url, region_name="us-east-1", **given)
 
     def new_bucket(self):
         name = f"test-{uuid.uuid4().hex[:12]}"

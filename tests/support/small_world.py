@@ -55,6 +55,7 @@ embedding_dim = 2
 batch_rows = 128
 learning_rate = 0.02
 embedding_learning_rate = 0.2
+seed_twin_every = 0
 min_positives = 50
 [weights]
 half_life_days = 3

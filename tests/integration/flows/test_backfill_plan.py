@@ -35,7 +35,7 @@ from tests.support.small_world import (
     write_recipe,
 )
 
-DAYS, KILLS = draws(8, 60), draws(1, 5)
+DAYS, KILLS = draws(5, 60), draws(1, 5)
 LAST = FIRST_DAY + timedelta(days=DAYS - 1)
 
 

@@ -37,10 +37,10 @@ OUTCOME = ("run_id", "verdict", "metrics", "days", "champion")
 
 @pytest.fixture(scope="module")
 def recipe(recipe_file, tmp_path_factory):
-    """The small recipe without measurements that cost much and decide nothing; its digest doesn't count them."""
+    """The small recipe without the measurement that costs much and decides nothing; its digest doesn't count it."""
     text = recipe_file.read_text(encoding="utf-8")
     path = tmp_path_factory.mktemp("quick") / "small.toml"
-    path.write_text(text.replace("[training]", "[training]\nyardstick_every = 0\nseed_twin_every = 0"), "utf-8")
+    path.write_text(text.replace("[training]", "[training]\nyardstick_every = 0"), "utf-8")
     return path
 
 

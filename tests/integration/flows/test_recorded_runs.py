@@ -10,6 +10,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from datetime import datetime
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -22,7 +23,7 @@ from ctr_retrain.tasks.orchestration.prefect_server import settle_server
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.counts import SOAK
 from tests.support.repository import REPOSITORY
-from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, command, write_recipe
+from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, command, copy_days, write_recipe
 
 
 def asked(url, path, body):
@@ -112,42 +113,48 @@ def untrained(tmp_path_factory):
     return write_recipe(tmp_path_factory.mktemp("untrained"), min_positives=1_000_000)
 
 
-def test_where_the_server_is_optional_the_run_goes_on_without_it(small_landing, untrained, tmp_path):
-    places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", small_landing)
+def test_where_the_server_is_optional_the_run_goes_on_without_it(first_run, small_landing, untrained, tmp_path):
+    root = copy_days(first_run, tmp_path / "root")
+    places = ("--json", "--recipe", untrained, "--root", root, "--landing", small_landing)
     without = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "CTR_RETRAIN_PREFECT_SERVER": "optional"}
     done = command(*places, "daily", "--date", RUN_DAY, **without)
     assert (done.status, done.document["verdict"]["decision"]) == (0, "hold")
     assert "This run goes on and is not recorded there." in done.stderr
 
 
-def test_a_run_and_its_stages_appear_on_the_server_that_is_named(prefect_server, small_landing, untrained, tmp_path):
-    places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", small_landing)
+@pytest.fixture(scope="module")
+def recorded(prefect_server, small_landing, untrained, tmp_path_factory):
+    """A backfill of one day with its run, of which the server was told: the day's entry, and its root."""
+    root = tmp_path_factory.mktemp("recorded") / "root"
+    places = ("--json", "--recipe", untrained, "--root", root, "--landing", small_landing)
     done = command(*places, "backfill", "--start", NEXT_DAY, "--end", NEXT_DAY, PREFECT_API_URL=prefect_server)
     assert done.status == 0, done.stderr
+    (entry,) = done.document["days"]
+    return SimpleNamespace(run_id=entry["run_id"], root=root)
+
+
+def test_a_run_and_its_stages_appear_on_the_server_that_is_named(prefect_server, recorded):
     (backfill,) = asked(prefect_server, "/flow_runs/filter", {"flows": {"name": {"any_": ["backfill"]}}})
     assert backfill["name"] == f"small backfill {NEXT_DAY} to {NEXT_DAY}: 1 hold"
     (days,) = asked(prefect_server, "/artifacts/filter", {"artifacts": {"key": {"any_": ["small-backfill"]}}})
-    assert json.loads(days["data"]) == [
-        {"day": str(NEXT_DAY), "outcome": "hold", "run or reason": done.document["days"][0]["run_id"]}
-    ]
+    assert json.loads(days["data"]) == [{"day": str(NEXT_DAY), "outcome": "hold", "run or reason": recorded.run_id}]
     flows = {flow["id"]: flow["name"] for flow in asked(prefect_server, "/flows/filter", {})}
     runs = {flows[run["flow_id"]]: run["state"]["type"] for run in asked(prefect_server, "/flow_runs/filter", {})}
     assert runs == {"backfill": "COMPLETED", "daily": "COMPLETED", "days": "COMPLETED"}
 
 
-def test_a_runs_name_tags_and_artifacts_say_recipe_day_and_verdict(prefect_server, small_landing, untrained, tmp_path):
-    places = ("--json", "--recipe", untrained, "--root", tmp_path / "root", "--landing", small_landing)
-    done = command(*places, "daily", "--date", RUN_DAY, PREFECT_API_URL=prefect_server)
-    assert done.status == 0, done.stderr
-    named = {"flow_runs": {"name": {"any_": [f"small {RUN_DAY} held"]}}}
+def test_a_runs_name_tags_and_artifacts_say_recipe_day_and_verdict(prefect_server, recorded):
+    named = {"flow_runs": {"name": {"any_": [f"small {NEXT_DAY} held"]}}}
     (run,) = asked(prefect_server, "/flow_runs/filter", named)
-    assert set(run["tags"]) == {"recipe:small", f"day:{RUN_DAY}", "verdict:hold"}
+    assert set(run["tags"]) == {"recipe:small", f"day:{NEXT_DAY}", "verdict:hold"}
     of_run = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
     made = {one["key"]: one for one in asked(prefect_server, "/artifacts/filter", of_run)}
     assert made.keys() == {"small-summary", "small-report", "small-progress"}
-    assert f"**{RUN_DAY}: held.**" in made["small-summary"]["data"]
-    assert done.document["verdict"]["reason"][:40] in made["small-summary"]["data"]
-    assert done.document["report"] in made["small-report"]["data"]
+    folder = recorded.root / "runs" / recorded.run_id
+    verdict = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    assert f"**{NEXT_DAY}: held.**" in made["small-summary"]["data"]
+    assert verdict["reason"][:40] in made["small-summary"]["data"]
+    assert str(folder / "report.html") in made["small-report"]["data"]
     assert made["small-progress"]["data"] == 100
 
 

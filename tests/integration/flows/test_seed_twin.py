@@ -10,14 +10,20 @@ from ctr_retrain.tasks.store.layout import SEED_TWINS_FILE
 from tests.support.command_line import at
 from tests.support.flow_answers import daily
 from tests.support.html_page import Page
-from tests.support.small_world import LAST_DAY, NEXT_DAY, RECIPE
+from tests.support.small_world import LAST_DAY, NEXT_DAY, write_recipe
 
 
 @pytest.fixture(scope="module")
-def second_run(first_run, small_landing, recipe_file, tmp_path_factory):
+def twin_recipe(tmp_path_factory):
+    """The small recipe with a twin each week; its digest doesn't count that."""
+    return write_recipe(tmp_path_factory.mktemp("recipe"), seed_twin_every=7)
+
+
+@pytest.fixture(scope="module")
+def second_run(first_run, small_landing, twin_recipe, tmp_path_factory):
     """The night after the first, which had the yardstick."""
     root = shutil.copytree(first_run.root, tmp_path_factory.mktemp("twin") / "root")
-    return SimpleNamespace(root=root, document=daily(NEXT_DAY, recipe_file, str(root), str(small_landing)))
+    return SimpleNamespace(root=root, document=daily(NEXT_DAY, twin_recipe, str(root), str(small_landing)))
 
 
 def folder_of(run):
@@ -43,21 +49,21 @@ def test_the_next_one_says_how_much_another_seed_changes(second_run):
 
 
 def test_a_twin_of_the_same_seed_decides_as_the_served_model_on_every_row(
-    first_run, small_landing, recipe_file, tmp_path, monkeypatch
+    first_run, small_landing, twin_recipe, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("ctr_retrain.tasks.evaluate.twin_predictions.ANOTHER", 0)
     root = shutil.copytree(first_run.root, tmp_path / "root")
-    twin = daily(NEXT_DAY, recipe_file, str(root), str(small_landing))["seed_noise"]["twin"]
+    twin = daily(NEXT_DAY, twin_recipe, str(root), str(small_landing))["seed_noise"]["twin"]
     assert twin["changed_share"] == 0
     assert twin["log_loss_difference"]["value"] == pytest.approx(0, abs=1e-7)
 
 
-def test_report_and_explain_tell_it(second_run, small_landing, recipe_file):
+def test_report_and_explain_tell_it(second_run, small_landing, twin_recipe):
     words = second_run.document["seed_noise"]["words"]
     page = Page((folder_of(second_run) / "report.html").read_text(encoding="utf-8"))
     assert page.count("p", "id", "seed-noise") == 1
     assert words in page.text
-    there = at(second_run.root, small_landing, recipe_file)
+    there = at(second_run.root, small_landing, twin_recipe)
     assert there("explain", second_run.document["run_id"], "--json").document["seed_noise"]["words"] == words
     assert words[:60] in " ".join(there("explain", second_run.document["run_id"]).stdout.split())
 
@@ -69,8 +75,8 @@ def test_no_model_of_the_twin_stays_in_the_run(second_run):
 
 
 def test_the_night_after_trains_none_and_a_changed_recipe_is_judged_with_its_noise(second_run, small_landing, tmp_path):
-    root, recipe = shutil.copytree(second_run.root, tmp_path / "root"), tmp_path / "small.toml"
-    recipe.write_text(RECIPE.replace("half_life_days = 3", "half_life_days = 2"), encoding="utf-8")
+    root = shutil.copytree(second_run.root, tmp_path / "root")
+    recipe = write_recipe(tmp_path, half_life_days=2, seed_twin_every=7)
     document = daily(LAST_DAY, recipe, str(root), str(small_landing))
     (cost,) = [check for check in document["verdict"]["checks"] if check["name"] == "cost_delta_per_1000"]
     assert "The interval allows for another seed, which by 1 twin moves it by ±" in cost["words"]

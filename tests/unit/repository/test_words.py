@@ -4,7 +4,7 @@ import ast
 import io
 import re
 import tokenize
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 
@@ -42,9 +42,7 @@ def package_of(path):
     return ".".join(path.relative_to(REPOSITORY).parent.parts)
 
 
-PACKAGES = {
-    package: [path for path in FILES if package_of(path) == package] for package in sorted(map(package_of, FILES))
-}
+PACKAGES = {name: list(paths) for name, paths in groupby(sorted(FILES, key=package_of), package_of)}
 
 
 def docstrings(tree):

@@ -31,6 +31,12 @@ def another_machine(bucket, tmp_path):
     return S3Store(bucket, Cache(tmp_path / "another", limit_gb=1))
 
 
+def test_another_bucket_of_the_process_reads_no_description_of_services_anew(s3_server, bucket, monkeypatch):
+    assert bucket.read("none") is None
+    monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", lambda _, path: pytest.fail(f"{path} was read"))
+    assert Bucket(bucket._bucket, "other", S3Access(s3_server.url)).read("none") is None
+
+
 def test_files_of_two_writers_of_one_object_never_mix_and_the_first_manifest_wins(s3_store, another_machine):
     with s3_store.writing("days/d/1", {}) as mine, another_machine.writing("days/d/1", {}) as theirs:
         for name in ("a", "b"):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,26 +64,31 @@ def left(killed, tmp_path):
     return shutil.copytree(killed, tmp_path / "left")
 
 
-def test_training_killed_in_the_middle_ends_with_the_very_weights_of_training_that_was_not(left, uninterrupted):
-    seen = []
+@pytest.fixture(scope="module")
+def resumed(killed, tmp_path_factory):
+    """Training that went on from there: its weights, its result, the progress that it told, and its folder."""
+    left, seen = shutil.copytree(killed, tmp_path_factory.mktemp("resumed") / "left"), []
     weights, result = weights_after(left, progress=lambda done, total: seen.append((done, total)))
-    assert all(np.array_equal(a, b) for a, b in zip(weights, uninterrupted[0], strict=True))
-    assert 0 < KILLED_AFTER - result.resumed_at <= 8 * 250  # at most one execution was made anew
-    assert seen[0] == (result.resumed_at, 3 * ROWS)
-    assert seen[-1] == (3 * ROWS, 3 * ROWS)
+    return SimpleNamespace(weights=weights, result=result, seen=seen, folder=left)
 
 
-def test_resumed_training_reports_the_whole_history_and_every_epochs_loss(left, uninterrupted):
-    result = weights_after(left)[1]
+def test_training_killed_in_the_middle_ends_with_the_very_weights_of_training_that_was_not(resumed, uninterrupted):
+    assert all(np.array_equal(a, b) for a, b in zip(resumed.weights, uninterrupted[0], strict=True))
+    assert 0 < KILLED_AFTER - resumed.result.resumed_at <= 8 * 250  # at most one execution was made anew
+    assert resumed.seen[0] == (resumed.result.resumed_at, 3 * ROWS)
+    assert resumed.seen[-1] == (3 * ROWS, 3 * ROWS)
+
+
+def test_resumed_training_reports_the_whole_history_and_every_epochs_loss(resumed, uninterrupted):
+    result = resumed.result
     assert result.history == uninterrupted[1].history
     assert result.stopping_losses == uninterrupted[1].stopping_losses
     assert (result.epochs, result.best_epoch) == (uninterrupted[1].epochs, uninterrupted[1].best_epoch)
 
 
-def test_a_checkpoint_goes_once_its_training_is_over(left):
-    assert list(left.glob("key/*/state.json"))
-    weights_after(left)
-    assert not list(left.iterdir())
+def test_a_checkpoint_goes_once_its_training_is_over(killed, resumed):
+    assert list(killed.glob("key/*/state.json"))
+    assert not list(resumed.folder.iterdir())
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_training_starts_anew(left, uninterrupted):
