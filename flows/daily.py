@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: a scheduled run loads this file by its path, and Prefect then finds no names.
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -35,18 +36,20 @@ from ctr_retrain.flows.stages import (
     write_document,
     write_report,
 )
-from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument
+from ctr_retrain.models.data.completeness import Completeness
+from ctr_retrain.models.documents.run_documents import ChampionRefresh, DailyAnswer, DayDocument, RunDocument
 from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
+from ctr_retrain.tasks.ledger.champion_recipe import KEPT_FRESH, recipe_to_refresh
 from ctr_retrain.tasks.nights.told_night import told_night
 from ctr_retrain.tasks.nights.watched_night import Night, watched_night
 from ctr_retrain.tasks.observe.export_metrics import metrics_written
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, record_run
 from ctr_retrain.tasks.orchestration.recorded import flow
-from ctr_retrain.tasks.plan.plan_run import plan_run
+from ctr_retrain.tasks.plan.plan_run import RunPlan, plan_run
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.report.recorded_run import load_document
 from ctr_retrain.tasks.report.run_document import day_document
@@ -126,28 +129,83 @@ def _run_day(
         write_run_list(store, current_champion(store))  # a rejected day has no run: the list page names it
         raise rejection_error(validated, settings.landing_zone, known)
 
-    forced_at = now if force else None
-    plan = plan_run(store, rules, day, problems, settings.fan_out, forced_at, completeness=outcomes.completeness)
+    ready = _Ready(
+        settings=settings,
+        day=day,
+        problems=problems,
+        drift=drift,
+        known=known,
+        completeness=outcomes.completeness,
+        now=now,
+        force=force,
+        shadow=shadow,
+    )
+    kept, beside, refresh = None if shadow else recipe_to_refresh(store, rules, day), None, None
+    if isinstance(kept, Recipe):  # first, so that the changed one meets it fresh
+        beside = _judge(replace(ready, force=False), kept)
+        run_id, decision = beside.plan.run_id, beside.document.verdict.decision
+        refresh = ChampionRefresh(run_id=run_id, decision=decision, message=f"{KEPT_FRESH} {run_id}, {decision}.")
+    elif kept:
+        refresh = ChampionRefresh(run_id=None, decision=None, message=kept)
+    judged = _judge(ready, rules)
+    if beside:
+        record_run(store, beside.plan, beside=True)
+    record_run(store, judged.plan)  # last: a run that died before is found and finished by the next
+    champion = current_champion(store)
+    write_run_list(store, champion)
+    answer = {**dict(judged.document), "champion": champion, "not_deployed": judged.refusal}
+    return DailyAnswer(**answer, rolled_back=judged.rolled_back, champion_refresh=refresh, recorded=judged.recorded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A day whose data is validated, with all that its runs share."""
+
+    settings: Settings
+    day: date
+    problems: dict[str, str]
+    drift: DriftReport
+    known: DayDocument
+    completeness: Completeness
+    now: datetime
+    force: bool
+    shadow: bool
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A run with its verdict, and what came of it."""
+
+    plan: RunPlan
+    document: RunDocument
+    recorded: bool
+    refusal: str | None
+    rolled_back: str | None
+
+
+def _judge(ready: _Ready, rules: Recipe) -> _Judged:
+    """Train and judge by a recipe, or find the run that did; put into service what was promoted."""
+    settings, store, now = ready.settings, ready.settings.store, ready.now
+    forced_at = now if ready.force else None
+    plan = plan_run(
+        store, rules, ready.day, ready.problems, settings.fan_out, forced_at, completeness=ready.completeness
+    )
     path = layout.run_object(plan.run_id)
     recorded = has_object(store, path)
     if not recorded:
         with store.writing(path, plan.inputs.to_json()) as folder, models_on(settings.compute) as models:
-            _make_run(Run(store, rules, plan, folder), drift, known, models)
+            _make_run(Run(store, rules, plan, folder), ready.drift, ready.known, models)
     document = load_document(store, path)
     refusal = None
-    if document.verdict.decision == "promote" and not shadow:
+    if document.verdict.decision == "promote" and not ready.shadow:
         # Also for a run that was recorded: the one that made it may have died before this line.
         question = document.evidence.question if document.evidence else None
         refusal = deploy_challenger(store, plan.run_id, "promote", document.verdict.reason, now, question)
     rolled_back = None
-    if not shadow:
+    if not ready.shadow:
         enter_night(store, plan.run_id)
         rolled_back = withdraw_harmful(store, rules, document, now)
-    record_run(store, plan)  # last: a run that died before is found and finished by the next
-    champion = current_champion(store)
-    write_run_list(store, champion)
-    answer = {**dict(document), "champion": champion, "not_deployed": refusal, "rolled_back": rolled_back}
-    return DailyAnswer(**answer, recorded=recorded)
+    return _Judged(plan, document, recorded, refusal, rolled_back)
 
 
 def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) -> None:

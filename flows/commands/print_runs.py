@@ -121,6 +121,8 @@ def _messages_of_start(run: RunDocument) -> list[str]:
 def _messages_of_service(answer: DailyAnswer) -> list[str]:
     """Return what kept a model out of service, or took one out of it."""
     found = [f"[red]rolled back[/red] {escape(answer.rolled_back)}"] if answer.rolled_back else []
+    if answer.champion_refresh:
+        found.append(escape(answer.champion_refresh.message))
     if answer.not_deployed:
         found.append(f"[yellow]not put into service[/yellow]: {escape(answer.not_deployed)}")
     return found

@@ -14,6 +14,7 @@ from ctr_retrain.models.documents.evaluation_documents import FeatureByItself, H
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay, MaturityPart
 from ctr_retrain.models.documents.training_documents import CalibrationRows, SeedNoise, TrainingPart
 from ctr_retrain.models.documents.verdict_documents import (
+    Decision,
     EvidencePart,
     FreshPass,
     GuardrailsPart,
@@ -175,6 +176,17 @@ class RunDocument(StoredDocument, RunInputs, DayDocument):
     """Versions of this software and of the packages that results depend on."""
 
 
+class ChampionRefresh(Part):
+    """The run that refreshes the champion by its own recipe, beside that of a changed one on trial."""
+
+    run_id: ObjectName | None
+    """The run; null where the champion can't be refreshed."""
+    decision: Decision | None
+    """Its verdict."""
+    message: str = Field(alias="words")
+    """A sentence with what became of it, or why it can't be made."""
+
+
 class DailyAnswer(RunDocument):
     """The answer of `daily`: the run, and what came of its verdict."""
 
@@ -182,5 +194,7 @@ class DailyAnswer(RunDocument):
     """The reason why a promoted challenger was not put into service; null where it was, or was not promoted."""
     rolled_back: str | None = Field(None, exclude_if=lambda rolled_back: rolled_back is None)
     """What became of a champion that the run found harmful; absent where nothing was done."""
+    champion_refresh: ChampionRefresh | None = Field(None, exclude_if=lambda refresh: refresh is None)
+    """The run of the champion's own recipe, which refreshes it beside a changed one on trial; absent where none is."""
     recorded: bool
     """True if the run was found, made earlier from the same inputs."""

@@ -37,6 +37,9 @@ class Gate(Section):
     """After so many days without a promotion a fresher model whose estimate lies within the margin is enough."""
     false_changes_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Chance that any changed recipe takes over within a year without being better, over all changes together."""
+    refresh_champion: bool = True
+    """Whether the champion's own recipe goes on refreshing it while a changed one is on trial, from its second night
+    on: a second training a night, without which the champion would grow old for as long as the change needs."""
     auto_rollback: bool = False
     """Whether a champion that is surely worse than its predecessor or the anchor by more than the margin is rolled
     back by the run that finds it, unless a person put it into service; otherwise an incident recommends it."""

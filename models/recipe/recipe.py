@@ -291,7 +291,7 @@ LATER_KEYS = {
         {
             *("slice_calibration_ratio", "slice_min_positives", "max_slice_cost_delta_per_1000"),
             *("false_slice_vetoes_per_year", "found_segments_veto", "guardrails"),
-            *("anchor_days", "stale_days", "false_changes_per_year", "auto_rollback"),
+            *("anchor_days", "stale_days", "false_changes_per_year", "auto_rollback", "refresh_champion"),
         }
     ),
 }

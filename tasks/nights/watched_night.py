@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from ctr_retrain.models.documents.run_documents import RunDocument
+from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.incidents.night_ref import NightAttempt, NightEnd
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
@@ -78,12 +78,19 @@ def watched_night(night: Night) -> Iterator[Night]:
         if signal:
             night.tell((signal,), (signal.kind,))
         raise
-    decision = night.run.verdict.decision if night.run else ""
-    _end(night, attempt, "done", decision=decision, stages=stages)
+    _end(night, attempt, "done", decision=_decision(night), stages=stages)
     if watched:
         # After the end is noted, since it counts among the nights that are looked at.
         _tell_good_end(night)
         send_heartbeat(night.heartbeat)
+
+
+def _decision(night: Night) -> str:
+    """Return what the night came to: promoted too where the champion was refreshed beside a changed recipe on trial."""
+    if night.run is None:
+        return ""
+    refresh = night.run.champion_refresh if isinstance(night.run, DailyAnswer) else None
+    return "promote" if refresh and refresh.decision == "promote" else night.run.verdict.decision
 
 
 def _begin(night: Night) -> tuple[bool, NightAttempt | None]:

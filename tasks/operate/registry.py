@@ -68,13 +68,13 @@ def served_recipe(store: Store) -> str | None:
     return ref.content.current if ref else None
 
 
-def record_run(store: Store, plan: RunPlan) -> None:
-    """Make a run its day's newest."""
+def record_run(store: Store, plan: RunPlan, *, beside: bool = False) -> None:
+    """Make a run its day's newest; one that was made beside another only once."""
     name = layout.run_ref(plan.day)
     ref = load_ref(store, name, RunsRef)
     history = ref.content.history if ref else ()
     # A run that is found again makes no new entry.
-    if not history or history[-1] != plan.run_id:
+    if plan.run_id not in (history if beside else history[-1:]):
         try:
             replace_ref(store, name, RunsRef(current=plan.run_id, history=(*history, plan.run_id)), ref)
         except BusyError:

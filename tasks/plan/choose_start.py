@@ -105,7 +105,7 @@ def open_source_model(store: Store, version: str) -> SourceModel:
     )
     assert folder is not None
     bundle = _bundle(store, version)
-    recipe = _recipe_of(bundle)
+    recipe = recipe_of(bundle)
     assert isinstance(recipe, Recipe)
     state = NumericState.from_json(bundle.numeric_state)
     return SourceModel(recipe, state, load_trainable(folder / CHALLENGER / TRAINABLE))
@@ -120,7 +120,7 @@ def _fitting(store: Store, recipe: Recipe, version: str, code: str) -> tuple[Bun
     if store.file(layout.run_object(version), f"{CHALLENGER}/{TRAINABLE}/{TRAINABLE_LIST}") is None:
         return "has no trainable state in its run: older versions of this software kept none, or `gc` has removed it"
     bundle = _bundle(store, version)
-    theirs = _recipe_of(bundle)
+    theirs = recipe_of(bundle)
     if isinstance(theirs, str):
         return f"has a recipe that this version can't read: {theirs}"
     # After its first space, `code` names the source of a network of one's own, by which weights must fit; a new version
@@ -146,8 +146,8 @@ def _bundle(store: Store, version: str) -> BundleDocument:
     return load_document(store, layout.run_object(version), f"{CHALLENGER}/{BUNDLE_FILE}", BundleDocument)
 
 
-def _recipe_of(bundle: BundleDocument) -> Recipe | str:
-    """Return the champion's recipe, or the mistakes that this version finds in it."""
+def recipe_of(bundle: BundleDocument) -> Recipe | str:
+    """Return the recipe that made a model, or the mistakes that this version finds in it."""
     content = dict(bundle.recipe)
     if "knots" not in bundle.numeric_state:  # of a version whose recipes needn't say how numbers are read
         content["features"] = [read_as_before(feature) for feature in content["features"]]

@@ -43,6 +43,10 @@ class Policy:
         """Earlier champions to be scored beside the champion, by role."""
         return {}
 
+    def recipes(self, today, champion):
+        """What is trained tonight, in order: the recipe as it is today."""
+        return (today,)
+
     def takes_over(self, night, day, challenger, champion, year):
         """Whether the challenger takes over."""
         return False
@@ -103,6 +107,11 @@ class Ours(Policy):
     opened: dict = field(default_factory=dict)  # day and share of each change of the recipe
     harm: str | None = None
     name = "ours"
+
+    def recipes(self, today, champion):
+        """The champion's own recipe goes on while a changed one is on trial, from the second night on."""
+        on_trial = any(one.recipes == (today, champion.recipe) for one in self.ledger)
+        return (champion.recipe, today) if on_trial and today != champion.recipe else (today,)
 
     def earlier(self):
         champion = self.tenures[-1].model
@@ -180,15 +189,15 @@ def run_year(world, policy, days, seed):
         costs.append(world.cost(day, champion))
         if day < FIRST_NIGHT + DELAY + 1:
             continue
-        recipe, worse = faults.recipe_of(day)
-        challenger = year.train(day, recipe, worse)
-        night = year.night(day, challenger, champion, policy.earlier())
         before = champion
-        if policy.takes_over(night, day, challenger, champion, year):
-            policy.tenures.append(Tenure(challenger, day, shown=challenger.recipe != champion.recipe))
-            champion, promotions = challenger, promotions + 1
-        else:
-            champion = policy.withdrawn() or champion
+        for recipe in policy.recipes(faults.recipe_of(day), champion):
+            challenger = year.train(day, recipe, faults.error_of(day, recipe))
+            night = year.night(day, challenger, champion, policy.earlier())
+            if policy.takes_over(night, day, challenger, champion, year):
+                policy.tenures.append(Tenure(challenger, day, shown=challenger.recipe != champion.recipe))
+                champion, promotions = challenger, promotions + 1
+            else:
+                champion = policy.withdrawn() or champion
         if champion is not before:
             harmful += [] if harm_since is None else [day - harm_since]
             worse_than_before = world.cost(day, champion) > world.cost(day, before) + MARGIN

@@ -23,6 +23,9 @@ EXPLORED = 0.1  # of what isn't sent, to keep learning
 BASE = np.log(0.02 / 0.98) - 0.5 * (2 * 0.42**2 + 0.55**2)
 
 
+HARMFUL = "harmful"  # the recipe that trains worse models
+
+
 @dataclass(frozen=True)
 class Faults:
     """What goes wrong in a year, by the day on which it begins; None: never."""
@@ -34,12 +37,15 @@ class Faults:
     null_changes: tuple = ()  # days on which the recipe is changed, and nothing else
 
     def recipe_of(self, day):
-        """The recipe of a day, and the further error of its models."""
-        begun = sum(day >= change for change in self.null_changes)
-        rotten = 0.0 if self.rotting is None or not 0 <= day - self.rotting < 40 else 0.02 * (day - self.rotting)
+        """The recipe of a day."""
         if self.harmful_change is not None and 0 <= day - self.harmful_change < 30:
-            return "harmful", rotten + 0.3
-        return f"recipe {begun}", rotten
+            return HARMFUL
+        return f"recipe {sum(day >= change for change in self.null_changes)}"
+
+    def error_of(self, day, recipe):
+        """The standard deviation of a further error of a recipe's models on a day."""
+        rotten = 0.0 if self.rotting is None or not 0 <= day - self.rotting < 40 else 0.02 * (day - self.rotting)
+        return rotten + (0.3 if recipe == HARMFUL else 0.0)
 
 
 CALM = Faults(null_changes=(60, 140, 230))
@@ -118,7 +124,8 @@ class Year:
         """Train the first model on days on which everything was logged, and log those days."""
         for past in range(day):
             self.log(past, None)
-        return self.train(day, *self.world.faults.recipe_of(day))
+        recipe = self.world.faults.recipe_of(day)
+        return self.train(day, recipe, self.world.faults.error_of(day, recipe))
 
     def log(self, day, model):
         """Serve a day's traffic and log what is sent, and a share of the rest; without a model everything is sent."""

@@ -7,6 +7,8 @@ import pytest
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.tasks.ledger.read_ledger import load_ledger
 from ctr_retrain.tasks.operate.collect_garbage import collect_garbage
+from ctr_retrain.tasks.report.recorded_run import load_document
+from ctr_retrain.tasks.store.layout import run_object
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.flow_answers import daily
 from tests.support.small_world import LAST_DAY, NEXT_DAY, RUN_DAY, write_recipe
@@ -76,6 +78,46 @@ def test_a_run_that_died_before_the_ledger_is_entered_by_the_next(nights, small_
     store.swap_ref("ledger/nights", {**ref.value, "nights": without}, ref)
     daily(LAST_DAY, nights[1], str(root), str(small_landing))
     assert len(load_ledger(store).nights) == 3
+
+
+@pytest.fixture(scope="module")
+def trial(first_run, small_landing, tmp_path_factory):
+    """A root in which a changed recipe is on trial for its second night, that recipe's file, and the night's answer."""
+    folder = tmp_path_factory.mktemp("trial")
+    root = shutil.copytree(first_run.root, folder / "root")
+    changed = write_recipe(folder, embedding_learning_rate=0.1)
+    first = daily(NEXT_DAY, changed, str(root), str(small_landing))
+    assert "champion_refresh" not in first  # which may be the only one
+    return root, changed, daily(LAST_DAY, changed, str(root), str(small_landing))
+
+
+def test_while_a_changed_recipe_is_on_trial_the_champions_own_refreshes_it(trial, first_run):
+    root, _, answer = trial
+    store = LocalStore(root)
+    *_, refresh, change = sorted(load_ledger(store).nights, key=lambda night: (night.day, night.question == "change"))
+    assert (refresh.day, refresh.question, refresh.challenger) == (LAST_DAY, "refresh", refresh.champion)
+    assert (change.day, change.question, change.run_id) == (LAST_DAY, "change", answer["run_id"])
+    assert change.champion == refresh.challenger
+    decision = load_document(store, run_object(refresh.run_id)).verdict.decision
+    told = answer["champion_refresh"]
+    assert (told["run_id"], told["decision"]) == (refresh.run_id, decision)
+    assert told["words"].endswith(f"own goes on refreshing it: run {refresh.run_id}, {decision}.")
+    # Which the changed one then has to beat.
+    served = refresh.run_id if decision == "promote" else first_run.document["run_id"]
+    assert (change.champion_version, answer["champion"]) == (served, served)
+
+
+def test_a_night_of_a_trial_that_is_asked_for_again_is_found_and_the_changed_recipes_run_is_the_days(
+    trial, small_landing
+):
+    root, changed, answer = trial
+    store = LocalStore(root)
+    before = [store.read_ref(name).value for name in (f"runs/{LAST_DAY}", "champion", "ledger/nights")]
+    again = daily(LAST_DAY, changed, str(root), str(small_landing))
+    assert (again["recorded"], again["champion_refresh"]) == (True, answer["champion_refresh"])
+    assert [store.read_ref(name).value for name in (f"runs/{LAST_DAY}", "champion", "ledger/nights")] == before
+    assert before[0]["current"] == answer["run_id"]
+    assert len(before[0]["history"]) == 2
 
 
 def test_the_report_shows_the_evidence(nights):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from ctr_retrain.models.documents.document import parse_document
-from ctr_retrain.models.documents.run_documents import RunDocument
+from ctr_retrain.models.documents.run_documents import ChampionRefresh, DailyAnswer, RunDocument
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.errors import BusyError, DataRejectedError, ProcessDiedError, StorageError, UsageError
 from ctr_retrain.models.incidents.alerts_section import Alerts
@@ -120,6 +120,14 @@ def test_each_attempt_is_noted_with_its_end_and_its_verdict(store, night_of, day
         ("done", "promote", ""),
     ]
     assert all(one.ended for one in night.attempts)
+
+
+def test_a_night_on_which_the_champion_was_refreshed_beside_a_trial_is_none_without_a_promotion(store, night_of, day):
+    refresh = ChampionRefresh(run_id="2026-03-01-abc", decision="promote", message="Refreshed.")
+    answer = DailyAnswer(**dict(run_with("hold")), not_deployed=None, recorded=False, champion_refresh=refresh)
+    spend(night_of(day), run=answer)
+    (night,) = load_nights(store, 5)
+    assert night.attempts[-1].decision == "promote"
 
 
 def test_a_root_that_can_not_be_written_stops_no_night_and_its_alert_waits_on_this_machine(
