@@ -30,6 +30,7 @@ DRIFT_KINDS: tuple[SignalKind, ...] = (
     "volume_changed",
     "campaign_dead",
     "mix_changed",
+    "rows_unusual",
 )
 NAMES: dict[Aspect, str] = {
     "ratio": "positive_ratio",

@@ -32,6 +32,7 @@ FAMILIES = {
     "contrast": 3.5,
     "contrast sum": 2.0,
     "share": 0.7,
+    "rows": 0.7,
 }
 
 VOLUME = log(1.65)  # a holiday may be a third down

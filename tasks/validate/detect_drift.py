@@ -15,6 +15,7 @@ from ctr_retrain.models.drift.channel_watch import Finding, Rules
 from ctr_retrain.models.drift.finding_signals import alert_of, merged, signal_of
 from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.drift.missing_hours import hours_sentence
+from ctr_retrain.models.drift.unusual_rows import UNATTRIBUTED, signal_of_rows, watch_rows
 from ctr_retrain.models.drift.watched_days import WatchedDay, watch_channels
 from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.levels.drift_days import ChannelCounts, ChannelSeries, DriftDay, channel_series
@@ -23,6 +24,7 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.taught_models import TaughtModels, taught_sentence
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.day_counts import CountedDay, load_counted_day
+from ctr_retrain.tasks.validate.row_shares import load_row_shares
 from ctr_retrain.tasks.validate.validate_day import load_validated_day
 
 SHOWN_DAYS = 28  # of a channel's history in the report
@@ -59,7 +61,28 @@ def detect_drift(store: Store, recipe: Recipe, day: date, completeness: Complete
             alerts += [alert] if alert else []
             more = (*_hours(finding, series.channel, counted), *_cost(recipe, series, finding.fault.since, day, models))
             signals.append((series, finding, signal_of(series, finding, day, more)))
-    return DriftReport(tuple(results), history, tuple(alerts), merged(signals))
+    kinds = {finding.fault.kind for _, finding, _ in signals}
+    rows = _row_signals(store, recipe, counted, models, files_missing="files_missing" in kinds)
+    return DriftReport(tuple(results), history, tuple(alerts), (*merged(signals), *rows))
+
+
+def _row_signals(
+    store: Store, recipe: Recipe, counted: Sequence[CountedDay], models: TaughtModels, *, files_missing: bool
+) -> tuple[Signal, ...]:
+    """Return what is unusual about the day's rows; where its files are missing, outcomes lack theirs by that alone.
+
+    Of a rejected day people are told by its failed expectations.
+    """
+    day = counted[-1].day
+    found = watch_rows(load_row_shares(store, counted), rules_of(recipe))[-1]
+    validated = load_validated_day(store, day)
+    told = validated is None or validated.accepted
+    signals = (
+        signal_of_rows(one, day, (taught_sentence(models.by_days(day_range(one.since, day))),))
+        for one in found
+        if not (files_missing and one.name == UNATTRIBUTED)
+    )
+    return tuple(one if told else one.model_copy(update={"level": "notice"}) for one in signals)
 
 
 def describe_channel(series: ChannelSeries, watched: list[WatchedDay]) -> tuple[DriftResult, tuple[DayCounts, ...]]:

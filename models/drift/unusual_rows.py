@@ -1,0 +1,171 @@
+"""Rows that can't be used as they are: shares of a day that are far above what the days before lead one to expect.
+
+Duplicates, quarantined rows, missing values, outcomes without an impression, and values that nobody has seen before.
+Validation's bounds are absolute and reject a day; these levels follow, and tell of what is unusual and passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctr_retrain.models.incidents.signal import Signal
+from ctr_retrain.models.levels.evidence import probability
+from ctr_retrain.models.levels.following_level import FollowingLevel, Pace
+from ctr_retrain.models.number_format import fixed, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.drift.channel_watch import Rules
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+PACE = Pace(level=3.0, step=0.05, weekday=0.1, spread=0.3, least_spread=0.1)
+LEAST_SHARE = 0.005  # added to shares, whose logarithm would make much of one row in ten thousand
+RISE = log(2)  # of a share so raised, at least
+GOES_ON = 0.5  # of its first rise: a share that is still so far away has not come back
+
+UNATTRIBUTED = "outcomes without an impression"
+# What to look at first, by the beginning of a share's name.
+CHECKS = {
+    "duplicates": "Check first whether files, or a part of them, were delivered twice.",
+    "quarantined": "Check first the reasons in the quarantine: what was changed about the export.",
+    "nulls": "Check first whether the column still comes, under its name and in its format.",
+    "outcomes": "Check first whether impressions are missing, or ids or kinds are written in another way.",
+    "new": "Check first whether its values are written in another way: a model knows none of them.",
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Part of a day's rows."""
+
+    count: float
+    rows: float  # of which it is a part
+
+
+@dataclass(frozen=True)
+class RowShares:
+    """One day's shares by name, such as `duplicates of impressions`; what was not counted is absent."""
+
+    day: date
+    shares: Mapping[str, Share]
+
+
+@dataclass(frozen=True)
+class UnusualShare:
+    """A share that is far above its level, or is so still."""
+
+    name: str
+    since: date
+    expected: float
+    received: float
+    errors: float  # standard errors
+    new_normal: bool  # from this day on it is the normal state
+
+
+class _Watch:
+    """The levels of shares by name; arrays of shape (names,)."""
+
+    def __init__(self, names: Sequence[str], rules: Rules) -> None:
+        """Begin before the first day."""
+        self.names, self.rules = names, rules
+        self.levels = FollowingLevel(len(names), PACE, mean=-4.0)
+        self.open: dict[int, tuple[date, float]] = {}  # place of a share → first day, first rise
+
+    def step(self, day: RowShares) -> tuple[UnusualShare, ...]:
+        """Watch one more day; what is unusual teaches nothing until it has come back or become normal."""
+        there = np.array([name in day.shares for name in self.names])
+        share = np.array([_part(day.shares.get(name)) for name in self.names])
+        rows = np.array([max(day.shares[name].rows, 1.0) if name in day.shares else 1.0 for name in self.names])
+        weekday, raised = day.day.weekday(), _log_odds(share)
+        mean = self.levels.mean(weekday)
+        usual = np.clip(_share_at(mean), 1 / rows, 1.0)
+        noise = usual * (1 - usual) / rows / (usual + LEAST_SHARE) ** 2
+        size = raised - mean
+        errors = size / np.sqrt(self.levels.uncertainty(weekday) + noise)
+        loud = self._loud(size, errors, there)
+        found = [
+            self._unusual(int(place), day.day, usual, share, errors, size) for place in np.flatnonzero(loud & there)
+        ]
+        self.levels.learn(raised, noise, weekday, there & ~loud)
+        return tuple(found)
+
+    def _loud(self, size: Floats, errors: Floats, there: Flags) -> Flags:
+        """Tell the shares that are unusual; those that were so before are until they are half-way back."""
+        days = self.levels.days
+        limit = self.rules.budget.one_day("rows", len(self.names), float(days.max(initial=0)))
+        loud = there & (errors >= limit) & (size >= RISE) & (days >= self.rules.min_days)
+        for place, (_, first) in list(self.open.items()):
+            if there[place] and size[place] < GOES_ON * first:
+                del self.open[place]
+                loud[place] = False
+            else:
+                loud[place] = True
+        return np.asarray(loud)
+
+    def _unusual(
+        self, place: int, day: date, usual: Floats, share: Floats, errors: Floats, size: Floats
+    ) -> UnusualShare:
+        """Describe an unusual share; one that has been so for long becomes the normal one."""
+        since, _ = self.open.setdefault(place, (day, float(size[place])))
+        long = day - since >= timedelta(days=self.rules.new_normal_days)
+        if long:
+            del self.open[place]
+            self.levels.jump(place, float(size[place]))
+        figures = (float(usual[place]), float(share[place]), float(errors[place]))
+        return UnusualShare(self.names[place], since, *figures, new_normal=long)
+
+
+def watch_rows(days: Sequence[RowShares], rules: Rules) -> list[tuple[UnusualShare, ...]]:
+    """Watch the shares of days in order, and return by day those that are unusual."""
+    watch = _Watch(sorted({name for day in days for name in day.shares}), rules)
+    return [watch.step(day) for day in days]
+
+
+def signal_of_rows(unusual: UnusualShare, day: date, more: tuple[str, ...] = ()) -> Signal:
+    """Put an unusual share into words; more: sentences of others."""
+    named = unusual.name[0].upper() + unusual.name[1:]
+    summary = f"{named}: {percent(unusual.received)} instead of {percent(unusual.expected)} since {unusual.since}."
+    if unusual.new_normal:
+        summary = f"{named} at {percent(unusual.received)}, as since {unusual.since}, are the normal state from now on."
+    errors = f"Today it lies {fixed(abs(unusual.errors), 1)} standard errors above its level."
+    return Signal(
+        kind="rows_unusual",
+        subject=unusual.name,
+        level="notice" if unusual.new_normal else "warning",
+        since=unusual.since,
+        size=unusual.received,
+        summary=summary,
+        received=unusual.received,
+        expected=(0.0, unusual.expected),
+        details=(CHECKS[unusual.name.split()[0]], errors, *more),
+        commands=(
+            f"ctr-retrain explain {day}",
+            f"ctr-retrain ingest --date {day}",
+            f"ctr-retrain alerts ack rows_unusual '{unusual.name}' --reason TEXT",
+        ),
+    )
+
+
+def _part(share: Share | None) -> float:
+    return share.count / share.rows if share and share.rows else 0.0
+
+
+def _log_odds(shares: Floats) -> Floats:
+    """Return the log-odds of shares, a little raised."""
+    return np.asarray(np.log((shares + LEAST_SHARE) / (1 - shares + LEAST_SHARE)))
+
+
+def _share_at(level: Floats) -> Floats:
+    """Return the share whose raised log-odds these are."""
+    return np.asarray(np.clip(probability(level) * (1 + 2 * LEAST_SHARE) - LEAST_SHARE, 0.0, 1.0))

@@ -1,0 +1,71 @@
+"""Read the shares of days' rows that tell of their hygiene: duplicates, quarantine, nulls, outcomes, new values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from ctr_retrain.models.data.slices import MISSING, OTHERS
+from ctr_retrain.models.documents.day_documents import DaySummary
+from ctr_retrain.models.drift.unusual_rows import UNATTRIBUTED, RowShares, Share
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.store.layout import SUMMARY_FILE
+from ctr_retrain.tasks.store.protocol import load_document
+
+if TYPE_CHECKING:
+    from ctr_retrain.models.data.slices import SliceCount
+    from ctr_retrain.tasks.store.protocol import Store
+    from ctr_retrain.tasks.validate.day_counts import CountedDay
+
+READERS = 16  # days read at once, each of which a bucket answers in its own time
+FEWEST_DAYS = 7  # before a day, after which a value that none of them had is a new one
+
+
+def load_row_shares(store: Store, counted: Sequence[CountedDay]) -> list[RowShares]:
+    """Read the shares of days in order; of a day that was not ingested none."""
+
+    def load(day: CountedDay) -> DaySummary | None:
+        path = current_day_object(store, day.day)
+        there = path and store.file(path, SUMMARY_FILE)
+        return load_document(store, path, SUMMARY_FILE, DaySummary) if path and there else None
+
+    with ThreadPoolExecutor(READERS) as pool:
+        summaries = list(pool.map(load, counted))
+    new = new_values([day.slices for day in counted])
+    return [
+        RowShares(day.day, (landed_shares(summary) if summary else {}) | values)
+        for day, summary, values in zip(counted, summaries, new, strict=True)
+    ]
+
+
+def landed_shares(summary: DaySummary) -> dict[str, Share]:
+    """Return the shares of what landed on a day, by name."""
+    shares = {}
+    for stream, counts in (("impressions", summary.impressions), ("outcomes", summary.outcomes)):
+        shares[f"duplicates of {stream}"] = Share(counts.duplicates, counts.received)
+        shares[f"quarantined {stream}"] = Share(counts.quarantined, counts.received)
+    kept = summary.impressions.kept
+    shares |= {f"nulls of {column}": Share(kept - fill.rows, kept) for column, fill in summary.fill.items()}
+    if summary.attribution:
+        named = summary.attribution.found + summary.attribution.not_found
+        shares[UNATTRIBUTED] = Share(summary.attribution.not_found, named)
+        shares["outcomes of kinds that no channel names"] = Share(
+            summary.attribution.unnamed, summary.attribution.outcomes
+        )
+    return {name: share for name, share in shares.items() if share.rows}
+
+
+def new_values(days: Sequence[Sequence[SliceCount]]) -> Iterator[dict[str, Share]]:
+    """Yield by day the share of each column's rows whose value no earlier day had."""
+    seen: dict[str, set[str]] = {}
+    for number, day in enumerate(days):
+        rows, new = dict.fromkeys((one.column for one in day), 0), dict.fromkeys((one.column for one in day), 0)
+        for one in day:
+            rows[one.column] += one.rows
+            unseen = one.value not in seen.get(one.column, set()) and one.value not in {OTHERS, MISSING}
+            new[one.column] += one.rows if unseen else 0
+        for one in day:
+            seen.setdefault(one.column, set()).add(one.value)
+        early = number < FEWEST_DAYS
+        yield {} if early else {f"new values of {name}": Share(new[name], rows[name]) for name in rows}
