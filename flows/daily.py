@@ -140,13 +140,7 @@ def _run_day(
         force=force,
         shadow=shadow,
     )
-    kept, beside, refresh = None if shadow else recipe_to_refresh(store, rules, day), None, None
-    if isinstance(kept, Recipe):  # first, so that the changed one meets it fresh
-        beside = _judge(replace(ready, force=False), kept)
-        run_id, decision = beside.plan.run_id, beside.document.verdict.decision
-        refresh = ChampionRefresh(run_id=run_id, decision=decision, message=f"{KEPT_FRESH} {run_id}, {decision}.")
-    elif kept:
-        refresh = ChampionRefresh(run_id=None, decision=None, message=kept)
+    beside, refresh = _refresh_champion(ready, rules)  # first, so that the changed one meets it fresh
     judged = _judge(ready, rules)
     if beside:
         record_run(store, beside.plan, beside=True)
@@ -181,6 +175,16 @@ class _Judged:
     recorded: bool
     refusal: str | None
     rolled_back: str | None
+
+
+def _refresh_champion(ready: _Ready, rules: Recipe) -> tuple[_Judged | None, ChampionRefresh | None]:
+    """Refresh the champion by its own recipe where a changed one is on trial; returns the run and what to say of it."""
+    kept = None if ready.shadow else recipe_to_refresh(ready.settings.store, rules, ready.day)
+    if not isinstance(kept, Recipe):
+        return None, ChampionRefresh(run_id=None, decision=None, message=kept) if kept else None
+    beside = _judge(replace(ready, force=False), kept)
+    run_id, decision = beside.plan.run_id, beside.document.verdict.decision
+    return beside, ChampionRefresh(run_id=run_id, decision=decision, message=f"{KEPT_FRESH} {run_id}, {decision}.")
 
 
 def _judge(ready: _Ready, rules: Recipe) -> _Judged:
