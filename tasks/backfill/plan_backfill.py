@@ -27,7 +27,7 @@ from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.layout import IMPRESSIONS
 from ctr_retrain.tasks.store.protocol import Store, load_manifest, load_ref
 from ctr_retrain.tasks.validate.earlier_shares import EarlierShares, read_earlier_shares
-from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated_day
+from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_decision
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ class _Look:
         if found := self._unread(day):
             self.unread.add(day)
             return found
-        validated = load_validated_day(self.store, day)
-        if validated is None or not is_evaluated(self.store, self.recipe, day, self.earlier):
+        decision = load_decision(self.store, day)
+        if decision is None or not is_evaluated(self.store, self.recipe, day, self.earlier):
             return "missing", "never validated by these bounds"
-        return FINISHED if validated.accepted else ("failed", f"rejected: {validated.reason}")
+        return FINISHED if decision.accepted else ("failed", f"rejected: {decision.reason}")
 
     def _unread(self, day: date) -> Why | None:
         """Say why a day's files are to be ingested; None where they are not."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.tasks.backfill.plan_backfill import look_at_days
 from ctr_retrain.tasks.nights.usual_seconds import landed_bytes
-from ctr_retrain.tasks.validate.validate_day import load_validated_day
+from ctr_retrain.tasks.validate.validate_day import load_decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -31,11 +31,11 @@ def run_sizes(
 
     def bytes_of(day: date) -> float:
         if day not in looked:
-            validated = None if day in unread else load_validated_day(store, day)
+            decision = None if day in unread else load_decision(store, day)
             size = landed_bytes(landing, day)
-            if validated is not None:
+            if decision is not None:
                 # What was cleaned away in the landing zone is still read from the root.
-                size = max(1, size) if validated.accepted else 0
+                size = max(1, size) if decision.accepted else 0
             looked[day] = float(size)
         return looked[day]
 

@@ -21,7 +21,7 @@ from ctr_retrain.tasks.plan.choose_start import COLD, Start, choose_start
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.protocol import Store, digest_of, has_object
-from ctr_retrain.tasks.validate.validate_day import load_validated_day
+from ctr_retrain.tasks.validate.validate_day import load_decision
 
 ALL_COMPLETE = Completeness()
 
@@ -177,13 +177,13 @@ def _label_accepted(
 def _excluded(store: Store, days: tuple[date, ...], problems: dict[str, str]) -> dict[str, str]:
     excluded: dict[str, str] = {}
     for wanted in days:
-        validated = load_validated_day(store, wanted)
+        decision = load_decision(store, wanted)
         if str(wanted) in problems:
             excluded[str(wanted)] = problems[str(wanted)]
-        elif validated is None:
+        elif decision is None:
             excluded[str(wanted)] = "not ingested and validated"
-        elif not validated.accepted:
-            excluded[str(wanted)] = f"rejected: {validated.reason}"
+        elif not decision.accepted:
+            excluded[str(wanted)] = f"rejected: {decision.reason}"
     return excluded
 
 

@@ -31,7 +31,7 @@ from ctr_retrain.tasks.store.layout import ARRIVALS_FILE
 from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.day_counts import load_counted_day
 from ctr_retrain.tasks.validate.ingest_and_validate import validate_again
-from ctr_retrain.tasks.validate.validate_day import load_validated_day, validate_day
+from ctr_retrain.tasks.validate.validate_day import load_decision, validate_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,13 +114,13 @@ def _ingest_again(store: Store, landing: LandingZone, recipe: Recipe, now: datet
 
 def _accepted(store: Store, day: date) -> bool:
     """Return True if a day's data is accepted."""
-    validated = load_validated_day(store, day)
-    return validated is not None and validated.accepted
+    decision = load_decision(store, day)
+    return decision is not None and decision.accepted
 
 
 def _rejected(store: Store, recipe: Recipe, day: date) -> list[date]:
     """Return the days before that validation rejected, of those that a run for `day` looks at."""
-    decided = {one: load_validated_day(store, one) for one in plan_days(day, recipe).all_days}
+    decided = {one: load_decision(store, one) for one in plan_days(day, recipe).all_days}
     return [one for one, found in decided.items() if found is not None and not found.accepted]
 
 

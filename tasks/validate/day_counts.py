@@ -34,9 +34,9 @@ class CountedDay:
         return [rows.get(hour, 0) for hour in range(24)]
 
 
-def load_counted_day(store: Store, day: date) -> CountedDay | None:
-    """Load the counts of a day's current object; None where the day was not ingested."""
-    path = current_day_object(store, day)
+def load_counted_day(store: Store, day: date, path: str | None = None) -> CountedDay | None:
+    """Load the counts of a day's object, by default the current one; None where the day was not ingested."""
+    path = path or current_day_object(store, day)
     file = store.file(path, PROFILE_FILE) if path else None
     if path is None or file is None:
         return None

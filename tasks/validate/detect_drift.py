@@ -22,10 +22,11 @@ from ctr_retrain.models.levels.drift_days import ChannelCounts, ChannelSeries, D
 from ctr_retrain.models.number_format import percent, signed
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.taught_models import TaughtModels, taught_sentence
-from ctr_retrain.tasks.store.protocol import Store
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.protocol import Store, list_day_refs
 from ctr_retrain.tasks.validate.day_counts import CountedDay, load_counted_day
 from ctr_retrain.tasks.validate.row_shares import load_row_shares
-from ctr_retrain.tasks.validate.validate_day import load_validated_day
+from ctr_retrain.tasks.validate.validate_day import load_decision, load_validated_day
 
 SHOWN_DAYS = 28  # of a channel's history in the report
 READERS = 16  # days read at once, each of which a bucket answers in its own time
@@ -107,12 +108,14 @@ def _days_before(store: Store, recipe: Recipe, day: date) -> list[CountedDay]:
     """Load the counts of the accepted days before a day, oldest first."""
 
     def load(earlier: date) -> CountedDay | None:
-        validated = load_validated_day(store, earlier)
-        return load_counted_day(store, earlier) if validated is not None and validated.accepted else None
+        decision = load_decision(store, earlier)
+        return load_counted_day(store, earlier, decision.day_object) if decision and decision.accepted else None
 
-    first, last = day - timedelta(days=recipe.drift.history_days), day - timedelta(days=1)
+    first = day - timedelta(days=recipe.drift.history_days)
+    # Of most of these days a young root knows nothing, which one listing tells.
+    known = [earlier for earlier in list_day_refs(store, layout.ACCEPTED_REFS) if first <= earlier < day]
     with ThreadPoolExecutor(READERS) as pool:
-        return [counted for counted in pool.map(load, day_range(first, last)) if counted]
+        return [counted for counted in pool.map(load, known) if counted]
 
 
 def _drift_day(counted: CountedDay, lacking: frozenset[str]) -> DriftDay:

@@ -11,7 +11,12 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.tasks.ingest.ingest_day import current_day_object, load_ingested_day
+from ctr_retrain.models.documents.day_documents import DaySummary
+from ctr_retrain.models.documents.document import parse_document
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object
+from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.layout import SUMMARY_FILE
+from ctr_retrain.tasks.store.protocol import list_day_refs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +43,8 @@ def read_earlier_shares(store: Store, recipe: Recipe, days: Iterable[date]) -> E
     """Read the shares that some days are held against; none where the recipe gives a bound of its own."""
     if recipe.validation.min_attributed_share or recipe.inline_label:
         return EarlierShares({})
-    wanted = sorted({earlier for day in days for earlier in _days_before(day)})
+    before = {earlier for day in days for earlier in _days_before(day)}
+    wanted = [day for day in list_day_refs(store, layout.DAY_REFS) if day in before] if before else []
     with ThreadPoolExecutor(READERS) as pool:
         shares = list(pool.map(lambda day: _share(store, day), wanted))
     return EarlierShares({day: share for day, share in zip(wanted, shares, strict=True) if share is not None})
@@ -49,8 +55,10 @@ def _days_before(day: date) -> tuple[date, ...]:
 
 
 def _share(store: Store, day: date) -> float | None:
-    """Return a day's share; None where the day was not ingested, or no outcome landed on it."""
-    if current_day_object(store, day) is None:
+    """Return a day's share; None where no outcome landed on it, or `gc` has removed it after its retention."""
+    path = current_day_object(store, day)
+    file = store.file(path, SUMMARY_FILE) if path else None
+    if file is None:
         return None
-    attribution = load_ingested_day(store, day).attribution
+    attribution = parse_document(DaySummary, file.read_bytes(), f"{path}/{SUMMARY_FILE} under {store.root}").attribution
     return attribution.share if attribution else None

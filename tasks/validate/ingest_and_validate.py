@@ -17,7 +17,13 @@ from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, has_ref
 from ctr_retrain.tasks.validate.earlier_shares import EarlierShares, read_earlier_shares
-from ctr_retrain.tasks.validate.validate_day import is_evaluated, load_validated_day, validate_day
+from ctr_retrain.tasks.validate.validate_day import (
+    is_evaluated,
+    is_settled,
+    load_decision,
+    load_validated_day,
+    validate_day,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -55,7 +61,7 @@ def ingest_and_validate_days(
     failed = fan_out.over(days, "ingesting", partial(_ingest, store, landing, recipe, now))
     # Not each right behind its ingest: a day is held against the days before it, whichever of them came in first.
     ingested = [day for day in days if failed[day] is None]
-    judged = [day for day in beside if day not in failed and load_validated_day(store, day)]
+    judged = [day for day in beside if day not in failed and load_decision(store, day)]
     earlier = read_earlier_shares(store, recipe, [*ingested, *judged])
     moved = [day for day in judged if not is_evaluated(store, recipe, day, earlier)]
     validated = fan_out.over([*ingested, *moved], "validating", partial(_validate, store, recipe, now, earlier))
@@ -135,10 +141,8 @@ def validate_again(
     Returns the problem of each day, or nothing. What was said by other bounds is kept.
     """
     earlier = read_earlier_shares(store, recipe, days)
-    work = partial(_validate_again, store, recipe, now, earlier)
-    slow = [day for day in days if not is_evaluated(store, recipe, day, earlier)]  # for others there is little to do
-    problems = fan_out.over(slow, "validating earlier days", work)
-    return problems | {day: work(day) for day in days if day not in problems}
+    open_days = [day for day in days if not is_settled(store, recipe, day, earlier)]
+    return fan_out.over(open_days, "validating earlier days", partial(_validate_again, store, recipe, now, earlier))
 
 
 def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:

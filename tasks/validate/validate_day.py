@@ -139,12 +139,29 @@ def is_evaluated(store: Store, recipe: Recipe, day: date, earlier: EarlierShares
     return has_object(store, _path(recipe, ingested, _ranges(store, recipe, ingested, earlier)))
 
 
-def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
-    """Load the decision about the day's current data; None where there is none, or the data changed since."""
+def is_settled(store: Store, recipe: Recipe, day: date, earlier: EarlierShares) -> bool:
+    """Return True if validation would change nothing: the decision is of these bounds, or a person's who knew them.
+
+    Raises DataRejectedError where the day was not ingested.
+    """
+    ingested, ref = load_ingested_day(store, day), load_ref(store, layout.accepted_ref(day), AcceptedRef)
+    if ref is None or ref.content.day_object != ingested.path:
+        return False
+    path = _path(recipe, ingested, _ranges(store, recipe, ingested, earlier))
+    return (ref.content.by != "validation" or ref.content.validation == path) and has_object(store, path)
+
+
+def load_decision(store: Store, day: date) -> DayDecision | None:
+    """Load the decision about the day's current data alone; None where there is none, or the data changed since."""
     ref = load_ref(store, layout.accepted_ref(day), AcceptedRef)
-    if ref is None or ref.content.day_object != current_day_object(store, day):
+    return ref.content if ref and ref.content.day_object == current_day_object(store, day) else None
+
+
+def load_validated_day(store: Store, day: date) -> ValidatedDay | None:
+    """Load the decision about the day's current data with its findings, which cost a request more or two."""
+    decision = load_decision(store, day)
+    if decision is None:
         return None
-    decision = ref.content
     findings = _load_findings(store, decision.validation)
     return ValidatedDay(day, findings, decision.accepted, decision.by, decision.reason, decision.validation)
 
