@@ -79,10 +79,9 @@ def row_thresholds(
 
     Raises ValueError for a channel that has no cost.
     """
-    refuse_unknown_channels(channel, costs)
     limits = np.zeros(len(channel))
-    for name, cost in costs.items():
-        rows = channel == name
+    for name, rows in _rows_by_channel(channel, costs).items():
+        cost = costs[name]
         limits[rows] = thresholds(cost, value_of(value, rows, cost)) if cost.names_value else threshold(cost)
     return limits
 
@@ -161,15 +160,15 @@ def fill_values(value: NDArray[Any], channel: NDArray[Any]) -> NDArray[np.float6
     return filled
 
 
-def refuse_unknown_channels(channel: NDArray[Any], costs: Mapping[str, Cost]) -> None:
-    """Raise ValueError if a row's channel has no cost."""
-    known = np.zeros(len(channel), dtype=bool)
-    for name in costs:
-        known |= channel == name
-    if not known.all():
-        unknown = sorted({str(name) for name in channel[~known]})
+def _rows_by_channel(channel: NDArray[Any], costs: Mapping[str, Cost]) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows are of each channel, (rows,) each; raise ValueError if a row's channel has no cost."""
+    # Each comparison of texts takes 40 ms a million rows, and a sweep of prices makes hundreds.
+    found = {name: channel == name for name in costs}
+    if sum(map(np.count_nonzero, found.values())) < len(channel):
+        unknown = sorted({str(name) for name in channel[~np.isin(channel, list(costs))]})
         msg = f"channel: expected one of {sorted(costs)}, received {unknown}. Add its cost to the recipe's channels."
         raise ValueError(msg)
+    return found
 
 
 def _costs_if(
@@ -180,10 +179,9 @@ def _costs_if(
     value: NDArray[Any] | None,
 ) -> NDArray[np.float64]:
     """Return the cost of each row by what is done with it: (rows,) in currency units."""
-    refuse_unknown_channels(channel, costs)
     result = np.zeros(len(label))
-    for name, cost in costs.items():
-        rows = channel == name
+    for name, rows in _rows_by_channel(channel, costs).items():
+        cost = costs[name]
         result[rows] = _outcome_costs(label[rows], sent[rows], cost, value_of(value, rows, cost))
     return result
 

@@ -159,6 +159,8 @@ def in_parallel(
         with connection.cursor() as cursor:
             return work(cursor, item)
 
+    if len(items) == 1:  # a thread for each query of a small day would cost as much as the query
+        return [run(items[0])]
     with ThreadPoolExecutor(min(cores(), max(1, len(items)))) as pool:
         futures = [pool.submit(run, item) for item in items]
         try:

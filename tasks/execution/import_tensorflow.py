@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
@@ -18,7 +23,8 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401, ICN001, PLC0415
+            with _kept_out("sklearn"):
+                import tensorflow  # noqa: F401, ICN001, PLC0415
         except BaseException:
             said.seek(0)
             os.write(stderr, said.read())
@@ -26,3 +32,18 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+@contextlib.contextmanager
+def _kept_out(library: str) -> Iterator[None]:
+    """Let a library count as not installed while this lasts, unless it has been imported."""
+    # Keras imports scikit-learn, and with it SciPy's statistics, for wrappers of its own that nobody here asks for: a
+    # fifth of the time. Who needs it imports it later.
+    if library in sys.modules:
+        yield
+        return
+    sys.modules[library] = None  # type: ignore[assignment] # Python's own way to say so
+    try:
+        yield
+    finally:
+        del sys.modules[library]

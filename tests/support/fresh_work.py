@@ -13,11 +13,12 @@ calls = []
 
 
 def note(file, words):
-    """Write down the process, the words, whether it was called before, and whether Keras knows layers of ours."""
+    """Write down the process, the words, whether it was called before, and what has been imported."""
     calls.append(words)
     first = "called for the first time" if len(calls) == 1 else "called before"
     layers = "layers of ours" if "ctr_retrain.models.serving.bundle" in sys.modules else "no layer of ours"
-    Path(file).write_text("|".join([str(os.getpid()), words, first, layers]), encoding="utf-8")
+    wrappers = "scikit-learn" if "sklearn" in sys.modules else "no scikit-learn"  # which Keras would import
+    Path(file).write_text("|".join([str(os.getpid()), words, first, layers, wrappers]), encoding="utf-8")
 
 
 def refuse():

@@ -1,6 +1,7 @@
 """The optimizers through compile and fit: weights, metrics, callbacks, saving, resuming."""
 
 import csv
+from functools import cache
 
 import keras
 import numpy as np
@@ -49,6 +50,23 @@ def fit(model, rows, epochs, **options):
     return model.fit(*rows, batch_size=64, epochs=epochs, verbose=0, shuffle=False, **options)
 
 
+def rate_of(schedule):
+    return keras.optimizers.schedules.CosineDecay(0.01, 60) if schedule else 0.01
+
+
+@pytest.fixture(scope="module")
+def straight(rows):
+    """Models of four epochs that nothing interrupted, by optimizer and schedule."""
+
+    @cache
+    def made(kind, *, schedule=False):
+        model = compiled(kind, rate_of(schedule))
+        fit(model, rows, 4)
+        return model
+
+    return made
+
+
 def same(model, other):
     variables, others = [m.weights + m.optimizer.variables for m in (model, other)]
     return all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(variables, others, strict=True))
@@ -75,29 +93,26 @@ def test_weighted_metrics_count_the_weights(rows):
 
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("schedule", [False, True])
-def test_saved_loaded_and_continued_is_uninterrupted_to_the_bit(kind, schedule, rows, tmp_path):
-    rate = keras.optimizers.schedules.CosineDecay(0.01, 60) if schedule else 0.01
-    straight, first = compiled(kind, rate), compiled(kind, rate)
-    fit(straight, rows, 4)
+def test_saved_loaded_and_continued_is_uninterrupted_to_the_bit(kind, schedule, rows, straight, tmp_path):
+    first = compiled(kind, rate_of(schedule))
     fit(first, rows, 2)
     first.save(tmp_path / "model.keras")
     resumed = keras.models.load_model(tmp_path / "model.keras")
     assert same(resumed, first)
     assert resumed.optimizer.get_config() == first.optimizer.get_config()
     fit(resumed, rows, 2)
-    assert same(resumed, straight)
+    assert same(resumed, straight(kind, schedule=schedule))
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_tensorflow_checkpoints_keep_tables_slots_and_steps(kind, rows, tmp_path):
-    straight, first, resumed = compiled(kind), compiled(kind), compiled(kind)
-    fit(straight, rows, 4)
+def test_tensorflow_checkpoints_keep_tables_slots_and_steps(kind, rows, straight, tmp_path):
+    first, resumed = compiled(kind), compiled(kind)
     fit(first, rows, 2)
     path = tf.train.Checkpoint(model=first, optimizer=first.optimizer).write(str(tmp_path / "checkpoint"))
     resumed.optimizer.build(resumed.trainable_variables)
     tf.train.Checkpoint(model=resumed, optimizer=resumed.optimizer).read(path).expect_partial()
     fit(resumed, rows, 2)
-    assert same(resumed, straight)
+    assert same(resumed, straight(kind))
 
 
 class Killed(keras.callbacks.Callback):
@@ -107,14 +122,13 @@ class Killed(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_backup_and_restore_goes_on_where_it_was_interrupted(kind, rows, tmp_path):
-    straight, killed, resumed = compiled(kind), compiled(kind), compiled(kind)
-    fit(straight, rows, 4)
+def test_backup_and_restore_goes_on_where_it_was_interrupted(kind, rows, straight, tmp_path):
+    killed, resumed = compiled(kind), compiled(kind)
     with pytest.raises(KeyboardInterrupt):
         fit(killed, rows, 4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup"), Killed()])
     history = fit(resumed, rows, 4, callbacks=[keras.callbacks.BackupAndRestore(tmp_path / "backup")])
     assert history.epoch == [2, 3]
-    assert same(resumed, straight)
+    assert same(resumed, straight(kind))
 
 
 def test_model_checkpoint_keeps_a_model_that_can_be_continued(rows, tmp_path):
