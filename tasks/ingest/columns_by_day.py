@@ -8,7 +8,7 @@ from ctr_retrain.models.documents.day_documents import DaySummary
 from ctr_retrain.models.features.column_changes import ColumnDay
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import Store, load_document
+from ctr_retrain.tasks.store.protocol import Store, find_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +20,9 @@ def columns_by_day(store: Store, days: Iterable[date]) -> dict[str, list[ColumnD
     found: dict[str, list[ColumnDay]] = {}
     for day in sorted(days):
         path = current_day_object(store, day)
-        if path is None or store.file(path, SUMMARY_FILE) is None:
+        summary = find_document(store, path, SUMMARY_FILE, DaySummary) if path else None
+        if summary is None:
             continue
-        summary = load_document(store, path, SUMMARY_FILE, DaySummary)
         for name, fill in summary.fill.items():
             column = ColumnDay(day, summary.impressions.kept, fill.rows, fill.sampled, fill.numbers)
             found.setdefault(name, []).append(column)

@@ -42,8 +42,8 @@ from ctr_retrain.tasks.store.layout import IMPRESSIONS, OUTCOMES, QUARANTINE, SU
 from ctr_retrain.tasks.store.protocol import (
     Store,
     digest_of,
+    find_document,
     has_object,
-    load_document,
     load_manifest,
     load_ref,
     replace_ref,
@@ -175,10 +175,10 @@ def _list_landed(landing: LandingZone, day: date, *, inline_label: bool) -> _Lan
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
     """Return the landing day that the ref names; raises DataRejectedError where the day was not ingested."""
     path = current_day_object(store, day)
-    if path is None or store.file(path, SUMMARY_FILE) is None:
+    summary = find_document(store, path, SUMMARY_FILE, DaySummary) if path else None
+    if path is None or summary is None:
         msg = f"{day} was not ingested: expected refs/{layout.day_ref(day)}.json, received none. Run `ingest` first."
         raise DataRejectedError(msg)
-    summary = load_document(store, path, SUMMARY_FILE, DaySummary)
     return IngestedDay(day, path, **{name: getattr(summary, name) for name in LandedRows.model_fields})
 
 

@@ -165,11 +165,22 @@ def load_document(store: Store, path: str, name: str, kind: type[Stored]) -> Sto
 
     Raises StorageError where the object lacks it, or where it is none that this version can read.
     """
-    file, where = store.file(path, name), f"{path}/{name} under {store.root}"
-    if file is None:
-        msg = f"{where}: expected the document, received none. Restore the object from a backup."
+    found = find_document(store, path, name, kind)
+    if found is None:
+        msg = (
+            f"{path}/{name} under {store.root}: expected the document, received none. Restore the object from a backup."
+        )
         raise StorageError(msg)
-    return parse_document(kind, file.read_bytes(), where)
+    return found
+
+
+def find_document(store: Store, path: str, name: str, kind: type[Stored]) -> Stored | None:
+    """Read a document that an object may lack, or whose object may be gone; None then.
+
+    Raises StorageError where it is none that this version can read.
+    """
+    file = store.file(path, name)
+    return parse_document(kind, file.read_bytes(), f"{path}/{name} under {store.root}") if file else None
 
 
 def load_ref(store: Store, name: str, kind: type[Stored]) -> TypedRef[Stored] | None:

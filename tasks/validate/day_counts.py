@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ctr_retrain.tasks.store.protocol import Store
 
+READERS = 16  # days read at once, each of which a bucket answers in its own time
+
 
 @dataclass(frozen=True)
 class CountedDay:
@@ -27,6 +29,7 @@ class CountedDay:
     channels: Mapping[str, ChannelCount]  # of those that had any impression with a label
     hours: tuple[HourCounts, ...]  # all 24, empty ones too
     slices: tuple[SliceCount, ...]  # by channel, column and value; none where an older version didn't count them
+    path: str | None = None  # of the day's object; None where there is none
 
     def hourly_rows(self, channel: str) -> list[int]:
         """Return a channel's impressions of each hour, 24 of them."""
@@ -46,4 +49,5 @@ def load_counted_day(store: Store, day: date, path: str | None = None) -> Counte
         channels=count_channels(profile, day),
         hours=tuple(count_hours(profile, day)),
         slices=slice_counts(pq.read_table(slices)) if slices else (),
+        path=path,
     )

@@ -24,12 +24,11 @@ from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.taught_models import TaughtModels, taught_sentence
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, list_day_refs
-from ctr_retrain.tasks.validate.day_counts import CountedDay, load_counted_day
+from ctr_retrain.tasks.validate.day_counts import READERS, CountedDay, load_counted_day
 from ctr_retrain.tasks.validate.row_shares import load_row_shares
 from ctr_retrain.tasks.validate.validate_day import load_decision, load_validated_day
 
 SHOWN_DAYS = 28  # of a channel's history in the report
-READERS = 16  # days read at once, each of which a bucket answers in its own time
 
 
 @dataclass(frozen=True)

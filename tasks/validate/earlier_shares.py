@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.documents.day_documents import DaySummary
-from ctr_retrain.models.documents.document import parse_document
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import list_day_refs
+from ctr_retrain.tasks.store.protocol import find_document, list_day_refs
+from ctr_retrain.tasks.validate.day_counts import READERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.store.protocol import Store
 
 USUAL_DAYS = 14  # before a day, whose share is the usual one
-READERS = 16  # days read at once, each of which a bucket answers in its own time
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,5 @@ def _days_before(day: date) -> tuple[date, ...]:
 def _share(store: Store, day: date) -> float | None:
     """Return a day's share; None where no outcome landed on it, or `gc` has removed it after its retention."""
     path = current_day_object(store, day)
-    file = store.file(path, SUMMARY_FILE) if path else None
-    if file is None:
-        return None
-    attribution = parse_document(DaySummary, file.read_bytes(), f"{path}/{SUMMARY_FILE} under {store.root}").attribution
-    return attribution.share if attribution else None
+    summary = find_document(store, path, SUMMARY_FILE, DaySummary) if path else None
+    return summary.attribution.share if summary and summary.attribution else None

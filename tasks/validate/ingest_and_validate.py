@@ -26,7 +26,7 @@ from ctr_retrain.tasks.validate.validate_day import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ctr_retrain.tasks.orchestration.fan_out import FanOut
 
@@ -147,17 +147,18 @@ def validate_again(
 
 def _catch_up_on(store: Store, landing: LandingZone, recipe: Recipe, now: datetime, day: date) -> str:
     """Ingest an earlier day; return its problem, or nothing."""
-    try:
-        ingest_day(store, landing, recipe, day, now)
-    except DataRejectedError as error:
-        return str(error)
-    return ""
+    return _problem_of(lambda: ingest_day(store, landing, recipe, day, now))
 
 
 def _validate_again(store: Store, recipe: Recipe, now: datetime, earlier: EarlierShares, day: date) -> str:
     """Validate an earlier day; return its problem, or nothing."""
+    return _problem_of(lambda: validate_day(store, recipe, day, now, earlier))
+
+
+def _problem_of(work: Callable[[], object]) -> str:
+    """Do the work on a day; return why its data can't be used, or nothing."""
     try:
-        validate_day(store, recipe, day, now, earlier)
+        work()
     except DataRejectedError as error:
         return str(error)
     return ""

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from ctr_retrain.models.data.slices import MISSING, OTHERS
 from ctr_retrain.models.documents.day_documents import DaySummary
 from ctr_retrain.models.drift.unusual_rows import UNATTRIBUTED, RowShares, Share
-from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
-from ctr_retrain.tasks.store.protocol import load_document
+from ctr_retrain.tasks.store.protocol import find_document
+from ctr_retrain.tasks.validate.day_counts import READERS
 
 if TYPE_CHECKING:
     from ctr_retrain.models.data.slices import SliceCount
     from ctr_retrain.tasks.store.protocol import Store
     from ctr_retrain.tasks.validate.day_counts import CountedDay
 
-READERS = 16  # days read at once, each of which a bucket answers in its own time
 FEWEST_DAYS = 7  # before a day, after which a value that none of them had is a new one
 
 
@@ -26,9 +25,7 @@ def load_row_shares(store: Store, counted: Sequence[CountedDay]) -> list[RowShar
     """Read the shares of days in order; of a day that was not ingested none."""
 
     def load(day: CountedDay) -> DaySummary | None:
-        path = current_day_object(store, day.day)
-        there = path and store.file(path, SUMMARY_FILE)
-        return load_document(store, path, SUMMARY_FILE, DaySummary) if path and there else None
+        return find_document(store, day.path, SUMMARY_FILE, DaySummary) if day.path else None
 
     with ThreadPoolExecutor(READERS) as pool:
         summaries = list(pool.map(load, counted))
