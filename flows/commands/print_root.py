@@ -217,4 +217,5 @@ def _said(one: Handled) -> str:
     """Return what somebody said to a cause, on a line."""
     about = escape(f"{one.kind} {one.subject}" if one.subject is not None else f"{one.kind}, all of that kind")
     until = f" until {one.until}" if one.until else ""
-    return f"{one.what}{until}: {about}, by {escape(one.by)}: {escape(one.reason)}"
+    normal = " as the normal state from the next run on" if one.new_normal else ""
+    return f"{one.what}{normal}{until}: {about}, by {escape(one.by)}: {escape(one.reason)}"

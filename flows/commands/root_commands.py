@@ -22,6 +22,10 @@ KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="The incident'
 SubjectArgument = Annotated[
     str | None, typer.Argument(metavar="SUBJECT", help="What it is about; default: all of that kind.")
 ]
+NormalOption = Annotated[
+    bool,
+    typer.Option("--normal", help="It was meant and stays: from the next run on its days teach what is expected."),
+]
 
 alerts = typer.Typer(
     help="Show what people have to know, and say what they know.", no_args_is_help=True, rich_markup_mode=None
@@ -120,9 +124,16 @@ def watch(context: typer.Context) -> CommandOutput:
 
 @alerts.command()
 def ack(
-    context: typer.Context, kind: KindArgument, reason: ReasonOption, subject: SubjectArgument = None
+    context: typer.Context,
+    kind: KindArgument,
+    reason: ReasonOption,
+    subject: SubjectArgument = None,
+    *,
+    normal: NormalOption = False,
 ) -> CommandOutput:
     """Say that somebody is at work on it.
+
+    By itself it teaches nothing: what is expected stays as it was before the fault.
 
     It never waits: a run under way publishes nothing more, and ends with exit status 5.
     """
@@ -134,7 +145,7 @@ def ack(
     why = require_words(reason)
     # Whoever is at work on it decides what comes into service meanwhile: the run under way publishes nothing more.
     store = by_hand(settings_of(context).store, f"alerts ack {kind}", say)
-    answer = acknowledge(store, kind, subject, why, user_name(), datetime.now(UTC))
+    answer = acknowledge(store, kind, subject, why, user_name(), datetime.now(UTC), normal=normal)
     return CommandOutput.of(answer, print_handled)
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from ctr_retrain.models.drift.causes import next_cause
 from ctr_retrain.models.drift.cleaned_day import CleanedDay
 from ctr_retrain.models.drift.explained import Explained, explain
+from ctr_retrain.models.drift.faults import slice_text, subject_of
 from ctr_retrain.models.drift.limits import Sizes, alarms_of
 from ctr_retrain.models.drift.slice_behind import Suspects, slice_behind
+from ctr_retrain.models.incidents.said_normal import entry_about
 from ctr_retrain.models.levels.channel_levels import ChannelLevels
 from ctr_retrain.models.levels.measures import Counts, Frozen, Measures, counts_of
 from ctr_retrain.models.levels.running_sums import DOWN, UP
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.drift.faults import Aspect, Fault
     from ctr_retrain.models.drift.limits import Alarms
+    from ctr_retrain.models.incidents.incident import Handled
     from ctr_retrain.models.levels.drift_days import ChannelSeries
     from ctr_retrain.models.levels.evidence import Budget
 
@@ -48,6 +51,7 @@ class Rules:
     min_errors: float = 0.0  # standard errors of a ratio on one day, whatever the budget gives
     min_days: int = 7  # of history, with fewer nothing is expected
     new_normal_days: int = 21  # that a fault lasts before it is taken for the normal state
+    said: tuple[Handled, ...] = ()  # what people said is normal, which is so from the day after the one they said it of
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Finding:
     fault: Fault
     explained: Explained
     new_normal: bool = False  # from this day on it is the normal state
+    said: Handled | None = None  # who said so, where it isn't by the days that it has lasted
 
 
 class ChannelWatch:
@@ -118,20 +123,37 @@ class ChannelWatch:
         still: list[Fault] = []
         for fault in sorted(self.faults, key=lambda each: ORDER.index(each.aspect)):
             later = fault
-            if self.series.complete[day.index] or fault.aspect not in {"ratio", "contrast"}:
+            if self._is_counted(fault, day):
                 later = fault.after(day.measures, seen=_says_something(fault, day.counts))
             if later.over:
                 continue
-            if self._has_become_normal(later, day.index):
-                self._accept_as_normal(later)
-                findings.append(Finding(later, explain(later, counts, day), new_normal=True))
-                day = replace(day, measures=self.levels.measure(day.counts, day.weekday))
+            said = self._said_to_be_normal(later, day.index)
+            if (said or self._has_become_normal(later, day.index)) and self._tells_of(later, day):
+                findings.append(Finding(later, explain(later, counts, day), new_normal=True, said=said))
+                day = day.with_normal(fault)  # as it was before today, which may bring another one
                 continue
             still.append(later)
             findings.append(Finding(later, explain(later, counts, day)))
             day = _without(later, day, frozen)
         self.faults = still
         return findings, day
+
+    def _is_counted(self, fault: Fault, day: CleanedDay) -> bool:
+        """Return True unless a fault is about outcomes, and the day lacks some."""
+        return bool(self.series.complete[day.index]) or fault.aspect not in {"ratio", "contrast"}
+
+    def _tells_of(self, fault: Fault, day: CleanedDay) -> bool:
+        """Return True unless a day can't show what a slice's fault does to its channel."""
+        shown = day.counts.rows > 0 and self._is_counted(fault, day) and _says_something(fault, day.counts)
+        return shown or not fault.of_slice
+
+    def _said_to_be_normal(self, fault: Fault, index: int) -> Handled | None:
+        """Return what somebody said by which a fault is the normal state; a device is one for all channels."""
+        series, elsewhere = self.series, ""
+        if fault.aspect == "contrast" and not self.campaigns[fault.place]:
+            elsewhere = f" {slice_text(series, fault)}"
+        cause = (fault.kind, subject_of(series, fault))
+        return entry_about(self.rules.said, cause, series.days[fault.opened], series.days[index], elsewhere=elsewhere)
 
     def _has_become_normal(self, fault: Fault, index: int) -> bool:
         """Return True if a fault has lasted so long, or a small one that grows no further for a week."""
@@ -221,15 +243,6 @@ class ChannelWatch:
             days, ratio = fault.opened - fault.since, self.levels.ratio
             ratio.level[0] = self.levels.slides.levels[days - 1] if days else ratio.level[0]
             self.levels.slides = SlideEvidence()
-
-    def _accept_as_normal(self, fault: Fault) -> None:
-        """Let a fault's level be the normal one from now on."""
-        if fault.aspect == "contrast":
-            self.levels.contrasts[fault.place].jump(fault.value, fault.effect)
-        elif fault.aspect == "share":
-            self.levels.shares[fault.place].jump(fault.value, fault.effect)
-        else:
-            (self.levels.ratio if fault.aspect == "ratio" else self.levels.volume).jump(0, fault.effect)
 
 
 def _behind(change: Fault | None, day: CleanedDay, frozen: Frozen, suspected: list[Flags]) -> Fault | None:

@@ -1,4 +1,4 @@
-"""One day of a channel as it would be without the faults that have been found on it so far."""
+"""One day of a channel as it would be without the faults that have been found on it so far, or with one as normal."""
 
 from __future__ import annotations
 
@@ -32,3 +32,20 @@ class CleanedDay:
         """Return the day without one more fault."""
         counts = undo(fault, self.counts, self.levels, self.weekday)
         return replace(self, counts=counts, measures=self.levels.measure(counts, self.weekday))
+
+    def with_normal(self, fault: Fault) -> CleanedDay:
+        """Let the levels take a fault for normal, and return the day against them.
+
+        A slice's fault is the other slices' and its channel's too: these follow by what a typical day of it shows.
+        """
+        levels, clean, days = self.levels, self.without(fault).measures, self.index - fault.opened
+        if fault.aspect == "contrast":
+            levels.contrasts[fault.place].jump(fault.value, fault.effect, days)
+        elif fault.aspect == "share":
+            levels.shares[fault.place].jump(fault.value, fault.effect, days)
+        else:
+            (levels.ratio if fault.aspect == "ratio" else levels.volume).jump(0, fault.effect, days)
+        if fault.of_slice:
+            # What undoes a fault against its own new level leaves as much of it as a typical day has.
+            levels.shift(clean, self.without(fault).measures)
+        return replace(self, measures=levels.measure(self.counts, self.weekday))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ctr_retrain.models.incidents.signal import SignalKind
+    from ctr_retrain.models.levels.drift_days import ChannelSeries
     from ctr_retrain.models.levels.measures import Change, Measures
 
 Aspect = Literal["share", "contrast", "volume", "ratio"]  # in the order in which faults are undone
@@ -70,6 +71,19 @@ class Fault:
         healthy = size / typical < 0.5
         effect = self.effect if healthy else self.effect + (size - self.effect) / EFFECT_DAYS
         return replace(self, effect=effect, lasting=lasting, unseen=0)
+
+
+def slice_text(series: ChannelSeries, fault: Fault) -> str:
+    """Return column and value of the slice that a fault is about; nothing of a whole channel."""
+    if not fault.of_slice:
+        return ""
+    table = series.tables[fault.place]
+    return f"{table.column}={table.names[fault.value]}"
+
+
+def subject_of(series: ChannelSeries, fault: Fault) -> str:
+    """Name what a fault is about: its channel, and the slice within it."""
+    return f"{series.channel} {slice_text(series, fault)}" if fault.of_slice else series.channel
 
 
 def slice_kind(effect: float, *, campaign: bool) -> SignalKind:

@@ -6,6 +6,7 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.drift_documents import Alert
+from ctr_retrain.models.drift.faults import subject_of
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.number_format import fixed, number, percent
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.drift.channel_watch import Finding
     from ctr_retrain.models.drift.faults import Aspect
+    from ctr_retrain.models.incidents.incident import Handled
     from ctr_retrain.models.incidents.signal import SignalLevel
     from ctr_retrain.models.levels.drift_days import ChannelSeries
 
@@ -53,23 +55,15 @@ CHECKS: dict[SignalKind, str] = {
     "campaign_dead": "Check first its link, its creative and its tracking.",
     "mix_changed": "Check whether this was meant: a model that learns from it sees other traffic.",
 }
+FOLLOWS = "What is expected follows these days from now on; a further change is told anew."
 NOTHING = "Not one positive came in. Check first whether the outcome logger runs and its files landed."
 RISE = "Check first for bots that click, and for impressions that are missing while their outcomes are there."
-
-
-def subject_of(series: ChannelSeries, finding: Finding) -> str:
-    """Name what a finding is about: its channel, and the slice within it."""
-    fault = finding.fault
-    if not fault.of_slice:
-        return series.channel
-    table = series.tables[fault.place]
-    return f"{series.channel} {table.column}={table.names[fault.value]}"
 
 
 def signal_of(series: ChannelSeries, finding: Finding, day: date, more: tuple[str, ...] = ()) -> Signal:
     """Put a finding into words; more: sentences of others, such as what it costs to act wrongly."""
     fault, explained = finding.fault, finding.explained
-    subject = subject_of(series, finding)
+    subject = subject_of(series, fault)
     return Signal(
         kind=fault.kind,
         subject=subject,
@@ -81,14 +75,25 @@ def signal_of(series: ChannelSeries, finding: Finding, day: date, more: tuple[st
         channel=series.channel,
         expected=(explained.low, explained.high),
         received=received(finding),
-        details=(*_details(finding), *more),
+        details=(FOLLOWS, *more) if finding.said else (*_details(finding), *more),
         instead_of=(fault.instead_of, series.channel) if fault.instead_of else None,
-        commands=(
-            f"ctr-retrain explain {day}",
-            f"ctr-retrain accept --date {day} --reason TEXT",
-            f"ctr-retrain alerts ack {fault.kind} '{subject}' --reason TEXT",
-        ),
+        commands=(f"ctr-retrain explain {day}", *(() if finding.new_normal else _decisions(fault.kind, subject, day))),
+        new_normal=finding.new_normal,
     )
+
+
+def _decisions(kind: SignalKind, subject: str, day: date) -> tuple[str, ...]:
+    """Return the commands by which a person decides on a fault."""
+    return (
+        f"ctr-retrain accept --date {day} --reason TEXT",
+        f"ctr-retrain alerts ack {kind} '{subject}' --reason TEXT",
+    )
+
+
+def normal_sentence(about: str, said: Handled | None) -> str:
+    """Say that something is the normal state from now on, and who said so; about: it, since when, with a verb."""
+    by = f", as {said.by} said ({said.reason})" if said else ""
+    return f"{about} the normal state from now on{by}."
 
 
 def merged(signals: Sequence[tuple[ChannelSeries, Finding, Signal]]) -> tuple[Signal, ...]:
@@ -99,7 +104,7 @@ def merged(signals: Sequence[tuple[ChannelSeries, Finding, Signal]]) -> tuple[Si
     found: dict[tuple[str, ...], list[tuple[ChannelSeries, Finding, Signal]]] = {}
     for series, finding, signal in signals:
         alike = not finding.new_normal and finding.fault.aspect == "contrast"
-        about = subject_of(series, finding).removeprefix(series.channel) if alike else signal.subject
+        about = subject_of(series, finding.fault).removeprefix(series.channel) if alike else signal.subject
         found.setdefault((signal.kind, about), []).append((series, finding, signal))
     return tuple(_as_one(parts) for parts in found.values())
 
@@ -149,10 +154,10 @@ def _level(finding: Finding) -> SignalLevel:
 def _summary(series: ChannelSeries, finding: Finding, since: date) -> str:
     """Say in one sentence what happened, since when."""
     fault, explained = finding.fault, finding.explained
-    subject = subject_of(series, finding)
+    subject = subject_of(series, fault)
     of = f" of {subject.removeprefix(series.channel).strip()}" if fault.of_slice else ""
     if finding.new_normal:
-        return f"What {subject} has shown since {since} is taken as its normal state from now on."
+        return normal_sentence(f"What {subject} has shown since {since} is taken for", finding.said)
     if fault.aspect in {"volume", "share"}:
         way = "rose" if fault.effect > 0 else "fell"
         figures = f"{number(explained.rows)} instead of {number(explained.expected_rows)}"

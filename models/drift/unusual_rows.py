@@ -6,13 +6,16 @@ Validation's bounds are absolute and reject a day; these levels follow, and tell
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ctr_retrain.models.drift.faults import EFFECT_DAYS
+from ctr_retrain.models.drift.finding_signals import FOLLOWS, normal_sentence
+from ctr_retrain.models.incidents.said_normal import entry_about
 from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.levels.evidence import probability
 from ctr_retrain.models.levels.following_level import FollowingLevel, Pace
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ctr_retrain.models.drift.channel_watch import Rules
+    from ctr_retrain.models.incidents.incident import Handled
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -70,7 +74,33 @@ class UnusualShare:
     expected: float
     received: float
     errors: float  # standard errors
-    new_normal: bool  # from this day on it is the normal state
+    new_normal: bool = False  # from this day on it is the normal state
+    said: Handled | None = None  # who said so, where it isn't by the days that it has lasted
+
+
+@dataclass(frozen=True)
+class _Rise:
+    """A share that is far above its level."""
+
+    since: date
+    first: float  # its first rise
+    mean: float  # the mean one, the newest days above all
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A day's shares against their levels; arrays of shape (names,)."""
+
+    usual: Floats
+    share: Floats
+    raised: Floats  # the share on the levels' scale
+    noise: Floats  # variance of that from counting alone
+    size: Floats  # how far it lies above its level
+    errors: Floats  # the same in standard errors
+
+    def unusual(self, place: int, name: str, since: date) -> UnusualShare:
+        """Describe a share that is unusual since a day."""
+        return UnusualShare(name, since, float(self.usual[place]), float(self.share[place]), float(self.errors[place]))
 
 
 class _Watch:
@@ -80,50 +110,64 @@ class _Watch:
         """Begin before the first day."""
         self.names, self.rules = names, rules
         self.levels = FollowingLevel(len(names), PACE, mean=-4.0)
-        self.open: dict[int, tuple[date, float]] = {}  # place of a share → first day, first rise
+        self.open: dict[int, _Rise] = {}  # by place of the share
 
     def step(self, day: RowShares) -> tuple[UnusualShare, ...]:
         """Watch one more day; what is unusual teaches nothing until it has come back or become normal."""
         there = np.array([name in day.shares for name in self.names])
+        before = self._seen(day)
+        closed = self._close(before.size, there)
+        normal = self._take_for_normal(day.day, before, there)
+        seen = self._seen(day)
+        loud = self._loud(seen, there)
+        loud[closed] = False
+        found = [self._unusual(int(place), day.day, seen) for place in np.flatnonzero(loud & there)]
+        self.levels.learn(seen.raised, seen.noise, day.day.weekday(), there & ~loud)
+        return (*normal, *found)
+
+    def _seen(self, day: RowShares) -> _Seen:
+        """Hold a day against the levels of the days before."""
         share = np.array([_part(day.shares.get(name)) for name in self.names])
         rows = np.array([max(day.shares[name].rows, 1.0) if name in day.shares else 1.0 for name in self.names])
-        weekday, raised = day.day.weekday(), _log_odds(share)
-        mean = self.levels.mean(weekday)
+        mean, raised = self.levels.mean(day.day.weekday()), _log_odds(share)
         usual = np.clip(_share_at(mean), 1 / rows, 1.0)
         noise = usual * (1 - usual) / rows / (usual + LEAST_SHARE) ** 2
-        size = raised - mean
-        errors = size / np.sqrt(self.levels.uncertainty(weekday) + noise)
-        loud = self._loud(size, errors, there)
-        found = [
-            self._unusual(int(place), day.day, usual, share, errors, size) for place in np.flatnonzero(loud & there)
-        ]
-        self.levels.learn(raised, noise, weekday, there & ~loud)
-        return tuple(found)
+        deviation = np.sqrt(self.levels.uncertainty(day.day.weekday()) + noise)
+        return _Seen(usual, share, raised, noise, raised - mean, (raised - mean) / deviation)
 
-    def _loud(self, size: Floats, errors: Floats, there: Flags) -> Flags:
+    def _close(self, size: Floats, there: Flags) -> list[int]:
+        """Forget the rises that are half-way back, and return their places."""
+        back = [place for place, rise in self.open.items() if there[place] and size[place] < GOES_ON * rise.first]
+        for place in back:
+            del self.open[place]
+        return back
+
+    def _take_for_normal(self, day: date, seen: _Seen, there: Flags) -> list[UnusualShare]:
+        """Let the levels follow the rises that have lasted for long, or that somebody said were meant."""
+        normal = []
+        for place, rise in list(self.open.items()):
+            name, lasted = self.names[place], day - rise.since
+            said = entry_about(self.rules.said, ("rows_unusual", name), rise.since, day)
+            if there[place] and (said or lasted >= timedelta(days=self.rules.new_normal_days)):
+                normal.append(replace(seen.unusual(place, name, rise.since), new_normal=True, said=said))
+                self.levels.jump(place, rise.mean, lasted.days)
+                del self.open[place]
+        return normal
+
+    def _loud(self, seen: _Seen, there: Flags) -> Flags:
         """Tell the shares that are unusual; those that were so before are until they are half-way back."""
         days = self.levels.days
         limit = self.rules.budget.one_day("rows", len(self.names), float(days.max(initial=0)))
-        loud = there & (errors >= limit) & (size >= RISE) & (days >= self.rules.min_days)
-        for place, (_, first) in list(self.open.items()):
-            if there[place] and size[place] < GOES_ON * first:
-                del self.open[place]
-                loud[place] = False
-            else:
-                loud[place] = True
+        loud = there & (seen.errors >= limit) & (seen.size >= RISE) & (days >= self.rules.min_days)
+        loud[list(self.open)] = True
         return np.asarray(loud)
 
-    def _unusual(
-        self, place: int, day: date, usual: Floats, share: Floats, errors: Floats, size: Floats
-    ) -> UnusualShare:
-        """Describe an unusual share; one that has been so for long becomes the normal one."""
-        since, _ = self.open.setdefault(place, (day, float(size[place])))
-        long = day - since >= timedelta(days=self.rules.new_normal_days)
-        if long:
-            del self.open[place]
-            self.levels.jump(place, float(size[place]))
-        figures = (float(usual[place]), float(share[place]), float(errors[place]))
-        return UnusualShare(self.names[place], since, *figures, new_normal=long)
+    def _unusual(self, place: int, day: date, seen: _Seen) -> UnusualShare:
+        """Describe an unusual share, and keep its mean rise."""
+        today = float(seen.size[place])
+        rise = self.open.get(place, _Rise(day, today, today))
+        self.open[place] = replace(rise, mean=rise.mean + (today - rise.mean) / EFFECT_DAYS)
+        return seen.unusual(place, self.names[place], rise.since)
 
 
 def watch_rows(days: Sequence[RowShares], rules: Rules) -> list[tuple[UnusualShare, ...]]:
@@ -134,11 +178,17 @@ def watch_rows(days: Sequence[RowShares], rules: Rules) -> list[tuple[UnusualSha
 
 def signal_of_rows(unusual: UnusualShare, day: date, more: tuple[str, ...] = ()) -> Signal:
     """Put an unusual share into words; more: sentences of others."""
+    decisions = (
+        f"ctr-retrain ingest --date {day}",
+        f"ctr-retrain alerts ack rows_unusual '{unusual.name}' --reason TEXT",
+    )
     named = unusual.name[0].upper() + unusual.name[1:]
     summary = f"{named}: {percent(unusual.received)} instead of {percent(unusual.expected)} since {unusual.since}."
     if unusual.new_normal:
-        summary = f"{named} at {percent(unusual.received)}, as since {unusual.since}, are the normal state from now on."
+        about = f"{named} at {percent(unusual.received)}, as since {unusual.since}, are"
+        summary = normal_sentence(about, unusual.said)
     errors = f"Today it lies {fixed(abs(unusual.errors), 1)} standard errors above its level."
+    checks = (FOLLOWS,) if unusual.said else (CHECKS[unusual.name.split()[0]], errors)
     return Signal(
         kind="rows_unusual",
         subject=unusual.name,
@@ -148,12 +198,9 @@ def signal_of_rows(unusual: UnusualShare, day: date, more: tuple[str, ...] = ())
         summary=summary,
         received=unusual.received,
         expected=(0.0, unusual.expected),
-        details=(CHECKS[unusual.name.split()[0]], errors, *more),
-        commands=(
-            f"ctr-retrain explain {day}",
-            f"ctr-retrain ingest --date {day}",
-            f"ctr-retrain alerts ack rows_unusual '{unusual.name}' --reason TEXT",
-        ),
+        details=(*checks, *more),
+        commands=(f"ctr-retrain explain {day}", *(() if unusual.new_normal else decisions)),
+        new_normal=unusual.new_normal,
     )
 
 

@@ -64,20 +64,22 @@ def add_look(known: IncidentsRef, look: Look, rules: IncidentRules) -> Incidents
 def follow(incidents: Sequence[Incident], look: Look, rules: IncidentRules) -> tuple[Incident, ...]:
     """Return the incidents after a look: opened, named, worse, wider, resolved, reopened, or only seen once more.
 
-    Of a kind that wasn't looked at nothing is resolved.
+    Of a kind that wasn't looked at nothing is resolved. What is the normal state from now on is over.
     """
-    found = _by_cause(look.signals)
+    found = _by_cause(signal for signal in look.signals if not signal.new_normal)
+    normal = _by_cause(signal for signal in look.signals if signal.new_normal)
     incidents = [_named(incident, incidents, found, look.day) for incident in incidents]
     last = {incident.cause: incident for incident in incidents}  # of one cause the newest one comes last
     result = []
     for incident in incidents:
         signal = found.get(incident.cause) if last[incident.cause] is incident else None
         if signal and incident.is_open:
-            result.append(_seen(incident, signal, look.day, rules))
+            on_top = signal if incident.cause not in normal else _on_top_of(incident, signal)
+            result.append(_seen(incident, on_top, look.day, rules))
         elif signal and _comes_back(incident, look.day, rules):
             result.append(_reopened(incident, signal, look.day))
-        elif incident.is_open and not signal and incident.kind in look.looked_at:
-            result.append(_resolved(incident, look.day))
+        elif incident.is_open and not signal and (incident.kind in look.looked_at or incident.cause in normal):
+            result.append(_resolved(incident, look.day, normal.get(incident.cause)))
         else:
             result.append(incident)
     known = {incident.cause for incident in result if incident.is_open}
@@ -188,6 +190,11 @@ def _seen(incident: Incident, signal: Signal, day: date, rules: IncidentRules) -
     return _changed(incident.model_copy(update=now), what, day)
 
 
+def _on_top_of(incident: Incident, signal: Signal) -> Signal:
+    """Return the signal of a fault that came on top of what is normal from the same day on: people don't know it."""
+    return signal.model_copy(update={"size": (incident.size or 0) + (signal.size or 0)})
+
+
 def _named(incident: Incident, incidents: Sequence[Incident], found: Mapping[Cause, Signal], day: date) -> Incident:
     """Let an open incident go on under the cause that it turns out to have, unless that has an incident already."""
     if not incident.is_open or incident.cause in found:
@@ -208,9 +215,10 @@ def _reopened(incident: Incident, signal: Signal, day: date) -> Incident:
     return _changed(incident.model_copy(update=now), "reopened", day)
 
 
-def _resolved(incident: Incident, day: date) -> Incident:
-    """End an incident."""
-    return _changed(incident.model_copy(update={"resolved": day}), "resolved", day)
+def _resolved(incident: Incident, day: date, normal: Signal | None = None) -> Incident:
+    """End an incident; normal: says that what it is about is the normal state now."""
+    said = {name: getattr(normal, name) for name in ("summary", "details", "commands", "new_normal")} if normal else {}
+    return _changed(incident.model_copy(update={"resolved": day, **said}), "resolved", day)
 
 
 def _changed(incident: Incident, what: ChangeName | None, day: date) -> Incident:

@@ -95,6 +95,8 @@ class Handled(Part):
     """The reason."""
     at: str
     """Time, in ISO format."""
+    new_normal: bool = False
+    """True where somebody said that the change was meant and stays: its days teach what is expected from then on."""
 
 
 class IncidentsRef(StoredDocument):

@@ -35,6 +35,8 @@ def first_line(message: Message) -> str:
 def body(message: Message) -> str:
     """Return what to look at, the commands to type, and where to read on."""
     over = [f"It is over: the run for {in_words(message.date)} looked and found it no more."]
+    if message.new_normal:
+        over = [f"It is over: from {in_words(message.date)} on the days since then teach what is expected."]
     parts = [
         *(over if message.change == "resolved" else []),
         *message.details,

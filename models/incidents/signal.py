@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from ctr_retrain.models.documents.document import Day, Part
 
 SignalLevel = Literal["notice", "warning", "critical"]
@@ -70,3 +72,5 @@ class Signal(Part):
     """Kind and subject that it had before its cause was known: the incident of these goes on under the new name."""
     commands: tuple[str, ...] = ()
     """Commands to type."""
+    new_normal: bool = Field(default=False, exclude_if=lambda normal: not normal)
+    """True where what it is about is the normal state from now on, which ends its incident."""

@@ -62,10 +62,17 @@ def is_silenced(handled: Iterable[Handled], signal: Signal, today: date) -> bool
 
 
 def is_acknowledged(handled: Iterable[Handled], incident: Incident) -> bool:
-    """Return True if somebody acknowledged an incident that is open since then."""
+    """Return True if somebody acknowledged an incident that is open since then.
+
+    What was said to be normal is so for what was seen by then: what comes on top of it is told.
+    """
     began = max(change.day for change in incident.changes if change.what in ("opened", "reopened"))
     return incident.is_open and any(
-        one.what == "acknowledged" and (one.kind, one.subject) == incident.cause and began <= one.day for one in handled
+        one.what == "acknowledged"
+        and (one.kind, one.subject) == incident.cause
+        and began <= one.day
+        and (incident.last_seen <= one.day or not one.new_normal)
+        for one in handled
     )
 
 

@@ -151,6 +151,22 @@ class ChannelLevels:
         noise = measures.ratio.deviation2 - self.ratio.uncertainty(weekday)
         self.ratio.learn(self.ratio.mean(weekday) + measures.ratio.size, noise, weekday, np.array([teaches]))
 
+    def shift(self, clean: Measures, typical: Measures) -> None:
+        """Follow a fault of one slice that is normal now: what it does to its channel and to the other slices.
+
+        clean, typical: a day without it, against the levels of before, and one with it, against its own new level.
+        """
+        by = typical.ratio.size - clean.ratio.size
+        self.ratio.shift(by)
+        self.slides.levels = self.slides.levels + by
+        self.volume.shift(typical.volume.size - clean.volume.size)
+        for place, contrast in enumerate(self.contrasts):
+            by = typical.contrasts[place].size - clean.contrasts[place].size
+            contrast.shift(by)
+            self.contrast_sums[place].anchor = self.contrast_sums[place].anchor + by
+            self.recent[place] = [ContrastDay(day.change, day.level + by) for day in self.recent[place]]
+            self.shares[place].shift(typical.shares[place].size - clean.shares[place].size)
+
     def slides_after(self, measures: Measures) -> SlideEvidence:
         """Return what the days say of a slide with one more day."""
         return self.slides.after(float(measures.ratio.errors[0]), float(measures.ratio.deviation2[0]) ** 0.5)

@@ -111,10 +111,15 @@ class FollowingLevel:
         self._learn_step(taught / np.sqrt(total), teaches)
         self.days = self.days + teaches
 
-    def jump(self, series: int, by: float) -> None:
-        """Move a series to another level, of which little is known yet."""
+    def jump(self, series: int, by: float, days: int) -> None:
+        """Move a series to another level; days: that have told of it, of few of which little is known yet."""
         self.level[series] += by
-        self.variance[series] += (by / 4) ** 2 + self.own_spread2[series]
+        self.variance[series] += (by / 4) ** 2 / max(days, 1) + self.own_spread2[series]
+
+    def shift(self, by: Floats) -> None:
+        """Move all series by what something else that changed does to them."""
+        self.level = self.level + by
+        self.variance = self.variance + (by / 4) ** 2
 
     def _learn_slowly_of_weekdays(self) -> None:
         """Keep effects of weekdays around zero, and let them change within a year."""

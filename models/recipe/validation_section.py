@@ -53,7 +53,8 @@ class Drift(Section):
     min_z: Annotated[float, Field(ge=0)] = 0.0
     """Fewest standard errors of a channel's ratio on one day, overdispersion included; 0: as the budget has it."""
     new_normal_days: Annotated[int, Field(ge=7)] = 28
-    """A change that lasts so long is announced as the normal state; until then its days teach nothing about it."""
+    """A change that lasts so long is announced as the normal state; until then its days teach nothing about it, unless
+    `alerts ack --normal` says sooner that it was meant."""
     holds_training: bool = False
     """A day with an alert trains nothing."""
     slices: Literal["auto"] | tuple[str, ...] = "auto"

@@ -22,10 +22,14 @@ OF_DAYS = (*DRIFT_KINDS, *LATE_KINDS)
 MOST_HANDLED = 500  # entries that are kept; the oldest go first
 
 
-def acknowledge(store: Store, kind: str, subject: str | None, reason: str, by: str, now: datetime) -> HandledAnswer:
+def acknowledge(
+    store: Store, kind: str, subject: str | None, reason: str, by: str, now: datetime, *, normal: bool = False
+) -> HandledAnswer:
     """Say that somebody is at work on an open incident, or on all of a kind where no subject is given.
 
-    Raises UsageError where none is open.
+    normal: the change was meant and stays, so that its days teach from the next run on what is expected; without it
+    nothing is taught, since who is called at night acknowledges a broken logger too. The newest word on an incident
+    counts until that run. Raises UsageError where none is open, or none that could become normal.
     """
     known_kind = require_kind(kind)
 
@@ -33,6 +37,8 @@ def acknowledge(store: Store, kind: str, subject: str | None, reason: str, by: s
         about = _about(known, known_kind, subject)
         if not about:
             raise _none_open(store, known, kind, subject)
+        if normal:
+            _require_one_that_teaches(about)
         return [
             Handled(
                 what="acknowledged",
@@ -42,6 +48,7 @@ def acknowledge(store: Store, kind: str, subject: str | None, reason: str, by: s
                 by=by,
                 reason=reason,
                 at=now.isoformat(),
+                new_normal=normal,
             )
             for one in about
         ]
@@ -120,6 +127,27 @@ def _handle(
 def _about(known: IncidentsRef, kind: SignalKind, subject: str | None) -> list[Incident]:
     """Return the open incidents of a kind, all or those of a subject."""
     return [one for one in known.open if one.kind == kind and subject in (None, one.subject)]
+
+
+def _require_one_that_teaches(about: list[Incident]) -> None:
+    """Raise UsageError unless incidents are one of a day's counts that people are told of."""
+    kind, subjects = about[0].kind, ", ".join(f"'{one.subject}'" for one in about)
+    if kind not in DRIFT_KINDS:
+        wrong = (
+            f"expected an incident of a day's counts ({', '.join(DRIFT_KINDS)}), received {kind}, of which no level "
+            "is learnt. Leave --normal out to say that somebody is at work on it"
+        )
+    elif len(about) > 1:
+        wrong = f"expected one SUBJECT of {subjects}, received none. What is meant is said of each by itself"
+    elif about[0].level == "notice":
+        wrong = (
+            f"expected an incident that people are told of, received a notice about {subjects}. Nobody has to say "
+            "anything of a notice: what lasts for drift.new_normal_days is normal by itself"
+        )
+    else:
+        return
+    msg = f"alerts ack --normal: {wrong}."
+    raise UsageError(msg)
 
 
 def _none_open(store: Store, known: IncidentsRef, kind: str, subject: str | None) -> UsageError:

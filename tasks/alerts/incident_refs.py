@@ -14,6 +14,7 @@ from ctr_retrain.models.errors import BusyError
 from ctr_retrain.models.incidents.alerts_section import Alerts
 from ctr_retrain.models.incidents.follow_incidents import add_look, touched_days
 from ctr_retrain.models.incidents.incident import Incident, IncidentsRef, Look
+from ctr_retrain.models.incidents.said_normal import normal_days, said_to_be_normal
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, TypedRef, load_ref, replace_ref
 
@@ -65,15 +66,19 @@ def swap_until_done(
 
 
 def held_days(store: Store, recipe: Recipe, days: Iterable[date]) -> dict[str, str]:
-    """Return those of some days that incidents keep out of training by the recipe, each with the reason."""
+    """Return those of some days that incidents keep out of training by the recipe, each with the reason.
+
+    Days of what somebody said is the normal state train again once its incident is over.
+    """
     if not recipe.alerts.holds_training:
         return {}
-    days = tuple(days)
+    days, known = tuple(days), load_incidents(store)
+    said = said_to_be_normal(known.handled)
     return {
         str(touched): f"kept out by alerts.holds_training: {incident.summary}"
-        for incident in load_incidents(store).incidents
+        for incident in known.incidents
         if recipe.alerts.holds(incident)
-        for touched in touched_days(incident, days)
+        for touched in sorted(set(touched_days(incident, days)) - normal_days(said, incident, days))
     }
 
 

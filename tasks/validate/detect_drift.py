@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from ctr_retrain.models.data.completeness import Completeness
@@ -17,10 +17,12 @@ from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.drift.missing_hours import hours_sentence
 from ctr_retrain.models.drift.unusual_rows import UNATTRIBUTED, signal_of_rows, watch_rows
 from ctr_retrain.models.drift.watched_days import WatchedDay, watch_channels
+from ctr_retrain.models.incidents.said_normal import said_to_be_normal
 from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.levels.drift_days import ChannelCounts, ChannelSeries, DriftDay, channel_series
 from ctr_retrain.models.number_format import percent, signed
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.alerts.taught_models import TaughtModels, taught_sentence
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, list_day_refs
@@ -50,10 +52,11 @@ def detect_drift(store: Store, recipe: Recipe, day: date, completeness: Complete
     counted = [*_days_before(store, recipe, day), load_counted_day(store, day) or CountedDay(day, {}, (), ())]
     days = [_drift_day(each, completeness.short_channels(recipe, each.day)) for each in counted]
     channels = [channel_series(channel, days) for channel in recipe.channels]
+    rules = replace(rules_of(recipe), said=said_to_be_normal(load_incidents(store).handled))
     results, history, models = [], {}, TaughtModels(store)
     alerts: list[Alert] = []
     signals: list[tuple[ChannelSeries, Finding, Signal]] = []
-    for series, watched in zip(channels, watch_channels(channels, rules_of(recipe)), strict=True):
+    for series, watched in zip(channels, watch_channels(channels, rules), strict=True):
         result, history[series.channel] = describe_channel(series, watched)
         results.append(result)
         for finding in watched[-1].findings:
@@ -62,19 +65,19 @@ def detect_drift(store: Store, recipe: Recipe, day: date, completeness: Complete
             more = (*_hours(finding, series.channel, counted), *_cost(recipe, series, finding.fault.since, day, models))
             signals.append((series, finding, signal_of(series, finding, day, more)))
     kinds = {finding.fault.kind for _, finding, _ in signals}
-    rows = _row_signals(store, recipe, counted, models, files_missing="files_missing" in kinds)
+    rows = _row_signals(store, rules, counted, models, files_missing="files_missing" in kinds)
     return DriftReport(tuple(results), history, tuple(alerts), (*merged(signals), *rows))
 
 
 def _row_signals(
-    store: Store, recipe: Recipe, counted: Sequence[CountedDay], models: TaughtModels, *, files_missing: bool
+    store: Store, rules: Rules, counted: Sequence[CountedDay], models: TaughtModels, *, files_missing: bool
 ) -> tuple[Signal, ...]:
     """Return what is unusual about the day's rows; where its files are missing, outcomes lack theirs by that alone.
 
     Of a rejected day people are told by its failed expectations.
     """
     day = counted[-1].day
-    found = watch_rows(load_row_shares(store, counted), rules_of(recipe))[-1]
+    found = watch_rows(load_row_shares(store, counted), rules)[-1]
     validated = load_validated_day(store, day)
     told = validated is None or validated.accepted
     signals = (

@@ -46,6 +46,7 @@ def looks(draw, nights=10):
                 level=draw(st.sampled_from(["notice", "warning", "critical"])),
                 size=draw(st.sampled_from([None, 0.2, 0.3, 0.9])),
                 touches=tuple(draw(st.sets(st.sampled_from(["android", "ios"])))),
+                new_normal=draw(st.sampled_from([False, False, False, True])),
             )
             for kind, subject in sorted(causes)
             if kind in looked_at

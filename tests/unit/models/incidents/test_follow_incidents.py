@@ -102,6 +102,28 @@ def test_a_cause_takes_no_incident_over_that_goes_on_and_none_beside_its_own(nig
     assert {one.kind for one in known.open} == still_open
 
 
+def normal(number):
+    """A signal by which what ad has shown is the normal state from a night on."""
+    return signal(number=number, level="notice", new_normal=True, summary="It is the normal state.", details=("Hm.",))
+
+
+def test_what_is_the_normal_state_from_a_day_on_is_over_on_that_day_in_its_own_words():
+    known = after(look(0, signal(size=0.4)), look(1, normal(1)), look(2))
+    assert changes(known) == [("opened", 0), ("resolved", 1)]
+    (incident,) = known.incidents
+    assert (incident.level, incident.last_seen, incident.new_normal) == ("warning", night(0), True)
+    assert incident.changes[-1].summary == incident.summary == "It is the normal state."
+    again = after(look(3, signal(number=3)), known=known)
+    assert (again.open[0].new_normal, changes(again)[-1]) == (False, ("reopened", 3))
+
+
+def test_what_is_the_normal_state_opens_nothing_and_what_comes_on_top_of_it_is_worse():
+    assert after(look(0, normal(0))).incidents == ()
+    worse = after(look(0, signal(size=0.4)), look(1, normal(1), signal(number=1, size=0.3)), look(2))
+    assert changes(worse) == [("opened", 0), ("worse", 1), ("resolved", 2)]
+    assert not worse.incidents[0].new_normal
+
+
 def test_a_night_that_did_not_look_neither_ends_an_incident_nor_changes_it():
     opened = after(look(0, signal()))
     assert after(look(1, looked_at=("disk_low",)), known=opened).incidents == opened.incidents

@@ -38,6 +38,12 @@ def test_the_text_says_what_to_look_at_what_it_touches_what_to_type_and_where_to
     ]
 
 
+def test_the_end_says_that_nothing_was_found_any_more_or_that_it_is_the_normal_state():
+    assert whole_text(message(change="resolved")).splitlines()[2].endswith("looked and found it no more.")
+    normal = whole_text(message(change="resolved", new_normal=True)).splitlines()
+    assert normal[2] == "It is over: from 7 March 2026 on the days since then teach what is expected."
+
+
 def test_a_webhook_s_document_has_the_alert_of_the_contract_beside_the_message_and_its_text():
     document = webhook_document(message(kind="disk_low", subject="", channel="", expected=None, received=None))
     assert document["alerts"] == [

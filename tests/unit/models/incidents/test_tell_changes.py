@@ -28,9 +28,9 @@ def names(messages):
     return [(message.change, message.subject) for message in messages]
 
 
-def said(what, number, subject="ad", until=None):
+def said(what, number, subject="ad", until=None, *, normal=False):
     given = {"kind": "ratio_changed", "subject": subject, "by": "eva", "reason": "planned", "at": AT}
-    return Handled(what=what, day=night(number), until=until, **given)
+    return Handled(what=what, day=night(number), until=until, new_normal=normal, **given)
 
 
 def test_each_change_is_told_once_and_nothing_while_nothing_changes():
@@ -79,6 +79,15 @@ def test_of_what_is_acknowledged_only_a_higher_level_and_the_end_are_told():
         messages, knew = tell_changes(known, knew, one.day, HEAD)
         changes.append([message.change for message in messages])
     assert changes == [[], ["worse"], ["resolved"]]
+
+
+def test_what_comes_on_top_of_what_was_said_to_be_normal_is_told_and_its_end_too():
+    normal = signal(number=2, level="notice", new_normal=True)
+    word = (said("acknowledged", 1, normal=True),)
+    nights = [look(0, signal(size=1)), look(1, signal(size=9))]
+    assert names(told(*nights, look(2, normal), handled=word)) == [("opened", "ad"), ("resolved", "ad")]
+    top = look(2, normal, signal(number=2, size=1))
+    assert names(told(*nights, top, look(3), handled=word)) == [("opened", "ad"), ("worse", "ad"), ("resolved", "ad")]
 
 
 def test_what_comes_back_is_no_longer_acknowledged():

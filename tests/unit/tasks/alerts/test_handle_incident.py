@@ -6,6 +6,7 @@ import pytest
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.models.incidents.alerts_section import Alerts
+from ctr_retrain.models.incidents.said_normal import said_to_be_normal
 from ctr_retrain.tasks.alerts.handle_incident import acknowledge, acknowledged_incidents, list_incidents, silence
 from ctr_retrain.tasks.alerts.incident_refs import held_days, load_incidents
 from ctr_retrain.tasks.alerts.outbox import load_outbox
@@ -57,6 +58,38 @@ def test_what_is_not_open_cannot_be_acknowledged_and_the_error_says_what_is(told
         acknowledge(told, kind, subject, *WHO)
 
 
+def test_what_is_said_to_be_normal_is_kept_and_may_be_taken_back(told):
+    answer = acknowledge(told, "ratio_changed", "ad", *WHO, normal=True)
+    assert answer.handled[0].new_normal
+    assert said_to_be_normal(load_incidents(told).handled) == answer.handled
+    acknowledge(told, "ratio_changed", None, *WHO)
+    assert said_to_be_normal(load_incidents(told).handled) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "words"),
+    [
+        ("ratio_changed", "push", "expected an open incident 'ratio_changed push'.*received .*ratio_changed ad"),
+        ("disk_low", None, "expected an incident of a day's counts .*received disk_low, of which no level is learnt"),
+        ("slide", None, "expected one SUBJECT of 'ad', 'push', received none"),
+        ("mix_changed", "ad", "expected an incident that people are told of, received a notice about 'ad'"),
+    ],
+)
+def test_only_one_fault_of_a_day_s_counts_can_be_said_to_be_normal(told, tmp_path, kind, subject, words):
+    slides = [signal(kind="slide", subject=channel) for channel in ("ad", "push")]
+    report(told, delivery_to(tmp_path), *slides, signal(kind="mix_changed", level="notice"), looked_at=(), number=1)
+    before = told.read_ref("incidents/all")
+    with pytest.raises(UsageError, match=words):
+        acknowledge(told, kind, subject, *WHO, normal=True)
+    assert told.read_ref("incidents/all") == before
+
+
+def test_an_incident_that_is_over_can_t_be_said_to_be_normal(told, tmp_path):
+    report(told, delivery_to(tmp_path), number=1)
+    with pytest.raises(UsageError, match="expected an open incident 'ratio_changed ad'"):
+        acknowledge(told, "ratio_changed", "ad", *WHO, normal=True)
+
+
 def test_a_word_that_is_no_kind_is_refused_with_all_kinds(told):
     with pytest.raises(UsageError, match="KIND: expected one of ratio_changed, logger_down"):
         silence(told, "ratio", None, night(5), *WHO)
@@ -80,6 +113,17 @@ def test_a_recipe_keeps_the_days_that_an_incident_touches_out_of_training(told, 
     assert held_days(told, tiny_recipe(), [night(0)]) == {}
 
 
+def test_days_that_were_meant_train_again(told, tmp_path, tiny_recipe):
+    recipe, days = tiny_recipe(alerts={"holds_training": ["warning"]}), [night(n) for n in range(6)]
+    report(told, delivery_to(tmp_path), signal(number=1), number=1)
+    acknowledge(told, "ratio_changed", "ad", *WHO)
+    assert held_days(told, recipe, days[:3]) != {}
+    acknowledge(told, "ratio_changed", "ad", *WHO, normal=True)
+    report(told, delivery_to(tmp_path), signal(number=2, level="notice", new_normal=True), number=2)
+    assert [one.kind for one in load_incidents(told).open] == []
+    assert held_days(told, recipe, days) == {}
+
+
 def test_only_what_keeps_days_out_of_training_changes_a_recipe_s_digest(tiny_recipe):
     plain = tiny_recipe().digest
     assert tiny_recipe(alerts={"levels": {"slide": "critical"}, "worse_by": 1.0, "reopen_days": 3}).digest == plain
@@ -93,6 +137,10 @@ def test_commands_list_acknowledge_and_silence_in_words_and_as_documents(told):
     assert len(run("alerts", "list", *root, "--json").document["open"]) == 2
     done = run("alerts", "ack", "ratio_changed", "ad", "--reason", "at it", *root, "--json")
     assert (done.status, done.document["handled"][0]["reason"]) == (0, "at it")
+    meant = run("alerts", "ack", "ratio_changed", "ad", "--normal", "--reason", "a new page", *root)
+    assert meant.stdout.startswith("acknowledged as the normal state from the next run on: ratio_changed ad, by ")
+    wrong = run("alerts", "ack", "disk_low", "--normal", "--reason", "a new page", *root)
+    assert (wrong.status, "alerts ack --normal: expected an incident of a day's counts" in wrong.stderr) == (2, True)
     quiet = run("alerts", "silence", "disk_low", "--until", "2999-01-01", "--reason", "a new disk comes", *root)
     assert quiet.stdout.startswith("silenced until 2999-01-01: disk_low, all of that kind, by ")
     assert run("alerts", "ack", "slide", "--reason", "at it", *root, "--json").status == 2
