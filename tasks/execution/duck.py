@@ -34,9 +34,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _sharers: ContextVar[int] = ContextVar("sharers", default=1)  # how many days share memory and cores
-# Empty databases, with the process that opened each. To open one costs 25 ms, which is as much as a small query, and a
-# day in pieces opens dozens.
-_left: list[tuple[int, Connection]] = []
+# Empty databases, with the process that opened each and its memory limit. To open one costs 25 ms, which is as much as
+# a small query, and a day in pieces opens dozens.
+_left: list[tuple[int, str, Connection]] = []
 
 
 @contextlib.contextmanager
@@ -56,9 +56,9 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
     threads: of one query, by default all cores. With one, rows come out in the order in which they went in, at no
     cost of memory, and `in_parallel` takes the cores.
     """
-    threads, spill = threads or cores(), scratch / "spill"
+    threads, spill, limit = threads or cores(), scratch / "spill", MEMORY_LIMIT_MB // _sharers.get()
     with _stoppable():
-        database = _database(spill, threads)
+        database = _database(spill, threads, f"{limit}MB")
     intact = False
     try:
         with _stoppable(), database.cursor() as connection:
@@ -71,7 +71,6 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
         )
         raise StorageError(msg) from error
     except OUT_OF_MEMORY as error:
-        limit = MEMORY_LIMIT_MB // _sharers.get()
         msg = (
             f"DuckDB under {scratch}: expected to need at most {limit} MB, received: {str(error).splitlines()[0]}. "
             "Nothing was published, and nothing is wrong with the data: let fewer days share this machine "
@@ -80,7 +79,7 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
         raise StorageError(msg) from error
     finally:
         # One that has spilled keeps its folder; one with threads of its own doesn't survive a fork.
-        if not (intact and threads == 1 and not spill.exists() and _left_empty(database)):
+        if not (intact and threads == 1 and not spill.exists() and _left_empty(database, f"{limit}MB")):
             database.close()
 
 
@@ -95,15 +94,17 @@ def _stoppable() -> Iterator[None]:
         raise
 
 
-def _database(spill: Path, threads: int) -> Connection:
+def _database(spill: Path, threads: int, limit: str) -> Connection:
     """Return an empty database in memory: one that an earlier connection left, or a new one."""
-    settings = {"memory_limit": f"{MEMORY_LIMIT_MB // _sharers.get()}MB", "temp_directory": str(spill)}
-    if threads == 1 and (database := _spare()):
-        for setting, value in settings.items():
-            database.execute(f"SET {setting} = {text(value)}")
+    if threads == 1 and (spare := _spare()):
+        former, database = spare
+        if former != limit:  # to set it costs 2 ms, also where it stays the same
+            database.execute(f"SET memory_limit = {text(limit)}")
+        database.execute(f"SET temp_directory = {text(spill)}")
         return database
     config: dict[str, str | bool | int] = {
-        **settings,
+        "memory_limit": limit,
+        "temp_directory": str(spill),
         "TimeZone": "UTC",
         "autoinstall_known_extensions": False,
         "threads": threads,
@@ -116,25 +117,25 @@ def _database(spill: Path, threads: int) -> Connection:
     return database
 
 
-def _spare() -> Connection | None:
-    """Take a database that is left, if it was this process that opened it."""
+def _spare() -> tuple[str, Connection] | None:
+    """Take a database that is left, and its memory limit, if it was this process that opened it."""
     with contextlib.suppress(IndexError):
-        process, database = _left.pop()
+        process, limit, database = _left.pop()
         if process == os.getpid():
-            return database
+            return limit, database
     return None
 
 
-def _left_empty(database: Connection) -> bool:
+def _left_empty(database: Connection, limit: str) -> bool:
     """Empty a database and leave it for the next connection; return False where it is damaged."""
     try:
-        for (table,) in database.execute("SELECT table_name FROM duckdb_tables()").fetchall():
-            database.execute(f"DROP TABLE {name(table)}")
-        for kept in ("false", "true"):  # what it has read of files is forgotten: they may be written anew
-            database.execute(f"SET enable_external_file_cache = {kept}")
+        tables = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        drop = "".join(f"DROP TABLE {name(table)}; " for (table,) in tables)
+        # What it has read of files is forgotten: they may be written anew.
+        database.execute(f"{drop}SET enable_external_file_cache = false; SET enable_external_file_cache = true")
     except duckdb.Error:
         return False
-    _left.append((os.getpid(), database))
+    _left.append((os.getpid(), limit, database))
     return True
 
 

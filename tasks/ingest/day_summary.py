@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ctr_retrain.tasks.landing.file_parts import LandedFile
 
 NOTHING = Counts(received=0, kept=0, duplicates=0, quarantined=0)
+NO_OUTCOMES = Attribution(outcomes=0, found=0, not_found=0, unnamed=0)
 VALUES_SHOWN = 5  # of a column, in a notice
 
 
@@ -54,7 +55,7 @@ def summarise(
         unreadable_values=_unreadable_values(connection, files, impressions, recipe),
         without_label=impressions.counts.kept - labelled,
         fill=read_fill(connection, files, recipe),
-        attribution=_attribution(connection, folder, recipe),
+        attribution=_attribution(connection, folder, outcomes.counts.kept, recipe),
         notices=tuple(_notices(connection, impressions, recipe)),
         rows_in_files=impressions.rows_in_files,
     )
@@ -69,7 +70,6 @@ def add_up_summaries(shards: list[DaySummary]) -> DaySummary:
         bad[name] = (bad.get(name, (0, 0))[0] + quarantined, rows)
     none = UnreadableValues(rows=0, values=0)
     attributions = [shard.attribution for shard in shards if shard.attribution]
-    nothing = Attribution(outcomes=0, found=0, not_found=0, unnamed=0)
     return DaySummary(
         impressions=sum((shard.impressions for shard in shards), NOTHING),
         outcomes=sum((shard.outcomes for shard in shards), NOTHING),
@@ -83,7 +83,7 @@ def add_up_summaries(shards: list[DaySummary]) -> DaySummary:
         },
         without_label=sum(shard.without_label for shard in shards),
         fill=add_up_fill([shard.fill for shard in shards]),
-        attribution=sum(attributions, nothing) if attributions else None,
+        attribution=sum(attributions, NO_OUTCOMES) if attributions else None,
         notices=first.notices,
         rows_in_files=first.rows_in_files,
     )
@@ -106,10 +106,12 @@ def _unreadable_values(
     }
 
 
-def _attribution(connection: duck.Connection, folder: Path, recipe: Recipe) -> Attribution | None:
-    """Count the day's outcomes by whether an impression that landed with them has their id."""
+def _attribution(connection: duck.Connection, folder: Path, kept: int, recipe: Recipe) -> Attribution | None:
+    """Count the day's outcomes, so many were kept, by whether an impression that landed with them has their id."""
     if recipe.inline_label:
         return None
+    if not kept:  # no query: it would read all impressions
+        return NO_OUTCOMES
     outcomes = duck.parquet(folder / OUTCOMES / "*.parquet")
     connection.execute(f"CREATE OR REPLACE TABLE asked AS SELECT DISTINCT event_id FROM {outcomes}")
     connection.execute("CREATE OR REPLACE TABLE answered (event_id VARCHAR)")

@@ -29,12 +29,12 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.day_summary import add_up_summaries, summarise
 from ctr_retrain.tasks.ingest.deduplicate import deduplicate
 from ctr_retrain.tasks.ingest.first_pass import Stream
-from ctr_retrain.tasks.ingest.landed_changes import landed_marks
+from ctr_retrain.tasks.ingest.landed_changes import LandedFiles, landed_marks, list_landed
 from ctr_retrain.tasks.ingest.profile_day import add_profiles_up, write_profile
 from ctr_retrain.tasks.ingest.quarantine_reasons import nothing_usable
 from ctr_retrain.tasks.integrity.manifest import LandedDay
 from ctr_retrain.tasks.landing.column_rules import clean_impressions, clean_outcomes, unreadable_flags
-from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile, fingerprint, stamps
+from ctr_retrain.tasks.landing.landed_bytes import changed_meanwhile
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store import layout
@@ -82,31 +82,6 @@ class IngestedDay:
         return LandedRows(**{name: getattr(self, name) for name in LandedRows.model_fields})
 
 
-@dataclass(frozen=True)
-class _Landed:
-    """The landing files of a day."""
-
-    day: date  # the landing day
-    impressions: list[Path]
-    outcomes: list[Path]  # none where labels are inline
-    fingerprint: dict[
-        str, tuple[tuple[str, str], ...]
-    ]  # by stream, each file's name and digest; equal ones landed alike
-    left_out: dict[str, str]  # what else lies there, as STREAM/NAME, and why it is not read
-    stamps: list[tuple[int, int, int]]  # sizes and times of the files, from before their digests were taken
-
-    @property
-    def files(self) -> list[Path]:
-        """Return all files of both streams."""
-        return [*self.impressions, *self.outcomes]
-
-    def check_unchanged(self) -> None:
-        """Raise BusyError where a file is another by now: rows must be of the bytes whose digest names the day."""
-        found = {IMPRESSIONS: tuple(fingerprint(self.impressions)), OUTCOMES: tuple(fingerprint(self.outcomes))}
-        if found != self.fingerprint or stamps(self.files) != self.stamps:
-            raise changed_meanwhile("landed files", self.day)
-
-
 def ingest_day(
     store: Store, landing: LandingZone, recipe: Recipe, day: date, now: datetime, fan_out: FanOut | None = None
 ) -> IngestedDay:
@@ -128,7 +103,7 @@ def _ingest_once(
     """Read the ref, then the landing files, then swap that very ref: nobody who saw more files is overruled."""
     ref = load_ref(store, layout.day_ref(day), DayRef)
     marks = landed_marks(landing, recipe, day)  # before a file is read: one that changes meanwhile is noticed later
-    landed = _list_landed(landing, day, inline_label=recipe.inline_label)
+    landed = list_landed(landing, day, inline_label=recipe.inline_label)
     identity = digest_of([landed.fingerprint, _definition(recipe)])
     path = layout.day_object(day, identity)
     if not has_object(store, path):
@@ -152,24 +127,6 @@ def _ingest_once(
     elif ref.content.marks != marks:  # the same bytes, such as of a file that was touched
         replace_ref(store, layout.day_ref(day), ref.content.model_copy(update={"marks": marks}), ref)
     return load_ingested_day(store, day)
-
-
-def _list_landed(landing: LandingZone, day: date, *, inline_label: bool) -> _Landed:
-    """List what lies in the landing zone; raises DataRejectedError where no impressions do."""
-    impressions = landing.files(IMPRESSIONS, day)
-    outcomes = [] if inline_label else landing.files(OUTCOMES, day)
-    streams = (IMPRESSIONS,) if inline_label else (IMPRESSIONS, OUTCOMES)
-    left_out = {f"{stream}/{name}": why for stream in streams for name, why in landing.left_out(stream, day).items()}
-    if not impressions:
-        received = f"only {', '.join(left_out)}" if left_out else "none"
-        msg = (
-            f"nothing landed on {day}: expected files under {landing}/impressions/dt={day}, received {received}. "
-            "Check the export job, then run again."
-        )
-        raise DataRejectedError(msg, nothing_landed=True)
-    before = stamps([*impressions, *outcomes])
-    found = {IMPRESSIONS: tuple(fingerprint(impressions)), OUTCOMES: tuple(fingerprint(outcomes))}
-    return _Landed(day, impressions, outcomes, found, left_out, before)
 
 
 def load_ingested_day(store: Store, day: date) -> IngestedDay:
@@ -208,7 +165,7 @@ def _fill_by_shards(
     store: Store,
     landing: LandingZone,
     recipe: Recipe,
-    landed: _Landed,
+    landed: LandedFiles,
     path: str,
     inputs: LandedDayInputs,
     fan_out: FanOut | None,
@@ -257,7 +214,7 @@ def _publish_shard(
     shard = Shard(number, recipe.landing.buckets)
     target = shard_of(path, shard)
     if not has_object(store, target):
-        landed = _list_landed(landing, day, inline_label=recipe.inline_label)
+        landed = list_landed(landing, day, inline_label=recipe.inline_label)
         if landed.fingerprint != fingerprint:
             raise changed_meanwhile("landed files", day)
         with store.writing(target, {"day": day, "piece_of": path}) as folder:
@@ -265,42 +222,50 @@ def _publish_shard(
     return target
 
 
-def _fill(folder: Path, recipe: Recipe, landed: _Landed, shard: Shard) -> None:
+def _fill(folder: Path, recipe: Recipe, landed: LandedFiles, shard: Shard) -> None:
     """Write a day, or a shard of it, into `folder`: impressions/, outcomes/, quarantine/, counts, summary."""
     day, scratch = landed.day, folder / "scratch"
     for path in (scratch, *(folder / name for name in (IMPRESSIONS, OUTCOMES, QUARANTINE))):
         path.mkdir()
+    with duck.connect(scratch, threads=1) as connection:
+        impressions = deduplicate(connection, impressions_of(landed, recipe, shard), folder, scratch)
+        if not impressions.counts.kept and shard == WHOLE:  # a shard alone may well be empty
+            raise nothing_usable(connection, [folder], day, impressions.counts)
+        outcomes = deduplicate(connection, outcomes_of(landed, recipe, shard), folder, scratch)
+        write_profile(connection, folder, recipe, day, whole=shard == WHOLE)
+        summary = summarise(connection, folder, impressions, outcomes, landed.left_out, recipe)
+        summary.write(folder / SUMMARY_FILE)
+    shutil.rmtree(scratch)
+    landed.check_unchanged()
+
+
+def impressions_of(landed: LandedFiles, recipe: Recipe, shard: Shard) -> Stream:
+    """Return the stream of a landing day's impressions, or of a shard of them."""
     columns = impression_columns(recipe)
-    incoming = Stream(
+    return Stream(
         IMPRESSIONS,
-        day,
+        landed.day,
         landed.impressions,
         landed_columns(recipe),
-        lambda slices: clean_impressions(slices, recipe, columns, day),
+        lambda slices: clean_impressions(slices, recipe, columns, landed.day),
         key="event_id",
         by_event_day=True,
         landing=recipe.landing,
         shard=shard,
         flags=unreadable_flags(columns),
     )
-    outcoming = Stream(
+
+
+def outcomes_of(landed: LandedFiles, recipe: Recipe, shard: Shard) -> Stream:
+    """Return the stream of a landing day's outcomes, or of a shard of them."""
+    return Stream(
         OUTCOMES,
-        day,
+        landed.day,
         landed.outcomes,
         outcome_columns(recipe),
-        lambda slices: clean_outcomes(slices, recipe, day),
+        lambda slices: clean_outcomes(slices, recipe, landed.day),
         key="event_id, kind",
         by_event_day=False,
         landing=recipe.landing,
         shard=shard,
     )
-    with duck.connect(scratch, threads=1) as connection:
-        impressions = deduplicate(connection, incoming, folder, scratch)
-        if not impressions.counts.kept and shard == WHOLE:  # a shard alone may well be empty
-            raise nothing_usable(connection, [folder], day, impressions.counts)
-        outcomes = deduplicate(connection, outcoming, folder, scratch)
-        write_profile(connection, folder, recipe, day, whole=shard == WHOLE)
-        summary = summarise(connection, folder, impressions, outcomes, landed.left_out, recipe)
-        summary.write(folder / SUMMARY_FILE)
-    shutil.rmtree(scratch)
-    landed.check_unchanged()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.recipe import Recipe
 
+NO_VALUES = pa.schema([("name", pa.string()), ("value", pa.string()), ("rows", pa.int64())])
 COUNTED = (PROFILE_FILE, VALUES_FILE, SLICES_FILE)
 
 
@@ -39,7 +40,8 @@ def write_profile(connection: duck.Connection, folder: Path, recipe: Recipe, day
 
     def count(cursor: duck.Connection, part: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
         counted = cursor.sql(_counts(part, recipe, day)).to_arrow_table()
-        values = cursor.sql(_values(part, recipe)).to_arrow_table()
+        query = _values(part, recipe)
+        values = cursor.sql(query).to_arrow_table() if query else NO_VALUES.empty_table()
         return _profile_of(counted, recipe), values, columns_apart(cursor, counted, recipe.slice_columns)
 
     counted = duck.in_parallel(connection, count, parts)
@@ -74,7 +76,10 @@ def _add_up(
     )
     connection.execute(duck.copy_to(folder / PROFILE_FILE, total))
     total = "SELECT name, value, sum(rows)::BIGINT AS rows FROM values_found GROUP BY ALL ORDER BY ALL"
-    connection.execute(duck.copy_to(folder / VALUES_FILE, total))
+    if values.num_rows:
+        connection.execute(duck.copy_to(folder / VALUES_FILE, total))
+    else:  # a query of none would take ten times as long
+        pq.write_table(NO_VALUES.empty_table(), folder / VALUES_FILE)
     add_slices_up(connection, slices, folder / SLICES_FILE, whole=whole)
 
 
@@ -120,13 +125,13 @@ def _profile_of(counted: pa.Table, recipe: Recipe) -> pa.Table:
 
 
 def _values(part: Path, recipe: Recipe) -> str:
-    """Return the query that counts a file's rows by column and value; one without rows where no set is named."""
+    """Return the query that counts a file's rows by column and value; empty where no set is named."""
     selects = [
         f"SELECT {duck.text(column)} AS name, {duck.name(column)}::VARCHAR AS value, count(*) AS rows "
         f"FROM {duck.parquet(part)} WHERE {duck.name(column)} IS NOT NULL GROUP BY ALL"
         for column in recipe.validation.value_sets
     ]
-    return " UNION ALL ".join(selects) or "SELECT ''::VARCHAR AS name, ''::VARCHAR AS value, 0::BIGINT AS rows LIMIT 0"
+    return " UNION ALL ".join(selects)
 
 
 def _nulls(column: str) -> str:

@@ -50,7 +50,15 @@ def add_slices_up(connection: duck.Connection, slices: pa.Table, target: Path, *
     """
     connection.register("slices_found", slices)
     most = MOST_VALUES if whole else MOST_VALUES_OF_PART
-    connection.execute(duck.copy_to(target, f"{_bounded('slices_found', most)} ORDER BY ALL"))
+    # So few rows hold no more values than that: to plan the query that bounds them would take longer than all else.
+    totals = _totals("slices_found") if slices.num_rows <= most else _bounded("slices_found", most)
+    connection.execute(duck.copy_to(target, f"{totals} ORDER BY ALL"))
+
+
+def _totals(table: str, value: str = "value") -> str:
+    """Return the query that adds up counts by slice; value: the SQL of what stands as a slice's value."""
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in COUNTS)
+    return f'SELECT event_day, own_day, channel, "column", {value} AS value, {sums} FROM {table} GROUP BY ALL'
 
 
 def _bounded(table: str, most: int) -> str:
@@ -60,11 +68,7 @@ def _bounded(table: str, most: int) -> str:
     order = f"value = {others}, total DESC, value"
     places = f'SELECT *, row_number() OVER (PARTITION BY channel, "column" ORDER BY {order}) AS place FROM ({totals})'
     named = f"CASE WHEN place > {most} THEN {others} ELSE value END"
-    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in COUNTS)
-    return (
-        f'SELECT event_day, own_day, channel, "column", {named} AS value, {sums} '
-        f'FROM {table} JOIN ({places}) USING (channel, "column", value) GROUP BY ALL'
-    )
+    return _totals(f'{table} JOIN ({places}) USING (channel, "column", value)', named)
 
 
 def _without_rows(sliced: pa.Table) -> pa.Table:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Protocol
@@ -269,7 +270,7 @@ def digest_of(value: Any) -> str:
 def describe_files(folder: Path, meta: dict[str, Any]) -> bytes:
     """Write the manifest of all files below a folder: `meta`, and each file's path, bytes, SHA-256 and columns."""
     files = [_file_entry(file, folder) for file in sorted(path for path in folder.rglob("*") if path.is_file())]
-    content = {"code_version": version("ctr-retrain"), **meta, "files": files}
+    content = {"code_version": _code_version(), **meta, "files": files}
     return json.dumps(content, indent=1, sort_keys=True, default=str).encode()
 
 
@@ -302,6 +303,12 @@ def day_of_ref(store: Store, name: str) -> date:
         f"{text[:SHOWN]!r}. It is none of ours: move it elsewhere."
     )
     raise StorageError(msg)
+
+
+@cache
+def _code_version() -> str:
+    """Return the installed version; to look it up costs 5 ms, which each object of a small day would pay."""
+    return version("ctr-retrain")
 
 
 def _file_entry(file: Path, folder: Path) -> dict[str, Any]:
