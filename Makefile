@@ -71,7 +71,7 @@ test-stack: .venv/installed
 # Each test file that draws: more kills, rounds, worlds and histories than `make test` has time for.
 soak: .venv/installed
 	SOAK=1 .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --override-ini timeout=3000 \
-	    $$(grep -lr "^from tests.support.counts" tests --include="test_*.py")
+	    $$(grep -lrE "^from (tests.support.counts|hypothesis) " tests --include="test_*.py")
 
 docs: .venv/installed
 	.venv/bin/python -m tests.docs

@@ -1,6 +1,7 @@
 """Fixtures that several test files share. What phones home is turned off before anything is imported."""
 
 import csv
+import gc
 import gzip
 import io
 import json
@@ -18,7 +19,7 @@ from ctr_retrain.tasks.store.local_store import LocalStore
 
 pytest.register_assert_rewrite("tests.support")  # before the first import from there
 
-from tests.support.counts import SOAK  # noqa: E402
+from tests.support.counts import SOAK, draws  # noqa: E402
 from tests.support.few_services import FEW_SERVICES  # noqa: E402
 from tests.support.log_folder import LOG_FOLDER  # noqa: E402
 from tests.support.patience import PATIENT  # noqa: E402
@@ -28,7 +29,13 @@ os.environ["CTR_RETRAIN_LOG_FOLDER"] = LOG_FOLDER
 os.environ["CTR_RETRAIN_TRAINING_PROCESS"] = "flow"  # importing TensorFlow once a run would take minutes
 
 # The same examples each time in `make test`, others in `make soak`; however slow the machine is.
-settings.register_profile("ours", deadline=None, derandomize=not SOAK, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=not SOAK,
+    max_examples=draws(25, 500),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("ours")
 
 TINY = {
@@ -62,6 +69,24 @@ TINY = {
     },
     "gate": {"max_cost_delta_per_1000": 1, "max_channel_cost_delta_per_1000": 1},
 }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect without looking for garbage: there is hardly any, and to look took two thirds of each process's time.
+
+    What is there by the end stays, so no later look goes through it.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()  # else DuckDB's binding tells at the end of what is never freed
 
 
 def pytest_terminal_summary(terminalreporter):

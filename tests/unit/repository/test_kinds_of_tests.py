@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from tests.support.repository import REPOSITORY, tree_of
+from tests.support.repository import REPOSITORY, imports_of
 
 TESTS = REPOSITORY / "tests"
 KINDS = ("unit", "tensorflow", "integration", "stack")
@@ -16,7 +16,7 @@ UNIT = sorted((TESTS / "unit").rglob("test_*.py"))
 def imports_at_the_top(path):
     """Modules that a file imports as soon as it is imported itself."""
     found = []
-    for node in tree_of(path).body:
+    for node in imports_of(path):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

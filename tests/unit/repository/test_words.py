@@ -4,11 +4,12 @@ import ast
 import io
 import re
 import tokenize
+from functools import cache
 from itertools import groupby, pairwise
 
 import pytest
 
-from tests.support.repository import REPOSITORY, tree_of
+from tests.support.repository import REPOSITORY, nodes_of, text_of
 
 FILES = [path for floor in ("models", "tasks", "flows") for path in sorted((REPOSITORY / floor).rglob("*.py"))]
 
@@ -45,18 +46,18 @@ def package_of(path):
 PACKAGES = {name: list(paths) for name, paths in groupby(sorted(FILES, key=package_of), package_of)}
 
 
-def docstrings(tree):
+def docstrings(nodes):
     """The name, line and docstring of a module, of its classes and of its functions, private ones too."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
             if text:
                 yield getattr(node, "name", "the module"), getattr(node, "lineno", 1), text
 
 
-def identifiers(tree):
+def identifiers(nodes):
     """The line and name of all that a module defines, assigns, takes as an argument or imports under a new name."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield node.lineno, name
@@ -66,37 +67,49 @@ def identifiers(tree):
                 yield node.lineno, name
 
 
+ENDINGS = "(?:s|ed|ing|ped|ping)?"
+ANY_PRIVATE = re.compile(rf"\b(?:{'|'.join(PRIVATE)}){ENDINGS}\b")
+
+
+@cache  # since the same names stand in many files
 def private_words(text):
     """The private words of a text: `_sift`, `taken_in` and `Flips` hold one each, `shifts` and `script` none."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " ").lower()
-    return [word for word in PRIVATE if re.search(rf"\b{word}(s|ed|ing|ped|ping)?\b", spaced)]
+    if not ANY_PRIVATE.search(spaced):
+        return []
+    return [word for word in PRIVATE if re.search(rf"\b{word}{ENDINGS}\b", spaced)]
 
 
 def riddles(path):
     """The docstrings of a file that open in the middle of a sentence."""
-    for name, line, text in docstrings(tree_of(path)):
+    for name, line, text in docstrings(nodes_of(path)):
         if RIDDLE.match(text):
             yield f"{path.relative_to(REPOSITORY)}:{line} {name}: {text.splitlines()[0]}"
 
 
-def field_docstrings(tree):
+def field_docstrings(nodes):
     """The strings below the fields of classes, which explain them as comments would."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ClassDef):
             for field, below in pairwise(node.body):
                 if isinstance(field, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr):
                     yield below
 
 
+def comments(text):
+    """The comments of a Python file."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return (token.string for token in tokens if token.type == tokenize.COMMENT)
+
+
 def comment_share(paths):
     """Lines with a comment for a reader or a field's docstring, per hundred lines that aren't empty."""
     lines = commented = 0
     for path in paths:
-        text = path.read_text(encoding="utf-8")
-        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        text = text_of(path)
         lines += sum(1 for line in text.splitlines() if line.strip())
-        commented += sum(token.type == tokenize.COMMENT and not NO_REASON.match(token.string) for token in tokens)
-        commented += sum(below.end_lineno - below.lineno + 1 for below in field_docstrings(tree_of(path)))
+        commented += sum(not NO_REASON.match(comment) for comment in comments(text))
+        commented += sum(below.end_lineno - below.lineno + 1 for below in field_docstrings(nodes_of(path)))
     return 100 * commented / lines
 
 
@@ -120,8 +133,8 @@ def test_comments_give_the_reasons_that_the_code_cannot(package):
 def test_names_and_docstrings_use_the_words_of_the_field(package):
     wrong = []
     for path in PACKAGES[package]:
-        tree = tree_of(path)
-        places = [*identifiers(tree), *((line, text) for _, line, text in docstrings(tree)), (1, path.stem)]
+        nodes = nodes_of(path)
+        places = [*identifiers(nodes), *((line, text) for _, line, text in docstrings(nodes)), (1, path.stem)]
         wrong += [
             f"{path.relative_to(REPOSITORY)}:{line}: {word}, write {PRIVATE[word]}"
             for line, text in places
@@ -134,9 +147,9 @@ def test_the_rules_see_what_they_refuse(tmp_path):
     file = tmp_path / "wrong.py"
     text = 'def _sift():\n    """Whether it flips."""\n    taken_in = 1  # noqa: F841\n    # for a reader\n'
     file.write_text(text, encoding="utf-8")
-    tree = ast.parse(text)
-    assert [RIDDLE.match(doc)[0] for _, _, doc in docstrings(tree)] == ["Whether"]
+    nodes = [*ast.walk(ast.parse(text))]
+    assert [RIDDLE.match(doc)[0] for _, _, doc in docstrings(nodes)] == ["Whether"]
     assert comment_share([file]) == 25
-    assert [private_words(name) for _, name in identifiers(tree)] == [["sift"], ["taken in"]]
+    assert [private_words(name) for _, name in identifiers(nodes)] == [["sift"], ["taken in"]]
     assert private_words("Whether it flips.") == ["flip"]
     assert private_words("shifts of a script, stripes, described") == []

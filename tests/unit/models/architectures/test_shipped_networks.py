@@ -9,7 +9,7 @@ from ctr_retrain.models.architectures.shipped_networks import NETWORKS, Network
 from ctr_retrain.models.recipe.training_section import Training
 from tests.docs.recipe_reference import write_reference
 from tests.support.documented import documented_module
-from tests.support.repository import REPOSITORY, nodes_of
+from tests.support.repository import REPOSITORY, nodes_of, text_of
 
 FILE = REPOSITORY / "models" / "architectures" / "shipped_networks.py"
 
@@ -35,7 +35,7 @@ def test_nothing_outside_the_registry_names_a_network(name):
         f"{path.relative_to(REPOSITORY)}:{node.lineno}"
         for floor in ("models", "tasks", "flows")
         for path in sorted((REPOSITORY / floor).rglob("*.py"))
-        if path not in (FILE, *YARDSTICK) and name in path.read_text(encoding="utf-8")  # parsing all takes seconds
+        if path not in (FILE, *YARDSTICK) and name in text_of(path)  # parsing all takes seconds
         for node in nodes_of(path)
         if isinstance(node, ast.Constant) and node.value == name
     ]

@@ -100,7 +100,7 @@ def test_without_days_of_history_nothing_is_expected():
 )
 def test_a_missing_file_is_found_on_the_day_itself(rows, lost, least):
     missing = Fault(FOUND_ON, FOUND_ON, lost, landing=True)
-    assert found(Traffic(rows, weekend_delay=0.08), [missing], draws(25, 400)) >= least
+    assert found(Traffic(rows, weekend_delay=0.08), [missing], draws(10, 400)) >= least
 
 
 @pytest.mark.parametrize(

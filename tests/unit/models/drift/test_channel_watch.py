@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from ctr_retrain.models.drift.channel_watch import Rules
+from ctr_retrain.models.drift.channel_watch import ChannelWatch, Rules
 from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.drift.watched_days import watch_channel
 from ctr_retrain.models.simulation.count_faults import FAULTS, CountFault, lose_clicks, plant
@@ -14,15 +14,11 @@ from ctr_retrain.models.simulation.world import World
 from tests.support.counted_days import FIRST_DAY, causes, series_of, subject_of
 
 DAYS, FIRST, LAST = 120, 70, 90  # of the stretch, and of a fault, the second excluded
+QUIET = FIRST - 12  # days before any fault: the same in each series, and so watched once
 RULES = Rules(budget_of(4), min_effect=0.2, channels=2, new_normal_days=28)
 ROWS = 200_000
 BY_NAME = {fault.name: fault for fault in FAULTS}
 STEPS = [fault for fault in FAULTS if not fault.name.startswith("slide")]
-
-
-def findings_of(series, rules):
-    """Each day's findings."""
-    return [day.findings for day in watch_channel(series, rules)]
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +41,49 @@ def planted(law, counts, *faults):
     return series_of("ad", law.days, law.campaigns, rows, positives), largest
 
 
-def found(series, rules=RULES):
-    """(kind, slice) of each finding, day by day."""
-    return [[(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in findings_of(series, rules)]
-
-
-def test_days_as_usual_raise_nothing(law, counts):
+@pytest.fixture(scope="module")
+def quiet(law, counts):
+    """The channel watched through its quiet days, which find nothing."""
     series, _ = planted(law, counts)
-    assert not any(found(series))
+    watch = ChannelWatch(series, RULES)
+    assert not any(watch.step(day) for day in range(QUIET))
+    return watch
+
+
+@pytest.fixture
+def findings_of(quiet):
+    """Each day's findings in a series that is quiet at first."""
+
+    def run(series):
+        for given, usual in zip((series, *series.tables), (quiet.series, *quiet.series.tables), strict=True):
+            assert np.array_equal(given.rows[:QUIET], usual.rows[:QUIET])
+            assert np.array_equal(given.positives[:QUIET], usual.positives[:QUIET])
+        watch = quiet.copy(series)
+        return [[]] * QUIET + [watch.step(day) for day in range(QUIET, len(series.days))]
+
+    return run
+
+
+@pytest.fixture
+def found(findings_of):
+    """(kind, slice) of each finding, day by day."""
+
+    def run(series):
+        return [[(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in findings_of(series)]
+
+    return run
+
+
+def test_days_as_usual_raise_nothing_and_a_replay_of_four_months_takes_a_moment(law, counts):
+    series, _ = planted(law, counts)
+    began = time.process_time()
+    days = watch_channel(series, RULES)
+    assert time.process_time() - began < 1
+    assert not any(day.findings for day in days)
 
 
 @pytest.mark.parametrize("fault", STEPS, ids=lambda fault: fault.name)
-def test_one_fault_is_one_finding_of_one_cause_from_its_first_day_to_its_last(law, counts, fault):
+def test_one_fault_is_one_finding_of_one_cause_from_its_first_day_to_its_last(law, counts, fault, found):
     series, largest = planted(law, counts, (fault, FIRST, LAST))
     kinds, subject = causes(largest)[fault.name]
     days = found(series)
@@ -68,7 +95,7 @@ def test_one_fault_is_one_finding_of_one_cause_from_its_first_day_to_its_last(la
     assert not any(days[LAST + 3 :])
 
 
-def test_a_slide_is_found_and_goes_on_to_be_one_fault(law, counts):
+def test_a_slide_is_found_and_goes_on_to_be_one_fault(law, counts, found):
     series, _ = planted(law, counts, (BY_NAME["slide of 3 % a day"], FIRST, DAYS))
     days = [[kind for kind, subject in day if not subject] for day in found(series)]
     first = next(day for day, each in enumerate(days) if each)
@@ -76,7 +103,7 @@ def test_a_slide_is_found_and_goes_on_to_be_one_fault(law, counts):
     assert {tuple(each) for each in days[first : first + 14]} == {("slide",)}
 
 
-def test_a_fault_that_is_over_hides_no_later_one(law, counts):
+def test_a_fault_that_is_over_hides_no_later_one(law, counts, found):
     earlier = (CountFault("all clicks of a day", lose_clicks(1.0)), FIRST - 12, FIRST - 8)
     series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST), earlier)
     days = found(series)
@@ -90,19 +117,16 @@ SMALL = 12_000  # impressions a day of the world: android has some hundred click
 
 @pytest.fixture(scope="module")
 def small_worlds():
-    """Both channels of small worlds, from FIRST on without two fifths of android's clicks."""
+    """The ads of small worlds, from FIRST on without two fifths of android's clicks."""
     days = stretch(FIRST_DAY, FIRST + 18)
-    laws = channel_laws(World(seed=5), days)
+    law = channel_laws(World(seed=5), days)["ad"]
 
     def drawn(seed):
         rng = np.random.default_rng(seed)
-        for channel, one in laws.items():
-            rows, positives = plant(
-                BY_NAME["android -40 %"], *draw_counts(one, SMALL, None, rng), FIRST, len(days), rng
-            )
-            yield series_of(channel, days, one.campaigns, rows, positives)
+        rows, positives = plant(BY_NAME["android -40 %"], *draw_counts(law, SMALL, None, rng), FIRST, len(days), rng)
+        return series_of("ad", days, law.campaigns, rows, positives)
 
-    return [list(drawn(seed)) for seed in range(6)]
+    return [drawn(seed) for seed in range(6)]
 
 
 def named(days):
@@ -111,43 +135,43 @@ def named(days):
 
 
 def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_first(small_worlds):
-    ends = [named(watch_channel(ads, RULES))[-1] for ads, _ in small_worlds]
-    assert all(subject_of(ads, fault) == "device=android" for (ads, _), fault in zip(small_worlds, ends, strict=True))
+    ends = [named(watch_channel(ads, RULES))[-1] for ads in small_worlds]
+    assert all(subject_of(ads, fault) == "device=android" for ads, fault in zip(small_worlds, ends, strict=True))
     assert sorted(abs(fault.since - FIRST) for fault in ends)[:5] <= [2] * 5  # one of six may begin with bad luck
     assert sorted(fault.opened - FIRST for fault in ends)[4] <= 5
     assert any(fault.instead_of for fault in ends)
 
 
-def test_two_faults_at_once_are_two_findings(law, counts):
+def test_two_faults_at_once_are_two_findings(law, counts, found):
     faults = [(BY_NAME["android -40 %"], FIRST, LAST), (BY_NAME["delivered twice"], FIRST, LAST)]
     series, _ = planted(law, counts, *faults)
     assert set(found(series)[FIRST]) == {("logger_down", "device=android"), ("delivered_twice", "")}
 
 
-def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, counts):
+def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, counts, findings_of):
     series, _ = planted(law, counts, (BY_NAME["channel -40 %"], FIRST, DAYS))
-    findings = findings_of(series, RULES)
+    findings = findings_of(series)
     announced = [day for day, each in enumerate(findings) if any(finding.new_normal for finding in each)]
     assert announced == [FIRST + RULES.new_normal_days]
     assert not any(findings[announced[0] + 1 :])
 
 
-def test_a_finding_says_how_much_it_explains(law, counts):
+def test_a_finding_says_how_much_it_explains(law, counts, findings_of):
     series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST))
-    (finding,) = findings_of(series, RULES)[FIRST]
+    (finding,) = findings_of(series)[FIRST]
     explained = finding.explained
     assert explained.share > 0.6
     assert explained.positives / explained.expected_positives == pytest.approx(0.6, abs=0.1)
     assert explained.channel_ratio < explained.expected_ratio
 
 
-def test_a_day_without_its_outcomes_raises_nothing_and_teaches_no_ratio(law, counts):
+def test_a_day_without_its_outcomes_raises_nothing_and_teaches_no_ratio(law, counts, found):
     series, _ = planted(law, counts, (BY_NAME["channel -40 %"], FIRST, FIRST + 1))
     series.complete[FIRST] = False
     assert not any(found(series)[FIRST:])
 
 
-def test_a_day_without_its_outcomes_ends_no_fault_and_makes_none_worse(law, counts):
+def test_a_day_without_its_outcomes_ends_no_fault_and_makes_none_worse(law, counts, found):
     fault = BY_NAME["android -40 %"]
     series, _ = planted(law, counts, (fault, FIRST, LAST))
     before = found(series)
@@ -160,14 +184,7 @@ def test_a_day_without_its_outcomes_ends_no_fault_and_makes_none_worse(law, coun
     assert days[FIRST + 5] == days[FIRST + 4] == days[FIRST + 6]
 
 
-def test_a_day_without_its_outcomes_shows_its_volume(law, counts):
+def test_a_day_without_its_outcomes_shows_its_volume(law, counts, found):
     series, _ = planted(law, counts, (BY_NAME["half of the files"], FIRST, FIRST + 1))
     series.complete[FIRST] = False
     assert found(series)[FIRST] != []
-
-
-def test_a_replay_of_four_months_takes_a_moment(law, counts):
-    series, _ = planted(law, counts)
-    began = time.process_time()
-    findings_of(series, RULES)
-    assert time.process_time() - began < 1

@@ -14,7 +14,7 @@ from ctr_retrain.models.features.table_layout import field_offsets, raw_columns,
 from tests.docs.recipe_reference import write_reference
 from tests.support.documented import documented_module
 from tests.support.example_features import example_of
-from tests.support.repository import REPOSITORY, nodes_of, tree_of
+from tests.support.repository import REPOSITORY, nodes_of, text_of, tree_of
 
 PACKAGE = REPOSITORY / "models" / "feature_kinds"
 
@@ -91,7 +91,7 @@ def test_nothing_outside_its_file_names_a_kind(name):
         f"{path.relative_to(REPOSITORY)}:{node.lineno}"
         for floor in ("models", "tasks", "flows")
         for path in sorted((REPOSITORY / floor).rglob("*.py"))
-        if path != REPOSITORY / own
+        if path != REPOSITORY / own and name in text_of(path)
         for node in nodes_of(path)
         if isinstance(node, ast.Constant) and node.value == name
     ]

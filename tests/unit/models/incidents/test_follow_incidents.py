@@ -162,14 +162,14 @@ def test_what_one_report_of_a_run_found_is_not_over_because_its_other_report_did
 
 
 @given(looks(), st.data())
-@settings(max_examples=draws(60, 2000))
+@settings(max_examples=draws(20, 2000))
 def test_the_order_of_nights_and_nights_run_twice_make_no_difference(nights, data):
     shuffled = data.draw(st.permutations([*nights, *data.draw(st.lists(st.sampled_from(nights), max_size=4))]))
     assert after(*shuffled).incidents == after(*nights).incidents
 
 
 @given(looks(nights=8))
-@settings(max_examples=draws(60, 2000))
+@settings(max_examples=draws(20, 2000))
 def test_each_history_alternates_and_at_most_one_incident_of_a_cause_is_open(nights):
     known = after(*nights)
     for incident in known.incidents:
@@ -183,7 +183,7 @@ def test_each_history_alternates_and_at_most_one_incident_of_a_cause_is_open(nig
 
 def test_years_of_nights_leave_a_bounded_history():
     known = NOTHING
-    for number in range(0, 700, 5):
+    for number in range(0, 5 * (MOST_PAST + 20), 5):
         known = after(look(number, signal(number=number, size=1 + number)), look(number + 1), known=known)
     assert len(known.incidents) <= MOST_PAST
     assert len(known.looks) <= MOST_LOOKS

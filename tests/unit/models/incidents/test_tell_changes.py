@@ -96,7 +96,7 @@ def test_what_comes_back_is_no_longer_acknowledged():
 
 
 @given(looks(), st.data())
-@settings(max_examples=draws(60, 2000))
+@settings(max_examples=draws(20, 2000))
 def test_in_order_there_is_one_message_for_each_change_that_people_are_to_know(nights, data):
     messages = told(*nights)
     assert len({message.id for message in messages}) == len(messages)
@@ -106,7 +106,7 @@ def test_in_order_there_is_one_message_for_each_change_that_people_are_to_know(n
 
 
 @given(looks(), st.data())
-@settings(max_examples=draws(60, 2000))
+@settings(max_examples=draws(20, 2000))
 def test_after_any_deaths_and_in_any_order_people_know_what_is_open_in_the_end(nights, data):
     shuffled = data.draw(st.permutations(nights))
     dying = data.draw(st.sets(st.integers(0, len(nights) - 2))) if len(nights) > 1 else set()

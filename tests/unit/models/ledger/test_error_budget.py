@@ -3,10 +3,11 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctr_retrain.models.ledger.error_budget import share_of_budget
+from tests.support.counts import draws
 
 DAY = date(2026, 3, 1)
 
@@ -21,6 +22,7 @@ def test_a_change_of_more_than_a_year_ago_and_one_that_comes_later_cost_nothing(
     assert share_of_budget([DAY - timedelta(days=365), DAY + timedelta(days=1)], DAY) == (0.5, 1)
 
 
+@settings(max_examples=draws(20, 1000))
 @given(st.lists(st.integers(0, 1500), max_size=60))
 def test_whatever_the_days_the_shares_of_any_year_add_up_to_one_at_most(offsets):
     opened, shares = [], []

@@ -79,7 +79,7 @@ def mistakes(tmp_path, monkeypatch):
 def test_a_mangled_recipe_names_every_wrong_key_at_once_and_says_nothing_in_a_librarys_words(mistakes, record_property):
     tried, refused = 0, 0
 
-    @settings(max_examples=draws(150, 20_000))
+    @settings(max_examples=draws(60, 20_000))
     @given(st.lists(st.tuples(st.sampled_from(PATHS), st.sampled_from(ODD)), min_size=1, max_size=6))
     def check(changes):
         nonlocal tried, refused

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from ctr_retrain.tasks.first_recipe.write_first_recipe import first_recipe
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file, land_streams
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support import exports
 from tests.support.counts import draws
 from tests.support.landed_day import rows_of
@@ -31,12 +33,49 @@ def recipe_of(path, folder):
     return answer, load_recipe(target)
 
 
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory):
+    """An export, what `init` answers for it, and the recipe that it wrote: each made once."""
+
+    @cache
+    def of(make):
+        folder = tmp_path_factory.mktemp(make.__name__)
+        source = make(folder)
+        return source, *recipe_of(source, folder)
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def ad_manager(tmp_path_factory):
+    """Impressions and clicks in files of their own, what `init` answers for them, and the recipe that it wrote."""
+    folder = tmp_path_factory.mktemp("ad_manager")
+    shown, clicks = exports.ad_manager(folder)
+    answer = first_recipe(shown, PRICES, folder / "first.toml", clicks)
+    return shown, clicks, answer, load_recipe(folder / "first.toml")
+
+
+@pytest.fixture(scope="module")
+def second_day(initialised, tmp_path_factory):
+    """What `land` answers for an export, and its second day, ingested into a store: each made once."""
+
+    @cache
+    def of(make):
+        source, _, recipe = initialised(make)
+        folder = tmp_path_factory.mktemp("landed")
+        landed = land_file(source, recipe, zone := LocalLandingZone(folder / "landing"))
+        store = LocalStore(folder / "root")
+        return landed, ingest_day(store, zone, recipe, list(landed.rows)[1], NOW), store
+
+    return of
+
+
 def features_of(recipe):
     return {feature.name: feature.kind for feature in recipe.features}
 
 
-def test_avazu_has_its_hours_its_ids_and_an_inline_label(tmp_path):
-    answer, recipe = recipe_of(exports.avazu(tmp_path), tmp_path)
+def test_avazu_has_its_hours_its_ids_and_an_inline_label(initialised):
+    _, answer, recipe = initialised(exports.avazu)
     landing = recipe.landing
     assert (landing.time, landing.event_id_columns, landing.columns.ts) == ("%y%m%d%H", ("id",), "hour")
     assert (landing.columns.user_id, landing.columns.label, landing.outcomes) == ("device_ip", "click", ())
@@ -47,8 +86,8 @@ def test_avazu_has_its_hours_its_ids_and_an_inline_label(tmp_path):
     assert answer.missing_days == 1
 
 
-def test_criteo_counts_from_a_start_nobody_knows_and_has_two_outcomes(tmp_path):
-    answer, recipe = recipe_of(exports.criteo(tmp_path), tmp_path)
+def test_criteo_counts_from_a_start_nobody_knows_and_has_two_outcomes(initialised):
+    _, answer, recipe = initialised(exports.criteo)
     assert (recipe.landing.time, recipe.landing.event_id_from) == ("epoch_s", "file_row")
     click, conversion = recipe.landing.outcomes
     assert (click.kind, click.column, click.ts) == ("click", "click", "")
@@ -59,8 +98,8 @@ def test_criteo_counts_from_a_start_nobody_knows_and_has_two_outcomes(tmp_path):
     assert any("start that the file doesn't say" in doubt for doubt in answer.unsure)
 
 
-def test_one_signal_says_yes_by_a_time_and_has_a_window(tmp_path):
-    answer, recipe = recipe_of(exports.one_signal(tmp_path), tmp_path)
+def test_one_signal_says_yes_by_a_time_and_has_a_window(initialised):
+    _, answer, recipe = initialised(exports.one_signal)
     (click,) = recipe.landing.outcomes
     assert (click.kind, click.column, click.ts) == ("click", "clicked_at", "clicked_at")
     (channel,) = recipe.channels.values()
@@ -69,17 +108,16 @@ def test_one_signal_says_yes_by_a_time_and_has_a_window(tmp_path):
     assert features_of(recipe)["app_version"] == "categorical"
 
 
-def test_ga4_counts_microseconds_and_its_objects_values_are_columns(tmp_path, store):
-    answer, recipe = recipe_of(exports.ga4(tmp_path), tmp_path)
+def test_ga4_counts_microseconds_and_its_objects_values_are_columns(initialised, second_day):
+    _, answer, recipe = initialised(exports.ga4)
     assert (recipe.landing.time, recipe.landing.columns.ts) == ("epoch_us", "event_timestamp")
     assert (answer.user_id, answer.campaign_id) == ("user_pseudo_id", "promotion_id")
     assert "objects" in answer.left_out["device"]
     assert "objects" in answer.left_out["event_params"]  # lists of them
     (feature,) = (feature for feature in recipe.features if feature.name == "device_operating_system")
     assert feature.sources == ("device.operating_system",)
-    landed = land_file(tmp_path / "ga4.jsonl", recipe, zone := LocalLandingZone(tmp_path / "landing"))
-    ingest_day(store, zone, recipe, list(landed.rows)[1], NOW)
-    kept = {row["device.operating_system"] for row in rows_of(store, list(landed.rows)[1], "impressions")}
+    _, ingested, store = second_day(exports.ga4)
+    kept = {row["device.operating_system"] for row in rows_of(store, ingested.day, "impressions")}
     assert kept == {"iOS", "Android"}
     assert "one value" in answer.left_out["event_name"]
 
@@ -99,8 +137,8 @@ def test_ratings_alone_are_refused_with_the_column_to_make(tmp_path):
     assert not (tmp_path / "first.toml").exists()
 
 
-def test_a_bank_says_yes_and_no_and_how_long_it_talked(tmp_path):
-    answer, recipe = recipe_of(exports.bank(tmp_path), tmp_path)
+def test_a_bank_says_yes_and_no_and_how_long_it_talked(initialised):
+    _, answer, recipe = initialised(exports.bank)
     assert (recipe.landing.time, recipe.landing.columns.ts) == ("%d.%m.%Y %H:%M", "datum")
     assert (recipe.landing.delimiter, recipe.landing.decimal) == (";", ",")
     assert features_of(recipe)["balance"] == "numeric"
@@ -110,21 +148,18 @@ def test_a_bank_says_yes_and_no_and_how_long_it_talked(tmp_path):
 
 
 @pytest.mark.parametrize("make", [exports.avazu, exports.one_signal, exports.criteo, exports.ga4])
-def test_the_file_lands_and_is_ingested_by_its_first_recipe(tmp_path, store, make):
-    source = make(tmp_path)
-    answer, recipe = recipe_of(source, tmp_path)
-    landed = land_file(source, recipe, zone := LocalLandingZone(tmp_path / "landing"))
+def test_the_file_lands_and_is_ingested_by_its_first_recipe(initialised, second_day, make):
+    _, answer, recipe = initialised(make)
+    landed, day, _ = second_day(make)
     assert sum(landed.rows.values()) == answer.rows == exports.DAYS * exports.ROWS
     assert len(landed.rows) == exports.DAYS
-    day = ingest_day(store, zone, recipe, list(landed.rows)[1], NOW)
     assert (day.impressions.kept, day.impressions.quarantined, day.outcomes.quarantined) == (exports.ROWS, 0, 0)
     if not recipe.inline_label and len(recipe.landing.outcomes) == 1:
         assert sum(landed.outcomes.values()) == round(answer.seen_rate * answer.rows)
 
 
-def test_yes_and_no_land_as_outcomes(tmp_path):
-    source = exports.bank(tmp_path)
-    answer, recipe = recipe_of(source, tmp_path)
+def test_yes_and_no_land_as_outcomes(initialised, tmp_path):
+    source, answer, recipe = initialised(exports.bank)
     landed = land_file(source, recipe, LocalLandingZone(tmp_path / "landing"))
     assert sum(landed.outcomes.values()) == round(answer.seen_rate * answer.rows) > 0
 
@@ -168,11 +203,9 @@ def test_a_file_that_land_could_not_read_is_refused_with_what_to_type(tmp_path):
     assert not (tmp_path / "first.toml").exists()
 
 
-def test_outcomes_in_a_file_of_their_own_are_found_by_the_values_that_both_hold(tmp_path):
-    shown, clicks = exports.ad_manager(tmp_path)
-    target = tmp_path / "first.toml"
-    answer = first_recipe(shown, PRICES, target, clicks)
-    landing = load_recipe(target).landing
+def test_outcomes_in_a_file_of_their_own_are_found_by_the_values_that_both_hold(ad_manager):
+    _, clicks, answer, recipe = ad_manager
+    landing = recipe.landing
     assert landing.event_id_columns == (landing.outcome_columns.event_id,) == ("ImpressionId",)
     assert (landing.columns.ts, landing.outcome_columns.ts, landing.time) == ("TimeUsec2", "TimeUsec2", "epoch_us")
     assert landing.outcome_kind == "click"  # by the file's name
@@ -181,27 +214,23 @@ def test_outcomes_in_a_file_of_their_own_are_found_by_the_values_that_both_hold(
     assert f"--outcomes {clicks}" in answer.next_commands[0]
 
 
-def test_an_event_log_is_taken_apart_and_its_outcomes_find_their_impressions_by_two_columns(tmp_path, store):
-    source = exports.one_signal_events(tmp_path)
-    answer, recipe = recipe_of(source, tmp_path)
+def test_an_event_log_is_taken_apart_and_its_outcomes_find_their_impressions_by_two_columns(initialised, second_day):
+    _, answer, recipe = initialised(exports.one_signal_events)
     log = recipe.landing.event_log
     assert (log.column, log.impressions) == ("event_kind", ("message.push.sent",))  # received ones would count twice
     assert set(recipe.landing.event_id_columns) == {"message_id", "onesignal_id"}
     (channel,) = recipe.channels.values()
     assert channel.positive_kind == "message.push.clicked"
     assert answer.rows == exports.DAYS * exports.ROWS
-    landed = land_file(source, recipe, zone := LocalLandingZone(tmp_path / "landing"))
+    landed, day, _ = second_day(exports.one_signal_events)
     assert sum(landed.rows.values()) == answer.rows
-    day = ingest_day(store, zone, recipe, list(landed.rows)[1], NOW)
     assert (day.impressions.kept, day.impressions.quarantined, day.outcomes.quarantined) == (exports.ROWS, 0, 0)
     assert day.attribution.not_found <= 3  # of impressions just before midnight
 
 
-def test_a_file_of_outcomes_lands_by_its_own_days_and_again_in_its_place(tmp_path, store):
-    shown, clicks = exports.ad_manager(tmp_path)
-    target = tmp_path / "first.toml"
-    answer = first_recipe(shown, PRICES, target, clicks)
-    recipe, zone = load_recipe(target), LocalLandingZone(tmp_path / "landing")
+def test_a_file_of_outcomes_lands_by_its_own_days_and_again_in_its_place(ad_manager, tmp_path, store):
+    shown, clicks, answer, recipe = ad_manager
+    zone = LocalLandingZone(tmp_path / "landing")
     landed = land_streams(shown, clicks, recipe, zone)
     assert land_streams(shown, clicks, recipe, zone) == landed
     assert sum(landed.outcomes.values()) == round(answer.seen_rate * answer.rows)
@@ -217,8 +246,8 @@ def test_a_file_of_outcomes_lands_by_its_own_days_and_again_in_its_place(tmp_pat
         ("ImpressionId;Time\nI000000001;2026-03-01\nI000000002;2026-03-01\n", "expected the impressions' delimiter"),
     ],
 )
-def test_outcomes_that_find_no_impression_are_refused(tmp_path, outcomes, words):
-    shown, _ = exports.ad_manager(tmp_path)
+def test_outcomes_that_find_no_impression_are_refused(ad_manager, tmp_path, outcomes, words):
+    shown, *_ = ad_manager
     (tmp_path / "clicks.csv").write_text(outcomes, encoding="utf-8")
     with pytest.raises(DataRejectedError, match=words):
         first_recipe(shown, PRICES, tmp_path / "first.toml", tmp_path / "clicks.csv")
@@ -236,9 +265,9 @@ def test_a_column_of_kinds_that_is_no_event_log_leaves_the_label_where_it_stands
     assert features_of(recipe)["type"] == "categorical"
 
 
-def test_keys_that_have_to_stay_say_so(tmp_path):
-    recipe_of(exports.avazu(tmp_path), tmp_path)
-    lines = (tmp_path / "first.toml").read_text(encoding="utf-8").splitlines()
+def test_keys_that_have_to_stay_say_so(initialised):
+    source, *_ = initialised(exports.avazu)
+    lines = source.with_name("first.toml").read_text(encoding="utf-8").splitlines()
     keys = ("name", "positive_ratio", "cost", "max_cost_delta_per_1000", "max_channel_cost_delta_per_1000")
     for key in keys:
         assert "# required" in next(line for line in lines if line.startswith(f"{key} = ")), key
@@ -292,7 +321,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=draws(10, 500), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=draws(4, 500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(columns=st.dictionaries(NAMES, st.lists(VALUES, min_size=6, max_size=6), max_size=6))
 def test_whatever_columns_there_are_the_recipe_can_be_read(tmp_path_factory, columns):
     folder = tmp_path_factory.mktemp("any")

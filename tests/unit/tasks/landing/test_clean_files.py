@@ -8,7 +8,7 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest import deduplicate
 from ctr_retrain.tasks.landing import text_to_parquet
 from ctr_retrain.tasks.reading import read_stream
-from tests.support.landed_day import impression, ingest, rows_of
+from tests.support.landed_day import clean, impression, ingest
 
 BAD = impression("bad", ts="yesterday")
 
@@ -78,13 +78,13 @@ def test_rows_are_the_same_where_a_bad_one_stands_among_them(
     assert published(store, day) == clean
 
 
-def test_duplicates_among_clean_files_count_once(store, landing, land_rows, tiny_recipe, day, now):
+def test_duplicates_among_clean_files_count_once(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, rows_from(0, 6), "0.jsonl.gz")
     land_rows("impressions", day, rows_from(5, 11), "1.jsonl.gz")
     land_rows("impressions", day, [*rows_from(11, 16), *rows_from(15, 16)], "2.csv.gz")
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions == Counts(received=18, kept=16, duplicates=2, quarantined=0)
-    assert sorted(row["event_id"] for row in rows_of(store, day, "impressions")) == sorted(f"e{n}" for n in range(16))
+    assert sorted(row["event_id"] for row in found.rows) == sorted(f"e{n}" for n in range(16))
 
 
 def test_late_rows_of_a_clean_file_stand_under_their_own_day(store, landing, land_rows, tiny_recipe, day, now):
@@ -132,9 +132,7 @@ def test_a_damaged_file_beside_clean_ones_leaves_their_rows_and_none_of_a_first_
 
 
 @pytest.mark.parametrize("end", ["jsonl", "csv"])
-def test_no_attempt_to_read_a_file_writes_where_another_did(
-    store, landing, land_rows, tiny_recipe, day, now, monkeypatch, end
-):
+def test_no_attempt_to_read_a_file_writes_where_another_did(landing, land_rows, tiny_recipe, day, monkeypatch, end):
     """DuckDB may remove what a failed COPY wrote only after the next attempt has written."""
     targets, write = [], text_to_parquet.duck.copy_to
 
@@ -144,7 +142,7 @@ def test_no_attempt_to_read_a_file_writes_where_another_did(
 
     monkeypatch.setattr(text_to_parquet.duck, "copy_to", note)
     land_rows("impressions", day, [*rows_from(0, 6), BAD, impression("e7", bid="much")], f"0.{end}")
-    ingest(store, landing, tiny_recipe(), day, now)
+    clean(landing, tiny_recipe(), day)
     staged = [target.stem for target in targets if target.parent.name == "scratch"]
     assert len(staged) == len(set(staged)) >= 2
     assert all(len(name) == len("0123456789abcdef") * 2 for name in staged)  # of one attempt, and of no file

@@ -15,7 +15,7 @@ from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.landing.json_rows import needs_splitting, one_object_a_line
 from tests.conftest import encoded
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression
 
 ROWS = [impression("a"), impression("b", device='é{}[],"\\'), impression("c", bid="1.5", more={"x": [1, {"y": "}"}]})]
 JSON, PARQUET = encoded(ROWS, "a.jsonl"), encoded(ROWS[:2], "a.parquet")
@@ -67,13 +67,13 @@ READ = {
 
 
 @pytest.mark.parametrize("case", READ)
-def test_a_file_is_read_by_what_its_bytes_are(store, landing, land_rows, tiny_recipe, day, now, case):
+def test_a_file_is_read_by_what_its_bytes_are(landing, land_rows, tiny_recipe, day, case):
     name, content, rows = READ[case]
     land_rows("impressions", day, [], name).write_bytes(content)
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.unreadable == {}
-    assert found.impressions == Counts(received=rows, kept=rows, duplicates=0, quarantined=0), quarantined(store, day)
-    assert {row["event_id"] for row in rows_of(store, day, "impressions")} == set("abc"[:rows])
+    assert found.impressions == Counts(received=rows, kept=rows, duplicates=0, quarantined=0), found.quarantined
+    assert {row["event_id"] for row in found.rows} == set("abc"[:rows])
 
 
 def zipped():
@@ -114,22 +114,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_can_not_be_read_is_one_that_says_what_it_looks_like(
-    store, landing, land_rows, tiny_recipe, day, now, case
-):
+def test_a_file_that_can_not_be_read_is_one_that_says_what_it_looks_like(landing, land_rows, tiny_recipe, day, case):
     name, content, reason = REFUSED[case]
     land_rows("impressions", day, [impression("good")], "good.jsonl")
     land_rows("impressions", day, [], name).write_bytes(content)
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert reason in found.unreadable[f"impressions/{name}"]
     assert list(found.unreadable) == [f"impressions/{name}"]
     assert found.impressions.conserved
 
 
-def test_a_day_of_a_single_refused_file_is_rejected_by_its_name(store, landing, land_rows, tiny_recipe, day, now):
+def test_a_day_of_a_single_refused_file_is_rejected_by_its_name(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [], "a.zip").write_bytes(zipped())
     with pytest.raises(DataRejectedError, match=r"received 1 unreadable; a.zip: expected .* looks like a ZIP archive"):
-        ingest(store, landing, tiny_recipe(), day, now)
+        clean(landing, tiny_recipe(), day)
 
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 64, 10**6])

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression
 
 ROWS = [
     impression("a", bid="1,5", device='x;y|z,~\t"\x01"'),
@@ -29,29 +29,39 @@ def written(rows, delimiter):
 
 
 @pytest.fixture
-def ingest_text(store, landing, land_rows, tiny_recipe, day, now):
-    """Land one text and ingest it by the recipe's delimiter; answers the kept rows' numbers and texts."""
+def clean_text(landing, land_rows, tiny_recipe, day):
+    """Land one text and clean it by the recipe's delimiter; answers what became of its rows."""
 
     def run(content, name="a.csv", **rules):
         land_rows("impressions", day, [], name).write_bytes(content)
-        ingest(store, landing, tiny_recipe(landing=rules), day, now)
-        return [(row["bid"], row["device"]) for row in rows_of(store, day, "impressions")]
+        return clean(landing, tiny_recipe(landing=rules), day)
+
+    return run
+
+
+@pytest.fixture
+def values_of(clean_text):
+    """Land one text and clean it by the recipe's delimiter; answers the kept rows' numbers and texts."""
+
+    def run(content, name="a.csv", **rules):
+        return [(row["bid"], row["device"]) for row in clean_text(content, name, **rules).rows]
 
     return run
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t", ",", "~", "\x01"])
 @pytest.mark.parametrize("name", ["a.csv", "A.TSV", "part-00000"])
-def test_fields_stand_between_the_recipes_delimiters(ingest_text, delimiter, name):
+def test_fields_stand_between_the_recipes_delimiters(values_of, delimiter, name):
     content = written(ROWS, delimiter)
-    assert ingest_text(content, name, delimiter=delimiter, decimal=",") == VALUES
+    assert values_of(content, name, delimiter=delimiter, decimal=",") == VALUES
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t"])
-def test_a_row_means_the_same_beside_a_malformed_one(ingest_text, store, day, delimiter):
+def test_a_row_means_the_same_beside_a_malformed_one(clean_text, delimiter):
     content = written(ROWS, delimiter) + delimiter.join(("d", "2026", "more\r\n")).encode()
-    assert ingest_text(content, delimiter=delimiter, decimal=",") == VALUES
-    assert [row["reason"] for row in quarantined(store, day)] == ["malformed_csv: expected 7 fields, received 3"]
+    found = clean_text(content, delimiter=delimiter, decimal=",")
+    assert [(row["bid"], row["device"]) for row in found.rows] == VALUES
+    assert [row["reason"] for row in found.quarantined] == ["malformed_csv: expected 7 fields, received 3"]
 
 
 @pytest.mark.parametrize(
@@ -73,26 +83,26 @@ def test_a_row_means_the_same_beside_a_malformed_one(ingest_text, store, day, de
     ],
 )
 @pytest.mark.parametrize("name", ["a.csv", "part-00000"])
-def test_a_file_with_another_delimiter_says_which_it_looks_like(ingest_text, received, recipe, says, name):
+def test_a_file_with_another_delimiter_says_which_it_looks_like(values_of, received, recipe, says, name):
     with pytest.raises(DataRejectedError) as caught:
-        ingest_text(written(ROWS, received), name, delimiter=recipe)
+        values_of(written(ROWS, received), name, delimiter=recipe)
     (reason,) = caught.value.details["unreadable"].values()
     assert says in reason
     assert f"Set landing.delimiter = {json.dumps(received)}" in reason
 
 
-def test_a_delimiter_that_is_named_counts_though_the_names_hold_more_of_another(ingest_text):
+def test_a_delimiter_that_is_named_counts_though_the_names_hold_more_of_another(values_of):
     rows = [row | {"a;b;c": "1", "d;e;f;g;k;l;m;n": "2", "h;i;j": ""} for row in ROWS]
     with pytest.raises(DataRejectedError) as caught:
-        ingest_text(written(rows, ","), decimal=",")
+        values_of(written(rows, ","), decimal=",")
     (reason,) = caught.value.details["unreadable"].values()
     assert reason.endswith("""Set landing.delimiter = ";", or "," if that is what separates them""")
-    assert ingest_text(written(rows, ","), delimiter=",", decimal=",") == VALUES
+    assert values_of(written(rows, ","), delimiter=",", decimal=",") == VALUES
 
 
-def test_a_delimiter_within_a_quoted_name_is_part_of_it(ingest_text):
+def test_a_delimiter_within_a_quoted_name_is_part_of_it(values_of):
     content = written(ROWS, ",").replace(b"bid", b'bid,"a;b;c;d;e;f;g;h;i"', 1)
-    assert ingest_text(content.replace(b"\r\n", b",\r\n").replace(b'i",\r', b'i"\r'), decimal=",") == VALUES
+    assert values_of(content.replace(b"\r\n", b",\r\n").replace(b'i",\r', b'i"\r'), decimal=",") == VALUES
 
 
 def test_land_reads_the_recipes_delimiter_too(tmp_path, landing, tiny_recipe, day):

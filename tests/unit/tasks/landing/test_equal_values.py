@@ -16,26 +16,26 @@ from ctr_retrain.models.recipe.landing_section import Landing
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.landed_values import as_joined, as_text
 from tests.support.counts import draws
-from tests.support.landed_day import impression, ingest, rows_of
+from tests.support.landed_day import clean, impression, ingest, rows_of
 
 AT = "2026-03-02T10:00:00Z"
 ID = UUID("6fa459ea-ee8a-4ca4-894e-db77e160355e")
-# A way to write 700000, or a UUID, and how the file is named.
+# Ways to write whole numbers, and UUIDs.
 KEYS = {
-    "integer": pa.array([700000, 700001]),
-    "float beside a missing one": pa.array([700000.0, 700001.0, None]),
-    "float32": pa.array([700000, 700001], pa.float32()),
-    "decimal": pa.array([Decimal(700000), Decimal(700001)], pa.decimal128(38, 9)),
-    "decimal without a scale": pa.array([Decimal(700000), Decimal(700001)], pa.decimal128(38, 0)),
-    "text": pa.array(["700000", "700001"]),
-    "text of a float": pa.array(["700000.0", "700001.00"]),
-    "bytes of a text": pa.array([b"700000", b"700001"]),
+    "integer": pa.array,
+    "float beside a missing one": lambda ids: pa.array([*map(float, ids), None]),
+    "float32": lambda ids: pa.array(ids, pa.float32()),
+    "decimal": lambda ids: pa.array(map(Decimal, ids), pa.decimal128(38, 9)),
+    "decimal without a scale": lambda ids: pa.array(map(Decimal, ids), pa.decimal128(38, 0)),
+    "text": lambda ids: pa.array(map(str, ids)),
+    "text of a float": lambda ids: pa.array(f"{number}.{'0' * (1 + number % 2)}" for number in ids),
+    "bytes of a text": lambda ids: pa.array(str(number).encode() for number in ids),
 }
 UUIDS = {
-    "text": pa.array([str(ID)]),
-    "bytes": pa.array([ID.bytes]),
-    "fixed bytes": pa.array([ID.bytes], pa.binary(16)),
-    "UUID": pa.array([ID.bytes], pa.uuid()),
+    "text": lambda ids: pa.array(map(str, ids)),
+    "bytes": lambda ids: pa.array(one.bytes for one in ids),
+    "fixed bytes": lambda ids: pa.array([one.bytes for one in ids], pa.binary(16)),
+    "UUID": lambda ids: pa.array([one.bytes for one in ids], pa.uuid()),
 }
 
 
@@ -61,38 +61,43 @@ def land_parquet(landing, day, stream, name, columns):
     pq.write_table(pa.table({**columns, **constant}), folder / name)
 
 
-@pytest.mark.parametrize("outcomes", KEYS)
+@pytest.fixture
+def attributed(store, landing, tiny_recipe, day, now):
+    """Land impressions whose ids are written in one way, and two outcomes of each way to write them; ingest both."""
+
+    def run(impressions, ways, ids):
+        plain = {"ts": AT, "user_id": "u", "channel": "ad", "campaign_id": "c"}
+        land_parquet(landing, day, "impressions", "a.parquet", {"event_id": ways[impressions](ids), **plain})
+        for number, write in enumerate(ways.values()):
+            own = {"event_id": write(ids[2 * number : 2 * number + 2]), "ts": AT, "kind": "click"}
+            land_parquet(landing, day, "outcomes", f"{number}.parquet", own)
+        return ingest(store, landing, tiny_recipe(), day, now).attribution
+
+    return run
+
+
 @pytest.mark.parametrize("impressions", ["integer", "decimal", "text of a float"])
-def test_outcomes_find_their_impression_whatever_type_of_number_the_id_is(
-    store, landing, tiny_recipe, day, now, impressions, outcomes
-):
-    plain = {"ts": AT, "user_id": "u", "channel": "ad", "campaign_id": "c"}
-    land_parquet(landing, day, "impressions", "a.parquet", {"event_id": KEYS[impressions], **plain})
-    land_parquet(landing, day, "outcomes", "a.parquet", {"event_id": KEYS[outcomes], "ts": AT, "kind": "click"})
-    found = ingest(store, landing, tiny_recipe(), day, now)
-    assert [row["event_id"] for row in rows_of(store, day, "impressions")] == ["700000", "700001"]
-    assert found.attribution == Attribution(outcomes=2, found=2, not_found=0, unnamed=0)
-    assert sum(row["positives"] for row in rows_of(store, day, "profile.parquet")) == 2
+def test_outcomes_find_their_impression_whatever_type_of_number_the_id_is(attributed, store, day, impressions):
+    ids = list(range(700000, 700000 + 2 * len(KEYS)))
+    assert attributed(impressions, KEYS, ids) == Attribution(outcomes=len(ids), found=len(ids), not_found=0, unnamed=0)
+    for stream in ("impressions", "outcomes"):
+        assert sorted(row["event_id"] for row in rows_of(store, day, stream)) == list(map(str, ids))
+    assert sum(row["positives"] for row in rows_of(store, day, "profile.parquet")) == len(ids)
 
 
-@pytest.mark.parametrize("outcomes", UUIDS)
 @pytest.mark.parametrize("impressions", UUIDS)
-def test_bytes_of_a_uuid_are_that_uuid(store, landing, tiny_recipe, day, now, impressions, outcomes):
-    plain = {"ts": AT, "user_id": "u", "channel": "ad", "campaign_id": "c"}
-    land_parquet(landing, day, "impressions", "a.parquet", {"event_id": UUIDS[impressions], **plain})
-    land_parquet(landing, day, "outcomes", "a.parquet", {"event_id": UUIDS[outcomes], "ts": AT, "kind": "click"})
-    assert ingest(store, landing, tiny_recipe(), day, now).attribution.found == 1
-    assert rows_of(store, day, "impressions")[0]["event_id"] == str(ID)
+def test_bytes_of_a_uuid_are_that_uuid(attributed, store, day, impressions):
+    ids = [UUID(int=ID.int + number) for number in range(2 * len(UUIDS))]
+    assert attributed(impressions, UUIDS, ids).found == len(ids)
+    for stream in ("impressions", "outcomes"):
+        assert sorted(row["event_id"] for row in rows_of(store, day, stream)) == sorted(map(str, ids))
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
-def test_an_integer_category_beside_a_missing_one_is_the_same_category(
-    store, landing, land_rows, tiny_recipe, day, now, name
-):
+def test_an_integer_category_beside_a_missing_one_is_the_same_category(landing, land_rows, tiny_recipe, day, name):
     devices = ["7", "7.0", "7.00", "7.50", "1.0.0", "v7.0", ""]
     land_rows("impressions", day, [impression(str(n), device=device) for n, device in enumerate(devices)], name)
-    ingest(store, landing, tiny_recipe(), day, now)
-    kept = {row["event_id"]: row["device"] for row in rows_of(store, day, "impressions")}
+    kept = clean(landing, tiny_recipe(), day).became("device")
     assert list(kept.values()) == ["7", "7", "7", "7.50", "1.0.0", "v7.0", None]
 
 
@@ -118,7 +123,7 @@ def shared_scratch(tmp_path_factory):
         yield connection
 
 
-@settings(max_examples=draws(40, 2000))
+@settings(max_examples=draws(20, 2000))
 @given(column=ALIKE)
 def test_what_serving_reads_of_a_column_is_what_ingest_writes(shared_scratch, column):
     ingested = [(text or "").encode() for text in written(shared_scratch, column)]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest, quarantined, rows_of
 
 
 def test_files_of_folders_are_read_under_their_path(store, landing, land_rows, tiny_recipe, day, now):
@@ -18,13 +18,11 @@ def test_files_of_folders_are_read_under_their_path(store, landing, land_rows, t
     assert found.not_read == {}
 
 
-def test_ids_made_of_file_and_row_differ_between_folders(store, landing, land_rows, tiny_recipe, day, now):
+def test_ids_made_of_file_and_row_differ_between_folders(landing, land_rows, tiny_recipe, day):
     for hour in ("13", "14"):
         land_rows("impressions", day, [impression("x")], f"hour={hour}/part.csv")
-    ingest(store, landing, tiny_recipe(landing={"event_id_from": "file_row"}), day, now)
-    assert {row["event_id"] for row in rows_of(store, day, "impressions")} == {
-        f"{day}/hour={hour}/part.csv:0" for hour in ("13", "14")
-    }
+    found = clean(landing, tiny_recipe(landing={"event_id_from": "file_row"}), day)
+    assert {row["event_id"] for row in found.rows} == {f"{day}/hour={hour}/part.csv:0" for hour in ("13", "14")}
 
 
 def test_what_is_not_read_is_told_with_the_reason_and_is_no_unreadable_file(
@@ -49,22 +47,22 @@ def test_what_is_not_read_is_told_with_the_reason_and_is_no_unreadable_file(
     }
 
 
-def test_link_in_a_folder_is_held_to_the_landing_zone(store, landing, land_rows, tiny_recipe, day, now, tmp_path):
+def test_link_in_a_folder_is_held_to_the_landing_zone(landing, land_rows, tiny_recipe, day, tmp_path):
     good = land_rows("impressions", day, [impression("a")], "hour=1/good.jsonl")
     (tmp_path / "secret.jsonl").write_text("{}", encoding="utf-8")
     (good.parent / "out.jsonl").symlink_to(tmp_path / "secret.jsonl")
     (good.parent / "in.jsonl").symlink_to(land_rows("more", day, [impression("b")], "b.jsonl"))
     (good.parent.parent / "folder").symlink_to(tmp_path)
-    found = ingest(store, landing, tiny_recipe(), day, now)
-    assert {row["event_id"] for row in rows_of(store, day, "impressions")} == {"a", "b"}
+    found = clean(landing, tiny_recipe(), day)
+    assert {row["event_id"] for row in found.rows} == {"a", "b"}
     assert "leads out of it" in found.unreadable["impressions/hour=1/out.jsonl"]
     assert set(found.unreadable) == {"impressions/hour=1/out.jsonl", "impressions/folder"}
 
 
-def test_day_of_markers_alone_says_that_it_found_them(store, landing, land_rows, tiny_recipe, day, now):
+def test_day_of_markers_alone_says_that_it_found_them(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [], "_SUCCESS")
     with pytest.raises(Exception, match=r"nothing landed on .*, received only impressions/_SUCCESS"):
-        ingest(store, landing, tiny_recipe(), day, now)
+        clean(landing, tiny_recipe(), day)
 
 
 BAD = [impression(f"bad{number}", ts="never") for number in range(3)]

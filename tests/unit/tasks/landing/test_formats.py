@@ -3,7 +3,9 @@
 import gzip
 import json
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import partial
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +20,7 @@ from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import at
 from tests.support.landed_day import quarantined, rows_of
 from tests.support.repository import RECIPES
@@ -50,21 +53,21 @@ def criteo(timestamp, *, click=0, converted=None, **changes):
     return {**row, "attribution": "0", "cost": "1.0000000000000003e-05", "cpo": "0.39079433", **changes}
 
 
+def land_into(folder, recipe, name, header, rows):
+    """Write a file, gzipped if its name says so, and land it from the command line; answers what it printed."""
+    separator = "\t" if ".tsv" in name else ","
+    lines = [separator.join(header), *(separator.join(row[column] for column in header) for row in rows)]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    path = folder / name
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    answer = at(folder / "root", folder / "landing", RECIPES / f"{recipe}.toml")("land", "--from", path, "--json")
+    assert answer.status == 0, answer.stderr
+    return answer.document
+
+
 @pytest.fixture
 def land(tmp_path, landing):
-    """Write a file, gzipped if its name says so, and land it from the command line; answers what it printed."""
-
-    def run(recipe, name, header, rows):
-        separator = "\t" if ".tsv" in name else ","
-        lines = [separator.join(header), *(separator.join(row[column] for column in header) for row in rows)]
-        text = "".join(f"{line}\n" for line in lines).encode()
-        path = tmp_path / name
-        path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
-        answer = at(tmp_path / "root", landing, RECIPES / f"{recipe}.toml")("land", "--from", path, "--json")
-        assert answer.status == 0, answer.stderr
-        return answer.document
-
-    return run
+    return partial(land_into, tmp_path)
 
 
 @pytest.fixture
@@ -183,20 +186,26 @@ CRITEO_ROWS = [
 FILE = "criteo_attribution_dataset.tsv"
 
 
-@pytest.fixture(params=["", ".gz"])
-def criteo_landed(request, land):
-    return land("criteo_attribution", FILE + request.param, CRITEO, CRITEO_ROWS)
+@pytest.fixture(scope="module", params=["", ".gz"])
+def criteo_days(request, tmp_path_factory):
+    """The file landed, and the days of its impressions ingested: what both answered, and the store."""
+    folder, recipe = tmp_path_factory.mktemp("criteo"), load_recipe(RECIPES / "criteo_attribution.toml")
+    landed = land_into(folder, "criteo_attribution", FILE + request.param, CRITEO, CRITEO_ROWS)
+    store, zone = LocalStore(folder / "root"), LocalLandingZone(folder / "landing")
+    now = datetime(2017, 2, 1, tzinfo=UTC)
+    days = [ingest_day(store, zone, recipe, day, now) for day in (START, NEXT, EIGHTH)]
+    return SimpleNamespace(landed=landed, counts=[(day.impressions, day.outcomes) for day in days], store=store)
 
 
-def test_criteo_seconds_become_days_and_outcomes_land_on_the_day_of_their_own_time(criteo_landed):
-    assert criteo_landed["rows"] == {"2017-01-01": 5, "2017-01-02": 5, "2017-01-09": 1}
+def test_criteo_seconds_become_days_and_outcomes_land_on_the_day_of_their_own_time(criteo_days):
+    assert criteo_days.landed["rows"] == {"2017-01-01": 5, "2017-01-02": 5, "2017-01-09": 1}
     # Clicks: 4 on day 0 (one of an unreadable time), 1 on day 1, 1 on day 8. Conversions: on day 1 one of day 0, three
     # of its own (two of them without a possible time), on day 8 two, on day 16 one.
-    assert criteo_landed["outcomes"] == {"2017-01-01": 4, "2017-01-02": 5, "2017-01-09": 3, "2017-01-17": 1}
+    assert criteo_days.landed["outcomes"] == {"2017-01-01": 4, "2017-01-02": 5, "2017-01-09": 3, "2017-01-17": 1}
 
 
-def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_landed, ingest_and_validate, label):
-    counts = ingest_and_validate("criteo_attribution", START, NEXT, EIGHTH)
+def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_days):
+    counts = criteo_days.counts
     assert counts == [
         (
             Counts(received=5, kept=4, duplicates=0, quarantined=1),
@@ -211,15 +220,18 @@ def test_criteo_conversions_count_once_landed_and_within_the_window_only(criteo_
             Counts(received=3, kept=3, duplicates=0, quarantined=0),
         ),
     ]
-    assert sum(outcomes.received for _, outcomes in counts) + 1 == sum(criteo_landed["outcomes"].values())
-    recipe = "criteo_attribution"
-    assert [label(recipe, START, as_of) for as_of in (START, NEXT, EIGHTH)] == [(4, 0), (4, 1), (4, 1)]
-    assert [label(recipe, NEXT, as_of) for as_of in (NEXT, SEVENTH, EIGHTH)] == [(5, 1), (5, 1), (5, 2)]
+    assert sum(outcomes.received for _, outcomes in counts) + 1 == sum(criteo_days.landed["outcomes"].values())
+
+    def label(event_day, as_of):
+        found = label_day(criteo_days.store, load_recipe(RECIPES / "criteo_attribution.toml"), event_day, as_of)
+        return found.rows, found.positives
+
+    assert [label(START, as_of) for as_of in (START, NEXT, EIGHTH)] == [(4, 0), (4, 1), (4, 1)]
+    assert [label(NEXT, as_of) for as_of in (NEXT, SEVENTH, EIGHTH)] == [(5, 1), (5, 1), (5, 2)]
 
 
-def test_criteo_negative_times_are_quarantined_in_both_streams(criteo_landed, ingest_and_validate, store):
-    ingest_and_validate("criteo_attribution", START, NEXT)
-    found = [*quarantined(store, START), *quarantined(store, NEXT)]
+def test_criteo_negative_times_are_quarantined_in_both_streams(criteo_days):
+    found = [row for day in (START, NEXT) for row in quarantined(criteo_days.store, day)]
     assert Counter((row["stream"], row["reason"]) for row in found) == {
         ("impressions", "ts_unreadable"): 1,
         ("outcomes", "ts_unreadable"): 2,
@@ -228,10 +240,8 @@ def test_criteo_negative_times_are_quarantined_in_both_streams(criteo_landed, in
     assert raw == ["-1", "-5"]
 
 
-def test_criteo_cost_is_the_value_and_each_outcome_has_the_id_that_ingest_gave_its_row(
-    criteo_landed, ingest_and_validate, store
-):
-    ingest_and_validate("criteo_attribution", START, NEXT, EIGHTH)
+def test_criteo_cost_is_the_value_and_each_outcome_has_the_id_that_ingest_gave_its_row(criteo_days):
+    store = criteo_days.store
     impressions = {row["event_id"]: row for row in rows_of(store, START, "impressions")}
     by_second = {row["ts"].hour * 3600 + row["ts"].minute * 60 + row["ts"].second: row for row in impressions.values()}
     assert {second: row["value"] for second, row in by_second.items()} == {
@@ -250,7 +260,9 @@ def test_criteo_cost_is_the_value_and_each_outcome_has_the_id_that_ingest_gave_i
     assert early["ts"].isoformat() == "2017-01-02T00:00:00"
 
 
-def test_criteo_file_landed_again_replaces_its_outcomes_too(criteo_landed, land, landing):
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_criteo_file_landed_again_replaces_its_outcomes_too(land, landing, ending):
+    land("criteo_attribution", FILE + ending, CRITEO, CRITEO_ROWS)
     name = next((landing / "impressions" / "dt=2017-01-01").iterdir()).name.removesuffix(".parquet")
     other = landing / "outcomes" / "dt=2017-01-17" / "other.jsonl"
     other.write_text("", encoding="utf-8")

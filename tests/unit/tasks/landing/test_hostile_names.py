@@ -11,7 +11,7 @@ from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 from tests.support.labelled_day import label_rows
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest, quarantined, rows_of
 from tests.support.stored import outside_the_root
 
 # Beside each other: a neighbour whose name begins with a backslash is one more thing that a pattern stumbles over.
@@ -53,22 +53,23 @@ def test_file_is_read_whatever_its_name(zone, local_store, land_rows, tiny_recip
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv.gz", "parquet"])
-def test_file_whose_name_is_no_text_is_told_and_not_read(store, landing, land_rows, tiny_recipe, day, now, ending):
+def test_file_whose_name_is_no_text_is_told_and_not_read(landing, land_rows, tiny_recipe, day, ending):
     good = land_rows("impressions", day, [impression("a")], "good.jsonl")
     bad = land_rows("impressions", day, [impression("b")], f"b.{ending}")
     bad.rename(good.parent / f"\udcff*.{ending}")
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions.kept == 1
     assert found.unreadable == {f"impressions/\ufffd*.{ending}": "expected a name in UTF-8, received other bytes"}
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
-def test_file_of_many_days_is_split_whatever_its_name(store, landing, land_rows, tiny_recipe, day, now, ending):
+def test_file_of_many_days_is_split_whatever_its_name(landing, land_rows, tiny_recipe, day, ending):
     names = ["a\\*b", "[x]\\?", "it's"]
     for name in names:
         source = land_rows("elsewhere", day, [impression(f"{name} 1"), impression(f"{name} 2")], f"{name}.{ending}")
         land_file(source, tiny_recipe(), LocalLandingZone(landing))
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2 * len(names)
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.kept == 2 * len(names)
 
 
 # --- columns

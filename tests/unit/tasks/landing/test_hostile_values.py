@@ -10,7 +10,7 @@ import pytest
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from tests.support.landed_day import ingest, quarantined, rows_of
+from tests.support.landed_day import clean
 
 AT = datetime(2026, 3, 2, 10)  # noqa: DTZ001 - UTC, as the store keeps it
 SECONDS = 1772445600
@@ -41,10 +41,10 @@ def land_column(landing, day):
     return land
 
 
-def became(store, day, name):
+def became(found, name):
     """What the column became of the rows that were kept, and why others were not; without the plain row."""
-    kept = [row[name] for row in rows_of(store, day, "impressions") if row["event_id"] != "plain"]
-    return kept + [row["reason"] for row in quarantined(store, day)]
+    kept = [row[name] for row in found.rows if row["event_id"] != "plain"]
+    return kept + [row["reason"] for row in found.quarantined]
 
 
 # Column, and what it is as text, as number, as time: "no" where it is none.
@@ -78,7 +78,7 @@ TYPES = {
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_each_type_is_a_text_a_number_and_a_time_or_is_missing_or_quarantined_as_none(
-    store, landing, land_column, tiny_recipe, day, now, type_
+    landing, land_column, tiny_recipe, day, type_
 ):
     column, text, number, at = TYPES[type_]
     missing = column.null_count or type_ == "NaN"
@@ -91,37 +91,38 @@ def test_each_type_is_a_text_a_number_and_a_time_or_is_missing_or_quarantined_as
     }
     for name in expected:
         land_column(name, column, file=name)
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions.received == 1 + len(expected)
-    assert found.unreadable_values.keys() == ({"bid"} if number == "no" else set())
-    rows = [row for row in rows_of(store, day, "impressions") if row["event_id"] != "plain"]
+    assert found.found.unreadable_values.keys() == ({"bid"} if number == "no" else set())
+    rows = [row for row in found.rows if row["event_id"] != "plain"]
     kept = {row["campaign_id"]: row for row in rows}
-    refused = {row["file"].removesuffix(".parquet"): row["reason"] for row in quarantined(store, day)}
+    refused = {row["file"].removesuffix(".parquet"): row["reason"] for row in found.quarantined}
     assert {name: kept[name][name] if name in kept else refused[name] for name in expected} == expected
     assert len(kept) + len(refused) == len(expected)
 
 
 @pytest.mark.parametrize("unit", PER_SECOND)
 @pytest.mark.parametrize("zone", [None, "UTC"])
-def test_typed_time_far_off_is_quarantined(store, landing, land_column, tiny_recipe, day, now, unit, zone):
+def test_typed_time_far_off_is_quarantined(landing, land_column, tiny_recipe, day, unit, zone):
     far = {"year 10000": 253402300800, "before Christ": -62135596801, "before 1970": -1}
     numbers = {name: seconds * PER_SECOND[unit] for name, seconds in far.items()}
     if unit != "s":  # which Arrow keeps as milliseconds
         numbers |= {"infinity": LAST, "minus infinity": -LAST}
     numbers = {name: number for name, number in numbers.items() if abs(number) <= LAST}
     land_column("ts", pa.array([SECONDS * PER_SECOND[unit], *numbers.values()], pa.timestamp(unit, zone)))
-    assert ingest(store, landing, tiny_recipe(), day, now).unreadable == {}
+    found = clean(landing, tiny_recipe(), day)
+    assert found.unreadable == {}
     early, late = ("before Christ", "before 1970", "minus infinity"), ("year 10000", "infinity")
     reasons = ["ts_too_old"] * len(numbers.keys() & set(early)) + ["ts_in_future"] * len(numbers.keys() & set(late))
-    assert sorted(became(store, day, "ts")[1:]) == sorted(reasons)
+    assert sorted(became(found, "ts")[1:]) == sorted(reasons)
 
 
 @pytest.mark.parametrize("number", [LAST - 1, -LAST - 1])
 def test_time_that_cannot_be_held_makes_its_file_unreadable_and_names_the_column(
-    store, landing, land_column, tiny_recipe, day, now, tmp_path, number
+    landing, land_column, tiny_recipe, day, tmp_path, number
 ):
     file = land_column("ts", pa.array([number], pa.timestamp("ms")))
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions.kept == 1
     assert found.unreadable["impressions/a.parquet"].startswith(
         "column ts: Conversion Error: Could not convert Timesta"
@@ -133,15 +134,14 @@ def test_time_that_cannot_be_held_makes_its_file_unreadable_and_names_the_column
 
 
 @pytest.mark.parametrize("days", [2**31 - 1, -(2**31), 2932897, -719163])
-def test_date_far_off_is_quarantined(store, landing, land_column, tiny_recipe, day, now, days):
+def test_date_far_off_is_quarantined(landing, land_column, tiny_recipe, day, days):
     land_column("ts", pa.array([days], pa.date32()))
-    ingest(store, landing, tiny_recipe(), day, now)
-    (reason,) = became(store, day, "ts")
+    (reason,) = became(clean(landing, tiny_recipe(), day), "ts")
     assert reason in ("ts_too_old", "ts_in_future", "ts_unreadable")
 
 
 @pytest.mark.parametrize("time_", ["epoch_s", "epoch_ms", "epoch_us"])
-def test_number_that_is_no_time_near_the_day_is_quarantined(store, landing, land_column, tiny_recipe, day, now, time_):
+def test_number_that_is_no_time_near_the_day_is_quarantined(landing, land_column, tiny_recipe, day, time_):
     nan, inf, per_second = float("nan"), float("inf"), PER_SECOND[time_.removeprefix("epoch_")]
     numbers = [1e300, -1e300, nan, inf, -inf, -1.0, 0.0, 9.3e18, 9.2e18, 253402300800.0 * per_second]
     for column in (
@@ -150,8 +150,7 @@ def test_number_that_is_no_time_near_the_day_is_quarantined(store, landing, land
         pa.array([str(SECONDS * per_second), "nan", "inf", "1e999", "-", "0x10", "1772445600 s"]),
     ):
         land_column("ts", column)
-        ingest(store, landing, tiny_recipe(landing={"time": time_}), day, now)
-        at, *reasons = became(store, day, "ts")
+        at, *reasons = became(clean(landing, tiny_recipe(landing={"time": time_}), day), "ts")
         assert (at, len(reasons)) == (AT, len(column) - 1)
         assert {str(reason)[:3] for reason in reasons} == {"ts_"}
 
@@ -172,11 +171,10 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("time_", ["iso", "%Y-%m-%d"])
-def test_text_that_is_no_time_near_the_day_is_quarantined(store, landing, land_column, tiny_recipe, day, now, time_):
+def test_text_that_is_no_time_near_the_day_is_quarantined(landing, land_column, tiny_recipe, day, time_):
     written = AT.isoformat() if time_ == "iso" else "2026-03-02"
     land_column("ts", pa.array([written, *WRITTEN]))
-    ingest(store, landing, tiny_recipe(landing={"time": time_}), day, now)
-    at, *reasons = became(store, day, "ts")
+    at, *reasons = became(clean(landing, tiny_recipe(landing={"time": time_}), day), "ts")
     assert (at.date(), len(reasons)) == (day, len(WRITTEN))
     assert set(reasons) <= {"ts_unreadable", "ts_too_old", "ts_in_future"}
 

@@ -9,7 +9,7 @@ import pytest
 from ctr_retrain.models.documents.day_documents import Counts, UnreadableValues
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.ingest.ingest_day import load_ingested_day
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest, quarantined, rows_of
 
 FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
 
@@ -19,22 +19,26 @@ def without(key, *events):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("column", ["ts", "event_id", "user_id"])
-def test_missing_column_is_named_beside_those_that_came(store, landing, land_rows, tiny_recipe, day, now, name, column):
-    land_rows("impressions", day, without(column, "a", "b"), name)
-    with pytest.raises(DataRejectedError, match=rf"column missing: expected {column}, received ") as caught:
-        ingest(store, landing, tiny_recipe(), day, now)
+def test_missing_column_is_named_beside_those_that_came(landing, land_rows, tiny_recipe, day, name):
+    required = ("ts", "event_id", "user_id")
+    for column in required:
+        land_rows("impressions", day, without(column, "a", "b"), f"{column}-{name}")
+    with pytest.raises(
+        DataRejectedError, match=r"3 unreadable; event_id-.*column missing: expected event_id"
+    ) as caught:
+        clean(landing, tiny_recipe(), day)
     assert caught.value.exit_code == 3
-    assert column not in str(caught.value).split("received ")[-1].split(".")[0].split(", ")
     assert "[landing.columns]" in str(caught.value)
+    for column in required:
+        reason = caught.value.details["unreadable"][f"{column}-{name}"]
+        assert f"column missing: expected {column}, received " in reason
+        assert column not in reason.split("received ")[-1].split(".")[0].split(", ")
 
 
-def test_file_that_misses_a_required_column_stands_beside_the_rows_of_the_others(
-    store, landing, land_rows, tiny_recipe, day, now
-):
+def test_file_that_misses_a_required_column_stands_beside_the_rows_of_the_others(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [impression("a")], "good.jsonl")
     land_rows("impressions", day, without("user_id", "b"), "bad.csv")
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions.kept == 1
     assert found.unreadable["impressions/bad.csv"].startswith("column missing: expected user_id, received event_id, ts")
 
@@ -42,26 +46,26 @@ def test_file_that_misses_a_required_column_stands_beside_the_rows_of_the_others
 @pytest.mark.parametrize("beside", [0, 2])
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_a_row_without_a_required_value_costs_that_row_alone_whatever_stands_beside_it(
-    store, landing, land_rows, tiny_recipe, day, now, ending, beside
+    landing, land_rows, tiny_recipe, day, ending, beside
 ):
     land_rows("impressions", day, [impression("good")], "good.jsonl")
     required = ["ts", "event_id", "user_id"]
     for column in required:
         rows = [impression(f"{column} {number}") for number in range(beside)]
         land_rows("impressions", day, [*rows, {**impression("a"), column: None}], f"{column}.{ending}")
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.unreadable == {}
     assert found.impressions == Counts(received=4 + 3 * beside, kept=1 + 3 * beside, duplicates=0, quarantined=3)
-    assert {(bad["file"], bad["reason"]) for bad in quarantined(store, day)} == {
+    assert {(bad["file"], bad["reason"]) for bad in found.quarantined} == {
         (f"{column}.{ending}", f"{column}_missing") for column in required
     }
 
 
-def test_optional_column_that_a_file_lacks_is_null_there(store, landing, land_rows, tiny_recipe, day, now):
+def test_optional_column_that_a_file_lacks_is_null_there(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [impression("a")], "1.jsonl")
     land_rows("impressions", day, without("bid", "b"), "2.csv")
-    ingest(store, landing, tiny_recipe(), day, now)
-    assert {row["event_id"]: row["bid"] for row in rows_of(store, day, "impressions")} == {
+    found = clean(landing, tiny_recipe(), day)
+    assert {row["event_id"]: row["bid"] for row in found.rows} == {
         "a": 0.5,
         "b": None,
     }
@@ -106,7 +110,7 @@ def test_label_of_the_wrong_kind_is_shown_with_its_value_however_long_its_row(
     assert caught.value.details == {"reason": "label_wrong_type"}
 
 
-def test_files_of_one_day_may_type_a_column_differently(store, landing, land_rows, tiny_recipe, day, now):
+def test_files_of_one_day_may_type_a_column_differently(landing, land_rows, tiny_recipe, day):
     folder = land_rows("impressions", day, [impression("text")], "1.jsonl").parent
     for number, (event, ts, bid) in enumerate(
         [("typed", pa.array([day], pa.date32()), 1), ("naive", pa.array([1772445600000000], pa.timestamp("us")), 0.25)]
@@ -115,8 +119,9 @@ def test_files_of_one_day_may_type_a_column_differently(store, landing, land_row
             {"event_id": [event], "ts": ts, "user_id": [7], "channel": ["ad"], "campaign_id": ["c"], "bid": [bid]}
         )
         pq.write_table(table, folder / f"{number}.parquet")
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 3
-    kept = {row["event_id"]: row for row in rows_of(store, day, "impressions")}
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.kept == 3
+    kept = {row["event_id"]: row for row in found.rows}
     assert [kept["typed"]["bid"], kept["naive"]["bid"], kept["naive"]["user_id"]] == [1.0, 0.25, "7"]
     assert kept["naive"]["ts"].isoformat() == "2026-03-02T10:00:00"
 
@@ -141,13 +146,13 @@ def test_unknown_columns_are_reported_and_no_error(store, landing, land_rows, ti
         ("iso", "2026-03-02T10:00:00.250"),
     ],
 )
-def test_time_is_read_as_the_recipe_says(store, landing, land_rows, tiny_recipe, day, now, time, written):
+def test_time_is_read_as_the_recipe_says(landing, land_rows, tiny_recipe, day, time, written):
     far = ["1e300", "-1e300", "infinity", "9223372036854775807"]
     rows = [impression("a", ts=written), *(impression(f"far{i}", ts=ts) for i, ts in enumerate(far))]
     land_rows("impressions", day, rows)
-    found = ingest(store, landing, tiny_recipe(landing={"time": time}), day, now)
+    found = clean(landing, tiny_recipe(landing={"time": time}), day)
     assert found.impressions == Counts(received=5, kept=1, duplicates=0, quarantined=4)
-    (kept,) = rows_of(store, day, "impressions")
+    (kept,) = found.rows
     assert kept["ts"].isoformat() == "2026-03-02T10:00:00.250000"
 
 
@@ -206,9 +211,7 @@ SEVERAL = [["a", "b"], ["a", None, "c d"], [], None]
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv", "a.parquet"])
-def test_several_values_are_joined_by_the_features_delimiter_and_texts_stay(
-    store, landing, land_rows, tiny_recipe, day, now, name
-):
+def test_several_values_are_joined_by_the_features_delimiter_and_texts_stay(landing, land_rows, tiny_recipe, day, name):
     given = [json.dumps(s) if name.endswith("csv") and s is not None else s for s in SEVERAL]
     rows = [impression(f"e{number}", tags=several) for number, several in enumerate(given)]
     if name.endswith("parquet"):
@@ -218,8 +221,8 @@ def test_several_values_are_joined_by_the_features_delimiter_and_texts_stay(
         land_rows("impressions", day, rows, name)
     texts = [impression("text", tags="x;y"), impression("bracket", tags="[sic"), impression("one", tags="z")]
     land_rows("impressions", day, texts, "b.csv")
-    ingest(store, landing, tiny_recipe(**TAGS), day, now)
-    found = {row["event_id"]: row["tags"] for row in rows_of(store, day, "impressions")}
+    found = clean(landing, tiny_recipe(**TAGS), day)
+    found = {row["event_id"]: row["tags"] for row in found.rows}
     assert [found.pop(f"e{number}") for number in range(4)] == ["a;b", "a;c d", None, None]
     assert found == {"text": "x;y", "bracket": "[sic", "one": "z"}
 
@@ -232,11 +235,11 @@ def test_one_column_has_one_delimiter(tiny_recipe):
         tiny_recipe(features=[twice[0], {**twice[1], "delimiter": ","}])
 
 
-def test_several_values_are_joined_also_where_a_line_is_malformed(store, landing, land_rows, tiny_recipe, day, now):
+def test_several_values_are_joined_also_where_a_line_is_malformed(landing, land_rows, tiny_recipe, day):
     path = land_rows("impressions", day, [impression("a", tags=["x", "y"])], "a.jsonl")
     path.write_text(path.read_text() + "{broken\n")
-    ingest(store, landing, tiny_recipe(**TAGS), day, now)
-    assert [row["tags"] for row in rows_of(store, day, "impressions")] == ["x;y"]
+    found = clean(landing, tiny_recipe(**TAGS), day)
+    assert [row["tags"] for row in found.rows] == ["x;y"]
 
 
 def test_columns_of_outcomes_have_the_names_that_the_recipe_says(store, landing, land_rows, tiny_recipe, day, now):

@@ -8,23 +8,21 @@ import pytest
 
 from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest
 
 
 @pytest.mark.parametrize("end", ["jsonl.gz", "jsonl.zst", "csv.gz", "csv.zst"])
-def test_torn_file_gives_its_rows_up_to_the_tear_and_counts_as_unreadable(
-    store, landing, land_rows, tiny_recipe, day, now, end
-):
+def test_torn_file_gives_its_rows_up_to_the_tear_and_counts_as_unreadable(landing, land_rows, tiny_recipe, day, end):
     land_rows("impressions", day, [impression("a"), impression("b")], "good.jsonl.gz")
     draw = np.random.default_rng(1)  # a tear between two lines would leave no torn one
     rows = [impression(draw.bytes(16).hex()) for _ in range(4_000)]
     path = land_rows("impressions", day, rows, f"half.{end}")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = ingest(store, landing, tiny_recipe(), day, now)
-    kept = {row["event_id"] for row in rows_of(store, day, "impressions")} - {"a", "b"}
+    found = clean(landing, tiny_recipe(), day)
+    kept = {row["event_id"] for row in found.rows} - {"a", "b"}
     assert kept == {row["event_id"] for row in rows[: len(kept)]}
     assert 500 < len(kept) < 3_500
-    (torn,) = quarantined(store, day)  # the line in which the file ends; its number leads there
+    (torn,) = found.quarantined  # the line in which the file ends; its number leads there
     assert (torn["file"], torn["row"]) == (f"half.{end}", len(kept) + 1)
     assert torn["line"] == torn["row"] + ("csv" in end)
     assert torn["reason"].startswith("torn: ")
@@ -37,34 +35,32 @@ def test_torn_file_gives_its_rows_up_to_the_tear_and_counts_as_unreadable(
 
 @pytest.mark.parametrize("kept", [1, 2, 9, 17, 30])
 def test_gzip_file_torn_at_its_very_beginning_is_unreadable_and_never_an_empty_one(
-    store, landing, land_rows, tiny_recipe, day, now, kept
+    landing, land_rows, tiny_recipe, day, kept
 ):
     land_rows("impressions", day, [impression("a")], "good.jsonl.gz")
     path = land_rows("impressions", day, [impression("b")], "half.jsonl.gz")
     path.write_bytes(path.read_bytes()[:kept])
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert list(found.unreadable) == ["impressions/half.jsonl.gz"]
     assert found.impressions.kept == 1
 
 
-def test_torn_parquet_file_is_one_unreadable_file_beside_the_rows_of_the_others(
-    store, landing, land_rows, tiny_recipe, day, now
-):
+def test_torn_parquet_file_is_one_unreadable_file_beside_the_rows_of_the_others(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [impression("a"), impression("b")], "good.jsonl.gz")
     path = land_rows("impressions", day, [impression(f"x{i}") for i in range(2000)], "half.parquet")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions == Counts(received=2, kept=2, duplicates=0, quarantined=0)
     assert list(found.unreadable) == ["impressions/half.parquet"]
 
 
-def test_parquet_file_whose_rows_are_damaged_is_unreadable_too(store, landing, land_rows, tiny_recipe, day, now):
+def test_parquet_file_whose_rows_are_damaged_is_unreadable_too(landing, land_rows, tiny_recipe, day):
     land_rows("impressions", day, [impression("a")], "good.parquet")
     path = land_rows("impressions", day, [impression(f"x{i}") for i in range(2000)], "bad.parquet")
     content = bytearray(path.read_bytes())
     content[4:2000] = b"\xff" * 1996  # the first pages; the footer stays
     path.write_bytes(content)
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions.kept == 1
     assert list(found.unreadable) == ["impressions/bad.parquet"]
 
@@ -83,7 +79,7 @@ def test_day_whose_files_are_all_unreadable_is_rejected_and_publishes_nothing(
     assert store.list_objects(f"days/{day}") == []
 
 
-def test_malformed_line_among_good_ones_is_quarantined_with_its_row(store, landing, tiny_recipe, day, now):
+def test_malformed_line_among_good_ones_is_quarantined_with_its_row(landing, tiny_recipe, day):
     path = landing / "impressions" / f"dt={day}" / "a.jsonl"
     path.parent.mkdir(parents=True)
     lines = [
@@ -96,9 +92,9 @@ def test_malformed_line_among_good_ones_is_quarantined_with_its_row(store, landi
     ]
     bad_bytes = json.dumps(impression("d?")).encode().replace(b"?", b"\xff")
     path.write_bytes("\n".join(lines).encode() + b"\n" + bad_bytes + b"\n")
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions == Counts(received=6, kept=2, duplicates=0, quarantined=4)
-    bad = quarantined(store, day)
+    bad = found.quarantined
     assert [(row["row"], row["reason"].split(":")[0]) for row in bad] == [
         (2, "malformed_json"),
         (3, "malformed_json"),
@@ -108,25 +104,22 @@ def test_malformed_line_among_good_ones_is_quarantined_with_its_row(store, landi
     assert bad[0]["raw"] == '{"event_id": "b", "ts":'
 
 
-def test_rows_before_and_after_a_malformed_one_mean_what_they_mean_without_it(
-    store, landing, land_rows, tiny_recipe, day, now
-):
+def test_rows_before_and_after_a_malformed_one_mean_what_they_mean_without_it(landing, land_rows, tiny_recipe, day):
     rows = [
         {**impression("a"), "user_id": 1.50, "bid": 1e3},
         {**impression("b"), "user_id": 12345678901234567890, "bid": None},
     ]
     land_rows("impressions", day, rows)
-    ingest(store, landing, tiny_recipe(), day, now)
-    fast = rows_of(store, day, "impressions")
+    found = clean(landing, tiny_recipe(), day)
+    fast = found.rows
     with land_rows("impressions", day, rows).open("a") as file:
         file.write("{broken\n")
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.quarantined == 1
-    assert rows_of(store, day, "impressions") == fast
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.quarantined == 1
+    assert found.rows == fast
 
 
-def test_csv_line_of_another_length_or_with_an_open_quote_takes_no_other_line_with_it(
-    store, landing, tiny_recipe, day, now
-):
+def test_csv_line_of_another_length_or_with_an_open_quote_takes_no_other_line_with_it(landing, tiny_recipe, day):
     path = landing / "impressions" / f"dt={day}" / "a.csv"
     path.parent.mkdir(parents=True)
     good = "{},2026-03-02T10:00:00Z,{},ad,c1,ios,0.5"
@@ -141,14 +134,15 @@ def test_csv_line_of_another_length_or_with_an_open_quote_takes_no_other_line_wi
         good.format("f", "ü"),
     ]
     path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert found.impressions == Counts(received=6, kept=3, duplicates=0, quarantined=3)
-    kept = {row["event_id"]: row["user_id"] for row in rows_of(store, day, "impressions")}
+    kept = {row["event_id"]: row["user_id"] for row in found.rows}
     assert kept == {"a": "u1", "c": 'two\nlines, one "user"', "f": "ü"}
-    assert [row["row"] for row in quarantined(store, day)] == [2, 4, 5]
+    assert [row["row"] for row in found.quarantined] == [2, 4, 5]
 
 
-def test_gzip_files_that_were_joined_are_read_to_their_end(store, landing, land_rows, tiny_recipe, day, now):
+def test_gzip_files_that_were_joined_are_read_to_their_end(landing, land_rows, tiny_recipe, day):
     path = land_rows("impressions", day, [impression("a")], "joined.jsonl.gz")
     path.write_bytes(path.read_bytes() + gzip.compress(json.dumps(impression("b")).encode()))
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 2
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.kept == 2

@@ -10,7 +10,7 @@ from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 from tests.conftest import encoded
 from tests.support.json_values import NESTED, NUMBERS, TEXTS
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest
 
 NESTED_RULES = {
     "landing": {"columns": {"user_id": "user.id", "value": "price.amount"}, "event_id_columns": ["meta.event.id"]},
@@ -39,13 +39,22 @@ EVENTS = [
 
 
 @pytest.fixture
-def read(store, landing, land_rows, tiny_recipe, day, now):
-    """Ingest a file's bytes by the nested recipe; answers the rows that were kept, by OURS."""
+def cleaned(landing, land_rows, tiny_recipe, day):
+    """Clean a file's bytes by the nested recipe; answers what became of its rows."""
 
     def run(content, name="a.jsonl"):
         land_rows("impressions", day, [], name).write_bytes(content)
-        ingest(store, landing, tiny_recipe(**NESTED_RULES), day, now)
-        return [tuple(row[key] for key in OURS) for row in rows_of(store, day, "impressions")]
+        return clean(landing, tiny_recipe(**NESTED_RULES), day)
+
+    return run
+
+
+@pytest.fixture
+def read(cleaned):
+    """Clean a file's bytes by the nested recipe; answers the rows that were kept, by OURS."""
+
+    def run(content, name="a.jsonl"):
+        return [tuple(row[key] for key in OURS) for row in cleaned(content, name).rows]
 
     return run
 
@@ -81,15 +90,24 @@ def test_a_key_with_a_dot_in_its_name_counts_before_a_nested_one_in_its_own_row_
         assert [row[1] for row in read(lines(rows) + torn)] == ["flat", "700000"]
 
 
-@pytest.mark.parametrize("user", ["bob", 5, ["id"], None, {"ID": "u"}, {"id": {"x": 1}}, '{"id": "text"}'])
-def test_what_holds_no_such_key_holds_nothing(read, store, day, user):
-    good, odd = EVENTS[0][1], EVENTS[1][1] | {"user": user}
-    found = {"{'id': {'x': 1}}": '{"x":1}', '{"id": "text"}': "text"}.get(str(user))
+@pytest.mark.parametrize(
+    ("users", "found"),
+    [
+        (["bob", 5, ["id"], None], []),
+        ([{"ID": "u"}], []),
+        ([{"id": {"x": 1}}], ['{"x":1}']),
+        (['{"id": "text"}', "bob"], ["text"]),
+    ],
+    ids=["no objects", "another key", "an object of that key", "texts"],
+)
+def test_what_holds_no_such_key_holds_nothing(cleaned, users, found):
+    good, nested = EVENTS[0][1], EVENTS[1][1]
+    odd = [nested | {"user": user, "meta": {"event": {"id": str(n)}}} for n, user in enumerate(users)]
     for torn in (b"", b'{"x'):
-        kept = read(lines([good, odd]) + torn)
-        assert [row[1] for row in kept] == ["u1", found] if found else ["u1"]
-        missing = [row["reason"] for row in quarantined(store, day) if "json" not in row["reason"]]
-        assert missing == ([] if found else ["user_id_missing"])
+        made = cleaned(lines([good, *odd]) + torn)
+        assert [row["user_id"] for row in made.rows] == ["u1", *found]
+        missing = [row["reason"] for row in made.quarantined if "json" not in row["reason"]]
+        assert missing == ["user_id_missing"] * (len(users) - len(found))
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"event_id": "torn'])
@@ -153,12 +171,12 @@ def test_a_struct_without_the_key_lacks_the_column(read, store, day, tmp_path, l
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
-def test_a_file_that_land_splits_keeps_its_nested_values(read, tmp_path, landing, tiny_recipe, store, day, now, name):
+def test_a_file_that_land_splits_keeps_its_nested_values(read, tmp_path, landing, tiny_recipe, day, name):
     users = pa.array([{"id": i, "device": {"os": o}} for i, o in (("u1", "ios"), ("700000", None), ("é", "[1]"))])
     nested = [nested for _, nested in EVENTS]
     content = lines(nested) if name == "a.jsonl" else parquet(tmp_path, {"user": users, "price": PRICES, "meta": META})
     (tmp_path / name).write_bytes(content)
     recipe = tiny_recipe(**NESTED_RULES)
     assert land_file(tmp_path / name, recipe, LocalLandingZone(landing)).rows == {day: 3}
-    ingest(store, landing, recipe, day, now)
-    assert [tuple(row[key] for key in OURS) for row in rows_of(store, day, "impressions")] == EXPECTED
+    found = clean(landing, recipe, day)
+    assert [tuple(row[key] for key in OURS) for row in found.rows] == EXPECTED

@@ -11,7 +11,7 @@ from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest, quarantined, rows_of
 
 AT = datetime(2026, 3, 2, 10)  # noqa: DTZ001 - UTC, as the store keeps it
 YES, NO = ("1", "1.0", "true", "True", "TRUE", "t", "Y", "yes"), ("0", "0.0", "false", "False", "f", "N", "no", "-0")
@@ -36,7 +36,7 @@ def test_a_label_is_yes_or_no_in_every_way_to_write_it_and_a_marker_of_nothing_i
     assert total == (24, 16, 8)
 
 
-def test_a_typed_label_is_read_and_its_null_is_no_label(store, landing, tiny_recipe, day, now):
+def test_a_typed_label_is_read_and_its_null_is_no_label(landing, tiny_recipe, day):
     recipe = tiny_recipe(landing={"columns": {"label": "clicked"}})
     folder = landing / "impressions" / f"dt={day}"
     folder.mkdir(parents=True)
@@ -44,40 +44,35 @@ def test_a_typed_label_is_read_and_its_null_is_no_label(store, landing, tiny_rec
         rows = [impression(f"{number}{place}") for place in range(3)]
         table = pa.Table.from_pylist(rows).append_column("clicked", pa.array(labels))
         pq.write_table(table, folder / f"{number}.parquet")
-    ingest(store, landing, recipe, day, now)
-    assert [row["label"] for row in rows_of(store, day, "impressions")] == [1, 0, None, 1, 0, None]
+    assert [row["label"] for row in clean(landing, recipe, day).rows] == [1, 0, None, 1, 0, None]
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "2026-03-02T10:00:00Z",
-        "2026-03-02t10:00:00z",
-        "20260302T100000Z",
-        "20260302T1000Z",
-        "20260302T110000+0100",
-        "20260302T110000.000+01:00",
-        "2026-03-02T11:00:00+01:00[Europe/Berlin]",
-        "2026-03-02T11:00:00[Europe/Berlin]",
-        "2026-03-02 10:00:00,000Z",
-        "2026-03-02 11:00:00 +01:00",
-        " 2026-03-02T10:00:00Z ",
-    ],
-)
+ISO_8601 = [
+    "2026-03-02T10:00:00Z",
+    "2026-03-02t10:00:00z",
+    "20260302T100000Z",
+    "20260302T1000Z",
+    "20260302T110000+0100",
+    "20260302T110000.000+01:00",
+    "2026-03-02T11:00:00+01:00[Europe/Berlin]",
+    "2026-03-02T11:00:00[Europe/Berlin]",
+    "2026-03-02 10:00:00,000Z",
+    "2026-03-02 11:00:00 +01:00",
+    " 2026-03-02T10:00:00Z ",
+]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
-def test_iso_8601_is_read_in_the_forms_that_people_write(
-    store, landing, land_rows, tiny_recipe, day, now, name, written
-):
-    land_rows("impressions", day, [impression("a", ts=written)], name)
-    ingest(store, landing, tiny_recipe(), day, now)
-    assert [row["ts"] for row in rows_of(store, day, "impressions")] == [AT]
+def test_iso_8601_is_read_in_the_forms_that_people_write(landing, land_rows, tiny_recipe, day, name):
+    land_rows("impressions", day, [impression(written, ts=written) for written in ISO_8601], name)
+    assert clean(landing, tiny_recipe(), day).became("ts") == dict.fromkeys(ISO_8601, AT)
 
 
-@pytest.mark.parametrize("written", ["1772445600", "1772445600000", "17724456", "2026-13-01T00:00:00Z", "tomorrow"])
-def test_what_is_no_iso_8601_is_quarantined_with_its_value(store, landing, land_rows, tiny_recipe, day, now, written):
-    land_rows("impressions", day, [impression("a"), impression("b", ts=written)])
-    ingest(store, landing, tiny_recipe(), day, now)
-    assert [(row["reason"], row["value"]) for row in quarantined(store, day)] == [("ts_unreadable", written)]
+def test_what_is_no_iso_8601_is_quarantined_with_its_value(landing, land_rows, tiny_recipe, day):
+    wrong = ["1772445600", "1772445600000", "17724456", "2026-13-01T00:00:00Z", "tomorrow"]
+    land_rows("impressions", day, [impression("a"), *(impression(written, ts=written) for written in wrong)])
+    bad = clean(landing, tiny_recipe(), day).quarantined
+    assert [(row["reason"], row["value"]) for row in bad] == [("ts_unreadable", written) for written in wrong]
 
 
 def test_the_two_streams_may_write_time_differently(store, landing, land_rows, tiny_recipe, day, now):
@@ -103,18 +98,18 @@ def test_decimal_marks_and_texts_that_mean_nothing_are_read_as_the_recipe_says(
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
 def test_a_row_without_a_campaign_has_the_one_that_the_recipe_gives_it_or_is_quarantined(
-    store, landing, land_rows, tiny_recipe, day, now, name
+    landing, land_rows, tiny_recipe, day, name
 ):
     campaigns = ["c1", "", "-", "none", " "]
     rows = [impression(str(n), campaign_id=campaign) for n, campaign in enumerate(campaigns)]
     land_rows("impressions", day, [*rows, {k: v for k, v in impression("5").items() if k != "campaign_id"}], name)
     rules = {"null_values": ["-"]}
-    found = ingest(store, landing, tiny_recipe(landing={**rules, "missing_campaign": "none"}), day, now)
-    assert [row["campaign_id"] for row in rows_of(store, day, "impressions")] == ["c1", *["none"] * 3, " ", "none"]
+    found = clean(landing, tiny_recipe(landing={**rules, "missing_campaign": "none"}), day)
+    assert [row["campaign_id"] for row in found.rows] == ["c1", *["none"] * 3, " ", "none"]
     assert found.impressions.quarantined == 0
-    found = ingest(store, landing, tiny_recipe(landing=rules), day, now)
-    assert [row["campaign_id"] for row in rows_of(store, day, "impressions")] == ["c1", "none"]
-    assert [row["reason"] for row in quarantined(store, day)] == ["campaign_id_missing"] * 4
+    found = clean(landing, tiny_recipe(landing=rules), day)
+    assert [row["campaign_id"] for row in found.rows] == ["c1", "none"]
+    assert [row["reason"] for row in found.quarantined] == ["campaign_id_missing"] * 4
 
 
 def test_an_outcome_may_be_a_time_alone(land_rows, landing, store, tiny_recipe, day, now):

@@ -154,4 +154,4 @@ def copy_of(lease, store):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=draws(50, 2000), stateful_step_count=draws(30, 60))
+TestHistories.settings = settings(max_examples=draws(20, 2000), stateful_step_count=draws(30, 60))

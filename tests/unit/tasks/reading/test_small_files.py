@@ -15,23 +15,23 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest import ingest_day as ingest_module
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.reading import read_stream, small_files
-from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.conftest import encoded
 from tests.support.counts import draws
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import clean, impression, ingest
 
 NAMES = ["event_id", "ts", "user_id", "channel", "campaign_id", "device", "bid"]
 TYPES = {"event_id": pa.int64(), "bid": pa.float64()}
 
 
-def fate(store, landing, recipe, day, now):
+def fate(landing, recipe, day):
     """All that an ingest says of a day: each row's fate, each file's, and the counts."""
-    found = ingest(store, landing, recipe, day, now)
-    kept = sorted(repr(sorted(row.items())) for row in rows_of(store, day, "impressions"))
+    cleaned = clean(landing, recipe, day)
+    kept = sorted(repr(sorted(row.items())) for row in cleaned.rows)
     # What the landed rows looked like depends on the columns of the table, of which a file has but some.
-    bad = [{key: value for key, value in row.items() if key != "raw"} for row in quarantined(store, day)]
-    counts = (found.impressions, found.unreadable, found.mostly_quarantined, found.unreadable_values)
-    return kept, sorted(map(repr, bad)), counts, found.unknown_columns
+    bad = [{key: value for key, value in row.items() if key != "raw"} for row in cleaned.quarantined]
+    found = cleaned.found
+    counts = (found.counts, found.rows_in_files, found.unreadable, found.quarantined, found.unreadable_values)
+    return kept, sorted(map(repr, bad)), counts, found.columns
 
 
 @st.composite
@@ -89,7 +89,7 @@ def content_of(name, rows, trait):
 
 
 def test_files_that_are_read_together_mean_what_each_means_alone(
-    tmp_path, tiny_recipe, day, now, monkeypatch, record_property
+    tmp_path, tiny_recipe, day, monkeypatch, record_property
 ):
     tried = 0
 
@@ -107,8 +107,8 @@ def test_files_that_are_read_together_mean_what_each_means_alone(
             (folder / name).write_bytes(content_of(name, its, trait))
         with monkeypatch.context() as patched:
             patched.setattr(read_stream, "SMALL_BYTES", -1)
-            alone = fate(LocalStore(tmp_path / f"alone-{tried}"), landing, recipe, day, now)
-        assert fate(LocalStore(tmp_path / f"together-{tried}"), landing, recipe, day, now) == alone
+            alone = fate(landing, recipe, day)
+        assert fate(landing, recipe, day) == alone
 
     check()
     record_property("tried", f"{tried} days of small files, each read alone and together")
@@ -128,52 +128,51 @@ def reads(monkeypatch):
 
 
 @pytest.mark.parametrize("end", ["jsonl", "csv", "jsonl.gz", "parquet"])
-def test_many_small_files_of_one_form_are_one_table_in_each_query(
-    store, landing, land_rows, tiny_recipe, day, now, reads, end
-):
+def test_many_small_files_of_one_form_are_one_table_in_each_query(landing, land_rows, tiny_recipe, day, reads, end):
     for number in range(30):
         land_rows("impressions", day, [impression(f"{number}-{row}") for row in range(3)], f"{number:02d}.{end}")
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 90
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.kept == 90
     assert reads == [30]
 
 
-def test_groups_are_bounded(store, landing, land_rows, tiny_recipe, day, now, reads, monkeypatch):
+def test_groups_are_bounded(landing, land_rows, tiny_recipe, day, reads, monkeypatch):
     monkeypatch.setattr(small_files, "MOST_FILES", 4)
     monkeypatch.setattr(small_files, "MOST_ROWS", 6)
     for number, rows in enumerate([1, 1, 1, 1, 1, 3, 4, 1]):
         land_rows("impressions", day, [impression(f"{number}-{row}") for row in range(rows)], f"{number}.jsonl")
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 13
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.kept == 13
     assert reads == [4, 2, 2]
 
 
-def test_parquet_files_whose_columns_have_other_types_are_read_apart(
-    store, landing, land_rows, tiny_recipe, day, now, reads
-):
+def test_parquet_files_whose_columns_have_other_types_are_read_apart(landing, land_rows, tiny_recipe, day, reads):
     for number in range(6):
         path = land_rows("impressions", day, [impression(f"{number}")], f"{number}.parquet")
         if number % 2:
             table = pq.read_table(path)
             ids = pa.array([float(number)])
             pq.write_table(table.set_column(table.schema.get_field_index("event_id"), "event_id", ids), path)
-    assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 6
-    assert {row["event_id"] for row in rows_of(store, day, "impressions")} == set("012345")
+    found = clean(landing, tiny_recipe(), day)
+    assert found.impressions.kept == 6
+    assert {row["event_id"] for row in found.rows} == set("012345")
     assert reads == [3, 3]
 
 
 def test_of_rows_with_equal_ids_and_times_that_of_the_first_file_is_kept_though_other_forms_stand_between(
-    store, landing, land_rows, tiny_recipe, day, now
+    landing, land_rows, tiny_recipe, day
 ):
     for number, end in enumerate(["csv", "jsonl", "csv", "jsonl", "parquet", "parquet"]):
         land_rows(
             "impressions", day, [impression(f"{number}"), impression("same", user_id=f"u{number}")], f"{number}.{end}"
         )
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert (found.impressions.kept, found.impressions.duplicates) == (7, 5)
-    assert [row["user_id"] for row in rows_of(store, day, "impressions") if row["event_id"] == "same"] == ["u0"]
+    assert [row["user_id"] for row in found.rows if row["event_id"] == "same"] == ["u0"]
 
 
 def test_damaged_parquet_among_many_is_found_and_named_and_the_others_rows_are_kept(
-    store, landing, land_rows, tiny_recipe, day, now
+    landing, land_rows, tiny_recipe, day
 ):
     for number in range(9):
         path = land_rows("impressions", day, [impression(f"{number}-{n}") for n in range(40)], f"{number}.parquet")
@@ -181,7 +180,7 @@ def test_damaged_parquet_among_many_is_found_and_named_and_the_others_rows_are_k
             content = bytearray(path.read_bytes())
             content[20:60] = b"\xff" * 40
             path.write_bytes(content)
-    found = ingest(store, landing, tiny_recipe(), day, now)
+    found = clean(landing, tiny_recipe(), day)
     assert list(found.unreadable) == ["impressions/5.parquet"]
     assert "column " in found.unreadable["impressions/5.parquet"]
     assert found.impressions.kept == 320
@@ -205,14 +204,13 @@ def test_parquet_files_that_can_be_read_the_second_time_are_the_disk_s_fault(
     assert ingest(store, landing, tiny_recipe(), day, now).impressions.kept == 3
 
 
-def test_quarantine_names_each_bad_row_s_own_file_row_and_line(store, landing, land_rows, tiny_recipe, day, now):
+def test_quarantine_names_each_bad_row_s_own_file_row_and_line(landing, land_rows, tiny_recipe, day):
     for number in range(3):
         path = land_rows(
             "impressions", day, [impression(f"{number}"), impression(f"{number}x", ts="?")], f"{number}.jsonl"
         )
         path.write_text(path.read_text() + f'\n{{"event_id": "{number}y"\n', encoding="utf-8")
-    ingest(store, landing, tiny_recipe(), day, now)
-    found = quarantined(store, day)
+    found = clean(landing, tiny_recipe(), day).quarantined
     said = Counter((row["file"], row["row"], row["line"], row["reason"].split(":")[0]) for row in found)
     unreadable = {(f"{number}.jsonl", 2, None, "ts_unreadable"): 1 for number in range(3)}
     assert said == unreadable | {(f"{number}.jsonl", 3, 4, "malformed_json"): 1 for number in range(3)}

@@ -176,7 +176,7 @@ def _keep_a_look(store, *_):
 EVENTS = (_run, _remove, _unreadable, _reject, _fail, _forget, _keep, _keep_a_look)
 
 
-@settings(max_examples=draws(10, 400))
+@settings(max_examples=draws(5, 400))
 @given(events=st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 20), st.integers(0, 2)), max_size=8))
 def test_whatever_happened_since_the_index_was_stored_both_looks_see_what_is_there(tmp_path_factory, events):
     store = CountingStore(tmp_path_factory.mktemp("history") / "root")

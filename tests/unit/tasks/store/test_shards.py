@@ -1,6 +1,7 @@
 """Rules of days in pieces: cut by events, ingested and labelled piece by piece, and the same as in one."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.models.errors import DataRejectedError, StorageError
-from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
+from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day, load_ingested_day
 from ctr_retrain.tasks.ingest.quarantine_reasons import quarantine_reasons
 from ctr_retrain.tasks.label.label_day import count_young_day, label_day
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
@@ -40,6 +41,21 @@ def landed(landing, land_rows, day):
     outcomes = [{"event_id": e, "ts": "2026-03-03T01:00:00Z", "kind": "click"} for e in ("late1", *EVENTS[::9], "none")]
     land_rows("outcomes", later, [*outcomes, *outcomes])
     return LocalLandingZone(landing)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return tmp_path_factory.mktemp("made") / "root"
+
+
+@pytest.fixture
+def cut(store, landed, tiny_recipe, day, now, made):
+    """The first day as ingested in three pieces: made once, and copied for each test; its recipe and the day."""
+    recipe = tiny_recipe(landing={"buckets": 3})
+    if not made.exists():
+        ingest_day(LocalStore(made), landed, recipe, day, now)
+    shutil.copytree(made, store.root)
+    return recipe, load_ingested_day(store, day)
 
 
 def taken_in(store, landed, recipe, day, now, fan_out=None):
@@ -83,8 +99,8 @@ def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_
     assert sum(accounts[0].values()) == expected["counts"][1][1].kept
 
 
-def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, landed, tiny_recipe, day, now):
-    found = ingest_day(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
+def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, cut):
+    _, found = cut
     shards = store.manifest(found.path)["pieces"]
     assert shards == [f"pieces/{found.path}/{number:04d}-of-0003" for number in range(3)]
     tables = [pa.concat_tables(map(pq.read_table, (store.open(p) / "impressions").glob("*"))) for p in shards]
@@ -93,10 +109,8 @@ def test_pieces_are_objects_that_share_no_event_and_that_the_day_names(store, la
     assert sum(map(len, events)) == len(set.union(*events)) == found.impressions.kept
 
 
-def test_the_reasons_of_quarantine_are_counted_over_all_pieces_and_nothing_else_is_fetched(
-    store, landed, tiny_recipe, day, now, tmp_path
-):
-    found = ingest_day(store, landed, tiny_recipe(landing={"buckets": 3}), day, now)
+def test_the_reasons_of_quarantine_are_counted_over_all_pieces_and_nothing_else_is_fetched(store, cut, day, tmp_path):
+    _, found = cut
     files_alone = SimpleNamespace(root=store.root, manifest=store.manifest, file=store.file)  # opens no whole object
     rows = quarantine_reasons(files_alone, found.path, tmp_path)
     assert sum(row.rows for row in rows) == found.impressions.quarantined == 3
@@ -105,9 +119,8 @@ def test_the_reasons_of_quarantine_are_counted_over_all_pieces_and_nothing_else_
         reasons(store, day)
 
 
-def test_a_piece_that_was_made_before_a_crash_is_used(store, landed, tiny_recipe, day, now):
-    recipe = tiny_recipe(landing={"buckets": 3})
-    found = ingest_day(store, landed, recipe, day, now)
+def test_a_piece_that_was_made_before_a_crash_is_used(store, landed, cut, day, now):
+    recipe, found = cut
     first = store.manifest(found.path)["pieces"][0]
     made = (store.open(first) / "manifest.json").stat().st_mtime_ns
     (store.open(found.path) / "manifest.json").unlink()  # as if it had died before the day was whole
