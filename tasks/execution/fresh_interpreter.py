@@ -77,15 +77,16 @@ def _status(call: list[str], folder: str, timeout: float) -> int:
         try:
             return process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise ProcessDiedError(_hung(timeout)) from None
+            raise ProcessDiedError(_hung(call[3], timeout)) from None
         finally:
             process.kill()
 
 
-def _hung(timeout: float) -> str:
+def _hung(name: str, timeout: float) -> str:
+    """Say what gave no answer for how long."""
     return (
-        f"expected an answer from a fresh process within {timeout:g} s, received none, and killed it: the machine is "
-        "too busy, or somebody stopped the process. Nothing was recorded: run again."
+        f"{name.replace('_', ' ')}: expected an answer from a fresh process within {timeout:g} s, received none, and "
+        "killed it: the machine is too busy, or somebody stopped the process. Nothing was recorded: run again."
     )
 
 
@@ -117,7 +118,7 @@ class _Starter:
             if not select([self._process.stdout], [], [], timeout)[0]:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 end_kept()
-                raise ProcessDiedError(_hung(timeout))
+                raise ProcessDiedError(_hung(call[1], timeout))
             answer = self._process.stdout.readline().strip()
             return int(answer) if answer else None
 

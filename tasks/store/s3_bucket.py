@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
@@ -27,7 +27,13 @@ import botocore.session
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from ctr_retrain.models.documents.document import MAX_DOCUMENT_BYTES
 from ctr_retrain.tasks.store.s3_errors import explain, other_size
@@ -36,6 +42,7 @@ PART_BYTES = 16 * 2**20  # of a multipart upload, and of a download in ranges
 AT_ONCE = 8  # files, or ranges of one file, at the same time
 CHUNK_BYTES = 2**20  # that are read from the network before they go to the file
 LONGEST_PAUSE_SECONDS = 20.0
+HURRIED_SECONDS = 15  # for an answer of a service that has given none to a request and all its retries
 DELETED_AT_ONCE = 1000  # S3's own limit
 CHATTY = ("boto3", "botocore", "s3transfer", "urllib3")  # at DEBUG they log headers, the access key's id among them
 
@@ -78,12 +85,13 @@ class Bucket:
 
     def __init__(self, bucket: str, prefix: str = "", access: S3Access | None = None) -> None:
         """Take the bucket's name and the keys' prefix; nothing is asked of the service yet."""
-        self._bucket, self._prefix, self._access = bucket, prefix.strip("/"), access or S3Access()
-        self._client_of: tuple[int, Any] | None = None
+        self._bucket, self._prefix, self._patient = bucket, prefix.strip("/"), access or S3Access()
+        self._access = self._patient  # or in a hurry, while the service is silent
+        self._clients: dict[tuple[int, S3Access], Any] = {}  # by process and limits
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the bucket without its client, which is made anew where the bucket arrives."""
-        return Bucket, (self._bucket, self._prefix, self._access)
+        """Pickle the bucket without its clients, which are made anew where the bucket arrives."""
+        return Bucket, (self._bucket, self._prefix, self._patient)
 
     @property
     def url(self) -> str:
@@ -92,18 +100,20 @@ class Bucket:
 
     def read(self, name: str) -> tuple[bytes, str] | None:
         """Read a key's bytes and ETag; None where there is no such key."""
-        for attempt in range(self._access.attempts):
+        attempts = self._access.attempts
+        for attempt in range(attempts):
             with self._translating_errors("read", name):
+                client = self._client  # whose errors are its own
                 try:
-                    response = self._client.get_object(Bucket=self._bucket, Key=self._key(name))
-                except self._client.exceptions.NoSuchKey:
+                    response = client.get_object(Bucket=self._bucket, Key=self._key(name))
+                except client.exceptions.NoSuchKey:
                     return None
                 if (size := response["ContentLength"]) > MAX_DOCUMENT_BYTES:
                     raise other_size(self.url, name, f"at most {MAX_DOCUMENT_BYTES:,}", size)
                 try:
                     return response["Body"].read(), response["ETag"]
                 except BotoCoreError as error:
-                    self._pause_before_retrying(attempt, error)
+                    _pause_before_retrying(attempt, attempts, error)
         raise AssertionError  # the last attempt returned or raised
 
     def write(self, name: str, content: bytes, **condition: str) -> str:
@@ -227,7 +237,8 @@ class Bucket:
         """Write one range of a key into an open file, at the same offset; begun anew where its stream breaks off."""
         end = min(start + PART_BYTES, size)
         header: dict[str, str] = {} if (start, end) == (0, size) else {"Range": f"bytes={start}-{end - 1}"}
-        for attempt in range(self._access.attempts):
+        attempts = self._access.attempts
+        for attempt in range(attempts):
             with self._translating_errors("read", name):
                 response = self._client.get_object(Bucket=self._bucket, Key=self._key(name), **header, **condition)
                 if response["ContentLength"] != end - start:  # before a body without end is written to the disk
@@ -239,49 +250,47 @@ class Bucket:
                     if at != end:
                         raise ResponseStreamingError(error=f"{at - start} bytes of {end - start}")
                 except BotoCoreError as error:
-                    self._pause_before_retrying(attempt, error)
+                    _pause_before_retrying(attempt, attempts, error)
                 else:
                     encryption = (response.get(key, "") for key in ("ServerSideEncryption", "SSECustomerAlgorithm"))
                     return Download(response["ETag"], "".join(encryption))
         raise AssertionError  # the last attempt returned or raised
-
-    def _pause_before_retrying(self, attempt: int, error: BotoCoreError) -> None:
-        """Wait before another attempt at a body that broke off, which botocore doesn't retry; raise on the last."""
-        if attempt + 1 >= self._access.attempts:
-            raise error
-        time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.1 * 2**attempt)))  # noqa: S311 - jitter
 
     @contextmanager
     def _translating_errors(self, action: str, name: str) -> Iterator[None]:
         """Turn errors of boto3 into this software's; `from None`, since theirs may repeat what was sent."""
         try:
             yield
-        except S3UploadFailedError as error:
-            cause = error.__context__
-            raise explain(cause or error, f"{action} {self.url}/{name}", self._endpoint, self._bucket) from None
-        except (BotoCoreError, ClientError) as error:
-            raise explain(error, f"{action} {self.url}/{name}", self._endpoint, self._bucket) from None
+        except (S3UploadFailedError, BotoCoreError, ClientError) as error:
+            cause = (error.__context__ or error) if isinstance(error, S3UploadFailedError) else error
+            told = explain(cause, f"{action} {self.url}/{name}", self._endpoint, self._bucket)
+            silent = isinstance(cause, ConnectTimeoutError | ReadTimeoutError)
+            self._access = _in_a_hurry(self._patient) if silent else self._patient
+            raise told from None
+        self._access = self._patient
 
     @property
     def _endpoint(self) -> str:
         """Return host and port, without the user and password that a URL may hold before them."""
-        if self._client_of is None:
+        if not self._clients:
             return "S3"
-        return str(self._client_of[1].meta.endpoint_url).split("://")[-1].split("@")[-1].split("/")[0]
+        client = next(iter(self._clients.values()))
+        return str(client.meta.endpoint_url).split("://")[-1].split("@")[-1].split("/")[0]
 
     @property
     def _client(self) -> Any:
-        """Return the process's client; a fork makes its own, as connections can't be shared."""
-        if self._client_of is None or self._client_of[0] != os.getpid():
-            self._client_of = (os.getpid(), self._new_client())
-        return self._client_of[1]
+        """Return the process's client by the limits in force; a fork makes its own, as connections can't be shared."""
+        access = self._access  # which another thread may change
+        key = os.getpid(), access
+        if key not in self._clients:
+            self._clients[key] = self._new_client(access)
+        return self._clients[key]
 
-    def _new_client(self) -> Any:
+    def _new_client(self, access: S3Access) -> Any:
         """Make a client that retries as botocore's standard mode does and checks every body's checksum."""
         for name in CHATTY:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.level, logging.WARNING))
-        access = self._access
         config = Config(
             retries={"mode": "standard", "total_max_attempts": access.attempts},
             connect_timeout=access.connect_seconds,
@@ -297,6 +306,23 @@ class Bucket:
             return of_session.client("s3", endpoint_url=access.endpoint_url or None, config=config)
         except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
             raise explain(error, f"reach {self.url}", "S3", self._bucket) from None
+
+
+def _in_a_hurry(access: S3Access) -> S3Access:
+    """Return the way to a service that is silent: what ends a run asks a dozen times more, and would wait each time."""
+    return replace(
+        access,
+        attempts=1,
+        connect_seconds=min(access.connect_seconds, HURRIED_SECONDS),
+        read_seconds=min(access.read_seconds, HURRIED_SECONDS),
+    )
+
+
+def _pause_before_retrying(attempt: int, attempts: int, error: BotoCoreError) -> None:
+    """Wait before another attempt at a body that broke off, which botocore doesn't retry; raise on the last."""
+    if attempt + 1 >= attempts:
+        raise error
+    time.sleep(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.1 * 2**attempt)))  # noqa: S311 - jitter
 
 
 @cache

@@ -39,6 +39,7 @@ class FaultyProxy:
 
     def __init__(self, port):
         self.requests, self._faults, self._lock = [], [], threading.Lock()
+        self._last, self._silence = None, None  # the request from which on nothing is answered, and that
         self.port = port
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
@@ -56,9 +57,25 @@ class FaultyProxy:
             self._faults.append(fault)
         return fault
 
+    def fall_silent(self, method, part):
+        """Take connections and answer nothing any more, from the next request of this method and path on."""
+        with self._lock:
+            self._last = (method, part)
+
+    def speak(self):
+        """Answer again."""
+        with self._lock:
+            if self._silence:
+                self._silence.release.set()
+            self._last, self._silence = None, None
+
     def due(self, method, path):
         with self._lock:
             self.requests.append((method, path))
+            if self._last and self._silence is None and method == self._last[0] and self._last[1] in path:
+                self._silence = Fault(CUT, method, path, 1)
+            if self._silence:
+                return self._silence
             for fault in self._faults:
                 if fault.times and fault.method == method and fault.part in path:
                     fault.times -= 1

@@ -152,15 +152,31 @@ def test_a_group_of_processes_that_has_too_little_memory_comes_to_no_verdict(
     assert outcome(daily(RUN_DAY, recipe, str(root), str(small_landing))) == outcome(first_run.document)
 
 
+# The command with limits of half a minute and a minute, in the place of six and five.
+IMPATIENT = """
+import sys
+from ctr_retrain.tasks.execution import worker_process
+worker_process.MOST_SIGNS_MISSED = 5
+from ctr_retrain.tasks.deploy import publish_model
+publish_model.SERVING_TIMEOUT_SECONDS = 60
+from ctr_retrain.flows.cli import main
+main(sys.argv[1:])
+"""
+HANGS = {
+    "model_worker": "expected a sign of life from its process, received none in 30 s, and killed it",
+    "fresh_worker": "score sample: expected an answer from a fresh process within 60 s, received none, and killed it",
+}
+
+
 @at_full_counts
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 @pytest.mark.parametrize("child", ["model_worker", "fresh_worker"])
-def test_a_child_that_is_killed_or_terminated_ends_the_night_without_a_verdict(
+def test_a_child_that_is_killed_terminated_or_stopped_ends_the_night_without_a_verdict(
     child, how, first_run, small_landing, recipe, tmp_path
 ):
     root = copy_days(first_run, tmp_path / "root")
     run = subprocess.Popen(
-        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, options(root, small_landing, recipe))],
+        [sys.executable, "-c", IMPATIENT, *map(str, options(root, small_landing, recipe))],
         cwd=REPOSITORY,
         env={**clean_environment(), "CTR_RETRAIN_TRAINING_PROCESS": "own"},
         stdout=subprocess.PIPE,
@@ -172,7 +188,9 @@ def test_a_child_that_is_killed_or_terminated_ends_the_night_without_a_verdict(
     found[0].send_signal(how)
     out, said = run.communicate()
     assert run.returncode == 4, said
-    assert json.loads(out)["error"]["type"] == "ProcessDiedError"
+    error = json.loads(out)["error"]
+    assert error["type"] == "ProcessDiedError"
+    assert how != signal.SIGSTOP or HANGS[child] in error["message"], error
     assert published(root) == []
     assert outcome(daily(RUN_DAY, recipe, str(root), str(small_landing))) == outcome(first_run.document)
 

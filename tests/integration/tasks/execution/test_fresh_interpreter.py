@@ -103,7 +103,7 @@ def test_a_call_under_way_ends_with_the_process_that_asked_for_it_and_so_do_its_
 
 def test_what_hangs_is_killed_and_the_next_call_goes_well(fresh, tmp_path):
     fresh_interpreter.end_kept()
-    with pytest.raises(ProcessDiedError, match=r"within 1 s, received none, and killed it"):
+    with pytest.raises(ProcessDiedError, match=r"^hang: expected .* within 1 s, received none, and killed it"):
         fresh(fresh_work.hang, timeout=1.0)
     assert not fresh_interpreter._KEPT
     assert fresh(fresh_work.note, tmp_path / "after", "") is None

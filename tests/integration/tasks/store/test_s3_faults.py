@@ -90,6 +90,23 @@ def test_service_that_stays_silent_is_given_up(proxy, bucket_name, cache):
         store.read_ref("champion")
 
 
+def test_a_service_that_was_silent_is_asked_once_and_briefly_until_it_answers_again(proxy, bucket_name, cache):
+    store = S3Store(Bucket(bucket_name, "root", S3Access(proxy.url, **IMPATIENT)), cache)
+    first = store.swap_ref("champion", {"current": "a"}, None)
+    proxy.fall_silent("GET", "champion")
+    for asked in (FEW_TRIES["attempts"], FEW_TRIES["attempts"] + 1):
+        with pytest.raises(StorageError, match="ReadTimeoutError"):
+            store.read_ref("champion")
+        assert proxy.asked("GET", "champion") == asked
+    proxy.speak()
+    assert store.read_ref("champion") == first
+    before = proxy.asked("GET", "champion")
+    proxy.fall_silent("GET", "champion")
+    with pytest.raises(StorageError, match="ReadTimeoutError"):
+        store.read_ref("champion")
+    assert proxy.asked("GET", "champion") == before + FEW_TRIES["attempts"]
+
+
 def test_few_503s_are_waited_out(behind_proxy, proxy):
     for method in ("PUT", "GET"):
         proxy.order(UNAVAILABLE, method, times=2)
