@@ -15,7 +15,7 @@ from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.maturity import correct_ratio, estimate_maturity, final_age
 from ctr_retrain.models.documents.maturity_documents import ImmatureRatio, Maturity, MaturityDocument
 from ctr_retrain.models.recipe.recipe import Recipe
-from ctr_retrain.tasks.label.label_day import count_young_day
+from ctr_retrain.tasks.label.label_day import count_young_day, landed_objects
 from ctr_retrain.tasks.label.outcome_accounting import account_outcomes
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store.layout import ARRIVALS_FILE, MATURITY_FILE
@@ -74,7 +74,9 @@ def _immature_ratios(run: Run, curves: dict[tuple[str, str], Maturity | None]) -
 def _immature_days(run: Run) -> Iterator[tuple[date, pa.Table]]:
     """Yield each ingested day after the validation days, up to the run's own, with its arrivals as of the run's day."""
     # Their labels change until they are final, so they are counted here and not published as objects.
-    for day in day_range(run.plan.days.validate[-1], run.plan.day)[1:]:
-        arrivals = count_young_day(run.store, run.recipe, day, run.plan.day, run.folder)
+    young = day_range(run.plan.days.validate[-1], run.plan.day)[1:]
+    current = landed_objects(run.store, run.recipe, young, run.plan.day)
+    for day in young:
+        arrivals = count_young_day(run.store, run.recipe, day, run.plan.day, run.folder, current)
         if arrivals is not None:
             yield day, arrivals

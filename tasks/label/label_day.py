@@ -49,7 +49,7 @@ from ctr_retrain.tasks.store.protocol import Store, digest_of, has_object, load_
 from ctr_retrain.tasks.store.shards import SHARDS, WHOLE, Shard, open_existing, shard_of, shard_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,25 @@ class _LandedDays:
     outcomes: dict[date, str]
 
 
-def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> LabelledDay:
+def landed_objects(store: Store, recipe: Recipe, event_days: Iterable[date], as_of: date) -> dict[date, str]:
+    """Return the current objects of all landing days that labels of these event days may be made of, as of a day.
+
+    Event days share most of their landing days: whoever labels several reads each ref here, once.
+    """
+    wanted = {day for event_day in event_days for days in _landings(recipe, event_day, as_of) for day in days}
+    found = {day: current_day_object(store, day) for day in sorted(wanted)}
+    return {day: path for day, path in found.items() if path is not None}
+
+
+def label_day(
+    store: Store, recipe: Recipe, event_day: date, as_of: date, current: Mapping[date, str] | None = None
+) -> LabelledDay:
     """Publish the labels of an event day as of a day, each event once; rows in the order in which they landed.
 
-    So labels of a later `as_of` have the same rows in the same places, and perhaps more behind them. Raises
-    DataRejectedError where the event day itself was not ingested.
+    So labels of a later `as_of` have the same rows in the same places, and perhaps more behind them. current: see
+    `landed_objects`. Raises DataRejectedError where the event day itself was not ingested.
     """
-    landed, path = _inputs(store, recipe, event_day, as_of)
+    landed, path = _inputs(store, recipe, event_day, as_of, current)
     if event_day not in landed.impressions:
         msg = f"labels of {event_day}: expected the day to be ingested, received none. Run `ingest --date {event_day}`."
         raise DataRejectedError(msg)
@@ -91,15 +103,25 @@ def label_day(store: Store, recipe: Recipe, event_day: date, as_of: date) -> Lab
     return LabelledDay(event_day, path, summary.rows, summary.positives, impressions, shards)
 
 
-def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date) -> bool:
+def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date, current: Mapping[date, str]) -> bool:
     """Return whether the labels of an event day as of a day were published before."""
-    _, path = _inputs(store, recipe, event_day, as_of)
+    _, path = _inputs(store, recipe, event_day, as_of, current)
     return has_object(store, path)
 
 
-def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, scratch: Path) -> pa.Table | None:
-    """Count the arrivals of an event day as of a day without writing labels; None where it was not ingested."""
-    landed, _ = _inputs(store, recipe, event_day, as_of)
+def count_young_day(
+    store: Store,
+    recipe: Recipe,
+    event_day: date,
+    as_of: date,
+    scratch: Path,
+    current: Mapping[date, str] | None = None,
+) -> pa.Table | None:
+    """Count the arrivals of an event day as of a day without writing labels; None where it was not ingested.
+
+    current: see `landed_objects`.
+    """
+    landed, _ = _inputs(store, recipe, event_day, as_of, current)
     if event_day not in landed.impressions:
         return None
 
@@ -111,19 +133,22 @@ def count_young_day(store: Store, recipe: Recipe, event_day: date, as_of: date, 
         return add_up_arrivals(duck.in_parallel(connection, count, queries))
 
 
-def _inputs(store: Store, recipe: Recipe, event_day: date, as_of: date) -> tuple[_LandedDays, str]:
+def _inputs(
+    store: Store, recipe: Recipe, event_day: date, as_of: date, current: Mapping[date, str] | None
+) -> tuple[_LandedDays, str]:
     """Return the landed days that go into a label object, and its path."""
-    landings = (*earlier_landings(event_day, recipe), *impression_landings(event_day, as_of, recipe))
-    impressions = _day_objects(store, landings)
-    outcomes = _day_objects(store, outcome_landings(event_day, as_of, recipe))
-    key = digest_of([sorted(impressions.values()), sorted(outcomes.values()), asdict(label_definition(recipe))])
-    return _LandedDays(impressions, outcomes), layout.label_object(event_day, key)
+    there = landed_objects(store, recipe, [event_day], as_of) if current is None else current
+    of_impressions, of_outcomes = (
+        {day: there[day] for day in sorted(days) if day in there} for days in _landings(recipe, event_day, as_of)
+    )
+    parts = [sorted(of_impressions.values()), sorted(of_outcomes.values()), asdict(label_definition(recipe))]
+    return _LandedDays(of_impressions, of_outcomes), layout.label_object(event_day, digest_of(parts))
 
 
-def _day_objects(store: Store, landing_days: Iterable[date]) -> dict[date, str]:
-    """Return the current object of each landing day that was ingested."""
-    found = {day: current_day_object(store, day) for day in sorted(landing_days)}
-    return {day: path for day, path in found.items() if path is not None}
+def _landings(recipe: Recipe, event_day: date, as_of: date) -> tuple[tuple[date, ...], tuple[date, ...]]:
+    """Return the landing days of an event day's impressions, earlier ones among them, and of its outcomes."""
+    impressions = (*earlier_landings(event_day, recipe), *impression_landings(event_day, as_of, recipe))
+    return impressions, outcome_landings(event_day, as_of, recipe)
 
 
 def _sources(store: Store, landed: _LandedDays, shard: Shard = WHOLE) -> Sources:

@@ -23,7 +23,7 @@ from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, ingest_day
-from ctr_retrain.tasks.label.label_day import count_young_day
+from ctr_retrain.tasks.label.label_day import count_young_day, landed_objects
 from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
@@ -34,7 +34,7 @@ from ctr_retrain.tasks.validate.ingest_and_validate import validate_again
 from ctr_retrain.tasks.validate.validate_day import load_decision, validate_day
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -72,31 +72,38 @@ def check_outcomes(
 def _complete(store: Store, recipe: Recipe, day: date, fan_out: FanOut) -> Completeness:
     """Judge the landing days from the first one that was ingested, by what is stored of them."""
     planned = plan_days(day, recipe).all_days
-    ingested = [one for one in planned if current_day_object(store, one)]
+    current = landed_objects(store, recipe, planned, day)
+    ingested = [one for one in planned if one in current]
     accepted = [one for one in ingested if _accepted(store, one)]
-    tables = _arrivals(store, recipe, ingested, accepted, day, fan_out)
+    tables = _arrivals(store, recipe, current, ingested, accepted, day, fan_out)
     pairs = {(name, kind): age for name, ages in recipe.final_ages.items() for kind, age in ages.items()}
     arrivals: dict[tuple[str, str], Sequence[Arrived]] = {
         pair: [arrived(table, event_day, *pair, age) for event_day, table in tables.items()]
         for pair, age in pairs.items()
     }
-    counted = {one: load_counted_day(store, one) for one in ingested}
+    counted = {one: load_counted_day(store, one, current[one]) for one in ingested}
     slices = {one: counts.slices for one, counts in counted.items() if counts}
     judged = [one for one in planned if ingested and one >= ingested[0]]
     return find_shortfalls(arrivals, slices, judged, accepted, recipe.drift.min_history_days)
 
 
 def _arrivals(
-    store: Store, recipe: Recipe, days: Sequence[date], accepted: Sequence[date], as_of: date, fan_out: FanOut
+    store: Store,
+    recipe: Recipe,
+    current: Mapping[date, str],
+    days: Sequence[date],
+    accepted: Sequence[date],
+    as_of: date,
+    fan_out: FanOut,
 ) -> dict[date, pa.Table]:
     """Return each event day's arrivals: of labels that are final and that training may read, else counted for this."""
     final = [one for one in accepted if (as_of - one).days >= final_age_days(recipe)]
-    labelled = label_days(store, recipe, final, as_of, fan_out)
+    labelled = label_days(store, recipe, final, as_of, fan_out, current)
     found: dict[date, pa.Table] = {}
     with tempfile.TemporaryDirectory() as folder:
         for one in days:
             file = store.file(labelled[one].path, ARRIVALS_FILE) if one in labelled else None
-            table = pq.read_table(file) if file else count_young_day(store, recipe, one, as_of, Path(folder))
+            table = pq.read_table(file) if file else count_young_day(store, recipe, one, as_of, Path(folder), current)
             if table is not None:
                 found[one] = table
     return found

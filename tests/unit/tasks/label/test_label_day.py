@@ -7,11 +7,15 @@ from datetime import timedelta
 import pyarrow.parquet as pq
 import pytest
 
+from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.data.label_landings import LABEL_FORMAT, impression_landings, label_definition, outcome_landings
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.label.label_day import label_day
+from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.orchestration.fan_out import FanOut
+from ctr_retrain.tasks.store import layout
 from tests.support.labelled_day import label_rows, label_table
 from tests.support.landed_day import impression
 from tests.support.stored import read_manifest
@@ -149,6 +153,22 @@ def test_old_day_replayed_gives_the_same_object_and_the_same_content(store, inge
     assert again == first
     assert found == {"a": 0, "b": 0}
     assert read_manifest(store.open(first.path))["files"] == content
+
+
+def test_the_ref_of_each_landing_day_is_read_once_for_the_labels_of_several_event_days(
+    store, ingest, tiny_recipe, day, monkeypatch
+):
+    recipe, days = tiny_recipe(), day_range(day, day + timedelta(days=2))
+    for one in days:
+        ingest(recipe, one, [(f"of {one}", "ad", f"{one}T10:00:00Z")], [(f"of {one}", "click", f"{one}T11:00:00Z")])
+    read, asked = store.read_ref, []
+    monkeypatch.setattr(store, "read_ref", lambda name: asked.append(name) or read(name))
+    for _ in ("new", "published"):
+        asked.clear()
+        found = label_days(store, recipe, days, days[-1], FanOut("threads", 2))
+        assert [(one, found[one].rows, found[one].positives) for one in days] == [(one, 1, 1) for one in days]
+        assert {layout.day_ref(one) for one in days} <= set(asked)
+        assert sorted(asked) == sorted(set(asked))
 
 
 def test_impression_that_landed_late_is_labelled_on_its_own_day(store, ingest, tiny_recipe, day):
