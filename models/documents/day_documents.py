@@ -142,6 +142,17 @@ class LandedRows(Part):
     """Sentences about what landed otherwise than the recipe says."""
 
 
+class UserSample(Part):
+    """The users of a day whose hashes are the least: of two days the same users, as far as both have them."""
+
+    probe: int
+    """Hash of a text that is always the same: days whose users were hashed in another way have another one."""
+    below: int
+    """The bound of the hashes: each of the day's users whose hash is less is here."""
+    rows: Mapping[str, int]
+    """Impressions of each of these users, by hash."""
+
+
 class DaySummary(StoredDocument, LandedRows):
     """Rows and files that landed on a day, or in one shard of it: summary.json beside the rows."""
 
@@ -151,6 +162,8 @@ class DaySummary(StoredDocument, LandedRows):
     """Rows of all files that landed, whichever shard they are in; null where an older version didn't count them."""
     quarantined_files: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
     """Quarantined rows and all rows of each file that has any of the former; in a shard, its own of the former."""
+    users: UserSample | None = None
+    """A sample of the users; null where the recipe maps none, and where an older version didn't look."""
 
 
 class LandedDayInputs(Part):

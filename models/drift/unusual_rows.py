@@ -1,6 +1,7 @@
 """Rows that can't be used as they are: shares of a day that are far above what the days before lead one to expect.
 
-Duplicates, quarantined rows, missing values, outcomes without an impression, and values that nobody has seen before.
+Duplicates, quarantined rows, missing values, outcomes without an impression, values that nobody has seen before, and
+users that the days before did not have.
 Validation's bounds are absolute and reject a day; these levels follow, and tell of what is unusual and passes.
 """
 
@@ -39,6 +40,7 @@ RISE = log(2)  # of a share so raised, at least
 GOES_ON = 0.5  # of its first rise: a share that is still so far away has not come back
 
 UNATTRIBUTED = "outcomes without an impression"
+NEW_USERS = "new users"
 # What to look at first, by the beginning of a share's name.
 CHECKS = {
     "duplicates": "Check first whether files, or a part of them, were delivered twice.",
@@ -46,6 +48,7 @@ CHECKS = {
     "nulls": "Check first whether the column still comes, under its name and in its format.",
     "outcomes": "Check first whether impressions are missing, or ids or kinds are written in another way.",
     "new": "Check first whether its values are written in another way: a model knows none of them.",
+    NEW_USERS: "Check first whether user ids are written in another way, then for bots and new sources of traffic.",
 }
 
 
@@ -188,7 +191,8 @@ def signal_of_rows(unusual: UnusualShare, day: date, more: tuple[str, ...] = ())
         about = f"{named} at {percent(unusual.received)}, as since {unusual.since}, are"
         summary = normal_sentence(about, unusual.said)
     errors = f"Today it lies {fixed(abs(unusual.errors), 1)} standard errors above its level."
-    checks = (FOLLOWS,) if unusual.said else (CHECKS[unusual.name.split()[0]], errors)
+    check = CHECKS.get(unusual.name) or CHECKS[unusual.name.split()[0]]
+    checks = (FOLLOWS,) if unusual.said else (check, errors)
     return Signal(
         kind="rows_unusual",
         subject=unusual.name,

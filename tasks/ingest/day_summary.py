@@ -5,7 +5,11 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow.parquet as pq
+
 from ctr_retrain.models.data.schema import Column, impression_columns, landed_columns, outcome_columns
+from ctr_retrain.models.data.user_sample import add_up_samples, sample_of
 from ctr_retrain.models.documents.day_documents import MOST_KINDS, Attribution, Counts, DaySummary, UnreadableValues
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.ingest.column_fill import add_up_fill, count_filled, read_fill
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from ctr_retrain.models.documents.day_documents import UserSample
     from ctr_retrain.models.recipe.recipe import Recipe
     from ctr_retrain.tasks.ingest.deduplicate import Deduplicated
     from ctr_retrain.tasks.landing.file_parts import LandedFile
@@ -24,6 +31,9 @@ if TYPE_CHECKING:
 NOTHING = Counts(received=0, kept=0, duplicates=0, quarantined=0)
 NO_OUTCOMES = Attribution(outcomes=0, found=0, not_found=0, unnamed=0)
 VALUES_SHOWN = 5  # of a column, in a notice
+HASH_BITS = 52  # of a user's hash, which JSON keeps whole
+SAMPLED_ROWS = 32_768  # of a day, by users: those with the least hashes of these are its sample
+WHOLE_ROWS = 65_536  # of a file up to which users of all rows are looked at
 
 
 def summarise(
@@ -58,6 +68,7 @@ def summarise(
         attribution=_attribution(connection, folder, outcomes.counts.kept, recipe),
         notices=tuple(_notices(connection, impressions, recipe)),
         rows_in_files=impressions.rows_in_files,
+        users=_users(connection, files, impressions.counts.kept, recipe),
     )
 
 
@@ -86,6 +97,7 @@ def add_up_summaries(shards: list[DaySummary]) -> DaySummary:
         attribution=sum(attributions, NO_OUTCOMES) if attributions else None,
         notices=first.notices,
         rows_in_files=first.rows_in_files,
+        users=add_up_samples(shard.users for shard in shards if shard.users),
     )
 
 
@@ -134,6 +146,30 @@ def _attribution(connection: duck.Connection, folder: Path, kept: int, recipe: R
         unnamed=sum(row[1] for row in unnamed),
         unnamed_kinds={kind: rows for kind, rows, _ in unnamed[:MOST_KINDS]},
     )
+
+
+def _users(connection: duck.Connection, files: list[Path], kept: int, recipe: Recipe) -> UserSample | None:
+    """Sample the users by a hash. Of a large file the first half is looked at: to read the column is what takes time.
+
+    So a user may be called new whom only the other halves had before, on each day alike.
+    """
+    if not recipe.landing.columns.user_id or not files:
+        return None
+    below = int(2**HASH_BITS * min(1.0, SAMPLED_ROWS / max(kept, 1)))
+    user = f"hash(user_id) >> {64 - HASH_BITS}"
+
+    def find(cursor: duck.Connection, part: Path) -> NDArray[np.uint64]:
+        rows = pq.read_metadata(part).num_rows
+        looked_at = max(rows // 2, min(rows, WHOLE_ROWS))
+        found = cursor.execute(
+            f"SELECT {user} AS user FROM read_parquet({duck.text(part)}, file_row_number = true) "
+            f"WHERE file_row_number < {looked_at} AND user < {below}"
+        )
+        return np.asarray(found.fetchnumpy()["user"])
+
+    users, rows = np.unique(np.concatenate(duck.in_parallel(connection, find, files)), return_counts=True)
+    probe = connection.execute(f"SELECT hash('user') >> {64 - HASH_BITS}").fetchone()
+    return sample_of(probe[0] if probe else 0, below, dict(zip(users.tolist(), rows.tolist(), strict=True)))
 
 
 def _notices(connection: duck.Connection, impressions: Deduplicated, recipe: Recipe) -> Iterable[str]:

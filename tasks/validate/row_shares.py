@@ -1,4 +1,4 @@
-"""Read the shares of days' rows that tell of their hygiene: duplicates, quarantine, nulls, outcomes, new values."""
+"""Read shares of days' rows that tell of their hygiene: duplicates, quarantine, nulls, outcomes, new values, users."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.slices import MISSING, OTHERS
+from ctr_retrain.models.data.user_sample import new_user_shares
 from ctr_retrain.models.documents.day_documents import DaySummary
-from ctr_retrain.models.drift.unusual_rows import UNATTRIBUTED, RowShares, Share
+from ctr_retrain.models.drift.unusual_rows import NEW_USERS, UNATTRIBUTED, RowShares, Share
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import find_document
 from ctr_retrain.tasks.validate.day_counts import READERS
 
 if TYPE_CHECKING:
     from ctr_retrain.models.data.slices import SliceCount
+    from ctr_retrain.models.documents.day_documents import UserSample
     from ctr_retrain.tasks.store.protocol import Store
     from ctr_retrain.tasks.validate.day_counts import CountedDay
 
@@ -30,9 +32,10 @@ def load_row_shares(store: Store, counted: Sequence[CountedDay]) -> list[RowShar
     with ThreadPoolExecutor(READERS) as pool:
         summaries = list(pool.map(load, counted))
     new = new_values([day.slices for day in counted])
+    users = new_users([summary.users if summary else None for summary in summaries])
     return [
-        RowShares(day.day, (landed_shares(summary) if summary else {}) | values)
-        for day, summary, values in zip(counted, summaries, new, strict=True)
+        RowShares(day.day, (landed_shares(summary) if summary else {}) | values | of_users)
+        for day, summary, values, of_users in zip(counted, summaries, new, users, strict=True)
     ]
 
 
@@ -66,3 +69,9 @@ def new_values(days: Sequence[Sequence[SliceCount]]) -> Iterator[dict[str, Share
             seen.setdefault(one.column, set()).add(one.value)
         early = number < FEWEST_DAYS
         yield {} if early else {f"new values of {name}": Share(new[name], rows[name]) for name in rows}
+
+
+def new_users(days: Sequence[UserSample | None]) -> Iterator[dict[str, Share]]:
+    """Yield by day the share of the rows whose user the weeks before did not have; as sure as its sample has users."""
+    for found in new_user_shares(days):
+        yield {} if found is None else {NEW_USERS: Share(found[0] * found[1], found[1])}

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from ctr_retrain.models.data.completeness import Completeness
+from ctr_retrain.models.data.user_sample import DAYS_BEFORE
 from ctr_retrain.models.documents.ref_documents import AcceptedRef
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
@@ -21,9 +22,9 @@ def land(store, landing, land_rows, tiny_recipe, now):
     """Land and accept a day, whose rows are spoiled first, and say what they show beside the days before."""
     recipe = tiny_recipe(channels={"push": None})
 
-    def run(day, spoil=lambda rows: rows):
+    def run(day, spoil=lambda rows: rows, *, look=True):
         rows = [
-            impression(f"{day}-{hour}-{number}", ts=f"{day}T{hour:02}:10:00Z")
+            impression(f"{day}-{hour}-{number}", ts=f"{day}T{hour:02}:10:00Z", user_id=f"u{hour}-{number}")
             for hour in range(24)
             for number in range(IN_AN_HOUR)
         ]
@@ -34,7 +35,7 @@ def land(store, landing, land_rows, tiny_recipe, now):
         name = layout.accepted_ref(day)
         accepted = AcceptedRef(accepted=True, by="eva", reason="r", day_object=path, validation="validations/v")
         replace_ref(store, name, accepted, load_ref(store, name, AcceptedRef))
-        signals = detect_drift(store, recipe, day, Completeness()).signals
+        signals = detect_drift(store, recipe, day, Completeness()).signals if look else ()
         return {(one.kind, one.subject): one for one in signals}
 
     return run
@@ -56,3 +57,13 @@ def test_hours_that_are_missing_are_named_and_rows_that_are_unusual_told(land, d
     unusual = {subject for kind, subject in signals if kind == "rows_unusual"}
     assert {"duplicates of impressions", "nulls of device"} <= unusual
     assert signals["rows_unusual", "nulls of device"].summary.startswith("Nulls of device: 100")
+
+
+def test_users_whose_ids_are_written_in_another_way_are_told_and_no_second_cause(land, day):
+    last = day + timedelta(days=DAYS_BEFORE + 7)  # of the seven the share is known
+    for number in range((last - day).days):
+        land(day + timedelta(days=number), look=False)
+    assert land(last) == {}
+    signals = land(last, lambda rows: [row | {"user_id": row["user_id"].upper()} for row in rows])
+    assert list(signals) == [("rows_unusual", "new users")]
+    assert signals["rows_unusual", "new users"].summary.startswith("New users: 100 % instead of 0.3")

@@ -20,6 +20,7 @@ USUAL = {
     "nulls of device": 0.0,
     "outcomes without an impression": 0.12,
     "new values of campaign_id": 0.01,
+    "new users": 0.3,
 }
 DUPLICATES = "duplicates of impressions"
 
@@ -59,6 +60,7 @@ def test_a_year_as_usual_raises_hardly_anything(rows):
         ("nulls of device", 0.03),
         ("outcomes without an impression", 0.5),
         ("new values of campaign_id", 0.4),
+        ("new users", 0.7),
     ],
 )
 def test_a_share_that_rises_is_told_from_its_first_day_to_its_last(name, share):
@@ -87,6 +89,12 @@ def test_the_first_days_and_what_a_day_did_not_count_say_nothing():
     assert not any(found(6, faults=[(DUPLICATES, 5, 6, 0.5)]))
     shown = list(days(41, 25_000, np.random.default_rng(3)))
     assert watch_rows([*shown, RowShares(FIRST + timedelta(days=41), {})], RULES)[-1] == ()
+
+
+def test_of_new_users_the_signal_says_what_may_be_wrong_with_their_ids():
+    shares = list(days(41, 25_000, np.random.default_rng(4), faults=[("new users", 40, 41, 0.8)]))
+    (unusual,) = watch_rows(shares, RULES)[-1]
+    assert "Check first whether user ids are written in another way" in signal_of_rows(unusual, FIRST).details[0]
 
 
 def test_a_signal_says_what_since_when_and_what_to_look_at():

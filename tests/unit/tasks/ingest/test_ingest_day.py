@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr_retrain.models.documents.day_documents import Counts, UnreadableValues
+from ctr_retrain.models.documents.day_documents import Counts, DaySummary, UnreadableValues
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day, ingested_by, load_ingested_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
+from ctr_retrain.tasks.store.layout import SUMMARY_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.landed_day import impression, ingest, quarantined, rows_of
 
@@ -93,6 +94,26 @@ def test_dirty_rows_are_conserved_and_mean_the_same_in_every_format(
     for row in bad:  # the number leads back to the row that landed
         landed = (DIRTY if row["stream"] == "impressions" else DIRTY_OUTCOMES)[row["row"] - 1]
         assert {key: value or "" for key, value in json.loads(row["raw"]).items()} == landed
+
+
+@pytest.mark.parametrize("buckets", [1, 3])
+def test_users_of_a_day_are_sampled_with_their_rows_however_the_day_is_cut(
+    store, landing, land_rows, tiny_recipe, day, now, buckets
+):
+    rows = [impression(str(number), user_id=f"u{number % 7}") for number in range(30)]
+    land_rows("impressions", day, rows[:20], "1.csv")
+    land_rows("impressions", day, rows[20:], "2.csv")
+    found = ingest(store, landing, tiny_recipe(landing={"buckets": buckets}), day, now)
+    users = DaySummary.read(store.file(found.path, SUMMARY_FILE)).users
+    assert sorted(users.rows.values()) == [4, 4, 4, 4, 4, 5, 5]
+    assert max(map(int, users.rows)) < users.below == 2**52
+
+
+def test_a_recipe_without_users_samples_none(store, landing, land_rows, tiny_recipe, day, now):
+    recipe = tiny_recipe(landing={"columns": {"user_id": ""}}, features=[{"name": "device", "kind": "categorical"}])
+    land_rows("impressions", day, [impression("a")])
+    found = ingest(store, landing, recipe, day, now)
+    assert DaySummary.read(store.file(found.path, SUMMARY_FILE)).users is None
 
 
 def test_duplicates_are_counted_over_all_files_of_the_day(store, landing, land_rows, tiny_recipe, day, now):
