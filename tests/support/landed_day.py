@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ctr_retrain.models.documents.day_documents import UnreadableValues
 from ctr_retrain.tasks.execution import duck
+from ctr_retrain.tasks.ingest.day_summary import _unreadable_values
 from ctr_retrain.tasks.ingest.deduplicate import Deduplicated, deduplicate
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object, impressions_of, ingest_day
 from ctr_retrain.tasks.ingest.landed_changes import list_landed
@@ -31,6 +33,7 @@ class Cleaned:
     found: Deduplicated
     rows: list[dict]  # those that were kept, in order
     quarantined: list[dict]  # as `quarantined` answers them
+    unreadable_values: dict[str, UnreadableValues]  # by column, as an ingested day has them
 
     @property
     def impressions(self):
@@ -60,8 +63,9 @@ def clean(landing, recipe, day):
             path.mkdir()
         with duck.connect(scratch, threads=1) as connection:
             found = deduplicate(connection, impressions_of(landed, recipe, WHOLE), folder, scratch)
-        kept, bad = _rows_in(folder / IMPRESSIONS), _quarantined_in(folder)
-    return Cleaned(found, kept, bad)
+            files = sorted((folder / IMPRESSIONS).glob("*.parquet"))
+            missing = _unreadable_values(connection, files, found, recipe)
+        return Cleaned(found, _rows_in(folder / IMPRESSIONS), _quarantined_in(folder), missing)
 
 
 def rows_of(store, day, name):

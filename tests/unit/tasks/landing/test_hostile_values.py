@@ -93,7 +93,8 @@ def test_each_type_is_a_text_a_number_and_a_time_or_is_missing_or_quarantined_as
         land_column(name, column, file=name)
     found = clean(landing, tiny_recipe(), day)
     assert found.impressions.received == 1 + len(expected)
-    assert found.found.unreadable_values.keys() == ({"bid"} if number == "no" else set())
+    assert found.unreadable_values.keys() == ({"bid"} if number == "no" else set())
+    assert all(values.example for values in found.unreadable_values.values())
     rows = [row for row in found.rows if row["event_id"] != "plain"]
     kept = {row["campaign_id"]: row for row in rows}
     refused = {row["file"].removesuffix(".parquet"): row["reason"] for row in found.quarantined}
