@@ -41,6 +41,7 @@ from ctr_retrain.models.documents.run_documents import ChampionRefresh, DailyAns
 from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.tasks.alerts.delivery import Delivery
+from ctr_retrain.tasks.deploy.withdraw_harmful import Withdrawal
 from ctr_retrain.tasks.evaluate.judge_challenger import judge_without_challenger, untrainable
 from ctr_retrain.tasks.execution.model_process import Models, models_on
 from ctr_retrain.tasks.ledger.champion_recipe import KEPT_FRESH, recipe_to_refresh
@@ -148,7 +149,9 @@ def _run_day(
     champion = current_champion(store)
     write_run_list(store, champion)
     answer = {**dict(judged.document), "champion": champion, "not_deployed": judged.refusal}
-    return DailyAnswer(**answer, rolled_back=judged.rolled_back, champion_refresh=refresh, recorded=judged.recorded)
+    if judged.withdrawn:
+        answer |= {"rolled_back": judged.withdrawn.message, "serves": judged.withdrawn.serves or judged.document.serves}
+    return DailyAnswer(**answer, champion_refresh=refresh, recorded=judged.recorded)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,7 @@ class _Judged:
     document: RunDocument
     recorded: bool
     refusal: str | None
-    rolled_back: str | None
+    withdrawn: Withdrawal | None
 
 
 def _refresh_champion(ready: _Ready, rules: Recipe) -> tuple[_Judged | None, ChampionRefresh | None]:
@@ -205,11 +208,11 @@ def _judge(ready: _Ready, rules: Recipe) -> _Judged:
         # Also for a run that was recorded: the one that made it may have died before this line.
         question = document.evidence.question if document.evidence else None
         refusal = deploy_challenger(store, plan.run_id, "promote", document.verdict.reason, now, question)
-    rolled_back = None
+    withdrawn = None
     if not ready.shadow:
         enter_night(store, plan.run_id)
-        rolled_back = withdraw_harmful(store, rules, document, now)
-    return _Judged(plan, document, recorded, refusal, rolled_back)
+        withdrawn = withdraw_harmful(store, rules, document, now)
+    return _Judged(plan, document, recorded, refusal, withdrawn)
 
 
 def _make_run(run: Run, drift: DriftReport, known: DayDocument, models: Models) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from ctr_retrain.models.documents.ref_documents import Tenure
 from ctr_retrain.models.documents.run_documents import Served
 from ctr_retrain.models.documents.verdict_documents import (
     Check,
@@ -109,17 +110,29 @@ def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path)
     A promoted challenger, if nothing refuses it the champion's place; else the champion, where there is one.
     """
     if verdict.decision == "promote":
-        version = plan.run_id
-        through, message = _describe_promoted(plan, folder)
-    elif plan.champion:
-        version = plan.champion.version
-        # Of the model that serves, which may be fresh; the champion's own record tells what was judged.
-        published = load_manifest(store, layout.model_object(version), PublishedModel)
-        through = published.data_through if published else plan.champion.data_through
-        message = f"The champion {version} stays in service."
-    else:
-        return Served(version=None, data_through=None, age_days=None, message="Nothing is in service.")
-    age = (plan.day - through).days
+        return _served(plan.run_id, plan.day, *_describe_promoted(plan, folder))
+    if plan.champion:
+        through = _newest_data(store, plan.champion)
+        return _served(
+            plan.champion.version, plan.day, through, f"The champion {plan.champion.version} stays in service."
+        )
+    return Served(version=None, data_through=None, age_days=None, message="Nothing is in service.")
+
+
+def describe_restored(store: Store, champion: Tenure, day: date) -> Served:
+    """Describe a model that serves again, after a run took its successor out of service."""
+    message = f"The model {champion.version} serves again."
+    return _served(champion.version, day, _newest_data(store, champion), message)
+
+
+def _newest_data(store: Store, champion: Tenure) -> date:
+    """Return the newest day that a champion has seen; where it is fresh, its own record tells of what was judged."""
+    published = load_manifest(store, layout.model_object(champion.version), PublishedModel)
+    return published.data_through if published else champion.data_through
+
+
+def _served(version: str, day: date, through: date, message: str) -> Served:
+    age = (day - through).days
     message += f" Its newest data is of {through}, {age} day{'' if age == 1 else 's'} before the run's day."
     return Served(version=version, data_through=through, age_days=age, message=message)
 

@@ -91,14 +91,16 @@ def looked_at_by(run: RunDocument | None) -> tuple[SignalKind, ...]:
 
 
 def _of_champion(run: RunDocument, harm: str, back: str | None) -> Signal:
-    """Return the signal of a champion that is surely worse than what was there before it."""
+    """Return the signal of a champion that is surely worse than what was there before it; back: what became of it."""
+    restored = run.evidence and run.serves.version != run.evidence.champion
+    what = "A harmful model was taken out of service" if restored else "The model in service is harmful"
     return Signal(
         kind="champion_harmful",
         level="critical",
         since=run.date,
-        summary=f"The model in service is harmful: {harm}.",
+        summary=f"{what}: {harm}.",
         details=(back or "Roll it back: the gate lets a better one through as soon as there is one.",),
-        commands=("ctr-retrain status",) if back else ("ctr-retrain rollback --reason TEXT", "ctr-retrain models"),
+        commands=("ctr-retrain status",) if restored else ("ctr-retrain rollback --reason TEXT", "ctr-retrain models"),
     )
 
 

@@ -1,6 +1,6 @@
 """Rules of a champion that a run takes out of service: only where the recipe says so, and never against a person."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -26,7 +26,7 @@ def withdraw(store, tiny_recipe, monkeypatch):
             day = {"first": "2026-03-09"}.get(version, "2026-03-10")
             tenure = Tenure(version=version, run_day=day, data_through=day, action=how, reason="", at="")
             take_over(store, tenure, read_champions(store).current and "first")
-        run = SimpleNamespace(evidence=evidence, champion=met or champion, date="2026-03-11")
+        run = SimpleNamespace(evidence=evidence, champion=met or champion, date=date(2026, 3, 11))
         recipe = tiny_recipe(gate={"auto_rollback": auto})
         return withdrawing.withdraw_harmful(store, recipe, run, NOW), read_champions(store)
 
@@ -35,7 +35,9 @@ def withdraw(store, tiny_recipe, monkeypatch):
 
 def test_a_harmful_champion_goes_and_the_one_before_it_serves_again(withdraw):
     told, champions = withdraw()
-    assert told.startswith("second was rolled back to first: it costs 0.90 more per 1,000 impressions than")
+    assert told.message.startswith("second was rolled back to first: it costs 0.90 more per 1,000 impressions than")
+    assert (told.serves.version, told.serves.age_days) == ("first", 2)
+    assert told.serves.message.startswith("The model first serves again.")
     assert champions.current.version == "first"
     assert champions.barred == ("second",)
     assert "gate.auto_rollback, by the run for 2026-03-11" in champions.current.reason
@@ -56,5 +58,6 @@ def test_where_the_one_before_it_can_not_serve_a_person_is_told_and_the_champion
 
     monkeypatch.setattr(withdrawing, "require_servable", refuse)
     told, champions = withdraw()
-    assert "could not be rolled back. first is damaged" in told
+    assert "could not be rolled back. first is damaged" in told.message
+    assert told.serves is None
     assert champions.current.version == "second"
