@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8  # steps that TensorFlow takes before Python, and its callback, have a turn
+UNTRACED_BATCHES = 4  # tracing a graph takes as long as so many batches without one
 CURVE_POINTS = 32  # of an epoch's curve of losses, where it has as many steps
 
 
@@ -194,37 +195,27 @@ def optimizer_for(network: keras.Model, batches: Batches, training: Training, fi
     return make_optimizer(training, batches.count * training.epochs, ids_per_row, first_step)
 
 
-def predict_logits(
-    network: keras.Model,
-    ids: npt.NDArray[np.int32],
-    numeric: npt.NDArray[np.float32],
-    batch_rows: int = 16_384,
-    column: int = 0,
-) -> npt.NDArray[np.float32]:
-    """Return logits without weights, offset or calibration, (n,): the label's, or a head's in a later column."""
-    return logits_function(network, batch_rows, column)(ids, numeric)
-
-
 def logits_function(
     network: keras.Model, batch_rows: int = 16_384, column: int = 0
 ) -> Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
-    """Return `predict_logits` of a network, whose graph is traced once for all calls."""
+    """Return a function of ids (n, slots) and numeric (n, numbers) that gives logits (n,), before calibration.
+
+    column: the label's, or a head's in a later one. The graph is traced once for all calls, and for few rows never.
+    """
     ids, numeric = network.input["ids"], network.input["numeric"]
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[
-            tf.TensorSpec((None, ids.shape[1]), tf.int32),
-            tf.TensorSpec((None, numeric.shape[1]), tf.float32),
-        ]
-    )
     def forward(ids: Any, numeric: Any) -> Any:
         return network({"ids": ids, "numeric": numeric}, training=False)[:, column]
 
+    signature = [tf.TensorSpec((None, ids.shape[1]), tf.int32), tf.TensorSpec((None, numeric.shape[1]), tf.float32)]
+    traced = tf.function(forward, signature, autograph=False)
+
     def predict(ids: npt.NDArray[np.int32], numeric: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        answer = traced if len(ids) > UNTRACED_BATCHES * batch_rows else forward
         logits = np.empty(len(ids), np.float32)
         for first in range(0, len(ids), batch_rows):
             batch = slice(first, first + batch_rows)
-            logits[batch] = forward(tf.constant(ids[batch]), tf.constant(numeric[batch])).numpy()
+            logits[batch] = answer(tf.constant(ids[batch]), tf.constant(numeric[batch])).numpy()
         return logits
 
     return predict

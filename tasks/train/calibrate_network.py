@@ -11,7 +11,7 @@ from ctr_retrain.models.features.vocabulary import count_unseen
 from ctr_retrain.models.recipe.head_section import UNKNOWN
 from ctr_retrain.models.serving.calibration import Calibration, choose_calibration
 from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, chunks
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,9 @@ def logits_of(
     column: int = 0,
 ) -> npt.NDArray[np.float32]:
     """Return the network's logits of encoded rows, (n,), before calibration; those of a head by its column."""
+    logits = logits_function(network, column=column)
     parts = zip(chunks(ids, CHUNK_ROWS), chunks(numeric, CHUNK_ROWS), strict=True)
-    return np.concatenate([predict_logits(network, *part, column=column) for part in parts])
+    return np.concatenate([logits(*part) for part in parts])
 
 
 def calibrate(rows: TrainingRows | None, network: keras.Model) -> Calibration:

@@ -13,7 +13,7 @@ from ctr_retrain.models.recipe.head_section import UNKNOWN, Head
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import make_batches
 from ctr_retrain.models.training.replicas import equal_parts
-from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, train
 from ctr_retrain.models.weights.head_weights import HeadFactors, streaming_chance
 from tests.support.toy_training import factors_of, toy, trained
 from tests.support.toy_training import recipe as plain_recipe
@@ -74,7 +74,7 @@ def test_weights_of_each_head_and_sampling_by_the_label_are_undone_in_each_proba
     train(built, make_batches(rows, factors, 250, 7, heads), rules.training)
     known = rows.heads[:, 0] != UNKNOWN
     for column, label in enumerate((rows.label[known], *rows.heads[known].T)):
-        p = sigmoid(predict_logits(built, rows.ids, rows.numeric, column=column))[known]
+        p = sigmoid(logits_function(built, column=column)(rows.ids, rows.numeric))[known]
         # Four seeds gave 0.99 to 1.15; with weights or sampling left in, it would be two to seven.
         assert 0.85 < p.sum() / label.sum() < 1.2
         assert p[label == 1].mean() > 1.15 * p[label == 0].mean()
@@ -97,7 +97,7 @@ def test_without_heads_nothing_of_them_is_in_the_network_or_in_a_batch():
 def test_the_labels_own_layers_start_as_they_do_without_heads():
     one, several = (build_network(recipe(heads=heads), STATE, -2.0, 7) for heads in ((), HEADS))
     rows, _ = toy(n=500)
-    assert np.array_equal(*(predict_logits(network, rows.ids, rows.numeric) for network in (one, several)))
+    assert np.array_equal(*(logits_function(network)(rows.ids, rows.numeric) for network in (one, several)))
 
 
 def test_heads_whose_labels_are_absent_stay_as_they_are():
@@ -160,6 +160,6 @@ def test_two_stages_learn_the_representation_from_plain_data_and_end_in_probabil
     with frozen_below_output(network):
         rules = recipe()
         train(network, make_batches(replace(rows, heads=None), factors_of(rows), 250, 7), rules.training)
-    logits = predict_logits(network, rows.ids, rows.numeric)
+    logits = logits_function(network)(rows.ids, rows.numeric)
     assert np.corrcoef(logits, truth)[0, 1] > 0.95
     assert 0.9 < sigmoid(logits).sum() / rows.label.sum() < 1.1

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from ctr_retrain.models.losses.training_losses import observed_logit
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.toy_training import toy, trained
 
 LOGITS = (-100.0, -30.0, -5.0, -0.1, 0.0, 2.0, 30.0, 100.0)
@@ -59,7 +59,7 @@ def test_young_labels_teach_true_probabilities_with_the_layer_and_too_low_ones_a
     def ratio(given):
         rates = {"learning_rate": 0.02, "embedding_learning_rate": 0.5}
         network, _ = trained(given, network="logistic_regression", batch_rows=256, **rates)
-        logit = predict_logits(network, given.ids, given.numeric).astype(np.float64)
+        logit = logits_function(network)(given.ids, given.numeric).astype(np.float64)
         return (1 / (1 + np.exp(-logit))).sum() / true_sum
 
     assert ratio(young) < 0.6

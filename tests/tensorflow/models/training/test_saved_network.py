@@ -16,7 +16,7 @@ from ctr_retrain.models.training.saved_network import (
     save_trainable,
     trainable_of,
 )
-from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, optimizer_for, train
 from ctr_retrain.models.training.training_state import capture, restore
 from tests.support.toy_training import FEATURES, batches_of, factors_of, recipe, toy, trained
 
@@ -41,7 +41,7 @@ def test_a_network_comes_back_with_its_optimizer_and_goes_on_as_if_it_had_stayed
     unfitted = tuple(feature_of(feature.model_dump()) for feature in rules.features)
     again = rebuild_network(kept, rules.model_copy(update={"features": unfitted}), STATE)
     assert np.array_equal(
-        predict_logits(again, rows.ids, rows.numeric), predict_logits(network, rows.ids, rows.numeric)
+        logits_function(again)(rows.ids, rows.numeric), logits_function(network)(rows.ids, rows.numeric)
     )
 
     slots = optimizer_for(again, batches, rules.training)
