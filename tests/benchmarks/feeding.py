@@ -165,7 +165,7 @@ def loss_after(train, test, seed):
     from ctr_retrain.models.recipe.training_section import Training
     from ctr_retrain.models.recipe.weights_section import Weights
     from ctr_retrain.models.training.batches import make_batches
-    from ctr_retrain.models.training.training_loop import predict_logits
+    from ctr_retrain.models.training.training_loop import logits_function
     from ctr_retrain.models.training.training_loop import train as fit
     from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
     from tests.support.known_values import of_rows
@@ -187,7 +187,7 @@ def loss_after(train, test, seed):
     network = build_network(recipe, NumericState((False,), (0.0,), (1.0,)), factors.base_log_odds, seed)
     fit(network, make_batches(encoded(train), factors, SHUFFLE_BATCH, seed), recipe.training)
     rows = encoded(test | {"label": np.zeros(len(test["user"]), bool)})
-    logit = predict_logits(network, rows.ids, rows.numeric).astype(np.float64)
+    logit = logits_function(network)(rows.ids, rows.numeric).astype(np.float64)
     return float(np.mean(np.logaddexp(0, logit) - test["truth"] * logit))
 
 

@@ -36,7 +36,7 @@ class Rows:
 
 def ctr_retrain(folder, count, seed, speed):
     """This project's DeepFM through its own batches and training."""
-    from ctr_retrain.models.training.training_loop import predict_logits, train
+    from ctr_retrain.models.training.training_loop import logits_function, train
 
     rows, test = Rows(folder, "train"), Rows(folder, "test")
     recipe, factors, network = deepfm(rows.sizes, rows.label[:count], seed)
@@ -48,7 +48,7 @@ def ctr_retrain(folder, count, seed, speed):
         done = now
 
     train(network, our_batches(folder, rows, factors, count, seed), recipe.training, progress)
-    return lambda: _sigmoid(predict_logits(network, test.ids + rows.offsets[:-1], np.array(test.numeric)))
+    return lambda: _sigmoid(logits_function(network)(test.ids + rows.offsets[:-1], np.array(test.numeric)))
 
 
 def feeding(folder, count, seed, speed):

@@ -31,7 +31,7 @@ from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
-from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, optimizer_for, train
 from ctr_retrain.models.training.training_state import capture, restore
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from tests.support.known_values import counted
@@ -195,7 +195,7 @@ def passed(network, rows, factors, rules, before=()):
 
 
 def answer(network, day):
-    logit = predict_logits(network, day.ids, day.numeric).astype(np.float64)
+    logit = logits_function(network)(day.ids, day.numeric).astype(np.float64)
     p = 1 / (1 + np.exp(-logit))
     sums, push_sums = ((p[rows].sum(), float(day.label[rows].sum())) for rows in (slice(None), day.push))
     return Answer(float(log_losses(day.label, p).mean()), sums, push_sums)

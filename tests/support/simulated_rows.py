@@ -13,7 +13,7 @@ from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.simulation.world import ATTRIBUTION_WINDOW_HOURS, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
-from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, train
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from tests.support.known_values import counted
 
@@ -95,7 +95,7 @@ def trained(rows, recipe):
 
 
 def logits(network, rows):
-    return predict_logits(network, rows.ids, rows.numeric)
+    return logits_function(network)(rows.ids, rows.numeric)
 
 
 def calibration_ratio(network, rows, calibration=UNCALIBRATED):

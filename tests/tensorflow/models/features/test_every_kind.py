@@ -18,7 +18,7 @@ from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.scorer import Scorer
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.documented import documented_module
 from tests.support.example_features import example_of, table_of
 from tests.support.known_values import fitted
@@ -92,5 +92,5 @@ def test_a_network_learns_from_a_kind_and_serves_what_it_learnt(name, tmp_path):
     assert any(np.abs(np.asarray(tf.convert_to_tensor(g))).max() > 0 for g in gradients if g is not None)
     calibration = Calibration(method="identity", rows=0, positives=0)
     save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
-    expected = calibration.apply(predict_logits(model, encoded.ids, encoded.numeric))
+    expected = calibration.apply(logits_function(model)(encoded.ids, encoded.numeric))
     assert np.abs(Scorer(tmp_path / "serving").score(table) - expected).max() < 1e-6

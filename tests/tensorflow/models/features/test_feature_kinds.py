@@ -34,7 +34,7 @@ from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.scorer import Scorer
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.known_values import fitted, of_rows, told
 
 USER = of_rows(Categorical(name="user"), 50)
@@ -179,7 +179,7 @@ def test_a_network_of_all_kinds_learns_from_each_and_comes_back_from_disk(networ
     assert np.array_equal(loaded(inputs).numpy(), model(inputs).numpy())
     calibration = Calibration(method="identity", rows=0, positives=0)
     save_serving(serving_model(model, recipe, calibration), tmp_path / "serving")
-    expected = calibration.apply(predict_logits(model, encoded.ids, encoded.numeric))
+    expected = calibration.apply(logits_function(model)(encoded.ids, encoded.numeric))
     assert np.abs(Scorer(tmp_path / "serving").score(table) - expected).max() < 1e-6
 
 

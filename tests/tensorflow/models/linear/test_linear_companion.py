@@ -12,7 +12,7 @@ from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.recipe.warm_start_section import WarmStart
 from ctr_retrain.models.recipe.weights_section import Weights
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.toy_training import recipe
 from tests.tensorflow.models.linear.test_solved_network import ALL, linear
 
@@ -29,9 +29,8 @@ def test_what_is_served_is_the_weighted_mean_of_its_logits_and_those_of_a_linear
     network = build_network(of, state, base, 7)
     companion, solution = solve_companion(of, state, base, rows, factors)
     expected = solve_network(solved, rows, factors, known)
-    alone, line, mean = (
-        predict_logits(model, rows.ids, rows.numeric) for model in (network, solved, mean_of(network, companion, share))
-    )
+    models = (network, solved, mean_of(network, companion, share))
+    alone, line, mean = (logits_function(model)(rows.ids, rows.numeric) for model in models)
     np.testing.assert_allclose(mean, (1 - share) * alone + share * line, atol=1e-4)
     assert np.std(line - alone) > 0.1
     assert solution.settled

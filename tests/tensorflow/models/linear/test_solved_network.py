@@ -19,7 +19,7 @@ from ctr_retrain.models.network.build_network import build_network
 from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import TrainingRows
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from tests.support.known_values import fitted
 from tests.support.toy_training import recipe
@@ -80,7 +80,7 @@ def test_the_columns_times_the_weights_are_the_networks_logits_and_go_back_into_
     weights = np.random.default_rng(3).normal(size=matrix.shape[1])
     columns.assign(weights)
     np.testing.assert_allclose(columns.weights(), weights, atol=1e-5)
-    np.testing.assert_allclose(matrix @ weights, predict_logits(network, rows.ids, rows.numeric), atol=1e-4)
+    np.testing.assert_allclose(matrix @ weights, logits_function(network)(rows.ids, rows.numeric), atol=1e-4)
 
 
 @pytest.mark.parametrize("class_weight", ["none", "balanced"])
@@ -103,7 +103,7 @@ def test_its_weights_are_those_of_scikit_learn_by_the_same_penalties_and_its_lev
     np.testing.assert_allclose(own[:-1], exact.coef_[0] * scale, atol=1e-3)
     negative, positive = factors.class_weight
     assert own[-1] == pytest.approx(exact.intercept_[0] - np.log(positive / negative), abs=1e-3)
-    assert 0.9 < (1 / (1 + np.exp(-predict_logits(network, rows.ids, rows.numeric)))).sum() / rows.label.sum() < 1.1
+    assert 0.9 < (1 / (1 + np.exp(-logits_function(network)(rows.ids, rows.numeric)))).sum() / rows.label.sum() < 1.1
 
 
 def test_where_its_training_ended_does_not_matter():
@@ -113,7 +113,7 @@ def test_where_its_training_ended_does_not_matter():
     for seed in (1, 2):
         columns.assign(np.random.default_rng(seed).normal(0, 0.3, len(columns.weights())))
         solve_network(network, rows, factors, known)
-        ends.append(predict_logits(network, rows.ids, rows.numeric))
+        ends.append(logits_function(network)(rows.ids, rows.numeric))
     assert np.abs(ends[0] - ends[1]).max() < 5e-3
 
 

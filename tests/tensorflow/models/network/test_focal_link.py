@@ -16,7 +16,7 @@ from ctr_retrain.models.serving.bundle import save_serving, serving_model
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.scorer import Scorer
 from ctr_retrain.models.training.compatibility import why_incompatible
-from ctr_retrain.models.training.training_loop import _training_model, predict_logits
+from ctr_retrain.models.training.training_loop import _training_model, logits_function
 from tests.support.toy_training import recipe, toy
 from tests.tensorflow.models.serving.test_bundle import impressions
 
@@ -94,7 +94,7 @@ def network():
 
 def test_an_untrained_network_answers_the_base_rate_under_the_focal_loss_too(network):
     rows, _ = toy(500)
-    logits = predict_logits(network, rows.ids, rows.numeric)
+    logits = logits_function(network)(rows.ids, rows.numeric)
     assert np.median(logits) == pytest.approx(log(0.02 / 0.98), abs=0.15)
 
 
@@ -114,10 +114,10 @@ def test_the_served_graph_has_the_link_before_the_calibration(tmp_path):
     save_serving(serving_model(network, rules, calibration), tmp_path / "serving")
     table = impressions().append_column("user", impressions()["user_id"])
     encoded = encode(table, rules.features)
-    expected = calibration.apply(predict_logits(network, encoded.ids, encoded.numeric))
+    expected = calibration.apply(logits_function(network)(encoded.ids, encoded.numeric))
     assert np.abs(Scorer(tmp_path / "serving").score(table) - expected).max() < 1e-6
     into_link = type(network)(network.input, network.get_layer("focal_link").input)
-    without = calibration.apply(predict_logits(into_link, encoded.ids, encoded.numeric))
+    without = calibration.apply(logits_function(into_link)(encoded.ids, encoded.numeric))
     assert np.abs(without - expected).max() > 0.01
 
 

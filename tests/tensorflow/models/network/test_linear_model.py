@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ctr_retrain.models.features.standardize import NumericState
 from ctr_retrain.models.network.build_network import build_network
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.toy_training import recipe, toy, trained
 
 STATE = NumericState((False,), (0.0,), (1.0,))
@@ -35,7 +35,7 @@ def log_losses(logit, label):
 def test_numbers_say_nothing_before_the_linear_network_has_learnt():
     rows, _ = toy(n=100)
     network = build_network(recipe(network="logistic_regression"), STATE, -3.0, 7)
-    apart = predict_logits(network, rows.ids, rows.numeric) - predict_logits(network, rows.ids, 0 * rows.numeric)
+    apart = logits_function(network)(rows.ids, rows.numeric) - logits_function(network)(rows.ids, 0 * rows.numeric)
     assert np.abs(apart).max() == 0
 
 
@@ -44,7 +44,7 @@ def test_with_enough_steps_the_linear_network_is_the_solution_of_logistic_regres
     # Stopped by its own rows: it is the minimum on them that is asked for.
     options = {"batch_rows": 250, "epochs": 60, "patience": 60, "learning_rate": 0.03, "embedding_learning_rate": 1.0}
     network, _ = trained(rows, kept_out=rows, network="logistic_regression", **options)
-    ours = predict_logits(network, rows.ids, rows.numeric)
+    ours = logits_function(network)(rows.ids, rows.numeric)
     exact = LogisticRegression(C=1e4, max_iter=1000).fit(columns(rows), rows.label)
     (slope,) = [layer.kernel.numpy()[0, 0] for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     assert slope == pytest.approx(exact.coef_[0, -1], abs=0.02)

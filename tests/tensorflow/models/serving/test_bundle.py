@@ -26,7 +26,7 @@ from ctr_retrain.models.recipe.training_section import Training
 from ctr_retrain.models.serving.bundle import save_serving, serving_model, signature_names
 from ctr_retrain.models.serving.calibration import Calibration
 from ctr_retrain.models.serving.scorer import Scorer
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.known_values import fitted
 
 FEATURES = (
@@ -99,7 +99,7 @@ def scorer(served):
 def test_served_probabilities_are_the_calibrated_logits(recipe, network, scorer):
     table = impressions()
     encoded = encode(table, recipe.features)
-    expected = CALIBRATION.apply(predict_logits(network, encoded.ids, encoded.numeric))
+    expected = CALIBRATION.apply(logits_function(network)(encoded.ids, encoded.numeric))
     served = scorer.score(table)
     assert np.abs(served - expected).max() < 1e-6
     assert served.std() > 1e-3

@@ -22,7 +22,7 @@ from ctr_retrain.models.serving.unseen_weights import (
     owners_of,
 )
 from ctr_retrain.models.training.batches import TrainingRows
-from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, train
 from tests.support.known_values import of_rows
 from tests.support.toy_training import batches_of, factors_of, recipe
 
@@ -126,7 +126,7 @@ def test_after_it_the_level_of_new_values_as_unseen_is_that_of_their_clicks(trai
     assert new.rows.min() >= 30_000
 
     def level():
-        logit = predict_logits(network, new.ids, rows.numeric[new.rows])
+        logit = logits_function(network)(new.ids, rows.numeric[new.rows])
         return (1 / (1 + np.exp(-logit))).sum() / rows.label[new.rows].sum()
 
     before, was = level(), table.numpy()

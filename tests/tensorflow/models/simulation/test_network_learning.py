@@ -22,7 +22,7 @@ from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows, make_batches
 from ctr_retrain.models.training.optimizers import RowWiseAdagrad
-from ctr_retrain.models.training.training_loop import predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, train
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
 from tests.support.known_values import fitted, of_rows
 from tests.support.repository import RECIPES
@@ -71,7 +71,7 @@ def losses(days):
         state = fit_numeric_state([numeric], rules.features)
         model = build_network(rules, state, factors.base_log_odds, rules.training.seed)
         train(model, make_batches(rows, factors, rules.training.batch_rows, SEED), rules.training)
-        logit = predict_logits(model, encoded[-1].ids, encoded[-1].numeric).astype(float)
+        logit = logits_function(model)(encoded[-1].ids, encoded[-1].numeric).astype(float)
         answer[network] = np.logaddexp(0, logit) - best[-1] * logit
     answer["truth"] = -(best[-1] * np.log(best[-1]) + (1 - best[-1]) * np.log1p(-best[-1]))
     return answer

@@ -17,7 +17,7 @@ from ctr_retrain.models.recipe.head_section import Head
 from ctr_retrain.models.training.compatibility import why_incompatible
 from ctr_retrain.models.training.saved_network import named_weights, rebuild_network, trainable_of
 from ctr_retrain.models.training.training_callback import FiniteBatches
-from ctr_retrain.models.training.training_loop import optimizer_for, predict_logits, train
+from ctr_retrain.models.training.training_loop import logits_function, optimizer_for, train
 from ctr_retrain.models.training.warm_start import SourceModel, transfer_weights
 from tests.support.toy_training import batches_of, factors_of, recipe, toy, trained
 
@@ -113,10 +113,10 @@ def test_a_member_that_is_no_number_is_noticed():
 def test_members_learn_side_by_side_and_their_mean_is_better_than_each(rows, options):
     given, truth = rows
     network, result = trained(given, ensemble=2, learning_rate=0.01, **options)
-    logits = [predict_logits(member, given.ids, given.numeric) for member in members_of(network)]
+    logits = [logits_function(member)(given.ids, given.numeric) for member in members_of(network)]
     assert all(np.corrcoef(logit, truth)[0, 1] > 0.95 for logit in logits)
     assert not np.allclose(*logits, atol=0.05)
-    both = predict_logits(network, given.ids, given.numeric)
+    both = logits_function(network)(given.ids, given.numeric)
     assert log_loss(given, both) < np.mean([log_loss(given, logit) for logit in logits])
     assert 0.9 < sigmoid(both).sum() / given.label.sum() < 1.1  # class weights are undone in each member
     alone = trained(given, learning_rate=0.01, **options)[1]

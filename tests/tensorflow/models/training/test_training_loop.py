@@ -10,7 +10,7 @@ from ctr_retrain.models.errors import TrainingDivergedError
 from ctr_retrain.models.recipe.weights_section import Weights
 from ctr_retrain.models.training.batches import BatchOrder, TrainingRows
 from ctr_retrain.models.training.device import prepare_device
-from ctr_retrain.models.training.training_loop import predict_logits
+from ctr_retrain.models.training.training_loop import logits_function
 from tests.support.toy_training import ROWS, toy, trained
 
 
@@ -32,7 +32,7 @@ def test_the_loss_falls_on_something_that_can_be_learned(toy_run):
 
 def test_what_is_learned_is_the_truth_and_not_the_weighted_world(toy_run):
     rows, truth, network, _, _ = toy_run
-    logits = predict_logits(network, rows.ids, rows.numeric)
+    logits = logits_function(network)(rows.ids, rows.numeric)
     assert np.corrcoef(logits, truth)[0, 1] > 0.95
     probability = 1 / (1 + np.exp(-logits.astype(float)))
     assert 0.9 < probability.sum() / rows.label.sum() < 1.1  # although positives weigh nine times as much
@@ -41,7 +41,7 @@ def test_what_is_learned_is_the_truth_and_not_the_weighted_world(toy_run):
 def test_without_offset_the_weighted_world_is_learned():
     rows, _ = toy()
     network, _ = trained(rows, weights=Weights(offset=False))
-    probability = 1 / (1 + np.exp(-predict_logits(network, rows.ids, rows.numeric).astype(float)))
+    probability = 1 / (1 + np.exp(-logits_function(network)(rows.ids, rows.numeric).astype(float)))
     assert probability.sum() / rows.label.sum() > 2
 
 
@@ -104,7 +104,7 @@ def test_one_class_alone_trains_and_answers_finite_logits():
     rows, _ = toy(1000)
     nothing = TrainingRows(rows.ids, rows.numeric, np.zeros_like(rows.label), rows.day_index)
     network, _ = trained(nothing)
-    logits = predict_logits(network, rows.ids, rows.numeric)
+    logits = logits_function(network)(rows.ids, rows.numeric)
     assert np.isfinite(logits).all()
     assert logits.max() < -3
 
@@ -112,6 +112,6 @@ def test_one_class_alone_trains_and_answers_finite_logits():
 def test_logits_do_not_depend_on_how_rows_are_batched(toy_run):
     rows, _, network, _, _ = toy_run
     ids, numeric = rows.ids[:1000], rows.numeric[:1000]
-    whole, parts = predict_logits(network, ids, numeric), predict_logits(network, ids, numeric, batch_rows=77)
+    whole, parts = logits_function(network)(ids, numeric), logits_function(network, batch_rows=77)(ids, numeric)
     assert np.abs(whole - parts).max() < 1e-5
-    assert predict_logits(network, ids[:0], numeric[:0]).shape == (0,)
+    assert logits_function(network)(ids[:0], numeric[:0]).shape == (0,)
