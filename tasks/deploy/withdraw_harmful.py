@@ -17,7 +17,7 @@ from ctr_retrain.tasks.store.protocol import Store
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """What became of a champion that a run found harmful."""
+    """The fate of a champion that a run found harmful."""
 
     message: str
     serves: Served | None = None  # the model that serves again; None where the champion had to stay
