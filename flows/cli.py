@@ -42,9 +42,11 @@ COMMANDS: dict[str, Callable[..., CommandOutput | None]] = {
     "doctor": root_commands.doctor,
 }
 
-# What Prefect is told where a command runs a flow: its log is the server's, and a server that is gone costs no night.
+# What Prefect is told where a command runs a flow: its log is the server's, ours is shown from warnings on as without a
+# server, and a server that is gone costs no night.
 PREFECT_ASIDE = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
     "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_API_REQUEST_TIMEOUT": "10",
     "PREFECT_CLIENT_MAX_RETRIES": "1",

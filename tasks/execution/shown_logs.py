@@ -24,6 +24,7 @@ FOLDER = "CTR_RETRAIN_LOG_FOLDER"
 DEFAULT_FOLDER = "var/log"
 MONTHS = 12  # that are kept
 OURS = "ctr_retrain"  # the logger above all of ours
+NOTED = "_traceback_noted_in"  # of an error: the file, since a flow and the command that called it both name it
 FORMAT = "%(asctime)s %(process)d %(levelname)s %(message)s"
 
 
@@ -56,7 +57,10 @@ def log_file(now: datetime | None = None) -> Path:
 
 
 def note_traceback(error: BaseException) -> Path | None:
-    """Append an error's traceback to the log file; return its path, None where it can't be written."""
+    """Append an error's traceback to the log file, once; return its path, None where it can't be written."""
+    noted: Path | None = getattr(error, NOTED, None)
+    if noted:
+        return noted
     lines = shown("".join(traceback.format_exception(error)), lines=True)
     command = shown(" ".join(sys.argv))
     file = log_file()
@@ -66,6 +70,7 @@ def note_traceback(error: BaseException) -> Path | None:
             log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {os.getpid()} TRACEBACK {command}\n{lines}")
     except OSError:
         return None
+    setattr(error, NOTED, file)
     return file
 
 

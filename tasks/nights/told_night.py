@@ -87,7 +87,8 @@ def _usual_stages(store: Store) -> Mapping[str, float]:
 def _tell_end(name: str, recipe: str, error: BaseException) -> None:
     """Tell of a run without a verdict: one sentence, which is all that a person needs of an error of ours."""
     end, sentence = end_of(error)
-    log.error("The run ended without a verdict, %s: %s", ENDS[end], sentence)
+    # A line of the story, not an error: whoever began the run gets the error itself, and says it once.
+    log.info("The run ended without a verdict, %s: %s", ENDS[end], sentence)
     name_run(f"{name} {ENDS[end]}", end=end)
     mend = "" if isinstance(error, CtrRetrainError) else "\n\nThe log of the run has its traceback."
     note_words(f"{recipe}-summary", f"**{name}: {ENDS[end]}.** {sentence}{mend}", "How the run ended")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from prefect import Flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 
 from ctr_retrain.models.errors import CtrRetrainError, LeftOutError
@@ -79,24 +80,28 @@ def _ended_in_words(
         try:
             result = function(*given, **named)
             error = failure(result) if failure else None
-            return _failed(error) if error else result  # type: ignore[return-value] # Prefect takes states
+            return _told_failure(error) if error else result  # type: ignore[return-value] # Prefect takes states
         except LeftOutError as error:
             return Completed(name="Left out", message=str(error))  # type: ignore[return-value] # Prefect takes states
         except Exception as error:
             if (words := _words_of(error)) is None:
                 raise
-            log.error("%s", words)  # noqa: TRY400 - the traceback is in the file that it names
-            return Failed(message=words)  # type: ignore[return-value]
+            return _failed(words)  # type: ignore[return-value]
 
     return call
 
 
-def _failed(error: CtrRetrainError) -> State[Any]:
+def _told_failure(error: CtrRetrainError) -> State[Any]:
     """End a flow run by a failure that its answer tells of."""
     if ending := _ending.get():
         ending.fails = True
-    words = shown(f"{type(error).__name__}: {error}")
-    log.error("%s", words)
+    return _failed(shown(f"{type(error).__name__}: {error}"))
+
+
+def _failed(words: str) -> State[Any]:
+    """End a flow run by a failure, in words that stand in its log too."""
+    # By the run's own logger, which the command line silences: there the command says it.
+    get_run_logger().error("%s", words)
     return Failed(message=words)
 
 

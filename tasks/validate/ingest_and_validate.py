@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.errors import BusyError, CtrRetrainError, DataRejectedError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe
+from ctr_retrain.tasks.execution.shown_logs import note_traceback
 from ctr_retrain.tasks.ingest.ingest_day import ingest_day, ingested_by
 from ctr_retrain.tasks.ingest.landed_changes import landed_anew
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
@@ -101,6 +102,8 @@ def result_of_error(store: Store, day: date, error: Exception) -> DayResult:
         raise error
     if isinstance(error, BusyError):
         has_ref(store, layout.day_ref(day))  # raises where the root is lost: every later day would end likewise
+    elif file := note_traceback(error):
+        log.error("%s failed; its traceback is in %s", day, file)
     else:
         log.error("%s failed", day, exc_info=error)
     first = (str(error).splitlines() or [""])[0]

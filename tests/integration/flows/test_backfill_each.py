@@ -109,15 +109,18 @@ def test_one_that_is_killed_again_and_again_ends_as_the_undisturbed_one(
 ):
     chance, root = random.Random(5), tmp_path / "root"  # noqa: S311 - moments, not a secret
     places = ["--recipe", recipe_file, "--root", root, "--landing", small_landing]
+    killed = 0
     for _ in range(KILLS):
         runs = len(LocalStore(root).list_refs("runs")) if root.exists() else 0
         process = start(places)
-        while not root.exists() or len(LocalStore(root).list_refs("runs")) < runs + 1:
-            assert process.poll() is None, process.communicate()
+        while process.poll() is None and (not root.exists() or len(LocalStore(root).list_refs("runs")) <= runs):
             time.sleep(0.05)
         time.sleep(chance.uniform(0, 12))  # anywhere amid the next run
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:  # a fast machine may have made all runs by now
+            killed += 1
+            os.killpg(process.pid, signal.SIGKILL)
         with process:
             process.communicate()
+    assert killed
     listened_to(start(places))
     assert state(root) == state(undisturbed.root)

@@ -1,5 +1,6 @@
 """Rules of a backfill's plan: it says what an oracle says, and a killed backfill ends as an undisturbed one."""
 
+import errno
 import gzip
 import json
 import os
@@ -13,8 +14,9 @@ import pytest
 
 from ctr_retrain.flows.backfill import make_plan
 from ctr_retrain.flows.settings import load_settings
+from ctr_retrain.flows.stages import write_report as real_report
 from ctr_retrain.models.data.days import day_range
-from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayRef
+from ctr_retrain.models.documents.ref_documents import AcceptedRef, DayRef, RunsRef
 from ctr_retrain.models.errors import BusyError
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.simulation.world import World
@@ -159,7 +161,9 @@ def test_a_finished_run_is_restated_with_a_day_of_its_window_and_others_are_miss
     assert plan_of(root, landing, changed, RUN_DAY, RUN_DAY, "each")[RUN_DAY].reason == "other columns"
 
 
-def test_any_error_of_one_day_is_that_days(great_expectations, small_landing, recipe_file, tmp_path, monkeypatch):
+def test_any_error_of_one_day_is_that_days(
+    great_expectations, small_landing, recipe_file, tmp_path, monkeypatch, caplog
+):
     bad = FIRST_DAY + timedelta(days=1)
 
     def ingest_day(store, landing, recipe, day, now):
@@ -173,6 +177,8 @@ def test_any_error_of_one_day_is_that_days(great_expectations, small_landing, re
     days = backfill(*arguments)["days"]
     assert [day["outcome"] for day in days] == ["ingested", "failed", "ingested"]
     assert days[1]["reason"] == "RuntimeError: no such thing"
+    (line,) = [record for record in caplog.records if record.getMessage().startswith(f"{bad} failed")]
+    assert ("its traceback is in /" in line.getMessage(), line.exc_info) == (True, None)
     monkeypatch.undo()
     # Made good by a second one, which leaves out what isn't asked for.
     assert [day["outcome"] for day in backfill(*arguments, only="failed")["days"]] == ["skipped"] * 3
@@ -181,6 +187,30 @@ def test_any_error_of_one_day_is_that_days(great_expectations, small_landing, re
         "ingested",
         "skipped",
     ]
+
+
+def test_a_fault_of_the_machine_at_one_days_run_is_that_days_and_a_second_backfill_makes_it_good(
+    great_expectations, small_landing, tmp_path, monkeypatch
+):
+    bad, recipe = NEXT_DAY, write_recipe(tmp_path, min_positives=1_000_000)  # a verdict without training
+    arguments = (RUN_DAY, NEXT_DAY + timedelta(days=1), "each", recipe, str(tmp_path / "root"), str(small_landing))
+
+    def write_report(run):
+        if run.plan.day == bad:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real_report(run)
+
+    monkeypatch.setattr("ctr_retrain.flows.daily.write_report", write_report)
+    days = backfill(*arguments)["days"]
+    assert [day["outcome"] for day in days] == ["hold", "failed", "hold"]
+    assert "No space left on device" in days[1]["reason"]
+    store = LocalStore(tmp_path / "root")
+    assert [load_ref(store, layout.run_ref(day), RunsRef) is None for day in day_range(RUN_DAY, bad)] == [False, True]
+    monkeypatch.undo()
+    settings = load_settings(recipe=recipe, root=str(tmp_path / "root"), landing=str(small_landing))
+    planned = make_plan(settings, load_recipe(recipe), day_range(RUN_DAY, bad), "each", shadow=False)
+    assert [day.reason for day in planned.days] == ["finished", "failed"]
+    assert [day["outcome"] for day in backfill(*arguments)["days"]] == ["skipped", "hold", "skipped"]
 
 
 def test_a_root_that_was_lost_ends_the_whole_backfill(store, day, monkeypatch):

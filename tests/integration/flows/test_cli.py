@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -264,10 +265,12 @@ def test_a_recipe_key_that_is_unknown_exits_with_2_and_is_named(there, tmp_path)
     assert_failed(answer, 2, "UsageError", r"drift\.min_histroy_days")
 
 
-def test_nothing_landed_exits_with_3(there):
+def test_nothing_landed_exits_with_3_and_is_said_once(there, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # without the tests' own, warnings are shown on stderr
     for name in ("ingest", "daily"):
         answer = there(name, "--date", "2026-04-01", "--json")
         assert_failed(answer, 3, "DataRejectedError", "nothing landed on 2026-04-01")
+        assert answer.stderr.count("nothing landed on 2026-04-01") == 1
     assert_failed(there("explain", "2026-04-01", "--json"), 2, "UsageError", "run 2026-04-01: expected one")
 
 

@@ -15,7 +15,7 @@ from tests.support.repository import REPOSITORY
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, command
 
-LOUD = {"PREFECT_LOGGING_LEVEL": "DEBUG", "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG"}
+LOUD = {f"PREFECT_LOGGING_{name}": "DEBUG" for name in ("LEVEL", "ROOT_LEVEL", "HANDLERS_CONSOLE_LEVEL")}
 COMMANDS_IN_TURN = """
 import json, os, sys
 from ctr_retrain.flows.cli import main

@@ -41,6 +41,12 @@ def test_a_traceback_is_added_with_what_was_being_done_and_nothing_in_it_acts_on
     assert "\x1b" not in text
 
 
+def test_an_error_that_a_flow_and_its_command_both_tell_has_one_traceback(folder):
+    error = raised("first")
+    assert note_traceback(error) == note_traceback(error) == log_file()
+    assert log_file().read_text(encoding="utf-8").count("TRACEBACK") == 1
+
+
 def test_a_folder_that_cannot_be_written_costs_no_run_and_is_told(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv("CTR_RETRAIN_LOG_FOLDER", str(tmp_path / "file"))
