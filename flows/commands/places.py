@@ -71,11 +71,16 @@ def settings_and_recipe(context: typer.Context, **more: str | None) -> tuple[Set
 def settle_prefect(settings: Settings) -> None:
     """See, before a run begins, that the Prefect server answers that is to record it, where one is named.
 
-    Raises StorageError where it doesn't and the settings don't let runs go on without it.
+    One that goes away later keeps the command from its end for some seconds at most. Raises StorageError where it
+    doesn't answer and the settings don't let runs go on without it.
     """
-    from ctr_retrain.tasks.orchestration.prefect_server import settle_server  # noqa: PLC0415
+    from ctr_retrain.tasks.orchestration.prefect_server import named_server, settle_server  # noqa: PLC0415
 
     settle_server(optional=settings.prefect_server == "optional")
+    if named_server():
+        from ctr_retrain.tasks.orchestration.prefect_exit import bound_last_sending  # noqa: PLC0415 - Prefect itself
+
+        bound_last_sending()
 
 
 def _command_of(context: typer.Context) -> str:

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,18 +13,26 @@ from contextlib import contextmanager
 from datetime import datetime
 from types import SimpleNamespace
 
-import psutil
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from ctr_retrain.models.errors import LeftOutError, StorageError
-from ctr_retrain.tasks.orchestration.own_server import own_server
 from ctr_retrain.tasks.orchestration.prefect_records import RecordedFlow
 from ctr_retrain.tasks.orchestration.prefect_server import settle_server
+from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.support.breakable_way import breakable_way
 from tests.support.counts import SOAK
 from tests.support.repository import REPOSITORY
-from tests.support.small_world import NEXT_DAY, RUN_DAY, clean_environment, command, copy_days, write_recipe
+from tests.support.small_world import (
+    LAST_DAY,
+    NEXT_DAY,
+    RUN_DAY,
+    clean_environment,
+    command,
+    copy_days,
+    write_recipe,
+)
 
 
 def asked(url, path, body):
@@ -169,7 +178,9 @@ def test_a_run_that_fails_says_so_in_its_name_and_in_one_sentence(prefect_server
     assert "end:rejected" in run["tags"]
     of_run = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}, "key": {"any_": ["small-summary"]}}}
     (summary,) = asked(prefect_server, "/artifacts/filter", of_run)
-    assert failed.document["error"]["message"].splitlines()[0][:60] in summary["data"]
+    sentence = failed.document["error"]["message"].splitlines()[0][:60]
+    assert sentence in summary["data"]
+    assert failed.stderr.count(sentence) == 1  # whose words are the command's
 
 
 @pytest.mark.parametrize(
@@ -218,36 +229,86 @@ def test_a_backfill_with_days_that_failed_is_failed_on_the_server_too(prefect_se
     (run,) = asked(prefect_server, "/flow_runs/filter", named)
     assert (run["state"]["type"], run["state"]["message"]) == ("FAILED", f"DataRejectedError: {MESSAGE}")
     assert failed.document["error"]["message"] == MESSAGE
+    assert failed.stderr.count(MESSAGE[:60]) == 1
 
 
-@pytest.mark.parametrize("end", ["kill", "suspend"] if SOAK else ["kill"])
+MOST_TRIES = 40  # to connect to a server that has gone
+ENDS = ["break_off", "fall_silent"] if SOAK else ["break_off"]
+
+
+def recorded_by(way, *arguments):
+    """Start the command line, whose run is recorded by a way to the server."""
+    named = {"PREFECT_API_URL": way.url, "PREFECT_API_REQUEST_TIMEOUT": "10"}  # as where nobody sets it
+    return subprocess.Popen(
+        [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env={**clean_environment(), **named},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_a_server_that_goes_away_amid_a_run_costs_neither_the_run_nor_its_verdict(
-    end, small_landing, untrained, tmp_path
+    end, prefect_server, small_landing, untrained, tmp_path
 ):
     root = tmp_path / "root"
     places = ("--json", "--recipe", untrained, "--root", root, "--landing", small_landing)
-    arguments = (*places, "daily", "--date", RUN_DAY)
-    with own_server(tmp_path / "home") as url:
-        run = subprocess.Popen(
-            [sys.executable, "-m", "ctr_retrain.flows.cli", *map(str, arguments)],
-            cwd=REPOSITORY,
-            env={**clean_environment(), "PREFECT_API_URL": url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    with breakable_way(prefect_server) as way:
+        run = recorded_by(way, *places, "daily", "--date", RUN_DAY)
         while not LocalStore(root).list_refs("days"):
             assert run.poll() is None, run.communicate()
             time.sleep(0.01)
-        port = url.split(":")[2].split("/")[0]
-        (server,) = (child for child in psutil.Process().children() if port in child.cmdline())
-        getattr(server, end)()
+        getattr(way, end)()
         out, err = run.communicate()
-        server.kill()
     assert run.returncode == 0, err
     assert json.loads(out)["verdict"]["decision"] == "hold"
     assert "Traceback" not in err
     assert "The run goes on without it" in err
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_server_that_goes_away_once_all_is_published_keeps_no_process_from_its_end(
+    end, prefect_server, recorded, small_landing, untrained, tmp_path
+):
+    """Each of some twenty events would be tried eleven times; a slow machine tries less often in the same seconds."""
+    root = shutil.copytree(recorded.root, tmp_path / "root")
+    places = ("--json", "--recipe", untrained, "--root", root, "--landing", small_landing)
+    with breakable_way(prefect_server) as way:
+        run = recorded_by(way, *places, "daily", "--date", LAST_DAY)
+        while not LocalStore(root).read_ref(layout.run_ref(LAST_DAY)):
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.01)
+        getattr(way, end)()
+        out, err = run.communicate()
+        assert way.tries < MOST_TRIES
+    assert run.returncode == 0, err
+    assert json.loads(out)["verdict"]["decision"] == "hold"
+    assert "Traceback" not in err
+
+
+# A service of Prefect's that never sends what it was given, as where its server answers nothing.
+NEVER_SENT = """
+import asyncio, sys
+from prefect._internal.concurrency.services import QueueService
+from ctr_retrain.tasks.orchestration import prefect_exit
+
+class Service(QueueService):
+    async def _handle(self, item):
+        await asyncio.Event().wait()
+
+prefect_exit.LAST_SECONDS = 0.1
+prefect_exit.bound_last_sending()
+for number in range(3):
+    Service.instance(number).send("an event")
+sys.exit(7)
+"""
+
+
+def test_what_prefect_never_gets_sent_keeps_no_process_from_its_end_and_its_exit_status():
+    done = subprocess.run([sys.executable, "-c", NEVER_SENT], cwd=REPOSITORY, env=clean_environment(), check=False)
+    assert done.returncode == 7
 
 
 MESSAGE = (

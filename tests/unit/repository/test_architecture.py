@@ -18,7 +18,8 @@ MOST_MODULES = 13  # in a folder: more, and a newcomer can't guess where a file 
 # server of it is named: for records of runs and days, and for events.
 PREFECT_IN_TASKS = {
     *(f"tasks.orchestration.{name}" for name in ("prefect_server", "recorded", "prefect_records", "prefect_days")),
-    *("tasks.orchestration.run_notes", "tasks.orchestration.dask_cluster", "tasks.alerts.prefect_events"),
+    *(f"tasks.orchestration.{name}" for name in ("prefect_exit", "run_notes", "dask_cluster")),
+    "tasks.alerts.prefect_events",
 }
 
 # From the ground up: a package may import those before it, never one behind it. `flows.cli` puts the commands together
