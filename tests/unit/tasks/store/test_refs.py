@@ -16,9 +16,9 @@ from tests.support.older_refs import BEFORE, TENURE
 
 
 def without_new_keys(value, before):
-    """A value without the keys that there weren't yet, all of which are null but for the format."""
+    """A value without the keys that there weren't yet, all of which are null or false but for the format."""
     if isinstance(value, dict) and isinstance(before, dict):
-        kept = {key: one for key, one in value.items() if key in before or key == "format" or one is not None}
+        kept = {key: one for key, one in value.items() if key in before or key == "format" or one not in (None, False)}
         return {key: without_new_keys(one, before.get(key)) for key, one in kept.items()}
     if isinstance(value, list) and isinstance(before, list):
         return [without_new_keys(*pair) for pair in zip(value, before, strict=True)]
