@@ -24,7 +24,7 @@ import ctr_retrain.flows.quiet_libraries  # noqa: F401 - before TensorFlow, whic
 from ctr_retrain.models.serving.calibration import fit_calibration
 from ctr_retrain.models.serving.recalibration import MatureRows, fit_level
 from ctr_retrain.models.training.device import prepare_device
-from tests.benchmarks.level_nights import CHANNELS, SERVED, STRATEGIES, VALIDATE, nights_of
+from tests.benchmarks.level_nights import CALIBRATE, CHANNELS, SERVED, STRATEGIES, VALIDATE, nights_of
 from tests.benchmarks.table import print_table, write_rows
 
 JUDGED, CARRIED = "judged", "carried"
@@ -98,7 +98,8 @@ def errors_of(night):
 
 def shifts_of(night, served_day):
     """What each method adds to the log-odds of each channel, in the order of CHANNELS."""
-    mature, validated = night.where(night.role != SERVED), night.where(night.role == VALIDATE)
+    mature = night.where(np.isin(night.role, (CALIBRATE, VALIDATE)))
+    validated = night.where(night.role == VALIDATE)
     return {
         JUDGED: np.zeros(len(CHANNELS)),
         "local level": local_level(mature, served_day),

@@ -1,4 +1,4 @@
-"""Nights of simulated worlds, each trained once by the demonstration's recipe: its model's answers on C, V, later days.
+"""Nights of simulated worlds, each trained once by the demonstration's recipe: its model's answers on T, C, V, later.
 
 What methods of recalibration read of a night, and what they are judged by, is small; it can be kept in a folder, so
 that another method needs no training.
@@ -33,19 +33,22 @@ RECIPE = load_recipe(RECIPES / "demo.toml")
 STRATEGIES = {"recipe": RECIPE.row_weights, "unweighted": Weights(half_life_days=1e6, class_weight="none")}
 SERVED_DAYS = 3  # each night's model serves until the next night's takes its place
 CHANNELS = ("ad", "push")
-CALIBRATE, VALIDATE, SERVED = range(3)
+CALIBRATE, VALIDATE, SERVED, TRAIN = range(4)
 
 
 @dataclass(frozen=True)
 class Night:
-    """What a night's model says of rows that it wasn't trained on. Arrays of one value a row, (rows,)."""
+    """What a night's model says of rows. Arrays of one value a row, (rows,)."""
 
+    raw: np.ndarray  # the network's logit
     logit: np.ndarray  # as the calibration layer leaves it
     label: np.ndarray  # final
     day: np.ndarray  # ordinal
     channel: np.ndarray  # place in CHANNELS
-    role: np.ndarray  # CALIBRATE, VALIDATE, or SERVED
+    role: np.ndarray  # CALIBRATE, VALIDATE, SERVED or TRAIN
     truth: np.ndarray  # the probability at which the click was drawn
+    best: np.ndarray  # the same without what is in no column
+    campaign: np.ndarray  # a hash of its name
     new: np.ndarray  # True: of a campaign that was launched after the training window
 
     def where(self, chosen):
@@ -78,6 +81,8 @@ class _Day:
     label: np.ndarray
     channel: np.ndarray
     truth: np.ndarray
+    best: np.ndarray
+    campaign: np.ndarray
     launched: np.ndarray  # ordinal of the day on which the row's campaign was launched
     user: np.ndarray
 
@@ -95,9 +100,15 @@ def _simulated(world, day):
         label=clicked_within_window(made),
         channel=(rows["channel"].to_numpy(zero_copy_only=False) == "push").astype(np.uint8),
         truth=made.truth["probability"].to_numpy(),
+        best=made.truth["best_probability"].to_numpy(),
+        campaign=_hashed(rows["campaign_id"]),
         launched=np.array([int(name[1:].split("-")[0]) for name in rows["campaign_id"].to_pylist()]),
-        user=pd.util.hash_array(rows["user_id"].to_pandas().astype(str).to_numpy()),
+        user=_hashed(rows["user_id"]),
     )
+
+
+def _hashed(names):
+    return pd.util.hash_array(names.to_pandas().astype(str).to_numpy())
 
 
 def _trained(world, run_day, weights, days):
@@ -125,10 +136,10 @@ def _trained(world, run_day, weights, days):
     fitted = fit_network(split, RECIPE.model_copy(update={"weights": weights}), factors, lambda _done, _total: None)
     parts = []
     validate, later = ([(day, ~nobody[day]) for day in of] for of in (plan.validate, served))
-    for role, chosen in ((CALIBRATE, calibrate), (VALIDATE, validate), (SERVED, later)):
+    for role, chosen in ((CALIBRATE, calibrate), (VALIDATE, validate), (SERVED, later), (TRAIN, learnt)):
         rows = _rows(days, chosen, features)
-        logit = fitted.calibration.line(logits_of(fitted.network, rows.ids, rows.numeric))
-        parts.append(_night(days, chosen, role, logit, plan.cut))
+        raw = logits_of(fitted.network, rows.ids, rows.numeric)
+        parts.append(_night(days, chosen, role, (raw, fitted.calibration.line(raw)), plan.cut))
     return Night(**{name: np.concatenate([asdict(part)[name] for part in parts]) for name in asdict(parts[0])})
 
 
@@ -150,19 +161,22 @@ def _factors(window, rows, weights):
     )
 
 
-def _night(days, chosen, role, logit, cut: date):
-    """What is known of the chosen rows, beside their logits."""
+def _night(days, chosen, role, logits, cut: date):
+    """What is known of the chosen rows, beside their logits before and after calibration."""
 
     def joined(name):
         return np.concatenate([getattr(days[day], name)[rows] for day, rows in chosen])
 
     counts = [rows.sum() for _, rows in chosen]
     return Night(
-        logit=logit.astype(np.float32),
+        raw=logits[0].astype(np.float32),
+        logit=logits[1].astype(np.float32),
         label=joined("label"),
         day=np.repeat([day.toordinal() for day, _ in chosen], counts),
         channel=joined("channel"),
         role=np.full(sum(counts), role, np.uint8),
         truth=joined("truth"),
+        best=joined("best"),
+        campaign=joined("campaign"),
         new=joined("launched") > cut.toordinal(),
     )
