@@ -17,6 +17,7 @@ from tests.support.log_folder import LOG_FOLDER
 from tests.support.patience import PATIENT
 from tests.support.repository import REPOSITORY
 
+SMALL_WORLD = World(seed=3, rows_per_day=4000, ad_ctr=0.06, push_ctr=0.05)
 FIRST_DAY, DAYS = date(2026, 3, 2), 8
 RUN_DAY, NEXT_DAY, LAST_DAY = date(2026, 3, 7), date(2026, 3, 8), date(2026, 3, 9)
 
@@ -128,7 +129,7 @@ def clean_environment():
 def small_landing(tmp_path_factory):
     """Eight simulated days, about 4,000 impressions each; click ratios of 5 to 6 %, so that small days suffice."""
     folder = tmp_path_factory.mktemp("world")
-    simulate(World(seed=3, rows_per_day=4000, ad_ctr=0.06, push_ctr=0.05), FIRST_DAY, DAYS, folder)
+    simulate(SMALL_WORLD, FIRST_DAY, DAYS, folder)
     return folder / "landing"
 
 

@@ -90,7 +90,11 @@ def later_root(next_days, tmp_path):
 
 def shuffle_clicks(landing, days):
     """Give the outcomes of these event days to other impressions of the same day and channel, delays kept."""
-    others = pd.concat([other_impressions(number, day) for number, day in enumerate(days)])
+    give_outcomes_to(landing, pd.concat([other_impressions(number, day) for number, day in enumerate(days)]))
+
+
+def give_outcomes_to(landing, others):
+    """Write landed outcomes anew: of each event_id those of the other one, so much later."""
     files = sorted(landing.glob("outcomes/dt=*/outcomes.jsonl.gz"))
     outcomes = pd.concat([read_outcomes(file) for file in files]).join(others, on="event_id")
     outcomes["event_id"] = outcomes["other"].fillna(outcomes["event_id"])
