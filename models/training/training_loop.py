@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8  # steps that TensorFlow takes before Python, and its callback, have a turn
-UNTRACED_BATCHES = 4  # tracing a graph takes as long as so many batches without one
 CURVE_POINTS = 32  # of an epoch's curve of losses, where it has as many steps
 
 
@@ -196,11 +195,12 @@ def optimizer_for(network: keras.Model, batches: Batches, training: Training, fi
 
 
 def logits_function(
-    network: keras.Model, batch_rows: int = 16_384, column: int = 0
+    network: keras.Model, batch_rows: int = 16_384, column: int = 0, *, traced: bool = True
 ) -> Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
     """Return a function of ids (n, slots) and numeric (n, numbers) that gives logits (n,), before calibration.
 
-    column: the label's, or a head's in a later one. The graph is traced once for all calls, and for few rows never.
+    column: the label's, or a head's in a later one. traced: by a graph, which is made once for all calls, and takes as
+    long as four batches without one.
     """
     ids, numeric = network.input["ids"], network.input["numeric"]
 
@@ -208,10 +208,9 @@ def logits_function(
         return network({"ids": ids, "numeric": numeric}, training=False)[:, column]
 
     signature = [tf.TensorSpec((None, ids.shape[1]), tf.int32), tf.TensorSpec((None, numeric.shape[1]), tf.float32)]
-    traced = tf.function(forward, signature, autograph=False)
+    answer = tf.function(forward, signature, autograph=False) if traced else forward
 
     def predict(ids: npt.NDArray[np.int32], numeric: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        answer = traced if len(ids) > UNTRACED_BATCHES * batch_rows else forward
         logits = np.empty(len(ids), np.float32)
         for first in range(0, len(ids), batch_rows):
             batch = slice(first, first + batch_rows)

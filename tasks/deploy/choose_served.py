@@ -111,11 +111,9 @@ def describe_served(store: Store, plan: RunPlan, verdict: Verdict, folder: Path)
     """
     if verdict.decision == "promote":
         return _served(plan.run_id, plan.day, *_describe_promoted(plan, folder))
-    if plan.champion:
-        through = _newest_data(store, plan.champion)
-        return _served(
-            plan.champion.version, plan.day, through, f"The champion {plan.champion.version} stays in service."
-        )
+    if champion := plan.champion:
+        message = f"The champion {champion.version} stays in service."
+        return _served(champion.version, plan.day, _newest_data(store, champion), message)
     return Served(version=None, data_through=None, age_days=None, message="Nothing is in service.")
 
 

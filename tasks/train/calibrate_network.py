@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ctr_retrain.models.training.stacked_arrays import Stacked
     from ctr_retrain.models.weights.head_weights import HeadFactors
 
+UNTRACED_ROWS = 65_536  # that are answered before a graph of the network could be made
+
 
 def logits_of(
     network: keras.Model,
@@ -32,7 +34,7 @@ def logits_of(
     column: int = 0,
 ) -> npt.NDArray[np.float32]:
     """Return the network's logits of encoded rows, (n,), before calibration; those of a head by its column."""
-    logits = logits_function(network, column=column)
+    logits = logits_function(network, column=column, traced=len(ids) > UNTRACED_ROWS)
     parts = zip(chunks(ids, CHUNK_ROWS), chunks(numeric, CHUNK_ROWS), strict=True)
     return np.concatenate([logits(*part) for part in parts])
 
