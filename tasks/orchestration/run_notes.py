@@ -1,6 +1,7 @@
 """Notes on a run, for whoever looks at it on Prefect's pages: its name, tags, words, tables, links, and how far it is.
 
-Where no server is named, or no flow runs, they are left out. One that fails costs no run, and no further one is tried.
+Where no server is named, or no flow runs, they are left out. One that fails costs no run, and no further one is tried;
+one that the server leaves unanswered is a sign that it hangs, and then Prefect asks it everything else once only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 Parameters = ParamSpec("Parameters")
 
+MOST_RETRIES = 2  # of a note's request; Prefect's usual 5, each of which waits for the time-out, are for states of runs
+
 _failed = Event()  # for the rest of this process: a server that is gone would cost each note its time-out
 
 
@@ -31,14 +34,19 @@ def _note(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
     def note(*given: Parameters.args, **named: Parameters.kwargs) -> None:
         if named_server() is None or _failed.is_set():
             return
-        from prefect.context import FlowRunContext  # noqa: PLC0415 - two seconds, where a server is named
+        from httpx import TimeoutException  # noqa: PLC0415 - two seconds with Prefect, where a server is named
+        from prefect.context import FlowRunContext  # noqa: PLC0415
+        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings  # noqa: PLC0415
 
         if FlowRunContext.get() is None:
             return
         try:
-            function(*given, **named)
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MOST_RETRIES}):
+                function(*given, **named)
         except Exception as error:  # noqa: BLE001 - whatever Prefect and its client raise
             _failed.set()
+            if isinstance(error, TimeoutException):
+                get_current_settings().client.max_retries = 0
             log.warning("Prefect server: a note on this run could not be made (%s); the run goes on.", error)
 
     return note

@@ -11,14 +11,17 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from datetime import datetime
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_API_URL, temporary_settings
 
 from ctr_retrain.models.errors import LeftOutError, StorageError
+from ctr_retrain.tasks.orchestration import prefect_records, run_notes
 from ctr_retrain.tasks.orchestration.prefect_records import RecordedFlow
 from ctr_retrain.tasks.orchestration.prefect_server import settle_server
+from ctr_retrain.tasks.orchestration.run_notes import name_run
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.breakable_way import breakable_way
@@ -234,6 +237,23 @@ def test_a_backfill_with_days_that_failed_is_failed_on_the_server_too(prefect_se
 
 MOST_TRIES = 40  # to connect to a server that has gone
 ENDS = ["break_off", "fall_silent"] if SOAK else ["break_off"]
+
+
+def test_a_server_that_leaves_a_note_unanswered_is_asked_everything_else_once(prefect_server, monkeypatch):
+    """Eight times in all, the note's retries among them; each at Prefect's usual retries made it forty."""
+    monkeypatch.setattr(run_notes, "_failed", Event())
+    monkeypatch.setattr(prefect_records, "_gone", Event())
+    with breakable_way(prefect_server) as way:
+        monkeypatch.setenv("PREFECT_API_URL", way.url)
+
+        def fall_silent():
+            way.fall_silent()
+            name_run("nobody hears it")
+            return "done"
+
+        with temporary_settings({PREFECT_API_URL: way.url, PREFECT_API_REQUEST_TIMEOUT: 0.2}):
+            assert RecordedFlow(fall_silent, name="asked-once")() == "done"
+        assert way.tries < MOST_TRIES / 2
 
 
 def recorded_by(way, *arguments):
