@@ -11,10 +11,12 @@ from ctr_retrain.models.errors import BusyError, ProcessDiedError, StorageError
 OF_THE_REQUEST = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.ENAMETOOLONG))
 # Errors of libraries that are no OSError and no MemoryError, by name: to import their types would take seconds.
 BY_NAME = frozenset(("IOException", "OutOfMemoryException", "ResourceExhaustedError"))  # DuckDB's, TensorFlow's
-# Words of errors without a number: of a disk as TensorFlow and Arrow repeat it, of memory as the loader does.
+# Words of errors without a number: of a disk as TensorFlow and Arrow repeat it, of memory as the loader does, of a GPU
+# that is lost or broken as its driver does.
 BY_WORDS = (
     *("No space left on device", "Disk quota exceeded"),
     *("Cannot allocate memory", "failed to map segment from shared object"),
+    "CUDA_ERROR_",
 )
 
 

@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -101,13 +101,13 @@ def show_life(pipe: Pipe) -> None:
         time.sleep(SECONDS_BETWEEN_SIGNS)
 
 
-def _told(error: Exception) -> Exception:
+def told_of_fault(error: Exception) -> Exception:
     """Return an error as it is, or what a library's one says of the machine: the flow's process lacks its type."""
     if isinstance(error, CtrRetrainError) or not is_machine_fault(error):
         return error
     first = (str(error).splitlines() or [""])[0]
     told = StorageError(
-        f"the process of the models: expected room and memory, received {type(error).__name__}: {first}. "
+        f"the process of the models: expected room, memory and a device that works, received {type(error).__name__}: {first}. "
         "Nothing was recorded: mend it and run again; training goes on from its last checkpoint, where there is one."
     )
     told.__cause__ = error
@@ -122,13 +122,13 @@ def _peak_mb() -> int:
     return (kilobytes or [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])[0] // KILOBYTES_PER_MB
 
 
-def answer_to(request: bytes, pipe: Pipe) -> bytes:
-    """Do the work of a pickled request and pickle its outcome: if it failed, and its result or exception."""
+def answer_to(request: bytes, pipe: Pipe, told: Callable[[Exception], Exception] = told_of_fault) -> bytes:
+    """Do the work of a pickled request and pickle its outcome: if it failed, and its result or error as `told`."""
     try:
         work, arguments, named = pickle.loads(request)  # noqa: S301 - written by the flow
         return pickle.dumps((False, work(pipe.progress_of, *arguments, **named)))
     except Exception as error:  # noqa: BLE001 - every one is raised again in the flow's process
-        error = _told(error)
+        error = told(error)
         where = "".join(traceback.format_exception(error))
         error.add_note(f"In the process that trains and scores models:\n{where}")
         try:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ctr_retrain.models.errors import ProcessDiedError
 from ctr_retrain.tasks.machines.host_process import HostProcess
+from ctr_retrain.tasks.machines.lost_machine import MachineLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ctr_retrain.tasks.execution.model_process import Compute
 
 Result = TypeVar("Result")
+
+SECONDS_TO_END = 5.0  # for a machine that another one has lost to say itself what became of it
 
 
 def call_together(
@@ -23,8 +27,8 @@ def call_together(
     """Return what the function of the first of `compute.workers` returns, which alone shows its progress.
 
     first, others: a module's function, which gets a way to report progress too, and its arguments. Raises what any of
-    them raises; ProcessDiedError, with the machine's name, where a process ends without an answer or gives no sign of
-    life.
+    them raises; ProcessDiedError, with the machine's name, where a process ends without an answer, gives no sign of
+    life or is lost to the others.
     """
     with ThreadPoolExecutor(1 + len(others)) as pool:
         hosts = [HostProcess(compute.workers, index, compute.worker_command) for index in range(1 + len(others))]
@@ -36,7 +40,8 @@ def call_together(
                 *(pool.submit(host.call, work, *given) for host, (work, given) in along),
             ]
             for ended in as_completed(calls):
-                ended.result()
+                if error := ended.exception():
+                    raise _cause(error, calls)
                 if ended is answer:
                     break
             return answer.result()
@@ -44,3 +49,12 @@ def call_together(
             # Before the pool waits for its threads. What is still under way is of no use to anybody.
             for host in hosts:
                 host.end()
+
+
+def _cause(error: BaseException, calls: Collection[Future[Any]]) -> BaseException:
+    """Return what began it: where machines have lost another one, what became of that one, if it says so itself."""
+    if not isinstance(error, MachineLostError):
+        return error
+    wait([call for call in calls if not call.done()], SECONDS_TO_END, FIRST_EXCEPTION)
+    errors = [call.exception() for call in calls if call.done()]
+    return next((one for one in errors if one and not isinstance(one, MachineLostError)), ProcessDiedError(str(error)))

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from ctr_retrain.models.errors import UsageError
 from ctr_retrain.tasks.execution.code_digest import code_digest
-from ctr_retrain.tasks.execution.model_worker import Pipe, answer_to, show_life
+from ctr_retrain.tasks.execution.model_worker import Pipe, answer_to, show_life, told_of_fault
 from ctr_retrain.tasks.execution.parents_end import end_with_parent
+from ctr_retrain.tasks.machines.lost_machine import told_of_lost_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,12 +51,17 @@ def main() -> None:
 def _answer(request: Mapping[str, Any], pipe: Pipe) -> bytes:
     """Do the work, unless it is that of other code, which would train another model."""
     if request["code"] == code_digest():
-        return answer_to(base64.b64decode(request["work"]), pipe)
+        return answer_to(base64.b64decode(request["work"]), pipe, lambda error: _told(error, request["cluster"]))
     msg = (
         f"CTR_RETRAIN_WORKERS: expected the code {request['code']} on each machine, received {code_digest()} on "
         f"{os.uname().nodename}. Install the same version on all."
     )
     return pickle.dumps((True, UsageError(msg)))
+
+
+def _told(error: Exception, cluster: Mapping[str, Any]) -> Exception:
+    """Return what an error says of another machine, or of this one."""
+    return told_of_fault(told_of_lost_machine(error, cluster))
 
 
 @contextlib.contextmanager

@@ -59,6 +59,15 @@ def die_at_once(progress_of):
     os._exit(3)
 
 
+class UnavailableError(Exception):
+    """TensorFlow's error of this name, by which it tells of machines that it waits for."""
+
+
+def lose(progress_of, words):
+    msg = f"Graph execution error:\n\nCollective ops is aborted by: {words}\n\t [[{{{{node}}}}]]"
+    raise UnavailableError(msg)
+
+
 def write_environment(progress_of, path, *names):
     aside = Path(f"{path}.aside")
     aside.write_text("\n".join(os.environ[name] for name in names), encoding="utf-8")

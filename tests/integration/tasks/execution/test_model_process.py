@@ -68,7 +68,10 @@ def test_an_error_is_raised_as_itself_with_its_details(models):
 
 
 def test_what_the_machine_does_to_the_work_is_told_as_its_own_fault(models):
-    with pytest.raises(StorageError, match=r"expected room and memory, received OSError: .*No space left on device"):
+    with pytest.raises(
+        StorageError,
+        match=r"expected room, memory and a device that works, received OSError: .*No space left on device",
+    ):
         models.call(model_work.find_no_room)
     assert models.call(model_work.double, 1) == 2
 

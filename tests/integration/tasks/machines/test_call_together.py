@@ -11,7 +11,9 @@ import psutil
 import pytest
 
 from ctr_retrain.models.errors import ProcessDiedError, UsageError
+from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 from ctr_retrain.tasks.execution.model_process import Compute
+from ctr_retrain.tasks.machines import call_together as together
 from ctr_retrain.tasks.machines import host_process
 from ctr_retrain.tasks.machines.call_together import call_together
 from ctr_retrain.tasks.machines.host_process import host_of, start_command
@@ -64,6 +66,23 @@ def test_what_fails_on_one_machine_ends_all_of_them_and_names_it(compute, work, 
     with pytest.raises(error, match=words):
         call_together(compute, (model_work.never_end, ()), (work, ()))
     assert left() == []
+
+
+UNHEARD = "The following tasks are unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1"
+
+
+@pytest.mark.parametrize("words", [UNHEARD, "failed to connect to all addresses"])
+def test_a_machine_that_the_others_lost_is_named_and_it_is_no_mistake_of_ours(compute, words, monkeypatch):
+    monkeypatch.setattr(together, "SECONDS_TO_END", 0.1)
+    with pytest.raises(ProcessDiedError, match=r"^training on localhost:2: .* signs of life \(\w") as failed:
+        call_together(compute, (model_work.lose, (words,)), (model_work.never_end, ()))
+    assert (type(failed.value), left()) == (ProcessDiedError, [])
+    assert is_machine_fault(failed.value)
+
+
+def test_a_machine_that_the_others_lost_may_say_itself_what_became_of_it(compute):
+    with pytest.raises(ProcessDiedError, match=r"^die at once on localhost:2: expected its process to "):
+        call_together(compute, (model_work.lose, (UNHEARD,)), (model_work.die_at_once, ()))
 
 
 def test_a_machine_that_can_not_be_reached_is_told_with_the_commands_words(compute):

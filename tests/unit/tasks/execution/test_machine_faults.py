@@ -30,6 +30,7 @@ def caused(error, cause):
         caused(StorageError("model x: expected a SavedModel"), os_error(errno.ENOSPC)),
         caused(RuntimeError("could not write"), caused(ValueError("again"), os_error(errno.ENOMEM))),
         RuntimeError("writing failed; No space left on device"),
+        RuntimeError("Failed to synchronize: CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered"),
         ImportError("library.so: failed to map segment from shared object"),  # of the loader, for want of memory
     ],
     ids=repr,
