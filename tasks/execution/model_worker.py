@@ -107,8 +107,9 @@ def told_of_fault(error: Exception) -> Exception:
         return error
     first = (str(error).splitlines() or [""])[0]
     told = StorageError(
-        f"the process of the models: expected room, memory and a device that works, received {type(error).__name__}: {first}. "
-        "Nothing was recorded: mend it and run again; training goes on from its last checkpoint, where there is one."
+        "the process of the models: expected room, memory and a device that works, "
+        f"received {type(error).__name__}: {first}. Nothing was recorded: mend "
+        "it and run again; training goes on from its last checkpoint, where there is one."
     )
     told.__cause__ = error
     return told

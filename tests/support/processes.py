@@ -1,8 +1,10 @@
-"""A Python process of its own, for tests of what happens between processes and when one dies."""
+"""Python processes of their own, for tests of what happens between processes and when one dies."""
 
 import pickle
 import subprocess
 import sys
+
+import psutil
 
 from tests.support.repository import REPOSITORY
 
@@ -31,3 +33,15 @@ def finish(process):
     out, err = process.communicate()
     assert process.returncode == 0, err
     return out.strip()
+
+
+def children_with(word, process_id=None):
+    """The processes below this one, or below another, in whose command the word stands; none that has ended."""
+    return [one for one in psutil.Process(process_id).children(recursive=True) if word in _command(one)]
+
+
+def _command(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # or a zombie
+        return ""

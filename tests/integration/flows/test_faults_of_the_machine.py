@@ -14,11 +14,11 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.counts import SOAK, draws
 from tests.support.flow_answers import daily
+from tests.support.processes import children_with
 from tests.support.repository import REPOSITORY
 from tests.support.small_mounts import mounts, on_small_disk
 from tests.support.small_world import RUN_DAY, clean_environment, command, copy_days
@@ -182,7 +182,7 @@ def test_a_child_that_is_killed_terminated_or_stopped_ends_the_night_without_a_v
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while not (found := [one for one in psutil.Process(run.pid).children(recursive=True) if is_worker(one, child)]):
+    while not (found := children_with(f".{child}", run.pid)):
         assert run.poll() is None
         time.sleep(0.02)
     found[0].send_signal(how)
@@ -193,13 +193,6 @@ def test_a_child_that_is_killed_terminated_or_stopped_ends_the_night_without_a_v
     assert how != signal.SIGSTOP or HANGS[child] in error["message"], error
     assert published(root) == []
     assert outcome(daily(RUN_DAY, recipe, str(root), str(small_landing))) == outcome(first_run.document)
-
-
-def is_worker(process, module):
-    try:
-        return any(word.endswith(f".{module}") for word in process.cmdline())
-    except psutil.NoSuchProcess:
-        return False
 
 
 NAMES = (

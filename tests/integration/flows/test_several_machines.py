@@ -16,6 +16,7 @@ from distributed import Client
 from tests.support.counts import SOAK, draws
 from tests.support.flow_answers import daily
 from tests.support.free_ports import free_addresses
+from tests.support.processes import children_with
 from tests.support.repository import REPOSITORY
 from tests.support.scheduler_elsewhere import scheduler_elsewhere
 from tests.support.small_world import RUN_DAY, clean_environment, copy_days
@@ -68,8 +69,7 @@ def training(root, document):
 
 def machines_of(run):
     """The processes of the first and of the second machine."""
-    hosts = [one for one in psutil.Process(run.pid).children(recursive=True) if "host_worker" in one.cmdline()[-1]]
-    return sorted(hosts, key=lambda host: "MACHINE" in host.environ())
+    return sorted(children_with("host_worker", run.pid), key=lambda host: "MACHINE" in host.environ())
 
 
 def test_a_day_trained_on_two_machines_comes_to_the_same_verdict(first_run, small_landing, recipe_file, tmp_path):

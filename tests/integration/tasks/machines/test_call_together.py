@@ -18,6 +18,7 @@ from ctr_retrain.tasks.machines import host_process
 from ctr_retrain.tasks.machines.call_together import call_together
 from ctr_retrain.tasks.machines.host_process import host_of, start_command
 from tests.support import model_work
+from tests.support.processes import children_with
 from tests.support.repository import REPOSITORY
 
 # Its name is another than the first machine's, so that it is started by the command; nobody listens at these ports.
@@ -32,8 +33,7 @@ def compute():
 
 def left():
     """Processes of the machines, as children of this one."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "host_worker" in " ".join(child.cmdline())]
+    return children_with("host_worker")
 
 
 def test_the_first_machines_answer_counts_and_none_of_them_is_left(compute):

@@ -12,6 +12,7 @@ from ctr_retrain.models.errors import ProcessDiedError
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.machines.call_together import call_together
 from tests.support import model_work
+from tests.support.processes import children_with
 from tests.support.waiting_machine import TOKEN, command_to, waiting_machine
 
 # The second one's name is another than the first's, so that it is reached by the command.
@@ -34,7 +35,7 @@ def compute(port):
 
 
 def works_on(machine):
-    return [one for one in psutil.Process(machine.process.pid).children() if "host_worker" in " ".join(one.cmdline())]
+    return children_with("host_worker", machine.process.pid)
 
 
 def test_a_machine_that_waits_works_for_a_run_and_waits_for_the_next_one(machine, tmp_path):
