@@ -1,4 +1,4 @@
-"""A click logger that loses 70 % of one day's push clicks: one alert, by three ways, once.
+"""A click logger that loses 70 % of push clicks from one day on: one alert, by three ways, once.
 
 Ten days of about 10,000 impressions, 3,000 of them pushes, of whose clicks some 100 are known by the end of the day.
 Losing 70 % of them is, with the seeds 1 to 12, a change by 6 to 10 standard errors, where an alert takes 4; no healthy
@@ -17,6 +17,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 import ctr_retrain.flows.daily  # noqa: F401 - before a server is named
+from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.models.incidents.alerts_section import Alerts
 from ctr_retrain.models.incidents.signal import Signal
 from ctr_retrain.models.simulation.scenarios import BrokenClickLogger
@@ -33,7 +34,7 @@ from tests.support.small_world import RECIPE
 DAYS = 10
 FIRST_DAY = date(2026, 3, 2)
 BROKEN_DAY = FIRST_DAY + timedelta(days=DAYS - 1)
-DAY_BEFORE = BROKEN_DAY - timedelta(days=1)
+DAY_BEFORE, DAY_AFTER = BROKEN_DAY - timedelta(days=1), BROKEN_DAY + timedelta(days=1)
 RESOURCES = "ctr-retrain.broken-logger."
 
 
@@ -56,9 +57,9 @@ ALERTS_HOLD_TRAINING = ("min_effect = 0.4", "min_effect = 0.4\nholds_training = 
 @pytest.fixture(scope="module")
 def landing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("broken")
-    broken = BrokenClickLogger("push", BROKEN_DAY, BROKEN_DAY, lost_share=0.7)
+    broken = BrokenClickLogger("push", BROKEN_DAY, DAY_AFTER, lost_share=0.7)
     world = World(seed=3, rows_per_day=10_000, ad_ctr=0.06, push_ctr=0.05, incidents=(broken,))
-    simulate(world, FIRST_DAY, DAYS, folder)
+    simulate(world, FIRST_DAY, DAYS + 1, folder)
     return str(folder / "landing")
 
 
@@ -188,6 +189,38 @@ def test_where_the_recipe_says_so_an_alert_holds_training_and_is_the_reason(runs
     assert [check["name"] for check in document["verdict"]["checks"]] == ["drift"]
     assert document["training"] is None
     assert document["metrics"]["challenger"] is None
+
+
+ON_NO_TOUCHED_DAY = '\n[alerts]\nholds_training = ["ratio_changed"]\n'
+
+
+@pytest.fixture
+def next_night(runs, landing, tmp_path):
+    """The night after the broken day, by a recipe that keeps what an incident touches out, once a person has spoken."""
+    root = shutil.copytree(runs.root, tmp_path / "root")
+    recipe = write_recipe(tmp_path, NOTHING_IS_TRAINED)
+    recipe.write_text(recipe.read_text(encoding="utf-8") + ON_NO_TOUCHED_DAY, encoding="utf-8")
+
+    def make(*said):
+        at_root = ("--root", root, "--recipe", recipe, "--json")
+        run("alerts", "ack", "ratio_changed", "push", *said, "--reason", "the button has gone", *at_root)
+        document = daily(DAY_AFTER, recipe, str(root), landing)
+        return document, run("alerts", "list", *at_root).document
+
+    return make
+
+
+def test_a_loss_that_was_meant_is_no_fault_of_the_next_night_and_its_days_are_used(next_night):
+    document, incidents = next_night("--normal")
+    assert document["alerts"] == []
+    assert document["days"]["validate"] == [str(BROKEN_DAY)]
+    assert "ratio_changed" not in [one["kind"] for one in incidents["open"]]
+    assert "ratio_changed" in [one["kind"] for one in incidents["past"]]
+
+
+def test_a_loss_that_somebody_looks_after_stays_a_fault_whose_days_are_not_used(next_night):
+    with pytest.raises(DataRejectedError, match=f"{BROKEN_DAY}: kept out by alerts.holds_training: The odds"):
+        next_night()
 
 
 def test_a_test_reaches_the_prefect_server_too(runs):
