@@ -3,6 +3,7 @@
 Port 0 takes a free one; the port is printed once it listens. What it holds is in memory, and gone when it ends.
 """
 
+import io
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -22,6 +23,9 @@ def answer(environ: Environment, start_response: Callable[..., Any]) -> Iterable
     """Answer a request: readers side by side, writers one after another."""
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return app(environ, start_response)
+    # Before the turn: a client that stops amid its request would keep all others waiting.
+    if length := environ.get("CONTENT_LENGTH"):
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
     with writing:
         return app(environ, start_response)
 
