@@ -3,6 +3,7 @@
 What is finished, and was not restated since, is skipped; so a backfill that was killed goes on where it stopped.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -25,17 +26,22 @@ from ctr_retrain.models.documents.command_documents import (
     BackfillReason,
     PlannedDay,
 )
+from ctr_retrain.models.documents.comparison_documents import PolicyTable
 from ctr_retrain.models.errors import UsageError
+from ctr_retrain.models.policies.policy_words import policy_rows
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
 from ctr_retrain.tasks.backfill.backfill_clock import BackfillClock, start_clock
 from ctr_retrain.tasks.backfill.failed_days import backfill_failure
 from ctr_retrain.tasks.backfill.plan_backfill import LookedDays, look_at_days
+from ctr_retrain.tasks.backfill.replay_policies import no_table, replay_policies
 from ctr_retrain.tasks.backfill.run_sizes import run_sizes, sizes_by_now
 from ctr_retrain.tasks.execution.progress import told_of_progress
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
 from ctr_retrain.tasks.orchestration.recorded import flow
 from ctr_retrain.tasks.orchestration.run_notes import RunProgress, name_run, note_table
 from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days, result_of_error
+
+log = logging.getLogger(__name__)
 
 Retrain = Literal["last", "each", "none"]  # the days that train: the last one, each, or none
 Only = Literal["missing", "failed", "restated"]
@@ -108,10 +114,11 @@ def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
             found = _ingest(held, rules, ordered, beside)
         clock.begin_runs(sizes_by_now(held.store, held.landing_zone, rules, training, shadow=shadow))
         made = found | _train(held, [one.date for one in training], clock, shadow=shadow)
-        clock.end()
         answers = tuple(made.get(one.date) or _skipped(held, one, shadow=shadow) for one in looked.days)
-        _note_end(name, rules.name, answers)
-        return BackfillAnswer(days=answers, champion=current_champion(held.store))
+        policies = _policies(held, rules, answers, retrain) if shadow else None
+        clock.end()
+        _note_end(name, rules.name, answers, policies)
+        return BackfillAnswer(days=answers, champion=current_champion(held.store), policies=policies)
 
 
 def make_plan(
@@ -168,14 +175,27 @@ def _train(settings: Settings, days: Sequence[date], clock: BackfillClock, *, sh
     return made
 
 
-def _note_end(name: str, recipe: str, days: Sequence[BackfillDay]) -> None:
-    """Say on Prefect's page how many days came to which end, and of each which."""
+def _policies(settings: Settings, rules: Recipe, days: Sequence[BackfillDay], retrain: Retrain) -> PolicyTable:
+    """Replay the days under several policies; whatever fails there takes nothing from the days, which are done."""
+    if retrain != "each":
+        return no_table(rules, "expected a model of each day (`--retrain each`), which policies choose among.")
+    try:
+        return replay_policies(settings.store, rules, days, settings.compute, settings.fan_out)
+    except Exception as error:
+        log.warning("policies could not be compared", exc_info=True)
+        return no_table(rules, f"{error} The days themselves are done: the same command compares again.")
+
+
+def _note_end(name: str, recipe: str, days: Sequence[BackfillDay], policies: PolicyTable | None) -> None:
+    """Say on Prefect's page how many days came to which end, of each which, and what policies would have cost."""
     ends = Counter(day.outcome for day in days)
     name_run(f"{name}: {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}")
     rows = [
         {"day": str(day.date), "outcome": day.outcome, "run or reason": day.run_id or day.reason or ""} for day in days
     ]
     note_table(f"{recipe}-backfill", rows, "The outcome of each day")
+    if policies:
+        note_table(f"{recipe}-policies", policy_rows(policies), policies.message)
 
 
 def _run(settings: Settings, day: date, *, shadow: bool) -> BackfillDay:

@@ -12,9 +12,11 @@ from ctr_retrain.flows.commands.terminal import SafeConsole, figure_text, print_
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.ledger.evidence_words import evidence_words
 from ctr_retrain.models.number_format import duration
+from ctr_retrain.models.policies.policy_words import policy_rows, worse_words
 
 if TYPE_CHECKING:
     from ctr_retrain.models.documents.command_documents import BackfillAnswer, BackfillPlan, DemoAnswer, PlannedDay
+    from ctr_retrain.models.documents.comparison_documents import PolicyTable
     from ctr_retrain.models.documents.run_documents import RunDocument
     from ctr_retrain.models.documents.verdict_documents import Check
 
@@ -75,6 +77,21 @@ def print_backfill(answer: BackfillAnswer) -> None:
         # "rejected" and its like are outcomes of the data, which are printed as they are.
         table.add_row(str(done.date), verdict_text(done.outcome), escape(done.run_id or done.reason or ""))
     SafeConsole().print(table)
+    if answer.policies:
+        _print_policies(answer.policies)
+
+
+def _print_policies(policies: PolicyTable) -> None:
+    """Print policies side by side, the days that say nothing of them, and what is compared."""
+    if rows := policy_rows(policies):
+        table = Table(*rows[0], box=SIMPLE_HEAD)
+        for row in rows:
+            table.add_row(*map(escape, row.values()))
+        table.caption = worse_words(policies)
+        SafeConsole().print(table)
+    for day, why in policies.left_out.items():
+        print_line(f"left out {day}: {escape(why)}")
+    print_line(escape(policies.message))
 
 
 def print_plan(plan: BackfillPlan) -> None:

@@ -72,7 +72,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - a command's options
     start: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
     end: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")] = None,
     retrain: Annotated[Literal["last", "each", "none"], typer.Option(help="Which days train.")] = "last",
-    shadow: Annotated[bool, typer.Option(help="Put nothing into service.")] = False,
+    shadow: Annotated[bool, typer.Option(help="Put nothing into service; compare policies.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say which days would run, why, and how long.")] = False,
     from_plan: Annotated[Path | None, typer.Option(help="Run a plan that --plan --json wrote.")] = None,
     only: Annotated[

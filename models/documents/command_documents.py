@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from ctr_retrain.models.documents.comparison_documents import PolicyTable
 from ctr_retrain.models.documents.document import Day, Document, Part
 from ctr_retrain.models.documents.run_documents import DailyAnswer
 from ctr_retrain.models.documents.verdict_documents import Decision
@@ -247,6 +248,8 @@ class BackfillAnswer(Document):
     """The days in order."""
     champion: str | None
     """The model in service after it; null where there is none."""
+    policies: PolicyTable | None = Field(None, exclude_if=lambda table: table is None)
+    """Policies by which a challenger takes over, side by side on these days; absent without --shadow."""
 
 
 class DemoIncident(OpenIncident):

@@ -1,6 +1,7 @@
 """A comparison of ways to train: what was compared, each one's figures, what separates them, and what to do.
 
-And that of a network with simple models of the same window, which `compare` makes too, and a run every so often.
+And that of a network with simple models of the same window, which `compare` makes too, and a run every so often; and
+that of policies by which a challenger takes over, which `backfill --shadow` makes.
 """
 
 from __future__ import annotations
@@ -266,3 +267,69 @@ class ComparisonAnswer(ComparisonDocument):
     """Address of its report."""
     recorded: bool
     """True if the comparison was found, made earlier from the same inputs."""
+
+
+PolicyName = Literal["never_retrain", "always_promote", "best_auc", "estimate_within_margin", "gate"]
+POLICY_NAMES: dict[PolicyName, str] = {  # in tables, in their order
+    "never_retrain": "never retrain",
+    "always_promote": "always promote",
+    "best_auc": "better AUC",
+    "estimate_within_margin": "estimate within the margin",
+    "gate": "the gate",
+}
+
+
+class PolicyChampion(Part):
+    """A model that serves under a policy, until another takes its place."""
+
+    version: str
+    """The model."""
+    since: Day
+    """The first of the compared days on which it serves."""
+    days: int
+    """Compared days on which it serves."""
+    over_predecessor: IntervalPart | None
+    """Its cost per 1,000 impressions on these days, less that of the model whose place it took; null for the first."""
+
+
+class PolicyOutcome(Part):
+    """A policy on past days: what it promotes, and what that costs."""
+
+    name: PolicyName
+    """The policy."""
+    cost: float
+    """Cost of its champions' decisions on all compared days, in currency units; a gain is negative."""
+    cost_per_1000: float
+    """The same per 1,000 impressions."""
+    over_gate: IntervalPart | None
+    """Its cost per 1,000 impressions less the gate's; null for the gate itself."""
+    promotions: int
+    """Challengers that it puts into service on the nights that it decides."""
+    worse_days: int
+    """Compared days on which a model serves that costs more than its predecessor by more than the margin, by its
+    estimate over all of its days."""
+    surely_worse_days: int
+    """Those of them on which the whole interval is beyond the margin."""
+    champions: tuple[PolicyChampion, ...]
+    """The models that serve on the compared days, oldest first."""
+
+
+class PolicyTable(Part):
+    """Policies by which a challenger takes over, side by side on the same nights and the same logged impressions."""
+
+    message: str = Field(alias="words")
+    """Sentences that say what is compared, or why nothing is."""
+    currency: str
+    """Currency of the recipe's costs; empty where it names none."""
+    margin: float
+    """Cost per 1,000 impressions by which a refresh may be dearer: the recipe's `gate.max_cost_delta_per_1000`."""
+    nights: tuple[Day, ...] = ()
+    """Run days on which the policies decide."""
+    days: tuple[Day, ...] = ()
+    """Compared event days, on which what they decided serves."""
+    rows: int = 0
+    """Impressions of these days, of gated channels."""
+    left_out: Mapping[Day, str] = Field({})
+    """Run days on which no policy decides, and whose event day isn't compared, and the reason of each."""
+    policies: tuple[PolicyOutcome, ...] = ()
+    """The policies; none where nothing is compared."""

@@ -36,16 +36,17 @@ from ctr_retrain.tasks.store.protocol import Store, load_manifest
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
 
-def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
+def judge_challenger(run: Run, known: Sequence[Check], service: Store | None = None) -> Verdict:
     """Judge the challenger by the recipe's gate and write verdict.json.
 
-    known: checks that earlier stages made. Where there is no champion, the challenger is compared with the answer of a
-    model without features: each channel's positive ratio in the training window.
+    known: checks that earlier stages made. service: the store that has the champion's manifest and the ledger, where
+    it isn't the run's own. Where there is no champion, the challenger is compared with the answer of a model without
+    features: each channel's positive ratio in the training window.
     """
-    checks, plan = list(known), run.plan
+    checks, plan, service = list(known), run.plan, service or run.store
     # A champion that has seen the validation days would look better there than it is: such a comparison proves nothing,
     # so the run is held for lack of evidence.
-    if why := unfairness(run.store, plan):
+    if why := unfairness(service, plan):
         assert plan.champion is not None
         message = f"Champion {plan.champion.version} on the validation days: {why}."
         name = "champion_unseen_rows"
@@ -53,7 +54,7 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     rates = constant_rates(run.folder) if plan.champion is None else None
     scored = pq.read_table(run.folder / SCORES_FILE)
     rows = with_guarded_sums(judged_rows(scored, rates), scored, run.recipe)
-    theirs = _published_champion(run.store, plan)
+    theirs = _published_champion(service, plan)
     same = theirs is not None and _trained_alike(theirs, plan)
     seeds = _seeds(run, theirs.recipe_digest) if theirs and not same else None
     checks += check_values(scored, run.recipe)
@@ -64,7 +65,8 @@ def judge_challenger(run: Run, known: Sequence[Check]) -> Verdict:
     champion = (theirs.training_digest or theirs.recipe_digest) if theirs else None
     gated = [name for name, channel in run.recipe.channels.items() if channel.gated]
     campaigns = scored["campaign"].to_numpy(zero_copy_only=False)[np.isin(rows.channel, gated)]
-    evidence = evidence_for(run, question, champion, rows.earlier, describe_dominant(campaigns))
+    asked = replace(run, store=service)
+    evidence = evidence_for(asked, question, champion, rows.earlier, describe_dominant(campaigns))
     slices += measure_guardrails(run, rows, evidence.nights)
     verdict = judge(rows, run.recipe, same_recipe=same, known=checks, seeds=seeds, slices=slices, evidence=evidence)
     if verdict.evidence:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ from ctr_retrain.tasks.store.layout import (
     SCORES_FILE,
     SERVING,
 )
-from ctr_retrain.tasks.store.protocol import Store, load_manifest, open_verified
+from ctr_retrain.tasks.store.protocol import Store, has_object, load_manifest, open_verified
 from ctr_retrain.tasks.train.row_roles import GUARD_LABEL, HEAD_LABEL, validation_rows
 from ctr_retrain.tasks.train.weigh_rows import constant_rates
 
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 
     from ctr_retrain.models.recipe.channel_section import Cost
     from ctr_retrain.models.serving.scorer import Scorer
-    from ctr_retrain.tasks.evaluate.unseen_values import UnseenValues
 
 BATCH_ROWS = 200_000  # impressions scored at once, so that all features of the validation days are never in memory
 LOGGED = ("value", "propensity", "explore", "served_probability")  # columns that judging reads, where there are such
@@ -85,14 +84,9 @@ def _score_and_measure(progress_of: ProgressOf, run: Run) -> None:
         scorers |= _earlier_scorers(run)
     if (folder / COLD_TWIN / CHALLENGER).is_dir():
         scorers["cold_twin"] = Scorer(folder / COLD_TWIN / CHALLENGER / SERVING)
-    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
-    # In the order of the serving check's sample, which is compared with these scores by position.
-    query = f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(run)}) ORDER BY day_index, event_id"
-    rows, unseen = sum(day.rows for day in plan.validate), UnseenValues(run)
-    with duck.connect(folder) as connection:
-        batches = connection.sql(query).to_arrow_reader(BATCH_ROWS)
-        with progress_of("evaluating", "rows") as progress:
-            scored = pa.Table.from_batches(_score(batches, scorers, unseen, recipe, progress, rows))
+    unseen = UnseenValues(run)
+    with progress_of("evaluating", "rows") as progress:
+        scored = pa.Table.from_batches(score_rows(run, scorers, progress, unseen.add))
     pq.write_table(scored, folder / SCORES_FILE, compression="zstd")
     judged = judged_rows(scored, constant_rates(folder) if plan.champion is None else None)
     twin = None
@@ -128,6 +122,21 @@ def _fair_model(store: Store, version: str, first: date) -> tuple[Path, str] | N
     name, through = unseeing[0]
     folder = open_verified(store, layout.model_object(version), f"{name}/")
     return (folder / name, through) if folder else None
+
+
+def judged_model(store: Store, version: str, first: date) -> Path | None:
+    """Return the model of a version as the gate scores it on days from `first` on, whether it ever served or not.
+
+    None where it is gone, or has seen these days.
+    """
+    path = layout.run_object(version)
+    if has_object(store, path):
+        run = open_verified(store, path, f"{CHALLENGER}/{SERVING}/", f"{CHALLENGER}/{EVALUATED}/")
+        found = [run / CHALLENGER / name for name in (EVALUATED, SERVING)] if run else []
+        if there := [model for model in found if model.is_dir()]:
+            return there[0]
+    model = _fair_model(store, version, first)
+    return model[0] if model else None
 
 
 def _earlier_scorers(run: Run) -> dict[str, Scorer]:
@@ -207,31 +216,38 @@ def _campaign_codes(names: NDArray[Any]) -> NDArray[np.int64]:
     return np.frombuffer(hashes, "<i8")[index]
 
 
-def _score(
-    batches: Any, scorers: dict[str, Scorer], unseen: UnseenValues, recipe: Recipe, progress: Report, rows: int
+def score_rows(
+    run: Run, scorers: Mapping[str, Scorer], progress: Report, look: Callable[[pa.Table], None] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield, for each batch of landed rows, what the gate needs of them and the probability that each model gives."""
-    done = 0
+    """Yield of each batch of validation rows what the gate needs of them, and each model's probability by its name.
+
+    look: called with the batch as it landed.
+    """
+    recipe, done = run.recipe, 0
+    heads = recipe.training.heads
     logged = [name for name in LOGGED if getattr(recipe.landing.columns, name)]
-    for batch in batches:
-        table = pa.table(batch)
-        unseen.add(table)
-        heads = recipe.training.heads
-        kept = ["event_id", "label", "channel", "user_bucket", "day_index", *logged]
-        kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]
-        kept += [f"{GUARD_LABEL}{kind}" for kind in recipe.gate.guardrails]
-        scores = {}
-        for name, scorer in scorers.items():
-            answers = scorer.score_all(table)
-            scores[name] = pa.array(answers[PROBABILITY])
-            columns = {head_column(name, head.kind): probability_column(head.kind) for head in heads}
-            scores |= {column: pa.array(answers[own]) for column, own in columns.items() if own in answers}
-        columns = {name: table[name].combine_chunks() for name in kept} | {
-            "campaign": table["_campaign"].combine_chunks()
-        }
-        yield pa.RecordBatch.from_pydict(columns | scores)
-        done += len(table)
-        progress(done, rows)
+    kept = ["event_id", "label", "channel", "user_bucket", "day_index", *logged]
+    kept += [f"{HEAD_LABEL}{head.kind}" for head in heads]
+    kept += [f"{GUARD_LABEL}{kind}" for kind in recipe.gate.guardrails]
+    campaign = "campaign_id" if recipe.landing.columns.campaign_id else "''"
+    # In the order of the serving check's sample, which is compared with these scores by position.
+    query = f"SELECT *, {campaign} AS _campaign FROM ({validation_rows(run)}) ORDER BY day_index, event_id"
+    rows = sum(day.rows for day in run.plan.validate)
+    with duck.connect(run.folder) as connection:
+        for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
+            table, scores = pa.table(batch), dict[str, Any]()
+            if look:
+                look(table)
+            for name, scorer in scorers.items():
+                answers = scorer.score_all(table)
+                scores[name] = pa.array(answers[PROBABILITY])
+                columns = {head_column(name, head.kind): probability_column(head.kind) for head in heads}
+                scores |= {column: pa.array(answers[own]) for column, own in columns.items() if own in answers}
+            columns = {name: table[name].combine_chunks() for name in kept}
+            columns["campaign"] = table["_campaign"].combine_chunks()
+            yield pa.RecordBatch.from_pydict(columns | scores)
+            done += len(table)
+            progress(done, rows)
 
 
 def _measure(rows: JudgedRows, recipe: Recipe) -> EvaluationDocument:

@@ -34,7 +34,7 @@ from ctr_retrain.models.documents.command_documents import (
     RollbackAnswer,
     VerifyAnswer,
 )
-from ctr_retrain.models.documents.comparison_documents import Criterion
+from ctr_retrain.models.documents.comparison_documents import Criterion, IntervalPart, PolicyOutcome, PolicyTable
 from ctr_retrain.models.documents.day_documents import (
     Counts,
     FailedExpectation,
@@ -143,6 +143,27 @@ def test_a_plan_shows_why_each_day_would_run_and_how_long_it_takes(shown):
     assert "2026-03-07 restated 2026-03-05 of its window all stages" in words
     assert "2026-03-01-ab, or what 2026-03-07 brings 1 h 2 min" in words
     assert words.endswith("2 of 3 days would run, about - (no night tells yet)")
+
+
+def test_policies_are_shown_side_by_side_below_the_days_or_the_reason_why_not(shown):
+    over = IntervalPart(value=0.5, low=-0.25, high=1.25)
+    given = {"promotions": 3, "worse_days": 2, "surely_worse_days": 1, "champions": ()}
+    policies = (
+        PolicyOutcome(name="best_auc", cost=-1234.5, cost_per_1000=-7.5, over_gate=over, **given),
+        PolicyOutcome(name="gate", cost=-1300, cost_per_1000=-8, over_gate=None, **given),
+    )
+    table = PolicyTable(message="What they say.", currency="EUR", margin=0.5, policies=policies, left_out={DAY: "torn"})
+    answer = BackfillAnswer(days=(BackfillDay(date=DAY, outcome="hold"),), champion=None, policies=table)
+    words = shown(print_backfill, answer)
+    assert "policy per 1,000 over the gate EUR in all promoted worse" in words
+    assert "better AUC −7.50 +0.50 (−0.25 to +1.25) −1,234.50 3 2 (1)" in words
+    assert "the gate −8.00 −1,300.00 3 2 (1)" in words
+    assert "costs over 0.5 more per 1,000" in words
+    assert words.endswith("left out 2026-03-07: torn What they say.")
+    none = table.model_copy(update={"policies": (), "left_out": {}, "message": "No policies are compared: too few."})
+    words = shown(print_backfill, answer.model_copy(update={"policies": none}))
+    assert "per 1,000" not in words
+    assert words.endswith("No policies are compared: too few.")
 
 
 def test_a_landed_file_is_shown_by_day_with_the_outcomes_that_it_had(shown):

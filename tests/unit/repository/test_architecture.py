@@ -37,6 +37,7 @@ ORDER = (
             "decisions",
             "ledger",
             "gate",
+            "policies",
             "leaks",
             "losses",
             "network",
