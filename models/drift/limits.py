@@ -44,7 +44,7 @@ RISE = 1.5  # the same of rises: three days of a holiday are a sum, too
 SLID = 0.25  # the same of falls of a channel's ratio, which is compared with the lowest level of the days before
 # By how much, as a logarithm, the run length of falls that are large enough exceeds the bound (make bench-drift).
 # Where a day tells too little to show that it is a holiday, the days after it look more like a slide.
-LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.5, 0.5
+LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.5, 0.9
 SEEN_HOLIDAY = 0.08  # standard deviation of a day up to which one with a fifth more is seen
 CAMPAIGN = log(2)  # campaigns tire, and are changed by people
 

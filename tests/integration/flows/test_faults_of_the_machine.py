@@ -117,12 +117,15 @@ def run_limited(limit, root, landing, recipe):
 
 
 def assert_no_verdict_of_the_machine(finished, root, first_run):
-    """It came to the undisturbed verdict, or to none: by exit status 4, or by a signal where a library crashed."""
+    """It came to the undisturbed verdict, or to none: by exit status 4, or by a signal where a library crashed.
+
+    What comes after the model, such as the report, may fail too; by then what is published is the undisturbed run's.
+    """
     if finished.returncode == 0:
         assert outcome(json.loads(finished.stdout)) == outcome(first_run.document)
         return
     assert finished.returncode == 4 or finished.returncode < 0, finished.stdout + finished.stderr
-    assert published(root) == []
+    assert set(published(root)) <= set(published(first_run.root))
 
 
 @at_full_counts
