@@ -29,7 +29,7 @@ help:
 	@echo "make bench-step-size   weights of 1 and 100 against normalised ones, with SGD and with Adam"
 	@echo "make bench-freshness   one pass more through young labels: what it is worth, and what taking them as final costs"
 	@echo "make bench-level       the served level on simulated worlds, as judged and with the newest labels' level"
-	@echo "make bench-campaign-levels  traffic in campaigns whose level is off, as judged and with a shrunk intercept of each"
+	@echo "make bench-campaign-levels  traffic in campaigns whose level is off, with intercepts as served, without, and others"
 	@echo "make bench-steps       batches, rates and networks over real logs (REAL_DATA) and simulated ones: how many steps are enough"
 	@echo "make bench-few-rows    ids of few training rows, beside the same ids given as unknown (REAL_DATA)"
 	@echo "make bench-yardstick  what simple models of a window cost, by its rows"

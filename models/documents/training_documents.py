@@ -81,6 +81,17 @@ class LinearCompanion(LinearSolution):
     """The linear model's weight in it; 0: it was solved, and isn't served."""
 
 
+class CampaignIntercepts(Part):
+    """Intercepts of channels and campaigns in front of calibration, fitted to the trained network's logits."""
+
+    served: bool
+    """True where they lower the log loss of the calibration slice's rows, each answered by rows of the days before."""
+    gain_ahead: float | None
+    """By how much they do, in nats an impression; null where no such row has a day before it."""
+    rows: int
+    """Rows that they are fitted to."""
+
+
 class TrainingResult(Part):
     """Rows, time and loss of a training."""
 
@@ -112,6 +123,8 @@ class TrainingResult(Part):
     """The optimum that a linear network has in the end; no key where it has the weights of the last step."""
     companion: LinearCompanion | None = Field(None, exclude_if=lambda companion: companion is None)
     """The linear model beside the network; no key where there is none."""
+    intercepts: CampaignIntercepts | None = Field(None, exclude_if=lambda intercepts: intercepts is None)
+    """Intercepts of campaigns in front of calibration; no key where none were tried."""
 
 
 class FieldValues(Part):
@@ -270,6 +283,8 @@ class TrainingPart(Part):
     """The optimum that a linear network has in the end; no key where it has the weights of the last step."""
     companion: LinearCompanion | None = Field(None, exclude_if=lambda companion: companion is None)
     """The linear model beside the network; no key where there is none."""
+    intercepts: CampaignIntercepts | None = Field(None, exclude_if=lambda intercepts: intercepts is None)
+    """Intercepts of campaigns in front of calibration; no key where none were tried."""
     cut_short: str = Field("", exclude_if=lambda message: not message)
     """A sentence where the loss was still falling when the steps were over; no key where it had settled."""
     calibration: CalibrationCurve

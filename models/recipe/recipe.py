@@ -285,7 +285,7 @@ LATER_LANDING_KEYS = (
 )
 LATER_KEYS = {
     "landing": frozenset(LATER_LANDING_KEYS.split()),
-    "training": frozenset({"linear_share"}),
+    "training": frozenset({"linear_share", "campaign_sd"}),
     "validation": frozenset({"min_attributed_share", "max_unreadable_share"}),
     "gate": frozenset(
         {

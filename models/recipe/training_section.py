@@ -78,6 +78,10 @@ class Training(Section):
     linear_share: Literal["auto"] | Annotated[float, Field(ge=0, le=0.9)] = "auto"
     """Weight, in the mean of logits that is served, of a linear model that is solved beside the network where the
     window is small; 0: none; `auto`: by the calibration slice. None with heads, warm starts or `ship = "fresh"`."""
+    campaign_sd: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Prior standard deviation, in log-odds, of an intercept that each campaign gets in front of calibration where that
+    pays on days of the calibration slice ahead of time; 0: none. None without a feature of the campaign, with warm
+    starts or `ship = "fresh"`."""
     embedding_optimizer: Literal["rowwise_adagrad", "lazy_adam"] = "rowwise_adagrad"
     """Optimizer of the embedding table; it touches only the rows that a batch names."""
     embedding_weight_decay: Annotated[float, Field(ge=0)] = 0.0

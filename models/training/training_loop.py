@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]  # rows done, rows in all
 
 STEPS_PER_EXECUTION = 8  # steps that TensorFlow takes before Python, and its callback, have a turn
+UNTRACED_ROWS = 65_536  # that a network answers before a graph of it could be made
 CURVE_POINTS = 32  # of an epoch's curve of losses, where it has as many steps
 
 

@@ -229,6 +229,7 @@ def _describe_training(folder: Path, trained: TrainingDocument, evaluation: Eval
         steps=result.steps,
         solution=result.solution,
         companion=result.companion,
+        intercepts=result.intercepts,
         cut_short=cut_short(result),
         calibration=trained.calibration,
         start=RunStart(message=trained.start.message, transferred=trained.start.transferred, cold_twin=twin),

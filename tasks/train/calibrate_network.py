@@ -11,7 +11,7 @@ from ctr_retrain.models.features.vocabulary import count_unseen
 from ctr_retrain.models.recipe.head_section import UNKNOWN
 from ctr_retrain.models.serving.calibration import Calibration, choose_calibration
 from ctr_retrain.models.training.stacked_arrays import CHUNK_ROWS, chunks
-from ctr_retrain.models.training.training_loop import logits_function
+from ctr_retrain.models.training.training_loop import UNTRACED_ROWS, logits_function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ctr_retrain.models.training.batches import TrainingRows
     from ctr_retrain.models.training.stacked_arrays import Stacked
     from ctr_retrain.models.weights.head_weights import HeadFactors
-
-UNTRACED_ROWS = 65_536  # that are answered before a graph of the network could be made
 
 
 def logits_of(

@@ -32,6 +32,7 @@ from ctr_retrain.models.linear.linear_companion import (
 from ctr_retrain.models.linear.solved_network import can_be_solved, solve_network
 from ctr_retrain.models.network.build_network import build_network, embedding_width
 from ctr_retrain.models.network.shared_heads import frozen_below_output
+from ctr_retrain.models.serving.intercept_layer import has_intercepts, with_intercepts
 from ctr_retrain.models.serving.unseen_weights import fit_unseen_values
 from ctr_retrain.models.training.batches import Batches, TrainingRows, count_streamed, make_batches
 from ctr_retrain.models.training.device import choose_strategy
@@ -142,6 +143,9 @@ def fit_network(
             share = _share_of(network, linear, rows.calibrate, recipe.training)
             network = mean_of(network, linear, share) if share else network
             result = result.model_copy(update={"companion": LinearCompanion(share=share, **dict(solution))})
+        if source_model is None and rows.calibrate and has_intercepts(recipe, rows.train):
+            network, intercepts = with_intercepts(network, recipe, rows.train, rows.calibrate)
+            result = result.model_copy(update={"intercepts": intercepts})
         calibration, of_heads = calibrate(rows.calibrate, network), calibrate_heads(rows.calibrate, network, heads)
         unseen = unseen_shares(rows.calibrate, recipe)
         return Fitted(network, asked, trainable, transferred, state, calibration, result, of_heads, rows.values, unseen)

@@ -3,9 +3,10 @@
     python -m tests.benchmarks.campaign_levels [--worlds 1 2 3] [--rows 6000 25000] [--nights 3] [--predictions FOLDER]
                                                [--json FILE]
 
-The nights are those of `level`. Channels get an intercept, and campaigns one with a normal prior around it, fitted to
-the network's logits on the training rows and the calibration slice, or on the slice alone; the calibration layer is
-chosen after that. Log loss is expected, by the true probability, so that it is free of the labels' noise.
+The nights are those of `level`. `served` is the product itself; the others are calibrated anew. Of these, channels get
+an intercept, and campaigns one with a normal prior around it, fitted to the network's logits on the training rows and
+the calibration slice, or on the slice alone, and are served whether they pay ahead of time or not. Log loss is
+expected, by the true probability, so that it is free of the labels' noise.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from tests.benchmarks.table import print_table, write_rows
 
 OFF = 0.25
 WAYS = {  # the rows that intercepts are fitted to, and the prior standard deviation of a campaign's
-    "as judged": ((), 0.0),
+    "none": ((), 0.0),
+    "served": None,
     "slice, 0.2": ((CALIBRATE,), 0.2),
     "training rows and slice, 0.1": ((TRAIN, CALIBRATE), 0.1),
     "training rows and slice, 0.2": ((TRAIN, CALIBRATE), 0.2),
@@ -46,7 +48,7 @@ def main() -> None:
     found = []
     for rows in given.rows:
         nights = [
-            {way: figures(night, *rule) for way, rule in WAYS.items()}
+            {way: figures(night, rule) for way, rule in WAYS.items()}
             for seed in given.worlds
             for _, night in nights_of(seed, rows, "recipe", given.nights, given.predictions)
         ]
@@ -56,11 +58,11 @@ def main() -> None:
         write_rows(given.json, found)
 
 
-def figures(night, roles, prior_sd):
+def figures(night, rule):
     """Of the served rows: log loss, shares of traffic in campaigns that are off (all; known ones), and the level."""
     logit = night.logit.astype(np.float64)
-    if roles:
-        raw = night.raw + intercepts(night, roles, prior_sd)
+    if rule:
+        raw = night.raw.astype(np.float64) + (intercepts(night, *rule) if rule[0] else 0.0)
         kept_out = night.role == CALIBRATE
         day = night.day[kept_out]
         layer = choose_calibration(raw[kept_out], night.label[kept_out], day - day.min())
@@ -103,9 +105,9 @@ def share_off(p, best, campaign):
 
 
 def summary(rows, way, nights):
-    """A line of a way: means over nights; of the log loss the difference from what was judged, ± its error."""
-    own, judged = (np.array([by_way[name] for by_way in nights]) for name in (way, "as judged"))
-    apart = own[:, 0] - judged[:, 0]
+    """A line of a way: means over nights; of the log loss the difference from none, ± its error."""
+    own, without = (np.array([by_way[name] for by_way in nights]) for name in (way, "none"))
+    apart = own[:, 0] - without[:, 0]
     return {
         "rows_per_day": rows,
         "intercepts": way,
@@ -113,7 +115,7 @@ def summary(rows, way, nights):
         "off": round(float(own[:, 1].mean()), 3),
         "off_known": round(float(own[:, 2].mean()), 3),
         "mean_abs_ln_level": round(float(own[:, 3].mean()), 3),
-        "log_loss_minus_judged": round(float(apart.mean()), 6),
+        "log_loss_minus_none": round(float(apart.mean()), 6),
         "standard_error": round(float(apart.std(ddof=1)) / sqrt(len(nights)), 6) if len(nights) > 1 else 0.0,
     }
 

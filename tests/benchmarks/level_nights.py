@@ -19,10 +19,11 @@ from ctr_retrain.models.features.table_layout import field_offsets
 from ctr_retrain.models.features.vocabulary import ValueCounts, fit_values, unseen_rows
 from ctr_retrain.models.recipe.recipe import load_recipe
 from ctr_retrain.models.recipe.weights_section import Weights
+from ctr_retrain.models.serving.intercept_layer import with_intercepts
 from ctr_retrain.models.simulation.world import World, simulate_day
 from ctr_retrain.models.training.batches import TrainingRows
 from ctr_retrain.models.weights.row_weights import ClassMass, compute_factors
-from ctr_retrain.tasks.train.calibrate_network import logits_of
+from ctr_retrain.tasks.train.calibrate_network import calibrate, logits_of
 from ctr_retrain.tasks.train.fit_network import fit_network
 from ctr_retrain.tasks.train.training_rows import TrainingSplit
 from tests.support.known_values import counted
@@ -40,8 +41,8 @@ CALIBRATE, VALIDATE, SERVED, TRAIN = range(4)
 class Night:
     """What a night's model says of rows. Arrays of one value a row, (rows,)."""
 
-    raw: np.ndarray  # the network's logit
-    logit: np.ndarray  # as the calibration layer leaves it
+    raw: np.ndarray  # the network's logit, without intercepts of campaigns
+    logit: np.ndarray  # as it is served: with them, where they pay, and calibrated
     label: np.ndarray  # final
     day: np.ndarray  # ordinal
     channel: np.ndarray  # place in CHANNELS
@@ -129,17 +130,20 @@ def _trained(world, run_day, weights, days):
     train = TrainingRows(
         train.ids, train.numeric, train.label, train.day_index, unseen=unseen_rows(features, values, train.label.sum())
     )
-    calibrate = [(day, kept[day]) for day in plan.calibrate]
+    kept_out = [(day, kept[day]) for day in plan.calibrate]
     factors = _factors(plan.train, train, weights)
-    held = _rows(days, calibrate, features)
+    held = _rows(days, kept_out, features)
     split = TrainingSplit(train, held, None, features, values, value_counts=ValueCounts.of_days(by_row))
-    fitted = fit_network(split, RECIPE.model_copy(update={"weights": weights}), factors, lambda _done, _total: None)
+    without = RECIPE.model_copy(update={"weights": weights, "training": training.model_copy(update={"campaign_sd": 0})})
+    network = fit_network(split, without, factors, lambda _done, _total: None).network
+    served, _ = with_intercepts(network, RECIPE.model_copy(update={"features": features}), train, held)
+    calibration = calibrate(held, served)
     parts = []
     validate, later = ([(day, ~nobody[day]) for day in of] for of in (plan.validate, served))
-    for role, chosen in ((CALIBRATE, calibrate), (VALIDATE, validate), (SERVED, later), (TRAIN, learnt)):
+    for role, chosen in ((CALIBRATE, kept_out), (VALIDATE, validate), (SERVED, later), (TRAIN, learnt)):
         rows = _rows(days, chosen, features)
-        raw = logits_of(fitted.network, rows.ids, rows.numeric)
-        parts.append(_night(days, chosen, role, (raw, fitted.calibration.line(raw)), plan.cut))
+        raw, moved = (logits_of(model, rows.ids, rows.numeric) for model in (network, served))
+        parts.append(_night(days, chosen, role, (raw, calibration.line(moved)), plan.cut))
     return Night(**{name: np.concatenate([asdict(part)[name] for part in parts]) for name in asdict(parts[0])})
 
 
@@ -162,7 +166,7 @@ def _factors(window, rows, weights):
 
 
 def _night(days, chosen, role, logits, cut: date):
-    """What is known of the chosen rows, beside their logits before and after calibration."""
+    """What is known of the chosen rows, beside the network's logits and those that are served."""
 
     def joined(name):
         return np.concatenate([getattr(days[day], name)[rows] for day, rows in chosen])
