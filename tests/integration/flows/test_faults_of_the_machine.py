@@ -146,10 +146,12 @@ def test_a_group_of_processes_that_has_too_little_memory_comes_to_no_verdict(
     root, group = copy_days(first_run, tmp_path / "root"), GROUPS / f"ctr-retrain-{os.getpid()}"
     group.mkdir()
     (group / "memory.limit_in_bytes").write_text(str(megabytes << 20))
+    members = group / "cgroup.procs"
     try:
-        enter = f"{group}/cgroup.procs"
-        finished = run_limited(lambda: Path(enter).write_text(str(os.getpid())), root, small_landing, recipe)
+        finished = run_limited(lambda: members.write_text(str(os.getpid())), root, small_landing, recipe)
     finally:
+        while members.read_text():  # of its processes, those that outlive it by a moment
+            time.sleep(0.05)
         group.rmdir()
     assert_no_verdict_of_the_machine(finished, root, first_run)
     assert outcome(daily(RUN_DAY, recipe, str(root), str(small_landing))) == outcome(first_run.document)
