@@ -75,6 +75,16 @@ min_positives = 50
 bootstrap_draws = 400
 """
 
+# Bounds by which models are told apart, of two days' training: for `write_recipe`.
+STRICT = {
+    "window_days": 2,
+    "batch_rows": 512,
+    "max_cost_delta_per_1000": 0.5,
+    "max_channel_cost_delta_per_1000": 2,
+    "max_log_loss_delta": 0.002,
+    "calibration_ratio": [0.8, 1.25],
+}
+
 ALL_BUT_DAYS = ("runs", "models", "champion.*", "*.html")  # of a root: what runs made, and what shows it
 
 

@@ -26,7 +26,7 @@ from ctr_retrain.tasks.demo.simulate_days import simulate
 from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.flow_answers import backfill, daily
-from tests.support.small_world import write_recipe
+from tests.support.small_world import STRICT, write_recipe
 
 FIRST_DAY = date(2026, 3, 2)
 CHAMPION_DAY = date(2026, 3, 5)  # trains on the 2nd and 3rd, is judged on the 4th
@@ -34,15 +34,7 @@ CHANGE_DAY = date(2026, 3, 6)  # where there is one; the champion's run has not 
 CHALLENGER_DAY = date(2026, 3, 9)  # trains on the 6th and 7th, is judged on the 8th
 DAYS = 8
 WORLD = {"seed": 3, "rows_per_day": 25_000, "ad_ctr": 0.06, "push_ctr": 0.05}
-RECIPE = {
-    "window_days": 2,
-    "network": "deepfm",  # tastes are products of a segment's and a category's vector
-    "batch_rows": 512,
-    "max_cost_delta_per_1000": 0.5,
-    "max_channel_cost_delta_per_1000": 2,
-    "max_log_loss_delta": 0.002,
-    "calibration_ratio": [0.8, 1.25],
-}
+RECIPE = {**STRICT, "network": "deepfm"}  # tastes are products of a segment's and a category's vector
 
 
 @pytest.fixture(scope="module")

@@ -15,21 +15,13 @@ from ctr_retrain.tasks.operate.registry import current_champion
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.counts import SOAK
 from tests.support.flow_answers import daily
-from tests.support.small_world import write_recipe
+from tests.support.small_world import STRICT, write_recipe
 
 pytestmark = pytest.mark.skipif(not SOAK, reason="four whole days take minutes: make soak")
 
 FIRST_DAY = date(2026, 3, 2)
 NIGHTS = [FIRST_DAY + timedelta(days=days) for days in range(3, 7)]
 CATEGORY = '[[features]]\nname = "category"\nkind = "categorical"\n'
-BOUNDS = {
-    "window_days": 2,
-    "batch_rows": 512,
-    "max_cost_delta_per_1000": 0.5,
-    "max_channel_cost_delta_per_1000": 2,
-    "max_log_loss_delta": 0.002,
-    "calibration_ratio": [0.8, 1.25],
-}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +29,7 @@ def trial(great_expectations, tmp_path_factory):
     """The root, the champion's night and those of the trial, as `daily` answered them."""
     folder = tmp_path_factory.mktemp("won")
     simulate(World(seed=3, rows_per_day=8_000, ad_ctr=0.06, push_ctr=0.05), FIRST_DAY, 7, folder)
-    changed = write_recipe(folder, **BOUNDS)
+    changed = write_recipe(folder, **STRICT)
     known = folder / "known.toml"
     known.write_text(changed.read_text(encoding="utf-8").replace(CATEGORY, ""), encoding="utf-8")
     places = (str(folder / "root"), str(folder / "landing"))
