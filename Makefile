@@ -16,7 +16,7 @@ help:
 	@echo "make test              lint, types, all tests, and which ten took longest"
 	@echo "make stack             the production shape on this machine: PostgreSQL, S3, Prefect's server, a worker; runs a day"
 	@echo "make test-stack        starts that and looks whether all of it works; three minutes"
-	@echo "make soak              crash, race and statistical tests at full counts; about 20 minutes"
+	@echo "make soak              crash, race and statistical tests at full counts; hours"
 	@echo "make docs              write the pages under docs/ that are made from the code"
 	@echo "make bench-overhead    what a command costs beside its work, in seconds and in requests to a bucket"
 	@echo "make bench-ingest      how fast a day of 10 million rows comes in; ROWS=50000000 for another size"

@@ -24,7 +24,7 @@ from ctr_retrain.tasks.ledger.read_ledger import load_ledger
 from ctr_retrain.tasks.ledger.write_ledger import enter_night
 from ctr_retrain.tasks.plan.run import Run
 from ctr_retrain.tasks.store import layout
-from ctr_retrain.tasks.store.champion import Champions, read_champions, roll_back, take_over
+from ctr_retrain.tasks.store.champion import read_champions, roll_back, take_over
 from ctr_retrain.tasks.store.layout import CELLS_FILE, SCORES_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import load_manifest, open_verified, replace_ref
@@ -76,12 +76,8 @@ class ShadowGate:
 
     def roles(self, day: date) -> dict[str, str]:
         """Return the versions that a run of a day is judged against: the champion, and earlier ones by role."""
-        champions = read_champions(self._root)
-        champion = champions.before(day)
-        assert champion is not None
-        return {CHAMPION: champion.version} | {
-            role: tenure.version for role, tenure in self._earlier(champions, champion, day).items()
-        }
+        champion, earlier = self._opponents(day)
+        return _versions(champion, earlier)
 
     def decide(self, night: PastNight, scored: pa.Table) -> str:
         """Judge a night's challenger and do what follows; returns the version in service afterwards.
@@ -89,13 +85,10 @@ class ShadowGate:
         scored: the night's validation rows, with a column of probabilities of the challenger and of each version that
         it is judged against, as far as it could be scored.
         """
-        champions = read_champions(self._root)
-        champion = champions.before(night.day)
-        assert champion is not None
-        earlier = self._earlier(champions, champion, night.day)
+        champion, earlier = self._opponents(night.day)
         plan = replace(night.plan, champion=champion, earlier=earlier)
         with self._root.writing(layout.run_object(plan.run_id), plan.inputs.to_json()) as folder:
-            versions = {"challenger": plan.run_id, **self.roles(night.day)}
+            versions = {"challenger": plan.run_id, **_versions(champion, earlier)}
             pq.write_table(_as_judged(scored, versions, self._recipe), folder / SCORES_FILE)
             known = [check for check in night.document.verdict.checks if check.name in EARLIER_STAGES]
             verdict = judge_challenger(Run(self._store, self._recipe, plan, folder), known, self._root)
@@ -109,8 +102,12 @@ class ShadowGate:
         assert current is not None
         return current.version
 
-    def _earlier(self, champions: Champions, champion: Tenure, day: date) -> dict[str, Tenure]:
-        return champions.earlier_than(champion, day, self._recipe.gate.anchor_days)
+    def _opponents(self, day: date) -> tuple[Tenure, dict[str, Tenure]]:
+        """Return the champion that a run of a day meets, and earlier ones by role."""
+        champions = read_champions(self._root)
+        champion = champions.before(day)
+        assert champion is not None
+        return champion, champions.earlier_than(champion, day, self._recipe.gate.anchor_days)
 
     def _take_over(self, night: PastNight, question: Question | None, met: str | None, verdict: Verdict) -> None:
         """Put a night's challenger into service, as a promotion of its day."""
@@ -146,6 +143,11 @@ class ShadowGate:
         if folder is not None:
             with self._root.writing(path, {"run_id": run_id}) as copied:
                 shutil.copyfile(folder / CELLS_FILE, copied / CELLS_FILE)
+
+
+def _versions(champion: Tenure, earlier: Mapping[str, Tenure]) -> dict[str, str]:
+    """Return the versions of champions by their roles."""
+    return {CHAMPION: champion.version, **{role: tenure.version for role, tenure in earlier.items()}}
 
 
 def _as_judged(scored: pa.Table, versions: Mapping[str, str], recipe: Recipe) -> pa.Table:

@@ -5,6 +5,7 @@ bucket and campaign; one that is harmful has them upside down.
 """
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from types import SimpleNamespace
 
@@ -35,8 +36,7 @@ def run_of(number):
 def past_night(number, decision="promote"):
     """A night whose run is recorded, with a model."""
     day = FIRST + timedelta(days=number)
-    plan = make_plan(day)
-    plan = type(plan)(**{**vars(plan), "run_id": run_of(number)})
+    plan = replace(make_plan(day), run_id=run_of(number))
     document = SimpleNamespace(
         run_id=run_of(number),
         data_through=plan.data_through,
@@ -92,10 +92,8 @@ def replay(store, nights, models, left_out=None):
         patched.setattr(replaying, "load_past_nights", lambda *_: (nights, left_out or {}))
         patched.setattr(replaying, "models_on", nobody)
         patched.setattr(replaying, "score_versions", models.score)
-        for measured in (
-            "measure_slices",
-            "measure_decisions",
-        ):  # of landed rows, and of money; both have their own tests
+        # Of landed rows, and of money: both have their own tests.
+        for measured in ("measure_slices", "measure_decisions"):
             patched.setattr(judge_challenger, measured, lambda *_, **__: [])
         days = [BackfillDay(date=night.day, outcome="promote", run_id=night.plan.run_id) for night in nights]
         return replaying.replay_policies(store, RECIPE, days, None, None)
