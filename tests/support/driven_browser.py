@@ -93,12 +93,18 @@ class Page:
         return found
 
     def click(self, words, kinds="button, a, label, li, [role]"):
-        """Click on what bears these words, once it is there."""
+        """Click on what bears these words, once it is there, and again if the page moved it away under the mouse.
+
+        Prefect's forms do that: a complaint goes, with all below it, a second after the field was mended.
+        """
         spot = f"({FIND})({json.dumps(words)}, {json.dumps(kinds)})"
-        while not self.run(f"{spot} !== null"):
-            time.sleep(0.2)
-        self.run(f"{spot}.scrollIntoView({{block: 'center'}})")
-        self._press(spot)
+        self.run("window.clicked = false")
+        while not self.run("window.clicked"):
+            while not self.run(f"{spot} !== null"):
+                time.sleep(0.2)
+            self.run(f"{spot}.scrollIntoView({{block: 'center'}})")
+            self.run(f"{spot}.addEventListener('click', () => {{ window.clicked = true; }})")
+            self._press(spot)
 
     def fill(self, name, text):
         """Put a text into the field of that name, as if it was typed, in the place of what is there."""
