@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.verdict_documents import Check, EvidencePart, NightsNeeded, Question
 from ctr_retrain.models.gate.refresh_rules import REFRESH_NIGHTS, refresh_checks
-from ctr_retrain.models.gate.weighing import ANCHOR, cost_check, more_nights_words, weigh
+from ctr_retrain.models.gate.weighing import ANCHOR, cost_check, more_nights_words, over_nights, weigh
 from ctr_retrain.models.judging.costs import decision_costs
 from ctr_retrain.models.judging.judged_rows import champion_over, interval_part, over
 from ctr_retrain.models.ledger.nights_needed import nights_to_change, nights_to_refresh, smallest_difference
@@ -62,7 +62,7 @@ def _first_check(weighed: Weighed, gate: Gate) -> Check:
     """Check that the first model is surely cheaper than a constant."""
     delta = weighed.tonight.interval(gate.confidence)
     expected = f"below 0 against the constant rate per channel with {100 * gate.confidence:g} % confidence"
-    return cost_check(delta, 0.0, weighed, expected, passed=delta.bounded and delta.high < 0)
+    return cost_check(delta, 0.0, weighed, expected, passed=delta.bounded and delta.high < 0, tested=delta.high)
 
 
 def change_check(weighed: Weighed, gate: Gate, part: EvidencePart) -> Check:
@@ -72,9 +72,9 @@ def change_check(weighed: Weighed, gate: Gate, part: EvidencePart) -> Check:
     assert shown is not None
     passed = delta.bounded and shown >= needed
     expected = f"below 0 against the champion by evidence of {needed:,.0f} at least"
-    more, evidence = more_nights_words(part.nights_to_pass, passed=passed), f" with evidence of {shown:,.3g}"
-    nights = weighed.whole.nights
-    return cost_check(delta, 0.0, weighed, expected, passed=passed, nights=nights, by=evidence, words=more)
+    more = more_nights_words(part.nights_to_pass, passed=passed)
+    over = f"{over_nights(weighed.whole.nights)} with evidence of {shown:,.3g}"
+    return cost_check(delta, 0.0, weighed, expected, passed=passed, over=over, words=more)
 
 
 def describe_evidence(

@@ -17,7 +17,7 @@ import numpy as np
 
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.gate.interval_words import interval_text, json_number, kind_of_failure
-from ctr_retrain.models.gate.weighing import ANCHOR, cost_check, more_nights_words, nights_words
+from ctr_retrain.models.gate.weighing import ANCHOR, cost_check, more_nights_words, nights_words, over_nights
 from ctr_retrain.models.judging.judged_rows import over
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def refresh_checks(weighed: Weighed, gate: Gate, evidence: Evidence, part: Evide
     version, limit = evidence.earlier.get(ANCHOR), gate.max_cost_delta_per_1000
     tonight = weighed.tonight.interval(gate.confidence)
     if tonight.bounded and tonight.low > limit:  # this very model is surely too dear, whatever earlier ones were
-        return [cost_check(tonight, limit, weighed, _expected(gate), passed=False)]
+        return [cost_check(tonight, limit, weighed, _expected(gate), passed=False, tested=tonight.low)]
     if version is None:
         return [_held_to_anchor(weighed, gate, evidence, part)]
     return [_anchor_check(weighed, gate, evidence, version), _held_to_champion(weighed, gate, evidence, part)]
@@ -63,55 +63,59 @@ def _held_to_champion(weighed: Weighed, gate: Gate, evidence: Evidence, part: Ev
         _fresher_words(evidence, gate) if fresher else more_nights_words(part.nights_to_pass, passed=surely)
     )
     nights = 1 if delta is tonight else weighed.whole.nights
-    passed = surely or bool(trust) or fresher
-    return cost_check(delta, limit, weighed, _expected(gate), passed=passed, nights=nights, words=words)
+    passed, tested = surely or bool(trust) or fresher, None if trust or fresher else delta.high
+    over = over_nights(nights)
+    return cost_check(delta, limit, weighed, _expected(gate), passed=passed, tested=tested, over=over, words=words)
 
 
 def _held_to_anchor(weighed: Weighed, gate: Gate, evidence: Evidence, part: EvidencePart) -> Check:
     """Check a refresh against a champion that is the anchor itself, over all nights and as often as one looks."""
     limit, whole = gate.max_cost_delta_per_1000, weighed.whole
     delta = whole.anytime_interval(gate.confidence, REFRESH_NIGHTS)
-    passed, words = _within(whole, delta, gate, evidence)
-    nights = whole.nights
-    if not passed and (words := _trust_words(weighed, gate)):
-        passed, delta, nights = True, weighed.tonight.interval(gate.confidence), 1
+    tested, words = _within(whole, delta, gate, evidence)
+    passed, nights = tested <= limit, whole.nights
+    trust = "" if passed else _trust_words(weighed, gate)
+    if trust:
+        passed, words, delta, nights = True, trust, weighed.tonight.interval(gate.confidence), 1
     words += more_nights_words(part.nights_to_pass, passed=passed)
     words += f" {evidence.message}" if evidence.message else ""
     expected = f"{_expected(gate)} however often one looks"
-    return cost_check(delta, limit, weighed, expected, passed=passed, nights=nights, words=words)
+    told, over = None if trust else tested, over_nights(nights)
+    return cost_check(delta, limit, weighed, expected, passed=passed, tested=told, over=over, words=words)
 
 
 def _anchor_check(weighed: Weighed, gate: Gate, evidence: Evidence, version: str) -> Check:
     """Check that a chain of refreshes doesn't go downhill: each is held to the same anchor, every night anew."""
     whole = weighed.nights.pool(over(ANCHOR), gate.confidence, weighed.between)
     delta, limit = whole.anytime_interval(gate.confidence, REFRESH_NIGHTS), gate.max_cost_delta_per_1000
-    passed, words = _within(whole, delta, gate, evidence)
+    tested, words = _within(whole, delta, gate, evidence)
     steps = weighed.since_anchor
     surely_beyond = whole.interval(gate.confidence).low > limit
-    if not passed and not surely_beyond and steps and steps.high <= limit:
+    if tested > limit and not surely_beyond and steps and steps.high <= limit:
         # An anchor that has known none of today's campaigns says little; what lies between is known step by step.
         words = f" Step by step since the anchor it costs {interval_text(steps, 2)} more: enough."
-        passed = True
+        tested = steps.high
     message = (
         f"Cost per 1,000 impressions against the anchor {version}: expected at most {limit:+.2f} however often one "
         f"looks, received {interval_text(delta, 2)} over {nights_words(whole.nights)}.{words}"
     )
     kind = kind_of_failure(delta, "harm" if delta.low > limit else "unproven")
-    return Check(name=over(ANCHOR), value=json_number(delta), bound=limit, passed=passed, message=message, kind=kind)
+    value, passed = json_number(delta), tested <= limit
+    return Check(name=over(ANCHOR), value=value, bound=limit, tested=tested, passed=passed, message=message, kind=kind)
 
 
-def _within(whole: Pooled, delta: Interval, gate: Gate, evidence: Evidence) -> tuple[bool, str]:
-    """Return if a difference to the anchor is within the margin, and what lets it pass that isn't seen by its interval.
+def _within(whole: Pooled, delta: Interval, gate: Gate, evidence: Evidence) -> tuple[float, str]:
+    """Return the limit of a difference to the anchor that is to be within the margin, and why where it isn't the usual.
 
     One look a promotion is no looking every night: that is why a champion that has served for long may be followed by
     one look's limit.
     """
     limit, one_look = gate.max_cost_delta_per_1000, whole.limit(gate.confidence)
-    if not delta.bounded or delta.high <= limit:
-        return delta.bounded, ""
-    if evidence.champion_days < gate.stale_days or one_look > limit:
-        return False, ""
-    return True, f"{_fresher_words(evidence, gate)} It is at most {one_look:+.2f}."
+    if not delta.bounded:
+        return np.inf, ""
+    if delta.high <= limit or evidence.champion_days < gate.stale_days or one_look > limit:
+        return delta.high, ""
+    return one_look, f"{_fresher_words(evidence, gate)} It is at most {one_look:+.2f}."
 
 
 def _trust_words(weighed: Weighed, gate: Gate) -> str:

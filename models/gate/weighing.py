@@ -99,20 +99,23 @@ def cost_check(
     expected: str,
     *,
     passed: bool,
-    nights: int = 1,
-    by: str = "",
+    tested: float | None = None,
+    over: str = "",
     words: str = "",
 ) -> Check:
-    """Write the check of the cost."""
-    over_nights = f" over {nights_words(nights)}" if nights > 1 else ""
+    """Write the check of the cost.
+
+    tested: the end of the interval that told, where it isn't the estimate; over: nights and other evidence, in words.
+    """
     message = (
-        f"Cost per 1,000 impressions: expected {expected}, received {interval_text(delta, 2)}{over_nights}{by}. "
+        f"Cost per 1,000 impressions: expected {expected}, received {interval_text(delta, 2)}{over}. "
         f"{weighed.extent}{words}"
     )
     if delta.bounded and delta.low < delta.high:
         message = f"{worth(delta, limit, passed=passed)} {message}"
     kind = kind_of_failure(delta, "harm" if delta.low > limit else "unproven")
-    return Check(name=COST_DELTA, value=json_number(delta), bound=limit, passed=passed, message=message, kind=kind)
+    value = json_number(delta)
+    return Check(name=COST_DELTA, value=value, bound=limit, tested=tested, passed=passed, message=message, kind=kind)
 
 
 def more_nights_words(nights: int | None, *, passed: bool) -> str:
@@ -120,6 +123,11 @@ def more_nights_words(nights: int | None, *, passed: bool) -> str:
     if passed:
         return ""
     return f" About {nights} more night{'' if nights == 1 else 's'} at this rate." if nights else ""
+
+
+def over_nights(count: int) -> str:
+    """Say over how many nights evidence is added up, where it is of more than one."""
+    return f" over {nights_words(count)}" if count > 1 else ""
 
 
 def nights_words(count: int) -> str:

@@ -35,7 +35,9 @@ def judged(nights, of_rows=SURE, challenger=0.0, champion=0.0, anchor=None, **ev
     known = Evidence(nights=past, earlier=earlier, **evidence)
     weighed = weigh(tonight, GATE, known)
     part = describe_evidence(weighed, GATE, known, "refresh", CHAMPION_COST)
-    return refresh_checks(weighed, GATE, known, part), part
+    checks = refresh_checks(weighed, GATE, known, part)
+    assert all(check.tested is None or check.passed == (check.tested <= check.bound) for check in checks)
+    return checks, part
 
 
 def test_an_equal_model_passes_once_nights_enough_say_so():
@@ -71,6 +73,7 @@ def test_a_stale_champions_follower_is_not_said_to_have_shown_what_it_has_not():
     (check,), part = judged(7, 0.45, champion_days=GATE.stale_days)
     assert check.passed
     assert part.pooled.high < MARGIN
+    assert f"It is at most {check.tested:+.2f}." in check.message
     assert "isn't excluded, which a fresher model need not do" in check.message
     assert "one look at all nights is enough" in check.message
 
@@ -83,6 +86,7 @@ def test_where_earlier_refreshes_turned_out_well_tonights_estimate_is_enough():
     (trusted,), part = judged(1, UNSURE, steps=WELL)
     assert not unknown.passed
     assert trusted.passed
+    assert (unknown.tested > MARGIN, trusted.tested) == (True, None)  # by trust it is the estimate
     assert part.next_refresh.high < MARGIN
     assert "Earlier refreshes of this recipe, measured once they served, let the next one be expected at -0.05" in (
         trusted.message
@@ -109,6 +113,7 @@ def test_step_by_step_a_chain_passes_where_one_night_of_its_anchor_does_not_say_
     assert not against_anchor(None).passed
     level = against_anchor([Step(-0.3, 0.05)])
     assert level.passed
+    assert f"to {level.tested:+.2f}) more: enough" in level.message
     assert "Step by step since the anchor it costs -0.1" in level.message
 
 

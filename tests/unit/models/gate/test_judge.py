@@ -331,6 +331,7 @@ def test_a_verdict_is_plain_json_with_the_documented_keys():
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert set(document) == {"decision", "bootstrap", "checks", "reason"}
     assert set(document["checks"][0]) == {"name", "value", "bound", "passed", "words"}
+    assert set(document["checks"][-1]) == {"name", "value", "bound", "tested", "passed", "words"}
     names = [check["name"] for check in document["checks"]]
     assert names == [
         *("predictions", "rows", "positives", "rows.ad"),
@@ -382,3 +383,7 @@ def test_the_gate_never_promotes_if_a_check_failed_nor_otherwise_if_none_did(
     verdict = judge(judged, gate, same_recipe=same_recipe, known=[serving])
     assert (verdict.decision == "promote") == all(check.passed for check in verdict.checks)
     assert verdict.bootstrap == (not champion)
+    for check in verdict.checks:
+        if check.tested is not None:
+            lowest, highest = check.bound if isinstance(check.bound, tuple) else (-np.inf, check.bound)
+            assert check.passed == (lowest <= check.tested <= highest)
