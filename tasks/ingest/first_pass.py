@@ -121,8 +121,8 @@ def leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: lis
     suspects = [scan.places(search.positions(scan.hashes)) for scan in scans]
     fill_table(connection, "suspects", pa.concat_tables(suspects))
     columns = f"{stream.key}, ts, _slice AS slice, _row AS row"
-    no_rows = f"SELECT {columns} FROM ({stream.query(scans[0].part.row_ranges)}) LIMIT 0"
-    connection.execute(f"CREATE OR REPLACE TABLE candidates AS {no_rows}")
+    keys = ", ".join(f"{name} VARCHAR" for name in stream.key.split(", "))
+    connection.execute(f"CREATE OR REPLACE TABLE candidates ({keys}, ts TIMESTAMP, slice INTEGER, row BIGINT)")
 
     def collect(cursor: duck.Connection, item: tuple[Scan, pa.Table]) -> None:
         scan, places = item

@@ -35,6 +35,7 @@ TYPES = {"text": "VARCHAR", "number": "DOUBLE", "time": "TIMESTAMP", "label": "T
 # of that the value for which the row can't be used.
 ORIGIN = ("_slice", "_file", "_row", "_raw", "_value")
 VALUE_CHARACTERS = 200  # that are kept of such a value
+FLAGS = ("missing", "wrong", "landed")  # of a column: no value, one of the wrong type, and the value as it landed
 # Of a bad row's content the beginning is kept, and a column takes six characters of it or more, as in "a":1 and a
 # comma. To pack thousands of columns, of which nothing would be seen, took DuckDB a gigabyte.
 SHOWN_COLUMNS = RAW_CHARACTERS // 6 + 1
@@ -53,14 +54,22 @@ class _Rule:
 def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: tuple[Column, ...], day: date) -> str:
     """Write the query that maps each row range to our columns, and adds each row's reason, or none, and its origin."""
     landing = recipe.landing
+    rules = _impression_rules(recipe, columns, day)
+    flags = _flags_read(rules, columns)
     selects = []
     for row_range in row_ranges:
         if row_range.file.cleaned:
-            selects.append(_select_cleaned(row_range, ["event_id", "channel"], columns))
+            selects.append(_select_cleaned(row_range, ["event_id", "channel"], columns, flags))
             continue
         identity = event_id(landing, row_range.file.columns, day, row_range.file.name_sql, ROW)
         channel = [f"{duck.text(landing.channel_constant)} AS channel"] if landing.channel_constant else []
-        selects.append(_select_from(row_range, [f"{identity} AS event_id", *channel], columns, landing))
+        selects.append(_select_from(row_range, [f"{identity} AS event_id", *channel], columns, flags, landing))
+    return _with_reason(selects, rules, columns, flags)
+
+
+def _impression_rules(recipe: Recipe, columns: tuple[Column, ...], day: date) -> list[_Rule]:
+    """Return the reasons for which an impression can't be used, in the order in which they are asked."""
+    landing = recipe.landing
     known = ", ".join(duck.text(name) for name in recipe.channels)
     given = "" if landing.channel_constant else "channel"
     rules = [
@@ -72,29 +81,30 @@ def clean_impressions(row_ranges: Iterable[RowRange], recipe: Recipe, columns: t
     ]
     for column in columns:
         if column.required and not (column.instead or column.may_be_null) and column.name not in ("ts", "channel"):
-            rules.append(_Rule(f"{column.name}_missing", duck.name("_missing_" + column.name)))
+            rules.append(_Rule(f"{column.name}_missing", _flag("missing", column.name)))
         if column.kind in ("number", "label") and not column.spares_row:
-            rules.append(_Rule(f"{column.name}_wrong_type", duck.name("_wrong_" + column.name), column.name))
+            rules.append(_Rule(f"{column.name}_wrong_type", _flag("wrong", column.name), column.name))
         if column.name == "confidence":
             rules.append(_Rule("confidence_out_of_range", "confidence <= 0 OR confidence > 1", "confidence"))
-    return _with_reason(selects, rules, columns)
+    return rules
 
 
 def clean_outcomes(row_ranges: Iterable[RowRange], recipe: Recipe, day: date) -> str:
     """Write the query that maps each row range to an outcome's columns, and adds a reason, or none, and the origin."""
     columns = outcome_columns(recipe)
-    selects = [
-        _select_cleaned(row_range, [], columns)
-        if row_range.file.cleaned
-        else _select_from(row_range, [], columns, recipe.landing)
-        for row_range in row_ranges
-    ]
     rules = [
         _Rule("event_id_missing", "event_id IS NULL OR event_id = ''"),
         *_time_rules(day, recipe.landing),
         _Rule("kind_missing", "kind IS NULL OR kind = ''"),
     ]
-    return _with_reason(selects, rules, columns)
+    flags = _flags_read(rules, columns)
+    selects = [
+        _select_cleaned(row_range, [], columns, flags)
+        if row_range.file.cleaned
+        else _select_from(row_range, [], columns, flags, recipe.landing)
+        for row_range in row_ranges
+    ]
+    return _with_reason(selects, rules, columns, flags)
 
 
 def unreadable_flags(columns: Iterable[Column]) -> dict[str, list[str]]:
@@ -132,39 +142,59 @@ def unreadable_example(file: LandedFile, column: Column, landing: Landing) -> st
 def _time_rules(day: date, landing: Landing) -> list[_Rule]:
     """Return reason and condition of each way in which a row's time can be unusable."""
     return [
-        _Rule("ts_missing", "_missing_ts"),
+        _Rule("ts_missing", _flag("missing", "ts")),
         _Rule("ts_unreadable", "ts IS NULL", "ts"),
         _Rule("ts_in_future", f"ts >= TIMESTAMP '{landing.time_bounds(day)[1]}'", "ts"),
     ]
 
 
-def _select_from(row_range: RowRange, expressions: list[str], columns: Iterable[Column], landing: Landing) -> str:
-    """Select our columns of a row range, for each of them its flags and its landed value, and the origin."""
+def _select_from(
+    row_range: RowRange, expressions: list[str], columns: Iterable[Column], flags: frozenset[str], landing: Landing
+) -> str:
+    """Select our columns of a row range, those of their flags that are read, and the origin."""
     file = row_range.file
     for column in columns:
         missing = _is_missing(file, column, landing)
         value = typed(file, column, landing)
         landed = writable(column.source, file.columns[column.source]) if column.source in file.columns else "NULL"
-        flags = (missing, _is_wrong(file, column, landing, missing), f"left({landed}::VARCHAR, {VALUE_CHARACTERS})")
+        told = (missing, _is_wrong(file, column, landing, missing), f"left({landed}::VARCHAR, {VALUE_CHARACTERS})")
         expressions.append(f"{value} AS {duck.name(column.name)}")
-        expressions += [f"{value} AS {flag}" for value, flag in zip(flags, _flags(column), strict=True)]
+        expressions += _named(told, column, flags)
     first = list(file.columns.items())[:SHOWN_COLUMNS]
     packed = ", ".join(f"{duck.name(name)} := {writable(name, type_)}" for name, type_ in first)
     return _select(row_range, expressions, f"to_json(struct_pack({packed}))")
 
 
-def _select_cleaned(row_range: RowRange, names: list[str], columns: Iterable[Column]) -> str:
+def _select_cleaned(row_range: RowRange, names: list[str], columns: Iterable[Column], flags: frozenset[str]) -> str:
     """Select our columns, flags and the origin of a file that was cleaned at once: it has no unusable row."""
     expressions = [duck.name(name) for name in names if name not in {column.name for column in columns}]
     for column in columns:
-        missing, wrong, landed = _flags(column)
-        expressions += [duck.name(column.name), f"false AS {missing}", f"false AS {wrong}", f"NULL AS {landed}"]
+        expressions += [duck.name(column.name), *_named(("false", "false", "NULL"), column, flags)]
     return _select(row_range, expressions, "NULL::JSON")
 
 
-def _flags(column: Column) -> tuple[str, str, str]:
-    """Name the columns that tell if a value is missing, if it is of the wrong type, and how it landed."""
-    return tuple(duck.name(f"_{flag}_{column.name}") for flag in ("missing", "wrong", "landed"))  # type: ignore[return-value]
+def _flag(what: str, column: str) -> str:
+    """Name a column that tells of one of ours if its value is missing, if it is of the wrong type, or how it landed."""
+    return duck.name(f"_{what}_{column}")
+
+
+def _flags_read(rules: Iterable[_Rule], columns: Iterable[Column]) -> frozenset[str]:
+    """Return the flags that are read: each one costs a query time to plan, and most of a wide recipe's nobody asks."""
+    asked = {rule.condition for rule in rules}
+    shown = {_flag("landed", rule.column) for rule in rules if rule.column}
+    counted = {_flag("wrong", column.name) for column in columns if column.spares_row}
+    return frozenset(_all_flags(columns)) & (asked | shown | counted)
+
+
+def _all_flags(columns: Iterable[Column]) -> list[str]:
+    """Name the flags that columns may have, in order."""
+    return [_flag(what, column.name) for column in columns for what in FLAGS]
+
+
+def _named(told: tuple[str, str, str], column: Column, flags: frozenset[str]) -> list[str]:
+    """Return what the FLAGS of a column tell under their names, for those that are read."""
+    named = ((value, _flag(what, column.name)) for value, what in zip(told, FLAGS, strict=True))
+    return [f"{value} AS {flag}" for value, flag in named if flag in flags]
 
 
 def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
@@ -178,38 +208,39 @@ def _select(row_range: RowRange, expressions: list[str], raw: str) -> str:
     return f"SELECT {', '.join([*expressions, *origin])} FROM {row_range.table}"
 
 
-def _with_reason(selects: list[str], rules: list[_Rule], columns: tuple[Column, ...]) -> str:
+def _with_reason(selects: list[str], rules: list[_Rule], columns: tuple[Column, ...], flags: frozenset[str]) -> str:
     """Join the row ranges' queries and replace the flags by the first reason whose condition holds, or null.
 
     Of the flags of values that couldn't be read and cost no row, integers remain: see `unreadable_flags`.
     """
     reasons = " ".join(f"WHEN {rule.condition} THEN {duck.text(rule.reason)}" for rule in rules)
-    landed = {column.name: _flags(column)[2] for column in columns}
-    values = " ".join(f"WHEN {rule.condition} THEN {landed.get(rule.column, 'NULL')}" for rule in rules)
+    landed = [rule for rule in rules if rule.column]
+    values = " ".join(f"WHEN {duck.text(rule.reason)} THEN {_flag('landed', rule.column)}" for rule in landed)
     masks = "".join(f", {_mask(names)} AS {mask}" for mask, names in unreadable_flags(columns).items())
-    flags = ", ".join(flag for column in columns for flag in _flags(column))
-    union = " UNION ALL ".join(selects) or _no_row(columns)
+    read = ", ".join(flag for flag in _all_flags(columns) if flag in flags)
+    union = " UNION ALL ".join(selects) or _no_row(columns, flags)
     return (
-        f"SELECT * EXCLUDE ({flags}), CASE {reasons} END AS _reason, (CASE {values} END)::VARCHAR AS _value{masks} "
-        f"FROM ({union})"
+        f"SELECT * EXCLUDE ({read}), CASE {reasons} END AS _reason, (CASE _reason {values} END)::VARCHAR AS _value"
+        f"{masks} FROM ({union})"
     )
 
 
 def _mask(names: list[str]) -> str:
     """Return the SQL of an integer with a bit for each column whose value is of the wrong type."""
-    flags = (duck.name(f"_wrong_{name}") for name in names)
+    flags = (_flag("wrong", name) for name in names)
     return " | ".join(f"({flag}::BIGINT << {bit})" for bit, flag in enumerate(flags))
 
 
-def _no_row(columns: Iterable[Column]) -> str:
+def _no_row(columns: Iterable[Column], flags: frozenset[str]) -> str:
     """Select no row of the columns that row ranges would have, where there is no row range."""
     nulls = {column.name: TYPES[column.kind] for column in columns}
     if "kind" not in nulls:  # an impression, of which these two may be made up
         nulls |= {"event_id": "VARCHAR", "channel": "VARCHAR"}
-    types = {"missing": "BOOLEAN", "wrong": "BOOLEAN", "landed": "VARCHAR"}
-    nulls |= {f"_{flag}_{column.name}": type_ for flag, type_ in types.items() for column in columns}
     nulls |= {"_slice": "INTEGER", "_file": "VARCHAR", "_row": "BIGINT", "_raw": "VARCHAR"}
-    return f"SELECT {', '.join(f'NULL::{type_} AS {duck.name(name)}' for name, type_ in nulls.items())} LIMIT 0"
+    values = [f"NULL::{type_} AS {duck.name(name)}" for name, type_ in nulls.items()]
+    for column in columns:
+        values += _named(("NULL::BOOLEAN", "NULL::BOOLEAN", "NULL::VARCHAR"), column, flags)
+    return f"SELECT {', '.join(values)} LIMIT 0"
 
 
 def _is_missing(file: LandedFile, column: Column, landing: Landing) -> str:
