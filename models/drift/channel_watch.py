@@ -85,18 +85,25 @@ class ChannelWatch:
         return other
 
     def step(self, index: int, suspects: Suspects = ()) -> list[Finding]:
-        """Watch one more day of the series; return its findings, those of faults that go on too.
+        """Watch one more day of the series; return its findings, those of faults that go on too."""
+        return self.follow(self.meet(index), suspects)
+
+    def meet(self, index: int) -> CleanedDay:
+        """Hold one more day of the series, as it came, against what the days before have taught."""
+        counts = counts_of(self.series, index)
+        self.levels.meet(counts, index)
+        return CleanedDay.of(counts, self.levels, index, self.series.days[index].weekday())
+
+    def follow(self, met: CleanedDay, suspects: Suspects = ()) -> list[Finding]:
+        """Learn of the day that was met last; return its findings, those of faults that go on too.
 
         suspects: the slices that are open in other channels, which are likelier to be the cause here too.
         """
-        weekday = self.series.days[index].weekday()
-        counts = counts_of(self.series, index)
+        counts, weekday = met.counts, met.weekday
         if self._rests(counts, weekday):
             return []
-        self.levels.meet(counts, index)
-        complete = bool(self.series.complete[index])
-        day, frozen = CleanedDay.of(counts, self.levels, index, weekday), Frozen.of(counts, complete=complete)
-        findings, day = self._go_on(day, frozen, counts)
+        frozen = Frozen.of(counts, complete=bool(self.series.complete[met.index]))
+        findings, day = self._go_on(met, frozen, counts)
         if self.levels.ratio.days[0] >= self.rules.min_days:
             suspected = self._suspected(suspects)
             named, day = self._name(day, frozen, suspected, counts)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 USUAL = 3.0  # standard errors within which a figure is not unusual
+SIZES = np.linspace(0.0, 8.0, 801)[1:]  # of changes of log-odds that are asked whether they would alert
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ def explain(fault: Fault, counts: Counts, day: CleanedDay) -> Explained:
 
 def usual_ratios(expected: float, deviation2: float, rows: float, errors: float, fall: float) -> tuple[float, float]:
     """Return the lowest and highest ratio of a day that alert on no day alone, by evidence and by size."""
-    sizes = np.linspace(0.0, 8.0, 801)[1:]
     limits = []
     for sign, least in ((-1, fall), (1, 2 * fall)):
+        sizes = SIZES[least <= SIZES]
         found = np.abs(standard_errors(sign * sizes, np.array(expected), np.array(deviation2), np.array(rows)))
-        beyond = (found >= errors) & (sizes >= least)
+        beyond = found >= errors
         limits.append(expected + sign * (float(sizes[beyond.argmax()]) if beyond.any() else 50.0))
     low, high = probability(np.array(limits))
     return float(low), float(high)

@@ -10,7 +10,6 @@ import numpy as np
 from ctr_retrain.models.drift.channel_watch import ChannelWatch, Finding, Rules
 from ctr_retrain.models.drift.explained import usual_ratios
 from ctr_retrain.models.levels.evidence import probability
-from ctr_retrain.models.levels.measures import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +52,7 @@ def watch_channel(series: ChannelSeries, rules: Rules, suspects: Sequence[Suspec
     """Watch all days of one channel; suspects: by day, the slices that are open in others."""
     watch = ChannelWatch(series, rules)
     by_day = suspects or [()] * len(series.days)
-    return [_watched(watch, index, suspected) for index, suspected in enumerate(by_day)]
+    return [watched_day(watch, index, suspected) for index, suspected in enumerate(by_day)]
 
 
 def _open_slices(series: ChannelSeries, day: WatchedDay) -> set[tuple[str, str]]:
@@ -63,18 +62,15 @@ def _open_slices(series: ChannelSeries, day: WatchedDay) -> set[tuple[str, str]]
     return {(tables[one.place].column, tables[one.place].names[one.value]) for one in faults}
 
 
-def _watched(watch: ChannelWatch, index: int, suspects: Suspects) -> WatchedDay:
+def watched_day(watch: ChannelWatch, index: int, suspects: Suspects = ()) -> WatchedDay:
     """Step over a day, and keep what was expected of it before it was learnt."""
-    weekday, days = watch.series.days[index].weekday(), int(watch.levels.ratio.days[0])
+    day, days = watch.meet(index), int(watch.levels.ratio.days[0])
     if days < watch.rules.min_days:
-        return WatchedDay(tuple(watch.step(index, suspects)), None, None, None, None, days)
-    counts = counts_of(watch.series, index)
-    watch.levels.meet(counts, index)
-    expected = watch.levels.expected_ratio(counts, weekday)
+        return WatchedDay(tuple(watch.follow(day, suspects)), None, None, None, None, days)
+    expected = watch.levels.expected_ratio(day.counts, day.weekday)
     least = max(watch.rules.budget.one_day("ratio", watch.rules.channels, days), watch.rules.min_errors)
-    rows = float(watch.series.rows[index])
-    low, high = usual_ratios(expected, float(watch.levels.ratio.uncertainty(weekday)[0]), rows, least, watch.sizes.fall)
-    measures = watch.levels.measure(counts, weekday)
-    errors = float(measures.ratio.errors[0]) if rows else None
+    rows, uncertainty = day.counts.rows, float(watch.levels.ratio.uncertainty(day.weekday)[0])
+    low, high = usual_ratios(expected, uncertainty, rows, least, watch.sizes.fall)
+    errors = float(day.measures.ratio.errors[0]) if rows else None
     middle = float(probability(np.array(expected)))
-    return WatchedDay(tuple(watch.step(index, suspects)), middle, low, high, errors, days)
+    return WatchedDay(tuple(watch.follow(day, suspects)), middle, low, high, errors, days)

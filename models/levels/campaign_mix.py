@@ -7,6 +7,7 @@ expected to have; what differs from that is common to all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import exp, log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,7 @@ class CampaignAges:
         self.first: Whole = np.full(campaigns, UNSEEN)
         self.positives: Floats = np.zeros(len(AGES) + 1)
         self.expected: Floats = np.zeros(len(AGES) + 1)
+        self.added: Floats = np.zeros(len(AGES) + 1)  # log-odds that each group's age adds
 
     def meet(self, rows: Floats, day: int) -> Floats:
         """Begin a day with these rows, and return what the days since the last one have changed of each, in log-odds.
@@ -51,12 +53,8 @@ class CampaignAges:
         return np.where(self.first != UNSEEN, self._curve(self.day - self.first), 0.0)
 
     def _curve(self, ages: Whole) -> Floats:
-        """Return what ages add; those that nobody has seen yet are like the next younger ones."""
-        effects, before = [], 0.0
-        for positives, expected in zip(self.positives, self.expected, strict=True):
-            before = float(np.log((positives + FEW_POSITIVES * np.exp(before)) / (expected + FEW_POSITIVES)))
-            effects.append(before)
-        return np.interp(ages, MIDDLES, effects)
+        """Return what ages add."""
+        return np.interp(ages, MIDDLES, self.added)
 
     def learn(self, rows: Floats, positives: Floats, ratio: float) -> None:
         """Learn of a day; ratio: its channel's."""
@@ -65,6 +63,15 @@ class CampaignAges:
         size = len(self.positives)
         self.positives = KEPT * self.positives + np.bincount(groups, positives[known], size)
         self.expected = KEPT * self.expected + np.bincount(groups, rows[known] * ratio, size)
+        self.added = self._what_ages_add()
+
+    def _what_ages_add(self) -> Floats:
+        """Return what each group adds; one that nobody has seen yet is like the next younger one."""
+        added, before = [], 0.0
+        for positives, expected in zip(self.positives.tolist(), self.expected.tolist(), strict=True):
+            before = log((positives + FEW_POSITIVES * exp(before)) / (expected + FEW_POSITIVES))
+            added.append(before)
+        return np.array(added)
 
     def _known(self) -> Flags:
         """Tell the campaigns whose first day is known: of those that were there from the start it is not."""
@@ -99,6 +106,7 @@ class CampaignDay:
     def __init__(self, rows: Floats, positives: Floats, expected: Floats, variance: Floats) -> None:
         """Take the expected log-odds of each, and how uncertain they are."""
         self.rows, self.positives, self.variance = rows, positives, variance
+        self.log_odds = expected
         self.ratio = probability(expected)
         self.weight = 1 / (1 + rows * self.ratio * variance)
 
@@ -117,6 +125,10 @@ class CampaignDay:
     def expected(self) -> float:
         """Return the log-odds expected of the day as a whole."""
         return _log_odds_of(float(self.rows @ self.ratio / self.rows.sum()))
+
+    def expected_beside_others(self) -> Floats:
+        """Return the log-odds expected of each on a day whose others are as they are."""
+        return np.asarray(self.log_odds + self.others())
 
     def others(self) -> Floats:
         """Return by how much the rest without each lies from what is expected of it, in log-odds."""

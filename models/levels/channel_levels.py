@@ -83,27 +83,32 @@ class ChannelLevels:
 
     def measure(self, counts: Counts, weekday: int) -> Measures:
         """Hold a day against the levels of the days before."""
+        campaigns = self._campaign_days(counts, weekday)
         return Measures(
-            ratio=self._ratio(counts, weekday),
+            ratio=self._ratio(counts, weekday, campaigns),
             volume=self._volume(counts, weekday),
-            contrasts=tuple(self._contrast(counts, place, weekday) for place in range(len(counts.tables))),
+            contrasts=tuple(self._contrast(counts, place, weekday, day) for place, day in enumerate(campaigns)),
             shares=tuple(self._share(counts, place, weekday) for place in range(len(counts.tables))),
         )
 
     def expected_log_odds(self, counts: Counts, place: int, weekday: int) -> Floats:
         """Return the log-odds that each value of a column is expected to have beside the day's rest of its channel."""
-        ages = self.ages[place]
-        if ages:
-            expected = self.ratio.mean(weekday) + self.contrasts[place].mean(weekday)
-            return expected + self._campaign_day(counts, place, weekday).others()[:-1]
+        return self._expected_beside(counts, place, weekday, self._campaign_day(counts, place, weekday))
+
+    def _expected_beside(self, counts: Counts, place: int, weekday: int, campaigns: CampaignDay | None) -> Floats:
+        """Return the same, with the day's campaigns where the column holds them."""
+        if campaigns:
+            return campaigns.expected_beside_others()[:-1]
         rows, positives = counts.tables[place]
         # Undone faults leave fractions of positives, of which a rest may have a little less than none.
         rest_rows = np.maximum(counts.rows - rows, 0.0)
         rest = log_odds(np.clip(counts.positives - positives, 0.0, rest_rows), rest_rows)
         return np.asarray(rest + self.contrasts[place].mean(weekday))
 
-    def _campaign_day(self, counts: Counts, place: int, weekday: int) -> CampaignDay:
-        """Put the day's campaigns beside what is expected of each, last all that belongs to none."""
+    def _campaign_day(self, counts: Counts, place: int, weekday: int) -> CampaignDay | None:
+        """Put a column's campaigns beside what is expected of each, last all that belongs to none; None of others."""
+        if not self.ages[place]:
+            return None
         rows, positives = counts.tables[place]
         expected = self.ratio.mean(weekday) + self.contrasts[place].mean(weekday)
         return CampaignDay(
@@ -113,23 +118,14 @@ class ChannelLevels:
             np.append(self.contrasts[place].uncertainty(weekday), 0.0),
         )
 
-    def common(self, counts: Counts, weekday: int) -> CommonRatio:
-        """Return what is common to the day's campaigns."""
-        day = self._day_of_campaigns(counts, weekday)
-        usual = float(self.ratio.mean(weekday)[0])
-        whole = day.whole() if day else CommonRatio(counts.rows, counts.positives, usual, 0.0)
-        return whole.scaled(counts.observed)
+    def _campaign_days(self, counts: Counts, weekday: int) -> list[CampaignDay | None]:
+        """Return the day's campaigns by column; None where a column holds others than campaigns."""
+        return [self._campaign_day(counts, place, weekday) for place in range(len(counts.tables))]
 
     def expected_ratio(self, counts: Counts, weekday: int) -> float:
         """Return the log-odds that are expected of the channel's ratio with the day's campaigns."""
-        day = self._day_of_campaigns(counts, weekday)
+        day = _first_with_rows(self._campaign_days(counts, weekday), counts)
         return day.expected() if day else float(self.ratio.mean(weekday)[0])
-
-    def _day_of_campaigns(self, counts: Counts, weekday: int) -> CampaignDay | None:
-        """Return the day's campaigns, by the first column that holds some; None where none does."""
-        places = (place for place, ages in enumerate(self.ages) if ages and counts.tables[place][0].any())
-        place = next(places, None)
-        return None if place is None else self._campaign_day(counts, place, weekday)
 
     def learn(self, counts: Counts, weekday: int, measures: Measures, frozen: Frozen) -> None:
         """Follow a day; frozen: the series that a fault has touched, which learn nothing of it."""
@@ -205,9 +201,11 @@ class ChannelLevels:
         noise = counting_variance(level.mean(weekday), total)
         level.learn(log_odds(rows, total), noise, weekday, (rows > 0) & ~frozen.shares[place])
 
-    def _ratio(self, counts: Counts, weekday: int) -> Change:
-        """Measure the channel's ratio."""
-        common = self.common(counts, weekday)
+    def _ratio(self, counts: Counts, weekday: int, campaigns: Sequence[CampaignDay | None]) -> Change:
+        """Measure the channel's ratio, by what is common to the day's campaigns."""
+        day, usual = _first_with_rows(campaigns, counts), float(self.ratio.mean(weekday)[0])
+        whole = day.whole() if day else CommonRatio(counts.rows, counts.positives, usual, 0.0)
+        common = whole.scaled(counts.observed)
         rows, expected = np.array([common.rows]), np.array([common.expected])
         size = log_odds(np.array([common.positives]), rows) - expected
         deviation2 = self.ratio.uncertainty(weekday) + common.variance
@@ -222,11 +220,11 @@ class ChannelLevels:
         # A channel that is not there is as far away as its usual volume makes it, whatever the logarithm says.
         return Change(size, size / np.sqrt(deviation2), deviation2, np.array([True]))
 
-    def _contrast(self, counts: Counts, place: int, weekday: int) -> Change:
+    def _contrast(self, counts: Counts, place: int, weekday: int, campaigns: CampaignDay | None) -> Change:
         """Measure the ratios of a column's values beside the rest of their channel."""
         rows, positives = counts.tables[place]
         level, rest_rows = self.contrasts[place], counts.rows - rows
-        expected = self.expected_log_odds(counts, place, weekday)
+        expected = self._expected_beside(counts, place, weekday, campaigns)
         size = log_odds(positives, rows) - expected
         rest_noise = counting_variance(expected - level.mean(weekday), rest_rows)
         deviation2 = level.uncertainty(weekday) + rest_noise
@@ -246,3 +244,9 @@ class ChannelLevels:
         there = (rows > 0) | (level.days >= LASTING_DAYS)
         tested = there & ((level.days >= FEWEST_DAYS) | level.like_others) & (counts.rows > 0)
         return Change(size, standard_errors(size, expected, deviation2, total), deviation2 + noise, tested)
+
+
+def _first_with_rows(campaigns: Sequence[CampaignDay | None], counts: Counts) -> CampaignDay | None:
+    """Return the day's campaigns, by the first column that holds some; None where none does."""
+    found = zip(campaigns, counts.tables, strict=True)
+    return next((day for day, (rows, _) in found if day and rows.any()), None)

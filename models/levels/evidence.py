@@ -41,7 +41,12 @@ def counting_variance(expected_log_odds: Floats, rows: Floats) -> Floats:
 
 def probability(values: Floats) -> Floats:
     """Turn log-odds into probabilities; beyond ±35 nothing moves any more."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(values, -35, 35))))
+    return np.asarray(1 / (1 + np.exp(-bounded(values, 35.0))))
+
+
+def bounded(values: Floats, most: float | Floats) -> Floats:
+    """Return values kept within ± most: np.clip takes three times as long on a few values, and days have hundreds."""
+    return np.asarray(np.minimum(np.maximum(values, -most), most))
 
 
 def standard_errors(change: Floats, expected: Floats, deviation2: Floats, rows: Floats) -> Floats:

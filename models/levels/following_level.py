@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ctr_retrain.models.levels.evidence import bounded
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -56,13 +58,13 @@ class FollowingLevel:
         self.last_error: Floats = np.zeros(series)
         self.good_days: Floats = np.zeros(series)  # on end, that look like holidays
         self.like_others: NDArray[np.bool_] = np.zeros(series, bool)  # what is expected at first comes from the others
+        self.spread2: Floats = self._pooled_spread2()  # variance of days around their level
 
     def mean(self, weekday: int) -> Floats:
         """Return what is expected of a day with this weekday."""
         return np.asarray(self.level + self.weekday[:, weekday])
 
-    @property
-    def spread2(self) -> Floats:
+    def _pooled_spread2(self) -> Floats:
         """Return the variance of days around their level, a series' own drawn towards that of all."""
         total = self.days.sum()
         pooled = float(self.own_spread2 @ self.days / total) if total else self.pace.spread**2
@@ -97,8 +99,8 @@ class FollowingLevel:
             taught = np.where(holiday, 0.0, surprise)
         else:
             taught = surprise
-        bound = SURPRISE * np.sqrt(total)
-        taught = np.clip(taught, -bound, bound)
+        deviation = np.sqrt(total)
+        taught = bounded(taught, SURPRISE * deviation)
         gain = np.where(teaches, self.variance / total, 0.0)
         weekday_gain = np.where(teaches, self.weekday_variance[:, weekday] / total, 0.0)
         self.level = self.level + gain * taught
@@ -108,8 +110,9 @@ class FollowingLevel:
         if self.pace.weekday:
             self._learn_slowly_of_weekdays()
         self._learn_spread(surprise, total, teaches)
-        self._learn_step(taught / np.sqrt(total), teaches)
+        self._learn_step(taught / deviation, teaches)
         self.days = self.days + teaches
+        self.spread2 = self._pooled_spread2()
 
     def jump(self, series: int, by: float, days: int) -> None:
         """Move a series to another level; days: that have told of it, of few of which little is known yet."""
@@ -134,8 +137,9 @@ class FollowingLevel:
         Errors of a level that follows as fast as it should are uncorrelated (Mehra 1970).
         """
         ready = teaches & (self.days >= POOLED_DAYS)
-        faster = np.exp(np.where(ready, ADAPTATION * np.clip(errors * self.last_error, -3, 3), 0.0))
-        self.step = np.clip(self.step * faster, self.pace.step / MOST_FASTER, self.pace.step * MOST_FASTER)
+        faster = np.exp(np.where(ready, ADAPTATION * bounded(errors * self.last_error, 3.0), 0.0))
+        slowest, fastest = self.pace.step / MOST_FASTER, self.pace.step * MOST_FASTER
+        self.step = np.minimum(np.maximum(self.step * faster, slowest), fastest)
         self.last_error = np.where(teaches, errors, 0.0)
 
     def _learn_spread(self, surprise: Floats, total: Floats, teaches: NDArray[np.bool_]) -> None:

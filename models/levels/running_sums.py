@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ctr_retrain.models.levels.evidence import ALLOWANCE, LARGEST_TERM
+from ctr_retrain.models.levels.evidence import ALLOWANCE, LARGEST_TERM, bounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class RunningSums:
 
     def after(self, errors: Floats) -> Floats:
         """Return the sums that a day's errors would lead to, (2, series); nothing is kept."""
-        terms = np.clip(errors, -LARGEST_TERM, LARGEST_TERM)
+        terms = bounded(errors, LARGEST_TERM)
         return np.asarray(np.maximum(self.sums + np.stack([terms, -terms]) - ALLOWANCE, 0.0))
 
     def add(self, errors: Floats, level: Floats, counts: NDArray[np.bool_]) -> None:

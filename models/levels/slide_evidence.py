@@ -9,7 +9,7 @@ each form in the one-step errors is followed beside the level.
 
 from __future__ import annotations
 
-from copy import deepcopy
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,16 +38,12 @@ class SlideEvidence:
         self.logs: Floats = np.full(shape, -np.inf)  # likelihood ratios by start, the newest day first
         self.levels: Floats = np.full(STARTS, np.nan)  # that each start's day was compared with
 
-    def copy(self) -> SlideEvidence:
-        """Copy all that it knows."""
-        return deepcopy(self)
-
     def after(self, error: float, deviation: float) -> SlideEvidence:
         """Return the evidence with one more day; deviation: one standard error of it, on the level's scale."""
-        other = self.copy()
+        other = copy(self)
         other.followed = _later(self.followed, 0.0)
         other.logs = _later(self.logs, 0.0)
-        term = float(np.clip(error, -LARGEST_TERM, LARGEST_TERM))
+        term = max(-LARGEST_TERM, min(error, LARGEST_TERM))
         left = (FORMS - other.followed) / deviation
         for way, sign in ((UP, 1), (DOWN, -1)):
             other.logs[way] += sign * left * term - left**2 / 2
@@ -55,7 +51,7 @@ class SlideEvidence:
 
     def follow(self, gain: float, level: float) -> None:
         """Let the level follow the newest day by a share of its error; level: the one that it was compared with."""
-        self.followed += gain * (FORMS - self.followed)
+        self.followed = self.followed + gain * (FORMS - self.followed)
         self.levels = _later(self.levels, level)
 
     def log_values(self) -> Floats:
@@ -87,6 +83,6 @@ class SlideEvidence:
 
 def _later(values: Floats, newest: float) -> Floats:
     """Move values by start one day into the past."""
-    later = np.roll(values, 1, axis=-1)
-    later[..., 0] = newest
+    later = np.empty_like(values)
+    later[..., 0], later[..., 1:] = newest, values[..., :-1]
     return later

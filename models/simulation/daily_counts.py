@@ -110,8 +110,8 @@ def plan_campaigns(seed: int, days: Sequence[date]) -> CampaignPlan:
 def channel_laws(world: World, days: Sequence[date]) -> dict[str, ChannelLaw]:
     """Return the law of each channel's counts over days in order, all of one era and without incidents."""
     users, plan = draw_users(world.seed), plan_campaigns(world.seed, days)
-    groups = _user_groups(world, days[0], users, plan.campaigns)
-    return {channel: _channel_law(world, channel, days, plan, groups, users) for channel in ATTRIBUTION_WINDOW_HOURS}
+    groups, sends = _user_groups(world, days[0], users, plan.campaigns), _shares_of_sends(users)
+    return {channel: _channel_law(world, channel, days, plan, groups, sends) for channel in ATTRIBUTION_WINDOW_HOURS}
 
 
 def draw_counts(
@@ -177,10 +177,10 @@ def _user_groups(world: World, day: date, users: Users, campaigns: Campaigns) ->
 
 
 def _channel_law(
-    world: World, channel: str, days: Sequence[date], plan: CampaignPlan, groups: _UserGroups, users: Users
+    world: World, channel: str, days: Sequence[date], plan: CampaignPlan, groups: _UserGroups, sends: Floats
 ) -> ChannelLaw:
     """Put together the shares and means of one channel's days."""
-    mean_of_rest, level = _mean_over_rest(channel, users), _intercept(world, channel)
+    mean_of_rest, level = _mean_over_rest(channel, sends), _intercept(world, channel)
     campaigns, devices = len(plan.end), len(DEVICE_VALUES)
     share, probability = np.zeros((2, len(days), campaigns, devices))
     by_device = groups.share.sum(axis=0)
@@ -214,17 +214,15 @@ def _mean_time_of_day(channel: str) -> float:
     return float(volume @ (np.arange(24) + 0.5) / volume.sum() / 24)
 
 
-def _mean_over_rest(channel: str, users: Users) -> Floats:
+def _mean_over_rest(channel: str, of_sends: Floats) -> Floats:
     """Tabulate the mean click probability by the day's end over all that a row has beside user group and campaign."""
     volume = HOURLY_VOLUME[channel] / HOURLY_VOLUME[channel].sum()
     landed = volume * _landed_by_the_end(channel)
     effects, weights = HOUR_EFFECT, landed
     if channel == "ad":
         effects, weights = _sum_of(effects, weights, np.asarray(-0.16 * np.arange(len(POSITIONS))), POSITIONS)
-    sends = np.arange(MOST_SENDS)
-    effects, weights = _sum_of(
-        effects, weights, np.asarray(-0.8 * (1 - np.exp(-np.maximum(sends - 2, 0) / 4)), float), _shares_of_sends(users)
-    )
+    of_tiredness = np.asarray(-0.8 * (1 - np.exp(-np.maximum(np.arange(MOST_SENDS) - 2, 0) / 4)), float)
+    effects, weights = _sum_of(effects, weights, of_tiredness, of_sends)
     # Noise and bid floor are normal, but for the few rows without a floor.
     deviation = sqrt(NOISE_SD**2 + (1 - NULL_BID_FLOOR_SHARE) * (0.12 * 0.6) ** 2)
     nodes, of_nodes = np.polynomial.hermite_e.hermegauss(9)
@@ -243,7 +241,10 @@ def _shares_of_sends(users: Users) -> Floats:
     """Return the shares of impressions whose user had so many recent ones: Poisson of an exponential is geometric."""
     activity = users.activity[:-BOTS]
     mean = 1 + 6 * (activity / activity.max()) ** 0.4
-    shares = np.array([float(activity @ ((mean / (1 + mean)) ** n / (1 + mean))) for n in range(MOST_SENDS)])
+    part, more, shares = activity / (1 + mean), mean / (1 + mean), np.empty(MOST_SENDS)
+    for sends in range(MOST_SENDS):
+        shares[sends] = part.sum()
+        part *= more
     return np.asarray(shares / shares.sum())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,7 @@ class Users:
     activity: NDArray[np.float64]  # share of the impressions, sums to 1; 0 for bots
 
 
+@lru_cache(maxsize=8)
 def draw_users(seed: int) -> Users:
     """Draw the users, equal on every day; their activity follows the Zipf-Mandelbrot law, (rank + 20)^−0.8."""
     rng = random_stream(seed, Stream.USERS)
@@ -118,14 +119,15 @@ def draw_launches(seed: int, first: int, last: int) -> list[tuple[int, int, int,
     ]
 
 
-def _launches(seed: int, launch: int) -> list[tuple[int, int, float]]:
+@lru_cache(maxsize=4096)
+def _launches(seed: int, launch: int) -> tuple[tuple[int, int, float], ...]:
     """Draw (life in days, category, budget) of each campaign launched on a day (its ordinal); there is at least one."""
     rng = random_stream(seed, Stream.LAUNCHES, launch)
     count = 1 + int(rng.poisson(LAUNCHES_PER_DAY - 1))
     life = rng.integers(LIFE_DAYS[0], LIFE_DAYS[1], endpoint=True, size=count)
     category = rng.integers(len(CATEGORIES), size=count)
     budget = rng.gamma(3.0, size=count)
-    return list(zip(life.tolist(), category.tolist(), budget.tolist(), strict=True))
+    return tuple(zip(life.tolist(), category.tolist(), budget.tolist(), strict=True))
 
 
 @dataclass(frozen=True)

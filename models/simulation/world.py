@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -160,7 +161,7 @@ def _click_log_odds(world: World, day: date, traffic: Traffic, users: Users, cam
     """Return ℓ, the part of the log-odds that the columns determine, shape (impressions,)."""
     ad = np.log(world.ad_ctr / (1 - world.ad_ctr)) + INTERCEPT_SHIFT["ad"]
     push = np.log(world.push_ctr / (1 - world.push_ctr)) + INTERCEPT_SHIFT["push"]
-    user_campaign = _user_campaign_effect(world, day, users, campaigns)[traffic.user, traffic.campaign]
+    user_campaign = _user_campaign_effect(world, day, traffic, users, campaigns)
     tiredness = 1 - np.exp(-campaign_age_days(traffic, campaigns, day) / 12)
     fatigue = 1 - np.exp(-np.maximum(traffic.recent_sends - 2, 0) / 4)
     return np.asarray(
@@ -205,26 +206,33 @@ def draw_tastes(world: World, day: date, users: Users) -> Tastes:
 
 def campaign_effects(world: World, day: date, tastes: Tastes, campaigns: Campaigns) -> tuple[Floats, Floats]:
     """Return each campaign's effect on the log-odds, (campaigns,), and its taste vector, (campaigns, TASTE_DIM)."""
-    own = [  # a quality and a residual each, the same on all days of an era
-        random_stream(world.seed, Stream.CAMPAIGN_TASTES, world.era(day), launch, number).normal(size=1 + TASTE_DIM)
-        for launch, number in zip(campaigns.launch, campaigns.number, strict=True)
-    ]
+    era, ids = world.era(day), zip(campaigns.launch.tolist(), campaigns.number.tolist(), strict=True)
+    own = [_own_taste(world.seed, era, launch, number) for launch, number in ids]
     quality, residual = np.split(np.array(own), [1], axis=1)
     effect = tastes.category_effect[campaigns.category] + QUALITY_SD * quality[:, 0]
     return effect, tastes.category_vector[campaigns.category] + RESIDUAL_SD * TASTE_SPREAD * residual
 
 
-def _user_campaign_effect(world: World, day: date, users: Users, campaigns: Campaigns) -> Floats:
-    """Return the addition of user and campaign to the log-odds, tastes included, shape (users, campaigns)."""
+@lru_cache(maxsize=4096)
+def _own_taste(seed: int, era: int, launch: int, number: int) -> tuple[float, ...]:
+    """Draw a campaign's quality and residual, the same on all days of an era."""
+    own = random_stream(seed, Stream.CAMPAIGN_TASTES, era, launch, number).normal(size=1 + TASTE_DIM)
+    return tuple(own.tolist())
+
+
+def _user_campaign_effect(world: World, day: date, traffic: Traffic, users: Users, campaigns: Campaigns) -> Floats:
+    """Return the addition of user and campaign to the log-odds, tastes included, shape (impressions,)."""
     tastes = draw_tastes(world, day, users)
     main_effects, campaign_vector = campaign_effects(world, day, tastes, campaigns)
     user_vector = tastes.segment_vector[users.segment] + tastes.user_residual
-    effect = tastes.segment_effect[users.segment, None] + main_effects + user_vector @ campaign_vector.T
+    segment = users.segment[traffic.user]
+    taste = (user_vector[traffic.user] * campaign_vector[traffic.campaign]).sum(axis=1)
+    effect = tastes.segment_effect[segment] + main_effects[traffic.campaign] + taste
     for incident in world.incidents:
         if isinstance(incident, DriftingTastes):
             rng = random_stream(world.seed, Stream.DRIFTING_TASTES)
             drifted = incident.log_odds(rng, day, (len(SEGMENTS), len(CATEGORIES)))
-            effect = effect + drifted[users.segment[:, None], campaigns.category]
+            effect = effect + drifted[segment, campaigns.category[traffic.campaign]]
     return np.asarray(effect)
 
 

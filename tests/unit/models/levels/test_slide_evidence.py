@@ -1,5 +1,7 @@
 """Rules of the evidence of slides: how seldom chance reaches it, how soon a slide does, and where it is dated."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def watched(values):
     for value in values:
         evidence = evidence.after((value - level) / DEVIATION, DEVIATION)
         days.append(evidence)
-        evidence = evidence.copy()
+        evidence = copy(evidence)
         evidence.follow(GAIN, level)
         level += GAIN * (value - level)
     return days
