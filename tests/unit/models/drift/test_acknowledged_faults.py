@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ctr_retrain.models.drift.channel_watch import Rules
+from ctr_retrain.models.drift.channel_watch import ChannelWatch, Rules
 from ctr_retrain.models.drift.finding_signals import signal_of
 from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.drift.unusual_rows import RowShares, Share, signal_of_rows, watch_rows
-from ctr_retrain.models.drift.watched_days import watch_channel, watch_channels
+from ctr_retrain.models.drift.watched_days import watch_channels, watched_day
 from ctr_retrain.models.incidents.incident import Handled
 from ctr_retrain.models.simulation.count_faults import FAULTS, plant
 from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts, stretch
@@ -19,6 +19,7 @@ from ctr_retrain.models.simulation.world import World
 from tests.support.counted_days import FIRST_DAY, causes, series_of
 
 DAYS, FIRST, SAID, SECOND = 78, 63, 66, 72  # of the stretch; a fault's first, the one it is said of, another fault's
+QUIET = FIRST - 3  # days before any fault and before any day that something is said of
 RULES = Rules(budget_of(4), min_effect=0.2, channels=2, new_normal_days=28)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 LAW = channel_laws(World(seed=3), stretch(FIRST_DAY, DAYS))["ad"]
@@ -27,12 +28,12 @@ LARGEST = LAW.campaigns[int(COUNTS[0][FIRST].sum(axis=1).argmax())]
 CHANNEL, ANDROID = "channel -40 %", "android -40 %"
 
 
-def with_faults(*faults, channel="ad"):
-    """The series with faults, each (name, first day), to the end."""
+def with_faults(*faults, channel="ad", begin=0):
+    """The series with faults, each (name, first day), from one of its days to the end."""
     counts, rng = COUNTS, np.random.default_rng(2)
     for name, first in faults:
         counts = plant(BY_NAME[name], *counts, first, DAYS, rng)
-    return series_of(channel, LAW.days, LAW.campaigns, *counts)
+    return series_of(channel, LAW.days[begin:], LAW.campaigns, *(part[begin:] for part in counts))
 
 
 def said_of(name, number=SAID, **changes):
@@ -42,9 +43,19 @@ def said_of(name, number=SAID, **changes):
     return Handled(what="acknowledged", by="eva", reason="meant", at="", new_normal=True, **given)
 
 
+@cache
+def quiet():
+    """The channel watched through days before any fault or word, which are the same in each series, and these days."""
+    watch = ChannelWatch(with_faults(), RULES)
+    return watch, [watched_day(watch, day) for day in range(QUIET)]
+
+
 def watched(series, *said):
     """The watched days, with what was said."""
-    return watch_channel(series, replace(RULES, said=said))
+    watch, days = quiet()
+    later = watch.copy(series)
+    later.rules = replace(RULES, said=said)
+    return days + [watched_day(later, day) for day in range(QUIET, DAYS)]
 
 
 @cache
@@ -102,10 +113,12 @@ def test_a_word_about_something_else_changes_nothing(changes):
 
 
 def test_one_device_is_one_incident_in_all_channels_and_normal_in_all():
-    channels = [with_faults((ANDROID, FIRST), channel=channel) for channel in ("ad", "push")]
+    begin = FIRST - 30  # each channel is watched twice
+    channels = [with_faults((ANDROID, FIRST), channel=channel, begin=begin) for channel in ("ad", "push")]
     for days in watch_channels(channels, replace(RULES, said=(said_of(ANDROID),))):
-        assert [finding.new_normal for finding in days[SAID + 1].findings] == [True]
-        assert not any(kinds(days)[SAID + 2 :])
+        assert all(kinds(days)[FIRST - begin : SAID + 1 - begin])
+        assert [finding.new_normal for finding in days[SAID + 1 - begin].findings] == [True]
+        assert not any(kinds(days)[SAID + 2 - begin :])
 
 
 def test_the_signal_says_who_said_it_and_asks_for_nothing():

@@ -13,7 +13,8 @@ from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts
 from ctr_retrain.models.simulation.world import World
 from tests.support.counted_days import FIRST_DAY, causes, series_of, subject_of
 
-DAYS, FIRST, LAST = 120, 70, 90  # of the stretch, and of a fault, the second excluded
+DAYS, FIRST, LAST = 120, 70, 86  # of the stretch, and of a fault, the second excluded
+END = 104  # day up to which faults are watched: a fault that lasts has become normal by then
 QUIET = FIRST - 12  # days before any fault: the same in each series, and so watched once
 RULES = Rules(budget_of(4), min_effect=0.2, channels=2, new_normal_days=28)
 ROWS = 200_000
@@ -52,14 +53,14 @@ def quiet(law, counts):
 
 @pytest.fixture
 def findings_of(quiet):
-    """Each day's findings in a series that is quiet at first."""
+    """Each day's findings in a series that is quiet at first, up to a day."""
 
-    def run(series):
+    def run(series, end=END):
         for given, usual in zip((series, *series.tables), (quiet.series, *quiet.series.tables), strict=True):
             assert np.array_equal(given.rows[:QUIET], usual.rows[:QUIET])
             assert np.array_equal(given.positives[:QUIET], usual.positives[:QUIET])
         watch = quiet.copy(series)
-        return [[]] * QUIET + [watch.step(day) for day in range(QUIET, len(series.days))]
+        return [[]] * QUIET + [watch.step(day) for day in range(QUIET, end)]
 
     return run
 
@@ -68,8 +69,9 @@ def findings_of(quiet):
 def found(findings_of):
     """(kind, slice) of each finding, day by day."""
 
-    def run(series):
-        return [[(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in findings_of(series)]
+    def run(series, end=END):
+        days = findings_of(series, end)
+        return [[(each.fault.kind, subject_of(series, each.fault)) for each in day] for day in days]
 
     return run
 
@@ -97,7 +99,7 @@ def test_one_fault_is_one_finding_of_one_cause_from_its_first_day_to_its_last(la
 
 def test_a_slide_is_found_and_goes_on_to_be_one_fault(law, counts, found):
     series, _ = planted(law, counts, (BY_NAME["slide of 3 % a day"], FIRST, DAYS))
-    days = [[kind for kind, subject in day if not subject] for day in found(series)]
+    days = [[kind for kind, subject in day if not subject] for day in found(series, FIRST + 24)]
     first = next(day for day, each in enumerate(days) if each)
     assert FIRST < first < FIRST + 10
     assert {tuple(each) for each in days[first : first + 14]} == {("slide",)}
@@ -106,7 +108,7 @@ def test_a_slide_is_found_and_goes_on_to_be_one_fault(law, counts, found):
 def test_a_fault_that_is_over_hides_no_later_one(law, counts, found):
     earlier = (CountFault("all clicks of a day", lose_clicks(1.0)), FIRST - 12, FIRST - 8)
     series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST), earlier)
-    days = found(series)
+    days = found(series, FIRST + 1)
     assert all(days[day] for day in range(FIRST - 12, FIRST - 8))
     assert days[FIRST - 1] == []
     assert days[FIRST] == [("logger_down", "device=android")]
@@ -117,26 +119,39 @@ SMALL = 12_000  # impressions a day of the world: android has some hundred click
 
 @pytest.fixture(scope="module")
 def small_worlds():
-    """The ads of small worlds, from FIRST on without two fifths of android's clicks."""
+    """The ads of small worlds that are one up to FIRST, from there on without two fifths of android's clicks.
+
+    With each, its days from FIRST on.
+    """
     days = stretch(FIRST_DAY, FIRST + 18)
     law = channel_laws(World(seed=5), days)["ad"]
+    before = draw_counts(law, SMALL, None, np.random.default_rng(0))
 
     def drawn(seed):
         rng = np.random.default_rng(seed)
-        rows, positives = plant(BY_NAME["android -40 %"], *draw_counts(law, SMALL, None, rng), FIRST, len(days), rng)
-        return series_of("ad", days, law.campaigns, rows, positives)
+        counts = draw_counts(law, SMALL, None, rng)
+        counts = [np.concatenate([early[:FIRST], late[FIRST:]]) for early, late in zip(before, counts, strict=True)]
+        return series_of("ad", days, law.campaigns, *plant(BY_NAME["android -40 %"], *counts, FIRST, len(days), rng))
 
-    return [drawn(seed) for seed in range(6)]
+    watch = ChannelWatch(drawn(0), RULES)
+    for day in range(FIRST):
+        watch.step(day)
+
+    def watched(ads):
+        later = watch.copy(ads)
+        return [later.step(day) for day in range(FIRST, len(days))]
+
+    return [(ads, watched(ads)) for ads in map(drawn, range(6))]
 
 
 def named(days):
     """The faults that name a device's logger."""
-    return [each.fault for day in days for each in day.findings if each.fault.kind == "logger_down"]
+    return [each.fault for day in days for each in day if each.fault.kind == "logger_down"]
 
 
 def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_first(small_worlds):
-    ends = [named(watch_channel(ads, RULES))[-1] for ads in small_worlds]
-    assert all(subject_of(ads, fault) == "device=android" for ads, fault in zip(small_worlds, ends, strict=True))
+    ends = [named(days)[-1] for _, days in small_worlds]
+    assert all(subject_of(ads, fault) == "device=android" for (ads, _), fault in zip(small_worlds, ends, strict=True))
     assert sorted(abs(fault.since - FIRST) for fault in ends)[:5] <= [2] * 5  # one of six may begin with bad luck
     assert sorted(fault.opened - FIRST for fault in ends)[4] <= 5
     assert any(fault.instead_of for fault in ends)
@@ -145,7 +160,7 @@ def test_of_few_clicks_a_device_is_named_by_its_days_together_and_dated_to_the_f
 def test_two_faults_at_once_are_two_findings(law, counts, found):
     faults = [(BY_NAME["android -40 %"], FIRST, LAST), (BY_NAME["delivered twice"], FIRST, LAST)]
     series, _ = planted(law, counts, *faults)
-    assert set(found(series)[FIRST]) == {("logger_down", "device=android"), ("delivered_twice", "")}
+    assert set(found(series, FIRST + 1)[FIRST]) == {("logger_down", "device=android"), ("delivered_twice", "")}
 
 
 def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, counts, findings_of):
@@ -158,7 +173,7 @@ def test_a_fault_that_lasts_is_announced_as_the_new_normal_and_then_quiet(law, c
 
 def test_a_finding_says_how_much_it_explains(law, counts, findings_of):
     series, _ = planted(law, counts, (BY_NAME["android -40 %"], FIRST, LAST))
-    (finding,) = findings_of(series)[FIRST]
+    (finding,) = findings_of(series, FIRST + 1)[FIRST]
     explained = finding.explained
     assert explained.share > 0.6
     assert explained.positives / explained.expected_positives == pytest.approx(0.6, abs=0.1)
@@ -174,17 +189,17 @@ def test_a_day_without_its_outcomes_raises_nothing_and_teaches_no_ratio(law, cou
 def test_a_day_without_its_outcomes_ends_no_fault_and_makes_none_worse(law, counts, found):
     fault = BY_NAME["android -40 %"]
     series, _ = planted(law, counts, (fault, FIRST, LAST))
-    before = found(series)
+    before = found(series, FIRST + 5)
     series.positives[FIRST + 5] = 0
     for table in series.tables:
         table.positives[FIRST + 5] = 0
     series.complete[FIRST + 5] = False
-    days = found(series)
-    assert days[: FIRST + 5] == before[: FIRST + 5]
+    days = found(series, FIRST + 7)
+    assert days[: FIRST + 5] == before
     assert days[FIRST + 5] == days[FIRST + 4] == days[FIRST + 6]
 
 
 def test_a_day_without_its_outcomes_shows_its_volume(law, counts, found):
     series, _ = planted(law, counts, (BY_NAME["half of the files"], FIRST, FIRST + 1))
     series.complete[FIRST] = False
-    assert found(series)[FIRST] != []
+    assert found(series, FIRST + 1)[FIRST] != []
