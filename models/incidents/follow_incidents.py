@@ -91,11 +91,23 @@ def touched_days(incident: Incident, days: Iterable[date]) -> list[date]:
 
     Of one whose touches are days, these alone: outcomes that are lost stay lost, and later days are whole.
     """
-    if incident.touches and all(DAY.fullmatch(touch) for touch in incident.touches):
+    if _touches_days(incident):
         return [day for day in days if str(day) in incident.touches]
     spells = [(spell.since, spell.resolved) for spell in incident.earlier]
     spells.append((incident.since, incident.resolved or date.max))
     return [day for day in days if any(since <= day < resolved for since, resolved in spells)]
+
+
+def first_touched(incident: Incident) -> date:
+    """Return the first day that an incident touches."""
+    if _touches_days(incident):
+        return date.fromisoformat(min(incident.touches))
+    return min((incident.since, *(spell.since for spell in incident.earlier)))
+
+
+def _touches_days(incident: Incident) -> bool:
+    """Return True if what an incident touches are days, and these alone."""
+    return bool(incident.touches) and all(DAY.fullmatch(touch) for touch in incident.touches)
 
 
 def digest_of_parts(*parts: object) -> str:

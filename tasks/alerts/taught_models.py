@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.ref_documents import RunsRef
 from ctr_retrain.models.documents.run_documents import RunDocument
 from ctr_retrain.models.incidents.alert_answers import TaughtModel
-from ctr_retrain.models.incidents.follow_incidents import touched_days
+from ctr_retrain.models.incidents.follow_incidents import first_touched, touched_days
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
-from ctr_retrain.tasks.store.protocol import has_object, list_day_refs, load_document, load_ref
+from ctr_retrain.tasks.store.protocol import find_document, list_day_refs, load_ref
 
 if TYPE_CHECKING:
+    from ctr_retrain.models.documents.ref_documents import Tenure
     from ctr_retrain.models.incidents.incident import Incident
     from ctr_retrain.tasks.store.protocol import Store
 
@@ -23,42 +25,62 @@ MOST_RUNS = 60  # newest days whose runs are asked
 
 
 class TaughtModels:
-    """The models of a root's newest runs, and the days that each has trained on; read once, when first asked."""
+    """The models of a root's newest runs, and the days that each has trained on; each is read once, when it may matter.
+
+    A model has learnt from no day after its run's, so that runs before a fault are not asked.
+    """
 
     def __init__(self, store: Store) -> None:
         """Read nothing yet."""
         self.store = store
-        self._trained: dict[str, tuple[date, ...]] | None = None  # by version, oldest first
-        self._champion: str | None = None
+        self._trained: dict[str, tuple[date, ...]] = {}  # by version
+        self._versions: dict[date, str | None] = {}  # by run day
 
     def by_days(self, touched: Collection[date]) -> tuple[TaughtModel, ...]:
         """Return the models that have trained on some of these days: the one in service first, then the newest."""
+        if not touched:
+            return ()
+        champion = self._champion.version if self._champion else None
         found = [
-            TaughtModel(version=version, champion=version == self._champion, days=own, window_days=len(trained))
-            for version, trained in reversed(self._read().items())
+            TaughtModel(version=version, champion=version == champion, days=own, window_days=len(trained))
+            for version, trained in reversed(self._since(min(touched)).items())
             if (own := tuple(day for day in trained if day in touched))
         ]
         return tuple(sorted(found, key=lambda one: not one.champion))
 
     def by_incident(self, incident: Incident) -> tuple[TaughtModel, ...]:
         """Return the models that have trained on days that an incident touches."""
-        days = {day for trained in self._read().values() for day in trained}
+        days = {day for trained in self._since(first_touched(incident)).values() for day in trained}
         return self.by_days(set(touched_days(incident, sorted(days))))
 
-    def _read(self) -> dict[str, tuple[date, ...]]:
-        """Read the days of the newest runs' models, and of the model in service."""
-        if self._trained is None:
-            serves = read_champions(self.store).current
-            self._champion = serves.version if serves else None
-            days = list_day_refs(self.store, layout.RUNS)[-MOST_RUNS:]
-            refs = (load_ref(self.store, layout.run_ref(day), RunsRef) for day in days)
-            versions = [ref.content.current for ref in refs if ref]
-            if self._champion and self._champion not in versions:
-                versions.insert(0, self._champion)
-            paths = {version: layout.run_object(version) for version in versions}
-            runs = {version: _trained_days(self.store, path) for version, path in paths.items()}
-            self._trained = {version: days for version, days in runs.items() if days}
-        return self._trained
+    def _since(self, first: date) -> dict[str, tuple[date, ...]]:
+        """Return the days of models that runs of a day or later made, oldest first; the one in service among them."""
+        made = (self._version_of(day) for day in self._run_days if day >= first)
+        versions, serves = [version for version in made if version], self._champion
+        if serves and serves.run_day >= first and serves.version not in versions:
+            versions.insert(0, serves.version)
+        return {version: days for version in versions if (days := self._days_of(version))}
+
+    @cached_property
+    def _champion(self) -> Tenure | None:
+        return read_champions(self.store).current
+
+    @cached_property
+    def _run_days(self) -> list[date]:
+        return list_day_refs(self.store, layout.RUNS)[-MOST_RUNS:]
+
+    def _version_of(self, day: date) -> str | None:
+        """Return the version that the newest run of a day made."""
+        if day not in self._versions:
+            ref = load_ref(self.store, layout.run_ref(day), RunsRef)
+            self._versions[day] = ref.content.current if ref else None
+        return self._versions[day]
+
+    def _days_of(self, version: str) -> tuple[date, ...]:
+        """Return the days that a model has trained on."""
+        if version not in self._trained:
+            self._trained[version] = _trained_days(self.store, layout.run_object(version))
+        return self._trained[version]
 
 
 def taught_sentence(models: Sequence[TaughtModel]) -> str:
@@ -78,10 +100,8 @@ def taught_sentence(models: Sequence[TaughtModel]) -> str:
 
 def _trained_days(store: Store, path: str) -> tuple[date, ...]:
     """Return the days that a run's model has trained on or was calibrated on; none where it trained nothing."""
-    if not has_object(store, path):  # `gc` removed it
-        return ()
-    run = load_document(store, path, layout.RUN_FILE, RunDocument)
-    if run.training is None:
+    run = find_document(store, path, layout.RUN_FILE, RunDocument)
+    if run is None or run.training is None:  # `gc` removed it, or it trained nothing
         return ()
     fresh = run.fresh.days if run.fresh and run.serves.version == run.run_id else ()
     return tuple(sorted({*run.days.train, *run.days.calibrate, *fresh}))

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from ctr_retrain.tasks.alerts.handle_incident import list_incidents
 from ctr_retrain.tasks.observe.describe_status import describe_status
 from ctr_retrain.tasks.operate.registry import is_root
 from ctr_retrain.tasks.report.history import keep_index, read_history
@@ -18,8 +20,10 @@ from ctr_retrain.tasks.store.cache import Cache
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access
 from ctr_retrain.tasks.store.s3_store import S3Store
+from tests.support.deliveries import delivery_to, report
 from tests.support.faulty_proxy import proxy_to
 from tests.support.long_history import night_ref, put_all, put_days
+from tests.support.nights import signal
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import clean_environment
 
@@ -115,6 +119,17 @@ def test_after_a_week_of_failed_nights_a_status_still_takes_few(roots):
     assert requests(roots, LONG, look) <= MOST_REQUESTS
     assert [one.state for one in look(there.store).attempts] == ["failed"] * 7
     write_run_list(there.straight, None)
+
+
+def test_incidents_are_listed_by_the_runs_since_their_first_day_alone(roots, tmp_path):
+    asked = {}
+    for days in (SHORT, LONG):
+        there = roots.of[days]
+        began = there.newest - timedelta(days=2)
+        report(there.straight, delivery_to(tmp_path / str(days)), signal(since=began))
+        asked[days] = requests(roots, days, partial(list_incidents, today=there.newest))
+    # The incidents, the champion, the list of runs, and of three nights the ref, the manifest and the document.
+    assert asked[LONG] == asked[SHORT] <= 3 + 3 * 3
 
 
 def test_the_list_page_costs_a_night_no_more_than_with_a_short_history(roots):

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from ctr_retrain.models.data.late_outcomes import late_signals
 from ctr_retrain.models.documents.maturity_documents import IncompleteDay
-from ctr_retrain.models.incidents.follow_incidents import IncidentRules, follow, touched_days
+from ctr_retrain.models.incidents.follow_incidents import IncidentRules, first_touched, follow, touched_days
 from ctr_retrain.models.incidents.incident import Look
 
 DAY = date(2026, 3, 30)
@@ -47,3 +47,4 @@ def test_lost_outcomes_touch_their_own_days_alone_however_long_they_are_told():
         known = follow(known, look, IncidentRules())
     (incident,) = known
     assert touched_days(incident, [DAY + timedelta(days=days) for days in range(-1, 9)]) == [DAY, DAY + timedelta(1)]
+    assert first_touched(incident) == DAY

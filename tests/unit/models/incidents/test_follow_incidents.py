@@ -13,6 +13,7 @@ from ctr_retrain.models.incidents.follow_incidents import (
     MOST_PAST,
     IncidentRules,
     add_look,
+    first_touched,
     touched_days,
 )
 from tests.support.counts import draws
@@ -147,6 +148,7 @@ def test_the_days_that_an_incident_touches_are_those_from_its_first_sign_to_the_
     known = after(look(1, signal(number=0)), look(3), look(5, signal(number=5)))
     days = [night(n) for n in range(8)]
     assert touched_days(known.incidents[0], days) == [night(n) for n in (0, 1, 2, 5, 6, 7)]
+    assert first_touched(known.incidents[0]) == night(0)
 
 
 def test_the_same_night_again_changes_nothing_and_another_finding_of_it_does():
