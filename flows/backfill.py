@@ -36,9 +36,11 @@ from ctr_retrain.tasks.backfill.plan_backfill import LookedDays, look_at_days
 from ctr_retrain.tasks.backfill.replay_policies import no_table, replay_policies
 from ctr_retrain.tasks.backfill.run_sizes import run_sizes, sizes_by_now
 from ctr_retrain.tasks.execution.progress import told_of_progress
+from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.operate.registry import claim_root, current_champion, finished_run
 from ctr_retrain.tasks.orchestration.recorded import flow
 from ctr_retrain.tasks.orchestration.run_notes import RunProgress, name_run, note_table
+from ctr_retrain.tasks.store.protocol import Store
 from ctr_retrain.tasks.validate.ingest_and_validate import DayResult, ingest_and_validate_days, result_of_error
 
 log = logging.getLogger(__name__)
@@ -101,20 +103,21 @@ def backfill(  # noqa: PLR0913, PLR0917 - Prefect makes a form of them
         claim_root(held.store, rules.name)
         name = f"{rules.name} backfill {start} to {end}"
         name_run(name, recipe=rules.name)
-        looked = _look(held, rules, days, retrain, shadow=shadow)
+        seen, landed = held.asked_once()
+        looked = _look(seen, landed, rules, days, retrain, shadow=shadow)
         allowed = set(days if planned is None else planned)
         due = [one for one in looked.days if one.reason != "finished" and one.date in allowed]
         due = [one for one in due if only is None or one.reason in REASONS[only]]
         ordered, training = _ordered(due, newest_first=newest_first), [one for one in due if one.trains]
         page = RunProgress(f"{rules.name}-backfill-progress", "Days that trained")
-        sizes = run_sizes(held.store, held.landing_zone, rules, [one.date for one in training], looked.unread)
+        sizes = run_sizes(seen, landed, rules, [one.date for one in training], looked.unread)
         clock = start_clock(looked, ordered, sizes, settings.days_at_once, page.tell)
         with told_of_progress(clock.heard):
             beside = [one.date for one in looked.days if one not in due]
             found = _ingest(held, rules, ordered, beside)
         clock.begin_runs(sizes_by_now(held.store, held.landing_zone, rules, training, shadow=shadow))
         made = found | _train(held, [one.date for one in training], clock, shadow=shadow)
-        answers = tuple(made.get(one.date) or _skipped(held, one, shadow=shadow) for one in looked.days)
+        answers = tuple(made.get(one.date) or _skipped(held, looked, one, shadow=shadow) for one in looked.days)
         policies = _policies(held, rules, answers, retrain) if shadow else None
         clock.end()
         _note_end(name, rules.name, answers, policies)
@@ -134,7 +137,7 @@ def make_plan(
 
     only: leave out the days with another reason.
     """
-    looked = _look(settings, recipe, days, retrain, shadow=shadow)
+    looked = _look(*settings.asked_once(), recipe, days, retrain, shadow=shadow)
     planned = tuple(one for one in looked.days if only is None or one.reason in REASONS[only])
     seconds = [one.about_seconds for one in planned]
     # Days are validated side by side, and the library that does it starts once.
@@ -144,11 +147,13 @@ def make_plan(
     return BackfillPlan(retrain=retrain, shadow=shadow, start=days[0], end=days[-1], days=planned, about_seconds=about)
 
 
-def _look(settings: Settings, recipe: Recipe, days: Sequence[date], retrain: Retrain, *, shadow: bool) -> LookedDays:
+def _look(
+    store: Store, landing: LandingZone, recipe: Recipe, days: Sequence[date], retrain: Retrain, *, shadow: bool
+) -> LookedDays:
     """Look at the days of a backfill."""
     trains = {day for day in days if retrain == "each" or (retrain == "last" and day == days[-1])}
     now = datetime.now(UTC)
-    return look_at_days(settings.store, settings.landing_zone, recipe, days, trains, now, shadow=shadow)
+    return look_at_days(store, landing, recipe, days, trains, now, shadow=shadow)
 
 
 def _ordered(due: Sequence[PlannedDay], *, newest_first: bool) -> list[date]:
@@ -160,6 +165,8 @@ def _ingest(
     settings: Settings, recipe: Recipe, days: Sequence[date], beside: Sequence[date]
 ) -> dict[date, BackfillDay]:
     """Ingest and validate days side by side; and those beside them anew that are held against what came in."""
+    if not days:
+        return {}
     now = datetime.now(UTC)
     taken = ingest_and_validate_days(settings.store, settings.landing_zone, recipe, days, now, settings.fan_out, beside)
     return {day: _day_of(result) for day, result in taken.items()}
@@ -217,8 +224,9 @@ def _day_of(result: DayResult) -> BackfillDay:
     return BackfillDay(date=result.day, outcome=result.outcome, reason=result.reason or None)
 
 
-def _skipped(settings: Settings, planned: PlannedDay, *, shadow: bool) -> BackfillDay:
+def _skipped(settings: Settings, looked: LookedDays, planned: PlannedDay, *, shadow: bool) -> BackfillDay:
     """Return the entry of a day that was not to be worked on."""
+    if planned.reason == "finished":
+        return BackfillDay(date=planned.date, outcome="skipped", run_id=looked.runs.get(planned.date))
     run = finished_run(settings.store, planned.date, shadow=shadow) if planned.trains else None
-    left_out = None if planned.reason == "finished" else f"left out: {planned.reason}"
-    return BackfillDay(date=planned.date, outcome="skipped", run_id=run, reason=left_out)
+    return BackfillDay(date=planned.date, outcome="skipped", run_id=run, reason=f"left out: {planned.reason}")

@@ -200,6 +200,18 @@ class Settings(BaseSettings):
             S3LandingZone(landing, self._cache) if landing else self.landing_zone,
         )
 
+    def asked_once(self) -> tuple[Store, LandingZone]:
+        """Return store and landing zone for one look at many days: what changes while it lasts doesn't show in it."""
+        if not any(url.startswith("s3://") for url in (self.root, self.landing)):
+            return self.store, self.landing_zone
+        from ctr_retrain.tasks.backfill.asked_once import ListedAhead, ReadOnce  # noqa: PLC0415 - boto3, likewise
+
+        root, landing = self._bucket(self.root, kind=ReadOnce), self._bucket(self.landing, kind=ListedAhead)
+        return (
+            self._s3_store(root) if root else self.store,
+            S3LandingZone(landing, self._cache) if landing else self.landing_zone,
+        )
+
     @property
     def receivers(self) -> tuple[Receiver, ...]:
         """Return all who get alerts, the webhook first."""
@@ -239,14 +251,16 @@ class Settings(BaseSettings):
     def _cache(self) -> Cache:
         return Cache(self.cache_folder, self.cache_gb)
 
-    def _bucket(self, url: str, limits: Mapping[str, int] = MappingProxyType({})) -> Bucket | None:
+    def _bucket(
+        self, url: str, limits: Mapping[str, int] = MappingProxyType({}), kind: type[Bucket] | None = None
+    ) -> Bucket | None:
         """Return the bucket and prefix of an s3:// URL, None for a local folder; limits: of an S3Access."""
         if not url.startswith("s3://"):
             return None
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access  # noqa: PLC0415 - boto3, which takes half a second
 
-        return Bucket(bucket, prefix, S3Access(self.s3_endpoint_url, **limits))
+        return (kind or Bucket)(bucket, prefix, S3Access(self.s3_endpoint_url, **limits))
 
     def _s3_store(self, bucket: Bucket) -> Store:
         """Return the store in a bucket."""

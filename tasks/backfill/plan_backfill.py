@@ -1,6 +1,7 @@
 """The plan of a backfill: why each of its days would run, or that it is finished, and about how long it would take.
 
-Nothing is read but refs, manifests and listings; a plan changes nothing.
+Nothing is read but refs, manifests, a day's summary and listings; a plan changes nothing. It asks for the same again
+and again, of each window that a day stands in: give it a store that asks its bucket once.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class LookedDays:
     days: tuple[PlannedDay, ...]
     unread: Mapping[date, int]  # days of which files are to be ingested, and how many bytes these have
     usual: UsualSeconds  # the time that days take
+    runs: Mapping[date, str]  # of days that are finished with a run
 
 
 Why = tuple[BackfillReason, str]  # and what is to be known of it besides
@@ -64,7 +66,8 @@ def look_at_days(
     due = [one.date for one in planned if one.trains and one.reason != "finished"]
     opponents = opponents_of(read_champions(store), recipe, due, shadow=shadow)
     met = tuple(_with_champion(store, one, opponents.get(one.date)) for one in planned)
-    return LookedDays(met, {day: landed_bytes(landing, day) for day in days if day in look.unread}, usual)
+    unread = {day: landed_bytes(landing, day) for day in days if day in look.unread}
+    return LookedDays(met, unread, usual, look.runs)
 
 
 def _with_champion(store: Store, planned: PlannedDay, opponent: Opponent | None) -> PlannedDay:
@@ -96,6 +99,7 @@ class _Look:
     earlier: EarlierShares
     looked: dict[date, Why] = field(default_factory=dict)  # at a day's data
     unread: set[date] = field(default_factory=set)  # days whose files are to be ingested
+    runs: dict[date, str] = field(default_factory=dict)  # of days that are finished with one
 
     def data(self, day: date) -> Why:
         """Say whether a day's data is finished, and why not."""
@@ -115,8 +119,10 @@ class _Look:
             if reason in ("restated", "other columns") or landed_since:
                 known: BackfillReason = "restated" if landed_since else reason
                 return known, "" if earlier == day else f"{earlier} of its window"
-        changed = self._changed_days(made)
-        return ("restated", f"{changed[0]} was ingested anew since") if changed else FINISHED
+        if changed := self._changed_days(made):
+            return "restated", f"{changed[0]} was ingested anew since"
+        self.runs[day] = made
+        return FINISHED
 
     def _data(self, day: date) -> Why:
         """Look at a day's data, and note it where its files are to be ingested."""

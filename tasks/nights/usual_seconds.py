@@ -46,7 +46,7 @@ class UsualSeconds:
 def usual_seconds(store: Store, landing: LandingZone) -> UsualSeconds:
     """Measure the newest nights that came to a verdict. Raises StorageError."""
     rates, checks, runs = [], [], []
-    for night in load_nights(store, NIGHTS):
+    for night in sorted(load_nights(store, NIGHTS), key=lambda night: night.day):  # as a bucket lists what landed
         ref = load_ref(store, layout.day_ref(night.day), DayRef)
         # An attempt that found its day ingested tells nothing of how long that takes.
         published = {entry.at for entry in ref.content.history} if ref else set()

@@ -39,6 +39,7 @@ def assert_published(document, arguments):
     typed = " ".join(map(str, arguments)).replace("alerts ", "alerts-").split(" ")
     commands = [word for word in typed if word in SCHEMAS]
     name = "error" if "error" in document else commands[0] if commands else None
+    name = "backfill-plan" if (name, "--plan" in typed) == ("backfill", True) else name
     if name:
         schema = json.loads((REPOSITORY / "docs" / "schemas" / f"{SCHEMAS[name]}.schema.json").read_text("utf-8"))
         jsonschema.validate(document, schema)
