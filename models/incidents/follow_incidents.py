@@ -126,6 +126,8 @@ def _followed(before: Sequence[Incident], looks: Sequence[Look], rules: Incident
 
 def _merged(looks: Sequence[Look]) -> Look:
     """Return one look for those that a run took at one moment: what one found is not over because another didn't."""
+    if len(looks) == 1:
+        return looks[0]
     kinds = sorted({kind for look in looks for kind in look.looked_at})
     signals = sorted((signal for look in looks for signal in look.signals), key=_text)
     return looks[0].model_copy(update={"looked_at": tuple(kinds), "signals": tuple(signals)})
@@ -156,10 +158,17 @@ def _by_kind(look: Look) -> dict[SignalKind, tuple[bool, list[str]]]:
 
 def _by_cause(signals: Iterable[Signal]) -> dict[Cause, Signal]:
     """Return one signal a cause, the gravest, in an order that doesn't depend on theirs."""
-    found: dict[Cause, Signal] = {}
-    for signal in sorted(signals, key=lambda one: (LEVELS.index(one.level), one.size or 0, _text(one))):
-        found[signal.kind, signal.subject] = signal
-    return dict(sorted(found.items()))
+    of_cause: dict[Cause, list[Signal]] = {}
+    for signal in signals:
+        of_cause.setdefault((signal.kind, signal.subject), []).append(signal)
+    return {cause: _gravest(of_cause[cause]) for cause in sorted(of_cause)}
+
+
+def _gravest(signals: Sequence[Signal]) -> Signal:
+    """Return the gravest of some signals, whatever their order."""
+    if len(signals) == 1:
+        return signals[0]
+    return max(signals, key=lambda one: (LEVELS.index(one.level), one.size or 0, _text(one)))
 
 
 def _bounded(look: Look) -> Look:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctr_retrain.models.incidents.follow_incidents import (
+    KEPT_DAYS,
     MOST_CHANGES,
     MOST_LOOKS,
     MOST_PAST,
@@ -185,12 +186,29 @@ def test_each_history_alternates_and_at_most_one_incident_of_a_cause_is_open(nig
 
 def test_years_of_nights_leave_a_bounded_history():
     known = NOTHING
-    for number in range(0, 5 * (MOST_PAST + 20), 5):
+    for number in range(0, 5 * (MOST_LOOKS // 2 + 5), 5):
         known = after(look(number, signal(number=number, size=1 + number)), look(number + 1), known=known)
-    assert len(known.incidents) <= MOST_PAST
-    assert len(known.looks) <= MOST_LOOKS
-    assert all(len(incident.changes) <= MOST_CHANGES for incident in known.incidents)
-    assert known.incidents[-1].changes[0].what == "opened"
+    assert len(known.looks) == MOST_LOOKS
+    (incident,) = known.incidents
+    assert len(incident.changes) == MOST_CHANGES
+    assert incident.changes[0].what == "opened"
+
+
+def test_of_very_many_past_incidents_the_newest_are_kept():
+    causes = [signal(subject=str(number)) for number in range(150)]
+    later = [signal(subject=str(number), number=1) for number in range(150, MOST_PAST + 50)]
+    known = after(look(0, *causes), look(1, *later))
+    assert len(known.incidents) == MOST_PAST + 50  # of those that are open none is left out
+    known = after(look(2), known=known)
+    assert len(known.incidents) == MOST_PAST
+    assert {one.subject for one in later} < {one.subject for one in known.incidents}
+
+
+def test_what_has_been_over_for_a_year_is_forgotten():
+    over = after(look(0, signal()), look(1), look(10, signal(subject="push", number=10)))
+    known = after(look(KEPT_DAYS + 1, signal(subject="push", number=10)), known=over)
+    assert len(known.incidents) == 2
+    assert [one.subject for one in after(look(KEPT_DAYS + 2), known=known).incidents] == ["push"]
 
 
 def test_a_look_older_than_those_that_are_kept_changes_nothing():
@@ -199,8 +217,9 @@ def test_a_look_older_than_those_that_are_kept_changes_nothing():
 
 
 def test_what_was_open_before_the_oldest_kept_look_goes_on():
-    last = 2 * MOST_LOOKS
+    last = MOST_LOOKS + 20
     known = after(look(0, signal()), *(look(n, looked_at=("disk_low",)) for n in range(1, last)))
+    assert known.through > night(0)
     assert changes(known) == [("opened", 0)]
     assert changes(after(look(last), known=known)) == [("opened", 0), ("resolved", last)]
 
