@@ -4,6 +4,8 @@
 LOCK = requirements.lock
 # Python caches bytecode, whatever the caller's shell says: without it, importing TensorFlow takes 15 s instead of 6.
 export PYTHONDONTWRITEBYTECODE =
+# Tests have as many processes as there are cores: threads of linear algebra would only wait for each other.
+unit test: export OPENBLAS_NUM_THREADS = 1
 COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-emit-index-url --no-annotate --no-header --quiet
 

@@ -127,6 +127,7 @@ def find_shortfalls(
 
 
 _Cells = dict[date, list[tuple[int, int, int]]]  # landing day → age, impressions and outcomes of each event day
+_Levels = dict["Pair", dict[int, float]]  # age → share of impressions with an outcome that lands at it
 
 
 def _cells(days: Sequence[Arrived]) -> _Cells:
@@ -145,12 +146,14 @@ def _judge(
     history: Sequence[date],
 ) -> Shortfall | None:
     """Return what is missing of a landing day; None where nothing is, or where the ratio fell instead."""
-    total = _compare(cells, cells, day, history)
-    if _is_short(total, MIN_SHARE) and _all_agree(cells, day, history):
+    levels = {pair: _level(own, history) for pair, own in cells.items()}
+    total = _compare(cells, levels, day, history)
+    if _is_short(total, MIN_SHARE) and _all_agree(cells, levels, day, history):
         earlier = [slices[one] for one in history if one in slices]
         if not concentrated(slices.get(day, ()), earlier, total.missing_share):
             return Shortfall(day, frozenset(cells), total)
-    alone = {pair for group in _groups(cells) if _lacks_nearly_all(cells, group, day, history) for pair in group}
+    groups = [{pair: levels[pair] for pair in group} for group in _groups(cells)]
+    alone = {pair: own[pair] for own in groups if _lacks_nearly_all(cells, own, day, history) for pair in own}
     return Shortfall(day, frozenset(alone), _compare(cells, alone, day, history)) if alone else None
 
 
@@ -166,39 +169,35 @@ def _is_short(landing: Landing, least_share: float) -> bool:
     return landing.z <= -MIN_Z and landing.missing_share >= least_share
 
 
-def _lacks_nearly_all(
-    cells: Mapping[Pair, _Cells], pairs: Collection[Pair], day: date, history: Sequence[date]
-) -> bool:
-    """Return True where nearly all outcomes of some pairs are missing, and surely."""
-    levels = {pair: _level(cells[pair], history) for pair in pairs}
+def _lacks_nearly_all(cells: Mapping[Pair, _Cells], levels: _Levels, day: date, history: Sequence[date]) -> bool:
+    """Return True where nearly all outcomes of the levels' pairs are missing, and surely."""
     expected, received = _count(cells, levels, day)
     if received > MOST_STEP * (1 - NEARLY_ALL) * expected:  # no level of some days makes so many nearly none
         return False
-    return _is_short(_compare(cells, pairs, day, history), NEARLY_ALL)
+    return _is_short(_compare(cells, levels, day, history), NEARLY_ALL)
 
 
-def _all_agree(cells: Mapping[Pair, _Cells], day: date, history: Sequence[date]) -> bool:
+def _all_agree(cells: Mapping[Pair, _Cells], levels: _Levels, day: date, history: Sequence[date]) -> bool:
     """Return True unless some pair is likelier complete than incomplete, by any share up to that of the others.
 
     By the ratio of Poisson likelihoods, which is largest at the pair's own missing share.
     """
     for pair in cells:
-        own = _compare(cells, [pair], day, history)
-        others = _compare(cells, [other for other in cells if other != pair], day, history)
+        own = _compare(cells, {pair: levels[pair]}, day, history)
+        others = _compare(cells, {other: levels[other] for other in levels if other != pair}, day, history)
         share = max(min(own.missing_share, others.missing_share), MIN_SHARE)
         if others.expected and likelier_complete(own.expected, own.received, share):
             return False
     return True
 
 
-def _compare(cells: Mapping[Pair, _Cells], pairs: Collection[Pair], day: date, history: Sequence[date]) -> Landing:
-    """Compare what landed on a day of some pairs with what they let one expect by the days of history, in order."""
-    levels = {pair: _level(cells[pair], history) for pair in pairs}
+def _compare(cells: Mapping[Pair, _Cells], levels: _Levels, day: date, history: Sequence[date]) -> Landing:
+    """Compare what landed on a day of the levels' pairs with what they let one expect by the days of history."""
     counted = {one: _count(cells, levels, one) for one in history}
     return expected_landing(counted, day, *_count(cells, levels, day))
 
 
-def _count(cells: Mapping[Pair, _Cells], levels: Mapping[Pair, Mapping[int, float]], day: date) -> tuple[float, int]:
+def _count(cells: Mapping[Pair, _Cells], levels: _Levels, day: date) -> tuple[float, int]:
     """Return the outcomes that are expected to land on a day, and those that did."""
     own = [
         (levels[pair].get(age, 0.0) * rows, landed) for pair in levels for age, rows, landed in cells[pair].get(day, ())

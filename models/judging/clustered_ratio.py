@@ -68,11 +68,6 @@ class Grouping:
         squares = float((self.size**2).sum())
         return float(self.size.sum()) ** 2 / squares if squares else 0.0
 
-    def holds_alone(self, values: Floats) -> bool:
-        """Return True if one group has all of the values' sum, (units,)."""
-        sums = self.sums(values)
-        return bool((sums.sum() - sums <= _LEAST_LEFT * sums.sum()).any())
-
     def sums(self, values: Floats) -> Floats:
         """Add up values, (units,) or (units, names), by group."""
         columns = values.reshape(len(values), -1).T
@@ -144,18 +139,22 @@ class Clusters:
         top, bottom = top[self._held], bottom[self._held]
         whole = float(bottom.sum())
         ratio = float(top.sum()) / whole if whole else float("nan")
-        if not isfinite(ratio) or self.users.holds_alone(bottom):
+        if not isfinite(ratio):
+            return Spread(ratio, None, logarithm=False)
+        bottoms = [each.sums(bottom) for each in self._groupings]
+        if _one_holds_all(bottoms[0]):
             return Spread(ratio, None, logarithm=False)
         scale = positive and ratio > 0
-        return Spread(ratio, self._variance(top, bottom, logarithm=scale), logarithm=scale)
+        return Spread(ratio, self._variance(top, bottoms, logarithm=scale), logarithm=scale)
 
     def mean(self, value: Floats, weight: Floats, confidence: float) -> Interval:
         """Return the weighted mean of a value of each unit, (units,), with its interval."""
         return self.ratio(weight * value, weight.astype(np.float64), confidence)
 
-    def _variance(self, top: Floats, bottom: Floats, *, logarithm: bool) -> float:
-        """Return the variance of a ratio, or of its logarithm."""
-        each = [_jackknife(grouping, top, bottom, logarithm=logarithm) for grouping in self._groupings]
+    def _variance(self, top: Floats, bottoms: Sequence[Floats], *, logarithm: bool) -> float:
+        """Return the variance of a ratio, or of its logarithm; bottoms: its lower sums, by grouping and group."""
+        sums = zip(self._groupings, bottoms, strict=True)
+        each = [_jackknife(grouping.sums(top), lower, logarithm=logarithm) for grouping, lower in sums]
         return max(each[0] + each[1] - each[2], *each[:2]) if len(each) > 1 else each[0]
 
     def draw_means(self, values: Floats, draws: int, seed: int) -> Floats:
@@ -193,9 +192,13 @@ def ratio_intervals(
     ]
 
 
-def _jackknife(grouping: Grouping, top: Floats, bottom: Floats, *, logarithm: bool) -> float:
-    """Return the variance of a ratio, or of its logarithm, over groups: left out one at a time, or else linearised."""
-    tops, bottoms = grouping.sums(top), grouping.sums(bottom)
+def _one_holds_all(sums: Floats) -> bool:
+    """Return True if one group has all of what the groups' sums, (groups,), come to."""
+    return bool((sums.sum() - sums <= _LEAST_LEFT * sums.sum()).any())
+
+
+def _jackknife(tops: Floats, bottoms: Floats, *, logarithm: bool) -> float:
+    """Return the variance of a ratio of sums, (groups,), or of its logarithm: one left out a time, or linearised."""
     groups, upper, lower = len(tops), float(tops.sum()), float(bottoms.sum())
     if groups < 2:
         return 0.0

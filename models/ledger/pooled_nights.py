@@ -7,6 +7,7 @@ added up promoted changes without any worth in 22 to 39 % of years. Clusters ove
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -47,10 +48,10 @@ class Night:
         }
         return Night(rest, changed)
 
-    @property
-    def days(self) -> set[int]:
+    @cached_property
+    def days(self) -> frozenset[int]:
         """Return the days that it has rows of."""
-        return {int(day) for day in np.unique(self.cells.day)}
+        return frozenset(np.unique(self.cells.day).tolist())
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def each_day_once(nights: Iterable[Night]) -> list[Night]:
     """
     found, seen = list[Night](), set[int]()
     for night in nights:
-        fresh = night.without(seen)
+        fresh = night if seen.isdisjoint(night.days) else night.without(seen)
         seen |= night.days
         found += [fresh] if len(fresh.cells.sums) else []
     return found

@@ -82,7 +82,7 @@ def _event_day(rng, traffic, channel, number, total, ratio, faults):
     rows, landed = {}, {}
     for device, share in DEVICES.items():
         rows[device] = int(total * share)
-        kept = np.array([_kept(faults, channel, device, number, age) for age in range(len(lands))])
+        kept = np.array([_kept(faults, channel, device, number, age) for age in range(len(lands))]) if faults else 1.0
         landed[device] = rng.poisson(rows[device] * ratio * lands * kept)
         if number in traffic.bots and (channel, device) == ("ad", "web"):
             rows[device] += total

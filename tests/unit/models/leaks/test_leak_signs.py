@@ -1,6 +1,7 @@
 """Rules of finding what is known only after the decision, each on data that is made for it."""
 
 from datetime import datetime, timedelta
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -19,19 +20,25 @@ rng = np.random.default_rng
 START = datetime(2026, 3, 2)  # noqa: DTZ001 - as times land
 
 
-def world(seed=7, ratio=0.1, rows=ROWS):
-    """Clicks that an honest place foretells a little and a user not at all: label, day, and honest columns."""
-    draw = rng(seed)
-    place = draw.integers(1, 7, rows)
-    label = (draw.random(rows) < ratio * 1.6 / place**0.5).astype(np.uint8)
-    day = np.sort(draw.integers(0, DAYS, rows))
+@cache
+def drawn_world():
+    draw = rng(7)
+    place = draw.integers(1, 7, ROWS)
+    label = (draw.random(ROWS) < 0.16 / place**0.5).astype(np.uint8)
+    day = np.sort(draw.integers(0, DAYS, ROWS))
     columns = {
-        "place": place.astype(str).tolist(),
-        "user": [f"u{user}" for user in draw.integers(0, rows, rows)],
-        "bid": draw.normal(size=rows),
-        "ts": [START + timedelta(days=int(one), hours=3) for one in day],
+        "place": pa.array(place.astype(str).tolist()),
+        "user": pa.array([f"u{user}" for user in draw.integers(0, ROWS, ROWS)]),
+        "bid": pa.array(draw.normal(size=ROWS)),
+        "ts": pa.array([START + timedelta(days=int(one), hours=3) for one in day]),
     }
     return label, day, columns
+
+
+def world():
+    """Clicks that an honest place foretells a little and a user not at all: label, day, and honest columns."""
+    label, day, columns = drawn_world()
+    return label.copy(), day.copy(), dict(columns)
 
 
 HONEST = [
