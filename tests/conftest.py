@@ -97,17 +97,17 @@ def pytest_terminal_summary(terminalreporter):
                 terminalreporter.write_line(f"{report.nodeid.split('::')[0]} tried {value}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def day():
     return date(2026, 3, 2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def now():
     return datetime(2026, 3, 3, 4, tzinfo=UTC)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_recipe():
     """A recipe of ads and push with four features and hygiene that lets nearly everything pass.
 

@@ -15,6 +15,13 @@ from ctr_retrain.tasks.ingest.landed_changes import list_landed
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.layout import IMPRESSIONS, QUARANTINE
 from ctr_retrain.tasks.store.shards import WHOLE
+from tests.support.counts import draws
+
+# Names of files, one of each form and packing in `make test`.
+FORMATS = draws(
+    ["a.jsonl.gz", "a.csv.zst", "a.parquet"],
+    ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"],
+)
 
 
 def impression(event_id, ts="2026-03-02T10:00:00Z", **changes):
@@ -66,6 +73,16 @@ def clean(landing, recipe, day):
             files = sorted((folder / IMPRESSIONS).glob("*.parquet"))
             missing = _unreadable_values(connection, files, found, recipe)
         return Cleaned(found, _rows_in(folder / IMPRESSIONS), _quarantined_in(folder), missing)
+
+
+def clean_files(folder, recipe, day, files):
+    """Land files of a day's impressions, name → bytes, in a folder of their own below `folder`, and clean them."""
+    landing = Path(tempfile.mkdtemp(dir=folder)) / "landing"
+    landed = landing / IMPRESSIONS / f"dt={day}"
+    landed.mkdir(parents=True)
+    for name, content in files.items():
+        (landed / name).write_bytes(content)
+    return clean(landing, recipe, day)
 
 
 def rows_of(store, day, name):

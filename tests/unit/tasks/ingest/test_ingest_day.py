@@ -16,9 +16,9 @@ from ctr_retrain.tasks.ingest.ingest_day import ingest_day, ingested_by, load_in
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.support.landed_day import impression, ingest, quarantined, rows_of
+from tests.support.landed_day import FORMATS, impression, ingest, quarantined, rows_of
 
-FORMATS = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
+EMPTY = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.gz", "a.csv.zst", "a.parquet"]
 
 
 def outcome(event_id, ts="2026-03-02T11:00:00Z", kind="click"):
@@ -163,7 +163,7 @@ def test_landing_zone_that_is_not_there_is_wrong_use(store, landing, tiny_recipe
         ingest(store, landing / "elsewhere", tiny_recipe(), day, now)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", EMPTY)
 def test_empty_day_is_rejected_data(store, landing, land_rows, tiny_recipe, day, now, name):
     path = land_rows("impressions", day, [], name)
     if ".csv" in name:

@@ -14,12 +14,19 @@ import pytest
 from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.landing.json_rows import needs_splitting, one_object_a_line
+from ctr_retrain.tasks.reading import read_stream
 from tests.conftest import encoded
-from tests.support.landed_day import clean, impression
+from tests.support.counts import draws
+from tests.support.landed_day import clean, clean_files, impression
 
-ROWS = [impression("a"), impression("b", device='é{}[],"\\'), impression("c", bid="1.5", more={"x": [1, {"y": "}"}]})]
+
+def lettered(letter, **changes):
+    return impression(letter, campaign_id=letter, **changes)
+
+
+ROWS = [lettered("a"), lettered("b", device='é{}[],"\\'), lettered("c", bid="1.5", more={"x": [1, {"y": "}"}]})]
 JSON, PARQUET = encoded(ROWS, "a.jsonl"), encoded(ROWS[:2], "a.parquet")
-CSV = encoded([impression("a"), impression("b", device='ü, "x"')], "a.csv")
+CSV = encoded([lettered("a"), lettered("b", device='ü, "x"')], "a.csv")
 OBJECTS = [json.dumps(row).encode() for row in ROWS]
 
 
@@ -47,7 +54,7 @@ READ = {
     "an upper-case ending, packed": ("A.CSV.GZ", gzip.compress(CSV), 2),
     "no ending": ("events", JSON, 3),
     "an unknown ending": ("events.log", CSV, 2),
-    "tabs without an ending": ("events", encoded([impression("a"), impression("b")], "a.csv").replace(b",", b"\t"), 2),
+    "tabs without an ending": ("events", encoded([lettered("a"), lettered("b")], "a.csv").replace(b",", b"\t"), 2),
     "a byte order mark": ("a.jsonl", b"\xef\xbb\xbf" + JSON, 3),
     "UTF-16, little end first": ("a.jsonl", JSON.decode().encode("utf-16-le"), 3),
     "UTF-16 with its mark": ("a.csv", CSV.decode().encode("utf-16"), 2),
@@ -66,14 +73,33 @@ READ = {
 }
 
 
+def files_of(cases):
+    """Files of all cases, name → content: a number in front tells them apart, and the ending stays."""
+    return {f"{number}-{name}": content for number, (name, content, _) in enumerate(cases.values())}
+
+
+@pytest.fixture(scope="module", params=draws(["alone"], ["alone", "together"]))
+def read_day(request, tmp_path_factory, tiny_recipe, day):
+    """A day of all files that can be read; their rows are known by file and number, since their ids are the same."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "alone":
+            patched.setattr(read_stream, "SMALL_BYTES", -1)
+        recipe = tiny_recipe(landing={"event_id_from": "file_row"})
+        return clean_files(tmp_path_factory.mktemp("read"), recipe, day, files_of(READ))
+
+
 @pytest.mark.parametrize("case", READ)
-def test_a_file_is_read_by_what_its_bytes_are(landing, land_rows, tiny_recipe, day, case):
-    name, content, rows = READ[case]
-    land_rows("impressions", day, [], name).write_bytes(content)
-    found = clean(landing, tiny_recipe(), day)
-    assert found.unreadable == {}
-    assert found.impressions == Counts(received=rows, kept=rows, duplicates=0, quarantined=0), found.quarantined
-    assert {row["event_id"] for row in found.rows} == set("abc"[:rows])
+def test_a_file_is_read_by_what_its_bytes_are(read_day, day, case):
+    name, rows = list(files_of(READ))[list(READ).index(case)], READ[case][2]
+    assert f"impressions/{name}" not in read_day.unreadable
+    assert [row for row in read_day.quarantined if row["file"] == name] == []
+    kept = [row["campaign_id"] for row in read_day.rows if row["event_id"].startswith(f"{day}/{name}:")]
+    assert sorted(kept) == list("abc"[:rows])
+
+
+def test_no_file_that_is_read_by_its_bytes_adds_another_row(read_day):
+    rows = sum(rows for _, _, rows in READ.values())
+    assert read_day.impressions == Counts(received=rows, kept=rows, duplicates=0, quarantined=0)
 
 
 def zipped():
@@ -113,15 +139,23 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def refused_day(tmp_path_factory, tiny_recipe, day):
+    """A day of all files that can't be read, beside a good one."""
+    files = files_of(REFUSED) | {"good.jsonl": encoded([impression("good")], "good.jsonl")}
+    return clean_files(tmp_path_factory.mktemp("refused"), tiny_recipe(), day, files)
+
+
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_can_not_be_read_is_one_that_says_what_it_looks_like(landing, land_rows, tiny_recipe, day, case):
-    name, content, reason = REFUSED[case]
-    land_rows("impressions", day, [impression("good")], "good.jsonl")
-    land_rows("impressions", day, [], name).write_bytes(content)
-    found = clean(landing, tiny_recipe(), day)
-    assert reason in found.unreadable[f"impressions/{name}"]
-    assert list(found.unreadable) == [f"impressions/{name}"]
-    assert found.impressions.conserved
+def test_a_file_that_can_not_be_read_is_one_that_says_what_it_looks_like(refused_day, case):
+    name = list(files_of(REFUSED))[list(REFUSED).index(case)]
+    assert REFUSED[case][2] in refused_day.unreadable[f"impressions/{name}"]
+
+
+def test_files_that_can_not_be_read_stand_beside_the_rows_of_the_others(refused_day):
+    assert refused_day.unreadable.keys() == {f"impressions/{name}" for name in files_of(REFUSED)}
+    assert "good" in {row["event_id"] for row in refused_day.rows}
+    assert refused_day.impressions.conserved
 
 
 def test_a_day_of_a_single_refused_file_is_rejected_by_its_name(landing, land_rows, tiny_recipe, day):

@@ -22,6 +22,7 @@ from ctr_retrain.tasks.label.label_day import label_day
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
 from tests.support.command_line import at
+from tests.support.counts import draws
 from tests.support.landed_day import quarantined, rows_of
 from tests.support.repository import RECIPES
 
@@ -102,7 +103,7 @@ NOTHING = Counts(received=0, kept=0, duplicates=0, quarantined=0)
 FIRST, SECOND = date(2014, 10, 21), date(2014, 10, 22)
 
 
-@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
+@pytest.mark.parametrize("name", draws(["train.csv.gz"], ["train.csv", "train.csv.gz"]))
 def test_avazu_hours_become_days_and_clicks_are_final_at_once(land, ingest_and_validate, label, store, name):
     rows = [
         avazu(1, "14102100", "1"),
@@ -186,7 +187,7 @@ CRITEO_ROWS = [
 FILE = "criteo_attribution_dataset.tsv"
 
 
-@pytest.fixture(scope="module", params=["", ".gz"])
+@pytest.fixture(scope="module", params=draws([""], ["", ".gz"]))
 def criteo_days(request, tmp_path_factory):
     """The file landed, and the days of its impressions ingested: what both answered, and the store."""
     folder, recipe = tmp_path_factory.mktemp("criteo"), load_recipe(RECIPES / "criteo_attribution.toml")
@@ -260,7 +261,7 @@ def test_criteo_cost_is_the_value_and_each_outcome_has_the_id_that_ingest_gave_i
     assert early["ts"].isoformat() == "2017-01-02T00:00:00"
 
 
-@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("ending", draws([".gz"], ["", ".gz"]))
 def test_criteo_file_landed_again_replaces_its_outcomes_too(land, landing, ending):
     land("criteo_attribution", FILE + ending, CRITEO, CRITEO_ROWS)
     name = next((landing / "impressions" / "dt=2017-01-01").iterdir()).name.removesuffix(".parquet")

@@ -14,9 +14,8 @@ from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.landing.landed_values import read_footer
 from ctr_retrain.tasks.reading import read_stream
 from ctr_retrain.tasks.store import layout
-from tests.support.landed_day import clean, impression, ingest
+from tests.support.landed_day import FORMATS, clean, impression, ingest
 
-FORMATS = ["a.jsonl", "a.jsonl.gz", "a.csv", "a.csv.zst", "a.parquet"]
 NAMES = [
     "select",
     "group",
@@ -79,11 +78,11 @@ def test_line_of_seventeen_megabytes_is_quarantined_and_its_neighbours_are_kept(
 def test_gzip_bomb_is_one_unreadable_file_beside_the_others(landing, land_rows, tiny_recipe, day, line):
     land_rows("impressions", day, [impression("a")], "good.jsonl")
     path = land_rows("impressions", day, [], "bomb.jsonl.gz")
-    path.write_bytes(gzip.compress(line * (3 * 10**7 // len(line))))
-    assert path.stat().st_size < 300_000
-    found = clean(landing, tiny_recipe(landing={"max_file_gb": 0.01}), day)
+    path.write_bytes(gzip.compress(line * (3 * 10**6 // len(line))))
+    assert path.stat().st_size < 30_000
+    found = clean(landing, tiny_recipe(landing={"max_file_gb": 0.001}), day)
     assert found.impressions.kept == found.impressions.received == 1
-    assert "expected at most 10,737,418 bytes unpacked" in found.unreadable["impressions/bomb.jsonl.gz"]
+    assert "expected at most 1,073,742 bytes unpacked" in found.unreadable["impressions/bomb.jsonl.gz"]
 
 
 @pytest.mark.parametrize(("rows", "max_file_gb"), [(300_000, 0.01), (3_000, 0.0001)])
