@@ -321,7 +321,7 @@ VALUES = st.sampled_from(
 )
 
 
-@settings(max_examples=draws(4, 500), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=draws(2, 500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(columns=st.dictionaries(NAMES, st.lists(VALUES, min_size=6, max_size=6), max_size=6))
 def test_whatever_columns_there_are_the_recipe_can_be_read(tmp_path_factory, columns):
     folder = tmp_path_factory.mktemp("any")

@@ -12,24 +12,32 @@ from ctr_retrain.tasks.ingest.ingest_day import ingest_day
 from ctr_retrain.tasks.ingest.landed_changes import landed_anew
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.protocol import load_ref, replace_ref
+from tests.conftest import encoded
 from tests.support.counts import draws
 from tests.support.good_day import good_day
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny_recipe, day, now):
+    """A good day, landed and ingested: copied for each test, with the files' times."""
+    folder = tmp_path_factory.mktemp("made")
+    for stream, rows in zip(("impressions", "outcomes"), good_day(day), strict=True):
+        file = folder / "landing" / stream / f"dt={day}" / "part.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(encoded(rows, file.name))
+    ingest_day(LocalStore(folder / "root"), LocalLandingZone(folder / "landing"), tiny_recipe(), day, now)
+    return folder
+
+
 @pytest.fixture
-def ingested(store, landing, land_rows, tiny_recipe, day, now):
-    """Land and ingest a good day; answers what notices a change of it, and what ingests it again."""
-    impressions, clicks = good_day(day)
-    land_rows("impressions", day, impressions)
-    land_rows("outcomes", day, clicks)
+def ingested(made, store, landing, tiny_recipe, day, now):
+    """A good day, landed and ingested; answers what notices a change of it, and what ingests it again."""
+    shutil.copytree(made / "landing", landing, dirs_exist_ok=True)
+    shutil.copytree(made / "root", store.root)
     zone, recipe = LocalLandingZone(landing), tiny_recipe()
-
-    def again():
-        return ingest_day(store, zone, recipe, day, now)
-
-    again()
-    return lambda: landed_anew(store, zone, recipe, day), again
+    return lambda: landed_anew(store, zone, recipe, day), lambda: ingest_day(store, zone, recipe, day, now)
 
 
 def file_of(landing, stream, day):

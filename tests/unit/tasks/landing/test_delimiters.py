@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from ctr_retrain.models.errors import DataRejectedError
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
-from tests.support.landed_day import clean, impression
+from ctr_retrain.tasks.reading import read_stream
+from tests.support.landed_day import clean, clean_files, impression
 
 ROWS = [
     impression("a", bid="1,5", device='x;y|z,~\t"\x01"'),
@@ -50,10 +51,14 @@ def values_of(clean_text):
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t", ",", "~", "\x01"])
-@pytest.mark.parametrize("name", ["a.csv", "A.TSV", "part-00000"])
-def test_fields_stand_between_the_recipes_delimiters(values_of, delimiter, name):
-    content = written(ROWS, delimiter)
-    assert values_of(content, name, delimiter=delimiter, decimal=",") == VALUES
+def test_fields_stand_between_the_recipes_delimiters(tmp_path, tiny_recipe, day, monkeypatch, delimiter):
+    monkeypatch.setattr(read_stream, "SMALL_BYTES", -1)  # each file is read by itself
+    names = ["a.csv", "A.TSV", "part-00000"]
+    files = {name: written([row | {"campaign_id": name} for row in ROWS], delimiter) for name in names}
+    rules = {"delimiter": delimiter, "decimal": ",", "event_id_columns": ["event_id", "campaign_id"]}
+    found = clean_files(tmp_path, tiny_recipe(landing=rules), day, files)
+    for name in names:
+        assert [(row["bid"], row["device"]) for row in found.rows if row["campaign_id"] == name] == VALUES, name
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t"])
@@ -82,13 +87,15 @@ def test_a_row_means_the_same_beside_a_malformed_one(clean_text, delimiter):
         (";", "\t", """expected a tab between the column names, received a first line that looks like ';'"""),
     ],
 )
-@pytest.mark.parametrize("name", ["a.csv", "part-00000"])
-def test_a_file_with_another_delimiter_says_which_it_looks_like(values_of, received, recipe, says, name):
+def test_a_file_with_another_delimiter_says_which_it_looks_like(tmp_path, tiny_recipe, day, received, recipe, says):
+    files = dict.fromkeys(["a.csv", "part-00000"], written(ROWS, received))
     with pytest.raises(DataRejectedError) as caught:
-        values_of(written(ROWS, received), name, delimiter=recipe)
-    (reason,) = caught.value.details["unreadable"].values()
-    assert says in reason
-    assert f"Set landing.delimiter = {json.dumps(received)}" in reason
+        clean_files(tmp_path, tiny_recipe(landing={"delimiter": recipe}), day, files)
+    reasons = caught.value.details["unreadable"]
+    assert reasons.keys() == files.keys()
+    for reason in reasons.values():
+        assert says in reason
+        assert f"Set landing.delimiter = {json.dumps(received)}" in reason
 
 
 def test_a_delimiter_that_is_named_counts_though_the_names_hold_more_of_another(values_of):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.support.landed_day import impression, ingest, rows_of
+from tests.support.landed_day import clean_files, impression
 from tests.support.repository import REPOSITORY
 
 KINDS = ("text", "number", "time", "label", "list")
@@ -35,24 +35,20 @@ def documented():
 ROWS = list(documented())
 
 
-@pytest.fixture
-def became(store, landing, land_rows, tiny_recipe, day, now):
-    """Ingest rows, each with one odd value; answers what stands in the column, or that the row was quarantined."""
-
-    def run(kind, values):
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory, tiny_recipe, day):
+    """A day with a file for each kind, each row of it with one odd value."""
+    files = {}
+    for kind in KINDS:
         column = {"time": "ts", "label": "clicked"}.get(kind, OURS[kind])
         good = {key: value for key, value in impression("x", clicked="0", tags="a").items() if key != column}
         rows = [
-            f'{json.dumps({**good, "event_id": f"{n:03}"})[:-1]}, "{column}": {value}}}'
-            for n, value in enumerate(values)
+            f'{json.dumps({**good, "event_id": f"{kind}{n:03}"})[:-1]}, "{column}": {value}}}'
+            for n, (value, _) in enumerate(ROWS)
         ]
-        plain = json.dumps(impression("good", clicked="0", tags="a"))
-        land_rows("impressions", day, [], "a.jsonl").write_text("\n".join([*rows, plain]) + "\n", encoding="utf-8")
-        ingest(store, landing, tiny_recipe(**RULES), day, now)
-        kept = {row["event_id"]: row[OURS[kind]] for row in rows_of(store, day, "impressions")}
-        return [shown(kept[key]) if (key := f"{n:03}") in kept else QUARANTINED for n in range(len(values))]
-
-    return run
+        plain = json.dumps(impression(f"{kind} good", clicked="0", tags="a"))
+        files[f"{kind}.jsonl"] = "".join(f"{row}\n" for row in [*rows, plain]).encode()
+    return clean_files(tmp_path_factory.mktemp("values"), tiny_recipe(**RULES), day, files)
 
 
 def shown(value):
@@ -72,7 +68,7 @@ def test_the_table_is_found():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_value_becomes_what_the_page_says(became, kind):
-    values = [value for value, _ in ROWS]
-    found = dict(zip(values, became(kind, values), strict=True))
-    assert found == {value: becomes[kind] for value, becomes in ROWS}
+def test_each_value_becomes_what_the_page_says(cleaned, kind):
+    kept = cleaned.became(OURS[kind])
+    found = [shown(kept[key]) if (key := f"{kind}{n:03}") in kept else QUARANTINED for n in range(len(ROWS))]
+    assert found == [becomes[kind] for _, becomes in ROWS], [value for value, _ in ROWS]

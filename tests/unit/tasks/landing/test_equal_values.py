@@ -63,32 +63,36 @@ def land_parquet(landing, day, stream, name, columns):
 
 @pytest.fixture
 def attributed(store, landing, tiny_recipe, day, now):
-    """Land impressions whose ids are written in one way, and two outcomes of each way to write them; ingest both."""
+    """Land impressions whose ids are written in some ways, and of each two outcomes of each way; ingest all."""
 
     def run(impressions, ways, ids):
         plain = {"ts": AT, "user_id": "u", "channel": "ad", "campaign_id": "c"}
-        land_parquet(landing, day, "impressions", "a.parquet", {"event_id": ways[impressions](ids), **plain})
+        each = 2 * len(ways)
+        for place, way in enumerate(impressions):
+            own = ids[each * place : each * (place + 1)]
+            land_parquet(landing, day, "impressions", f"{place}.parquet", {"event_id": ways[way](own), **plain})
         for number, write in enumerate(ways.values()):
-            own = {"event_id": write(ids[2 * number : 2 * number + 2]), "ts": AT, "kind": "click"}
-            land_parquet(landing, day, "outcomes", f"{number}.parquet", own)
+            own = [one for at in range(0, len(ids), each) for one in ids[at + 2 * number : at + 2 * number + 2]]
+            columns = {"event_id": write(own), "ts": AT, "kind": "click"}
+            land_parquet(landing, day, "outcomes", f"{number}.parquet", columns)
         return ingest(store, landing, tiny_recipe(), day, now).attribution
 
     return run
 
 
-@pytest.mark.parametrize("impressions", ["integer", "decimal", "text of a float"])
-def test_outcomes_find_their_impression_whatever_type_of_number_the_id_is(attributed, store, day, impressions):
-    ids = list(range(700000, 700000 + 2 * len(KEYS)))
-    assert attributed(impressions, KEYS, ids) == Attribution(outcomes=len(ids), found=len(ids), not_found=0, unnamed=0)
+def test_outcomes_find_their_impression_whatever_type_of_number_the_id_is(attributed, store, day):
+    impressions = ["integer", "decimal", "text of a float"]
+    ids = list(range(700000, 700000 + 2 * len(KEYS) * len(impressions)))
+    found = attributed(impressions, KEYS, ids)
+    assert found == Attribution(outcomes=len(ids), found=len(ids), not_found=0, unnamed=0)
     for stream in ("impressions", "outcomes"):
         assert sorted(row["event_id"] for row in rows_of(store, day, stream)) == list(map(str, ids))
     assert sum(row["positives"] for row in rows_of(store, day, "profile.parquet")) == len(ids)
 
 
-@pytest.mark.parametrize("impressions", UUIDS)
-def test_bytes_of_a_uuid_are_that_uuid(attributed, store, day, impressions):
-    ids = [UUID(int=ID.int + number) for number in range(2 * len(UUIDS))]
-    assert attributed(impressions, UUIDS, ids).found == len(ids)
+def test_bytes_of_a_uuid_are_that_uuid(attributed, store, day):
+    ids = [UUID(int=ID.int + number) for number in range(2 * len(UUIDS) * len(UUIDS))]
+    assert attributed(UUIDS, UUIDS, ids).found == len(ids)
     for stream in ("impressions", "outcomes"):
         assert sorted(row["event_id"] for row in rows_of(store, day, stream)) == sorted(map(str, ids))
 

@@ -68,7 +68,7 @@ def test_day_of_markers_alone_says_that_it_found_them(landing, land_rows, tiny_r
 BAD = [impression(f"bad{number}", ts="never") for number in range(3)]
 
 
-@pytest.mark.parametrize("buckets", [1, 3])
+@pytest.mark.parametrize("buckets", [1, 2])
 def test_file_of_which_over_half_is_quarantined_is_named(store, landing, land_rows, tiny_recipe, day, now, buckets):
     land_rows("impressions", day, [impression(f"{number}") for number in range(50)], "good.jsonl")
     with land_rows("impressions", day, [impression("a"), *BAD[:1]], "mostly.jsonl").open("a") as file:

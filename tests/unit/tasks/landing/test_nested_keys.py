@@ -9,6 +9,7 @@ import pytest
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.landing.split_by_day import land_file
 from tests.conftest import encoded
+from tests.support.counts import draws
 from tests.support.json_values import NESTED, NUMBERS, TEXTS
 from tests.support.landed_day import clean, impression, ingest
 
@@ -90,24 +91,27 @@ def test_a_key_with_a_dot_in_its_name_counts_before_a_nested_one_in_its_own_row_
         assert [row[1] for row in read(lines(rows) + torn)] == ["flat", "700000"]
 
 
-@pytest.mark.parametrize(
-    ("users", "found"),
-    [
-        (["bob", 5, ["id"], None], []),
-        ([{"ID": "u"}], []),
-        ([{"id": {"x": 1}}], ['{"x":1}']),
-        (['{"id": "text"}', "bob"], ["text"]),
-    ],
-    ids=["no objects", "another key", "an object of that key", "texts"],
-)
-def test_what_holds_no_such_key_holds_nothing(cleaned, users, found):
+USERS = {  # and the id that each has
+    "no object": ("bob", None),
+    "a number": (5, None),
+    "a list": (["id"], None),
+    "null": (None, None),
+    "another key": ({"ID": "u"}, None),
+    "an object of that key": ({"id": {"x": 1}}, '{"x":1}'),
+    "an object in a text": ('{"id": "text"}', "text"),
+}
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"x'])
+@pytest.mark.parametrize("names", draws([list(USERS)], [list(USERS), *([name] for name in USERS)]))
+def test_what_holds_no_such_key_holds_nothing(cleaned, names, torn):
     good, nested = EVENTS[0][1], EVENTS[1][1]
-    odd = [nested | {"user": user, "meta": {"event": {"id": str(n)}}} for n, user in enumerate(users)]
-    for torn in (b"", b'{"x'):
-        made = cleaned(lines([good, *odd]) + torn)
-        assert [row["user_id"] for row in made.rows] == ["u1", *found]
-        missing = [row["reason"] for row in made.quarantined if "json" not in row["reason"]]
-        assert missing == ["user_id_missing"] * (len(users) - len(found))
+    odd = [nested | {"user": USERS[name][0], "meta": {"event": {"id": name}}} for name in names]
+    made = cleaned(lines([good, *odd]) + torn)
+    found = {name: USERS[name][1] for name in names if USERS[name][1]}
+    assert made.became("user_id") == {"a": "u1"} | found
+    missing = [row["reason"] for row in made.quarantined if "json" not in row["reason"]]
+    assert missing == ["user_id_missing"] * (len(names) - len(found))
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"event_id": "torn'])

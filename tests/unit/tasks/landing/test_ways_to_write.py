@@ -15,25 +15,29 @@ from tests.support.landed_day import clean, impression, ingest, quarantined, row
 
 AT = datetime(2026, 3, 2, 10)  # noqa: DTZ001 - UTC, as the store keeps it
 YES, NO = ("1", "1.0", "true", "True", "TRUE", "t", "Y", "yes"), ("0", "0.0", "false", "False", "f", "N", "no", "-0")
+NAMES = ("a.jsonl", "a.csv", "a.parquet")
 MARKERS = ("", "\\N", "NULL", "NA", "None", "#N/A", "nan", " null ")
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
 def test_a_label_is_yes_or_no_in_every_way_to_write_it_and_a_marker_of_nothing_is_no_label(
-    store, landing, land_rows, tiny_recipe, day, now, name
+    store, landing, land_rows, tiny_recipe, day, now
 ):
     recipe = tiny_recipe(landing={"columns": {"label": "clicked"}})
-    rows = [impression(f"{n:02}", clicked=value) for n, value in enumerate((*YES, *NO, *MARKERS, "2", "2026-03-02"))]
-    land_rows("impressions", day, rows, name)
+    for name in NAMES:
+        ways = enumerate((*YES, *NO, *MARKERS, "2", "2026-03-02"))
+        land_rows("impressions", day, [impression(f"{name}{n:02}", clicked=value) for n, value in ways], name)
     found = ingest(store, landing, recipe, day, now)
     labels = {row["event_id"]: row["label"] for row in rows_of(store, day, "impressions")}
-    assert list(labels.values()) == [1] * len(YES) + [0] * len(NO) + [None] * len(MARKERS)
-    assert found.without_label == len(MARKERS)
-    assert {row["value"] for row in quarantined(store, day)} == {"2", "2026-03-02"}
+    for name in NAMES:
+        own = [label for event, label in labels.items() if event.startswith(name)]
+        assert own == [1] * len(YES) + [0] * len(NO) + [None] * len(MARKERS), name
+    assert found.without_label == len(NAMES) * len(MARKERS)
+    refused = {(row["file"], row["value"]) for row in quarantined(store, day)}
+    assert refused == {(name, value) for name in NAMES for value in ("2", "2026-03-02")}
     labelled = label_day(store, recipe, day, day)
-    assert (labelled.rows, labelled.positives) == (len(YES) + len(NO), len(YES))
+    assert (labelled.rows, labelled.positives) == (len(NAMES) * (len(YES) + len(NO)), len(NAMES) * len(YES))
     (total,) = {(row["rows"], row["labelled"], row["positives"]) for row in rows_of(store, day, "profile.parquet")}
-    assert total == (24, 16, 8)
+    assert total == (3 * 24, 3 * 16, 3 * 8)
 
 
 def test_a_typed_label_is_read_and_its_null_is_no_label(landing, tiny_recipe, day):
@@ -96,20 +100,25 @@ def test_decimal_marks_and_texts_that_mean_nothing_are_read_as_the_recipe_says(
     assert found.unreadable_values["bid"].example == "1.234,5"
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
 def test_a_row_without_a_campaign_has_the_one_that_the_recipe_gives_it_or_is_quarantined(
-    landing, land_rows, tiny_recipe, day, name
+    landing, land_rows, tiny_recipe, day
 ):
     campaigns = ["c1", "", "-", "none", " "]
-    rows = [impression(str(n), campaign_id=campaign) for n, campaign in enumerate(campaigns)]
-    land_rows("impressions", day, [*rows, {k: v for k, v in impression("5").items() if k != "campaign_id"}], name)
+    for name in NAMES:
+        rows = [impression(f"{name}{n}", campaign_id=campaign) for n, campaign in enumerate(campaigns)]
+        without = {k: v for k, v in impression(f"{name}5").items() if k != "campaign_id"}
+        land_rows("impressions", day, [*rows, without], name)
     rules = {"null_values": ["-"]}
     found = clean(landing, tiny_recipe(landing={**rules, "missing_campaign": "none"}), day)
-    assert [row["campaign_id"] for row in found.rows] == ["c1", *["none"] * 3, " ", "none"]
     assert found.impressions.quarantined == 0
-    found = clean(landing, tiny_recipe(landing=rules), day)
-    assert [row["campaign_id"] for row in found.rows] == ["c1", "none"]
-    assert [row["reason"] for row in found.quarantined] == ["campaign_id_missing"] * 4
+    refused = clean(landing, tiny_recipe(landing=rules), day)
+    for name in NAMES:
+        given = [campaign for event, campaign in found.became("campaign_id").items() if event.startswith(name)]
+        assert given == ["c1", *["none"] * 3, " ", "none"], name
+        kept = [campaign for event, campaign in refused.became("campaign_id").items() if event.startswith(name)]
+        assert kept == ["c1", "none"], name
+        reasons = [row["reason"] for row in refused.quarantined if row["file"] == name]
+        assert reasons == ["campaign_id_missing"] * 4, name
 
 
 def test_an_outcome_may_be_a_time_alone(land_rows, landing, store, tiny_recipe, day, now):

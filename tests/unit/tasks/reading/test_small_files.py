@@ -93,7 +93,7 @@ def test_files_that_are_read_together_mean_what_each_means_alone(
 ):
     tried = 0
 
-    @settings(max_examples=draws(5, 1000))
+    @settings(max_examples=draws(3, 1000))
     @given(landed_files(), st.sampled_from(["columns", "file_row"]))
     def check(files, event_id_from):
         nonlocal tried
@@ -221,6 +221,6 @@ def test_shards_of_a_day_of_small_files_have_each_row_once(store, landing, land_
     for number in range(8):
         rows = [impression(f"{number}-{row}") for row in range(5)] + [impression("same"), impression("bad", ts="?")]
         land_rows("impressions", day, rows, f"{number}.{['jsonl', 'parquet'][number % 2]}")
-    found = ingest_module.ingest_day(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 3}), day, now)
+    found = ingest_module.ingest_day(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 2}), day, now)
     counts = found.impressions
     assert (counts.received, counts.kept, counts.duplicates, counts.quarantined) == (56, 41, 7, 8)

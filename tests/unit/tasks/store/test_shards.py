@@ -19,6 +19,7 @@ from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.store.local_store import LocalStore
 from ctr_retrain.tasks.store.shards import open_shards
 from ctr_retrain.tasks.validate.day_counts import load_counted_day
+from tests.support.counts import draws
 from tests.support.labelled_day import label_rows
 from tests.support.landed_day import impression
 
@@ -90,7 +91,7 @@ def test_day_in_pieces_is_the_same_as_in_one(landed, tiny_recipe, day, now, tmp_
     whole, later = LocalStore(tmp_path / "whole"), day + timedelta(days=1)
     expected = taken_in(whole, landed, tiny_recipe(), day, now)
     assert expected["counts"][0][0].received == 300 + 20 + 3 + 1 + 50
-    cut, recipe = LocalStore(tmp_path / "cut"), tiny_recipe(landing={"buckets": 3})
+    cut, recipe = LocalStore(tmp_path / "cut"), tiny_recipe(landing={"buckets": draws(2, 3)})
     assert taken_in(cut, landed, recipe, day, now) == expected
     young = [count_young_day(store, recipe, day, later, tmp_path).to_pylist() for store in (whole, cut)]
     assert young[0] == young[1] == expected["arrivals"]
@@ -140,7 +141,7 @@ def test_file_that_lands_between_two_pieces_is_in_all_of_them(store, landed, lan
                 land_rows("impressions", day, [impression("new")], "new.jsonl")
             return super().files(stream, on)
 
-    recipe = tiny_recipe(landing={"buckets": 3})
+    recipe = tiny_recipe(landing={"buckets": 2})
     found = ingest_day(store, Changing(landed._folder), recipe, day, now)
     assert found == ingest_day(store, landed, recipe, day, now)
     assert "new" in {row["event_id"] for row in impressions(store, day)}
@@ -155,5 +156,5 @@ def impressions(store, day):
 def test_day_in_pieces_without_a_usable_row_is_rejected(store, landing, land_rows, tiny_recipe, day, now):
     land_rows("impressions", day, [impression(f"e{number}", channel="mail") for number in range(20)])
     with pytest.raises(DataRejectedError, match=r"received none of 20; most often channel_unknown \(20 rows"):
-        ingest_day(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 4}), day, now)
+        ingest_day(store, LocalLandingZone(landing), tiny_recipe(landing={"buckets": 2}), day, now)
     assert json.dumps(store.list_refs("days")) == "[]"
