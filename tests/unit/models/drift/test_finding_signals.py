@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 
 import pytest
 
 from ctr_retrain.models.data.profile import ChannelCount
-from ctr_retrain.models.drift.channel_watch import Rules
+from ctr_retrain.models.drift.channel_watch import ChannelWatch, Rules
 from ctr_retrain.models.drift.finding_signals import DRIFT_KINDS, alert_of, merged, signal_of
 from ctr_retrain.models.drift.limits import budget_of
-from ctr_retrain.models.drift.watched_days import watch_channel
+from ctr_retrain.models.drift.watched_days import watch_channel, watched_day
 from ctr_retrain.models.levels.drift_days import ChannelCounts, DriftDay, channel_series
 
 RULES = Rules(budget_of(4), min_effect=0.2, channels=1)
@@ -30,12 +31,25 @@ def day(age, rows=1.0, kept=None):
     return DriftDay(FIRST + timedelta(days=age), {"ad": total})
 
 
+USUAL_DAYS = 30
+
+
+@cache
+def usual_watch(rows=1.0):
+    """The channel watched through days as usual, of a share of the rows."""
+    watch = ChannelWatch(channel_series("ad", [day(age, rows) for age in range(USUAL_DAYS)]), RULES)
+    for age in range(USUAL_DAYS):
+        watch.step(age)
+    return watch
+
+
 def last_day(*days, usual_rows=1.0):
-    """The series of thirty days as usual and those given, and what is found on the last."""
-    usual = [day(age, usual_rows) for age in range(30)]
-    later = [DriftDay(FIRST + timedelta(days=30 + age), each.channels) for age, each in enumerate(days)]
+    """The series of days as usual and those given, and what is found on the last."""
+    usual = [day(age, usual_rows) for age in range(USUAL_DAYS)]
+    later = [DriftDay(FIRST + timedelta(days=USUAL_DAYS + age), each.channels) for age, each in enumerate(days)]
     series = channel_series("ad", [*usual, *later])
-    return series, watch_channel(series, RULES)[-1]
+    watch = usual_watch(usual_rows).copy(series)
+    return series, [watched_day(watch, index) for index in range(USUAL_DAYS, len(series.days))][-1]
 
 
 def one_signal(*days):

@@ -2,12 +2,9 @@
 
 import numpy as np
 
-from ctr_retrain.models.drift.channel_watch import ChannelWatch
-from ctr_retrain.models.drift.cleaned_day import CleanedDay
 from ctr_retrain.models.drift.faults import Fault
 from ctr_retrain.models.drift.slice_behind import slice_behind
-from ctr_retrain.models.levels.measures import counts_of
-from tests.unit.models.drift.test_finding_signals import ROWS, RULES, day, last_day
+from tests.unit.models.drift.test_finding_signals import ROWS, USUAL_DAYS, day, last_day, usual_watch
 
 DEVICES = tuple(ROWS)
 
@@ -15,12 +12,9 @@ DEVICES = tuple(ROWS)
 def behind(kept, rows, suspects=(), effect=-0.3):
     """The slice behind a change of the channel on one day after thirty usual ones, of a share of the usual rows."""
     series, _ = last_day(day(0, rows, kept), usual_rows=rows)
-    watch, last = ChannelWatch(series, RULES), len(series.days) - 1
-    for index in range(last):
-        watch.step(index)
-    watch.levels.meet(counts_of(series, last), last)
-    cleaned = CleanedDay.of(counts_of(series, last), watch.levels, last, series.days[last].weekday())
-    found = slice_behind(Fault("ratio_changed", "ratio", effect, last, last), cleaned, [np.isin(DEVICES, suspects)])
+    met = usual_watch(rows).copy(series).meet(USUAL_DAYS)
+    fault = Fault("ratio_changed", "ratio", effect, USUAL_DAYS, USUAL_DAYS)
+    found = slice_behind(fault, met, [np.isin(DEVICES, suspects)])
     return found and (found.kind, DEVICES[found.value])
 
 
