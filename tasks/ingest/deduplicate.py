@@ -19,7 +19,7 @@ from ctr_retrain.models.documents.day_documents import Counts
 from ctr_retrain.models.errors import DataRejectedError, StorageError
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
-from ctr_retrain.tasks.ingest.first_pass import Scan, Stream, fill_table, leave_duplicates_out, scan_part
+from ctr_retrain.tasks.ingest.first_pass import Scan, Stream, fill_table, leave_out, scan_part
 from ctr_retrain.tasks.ingest.second_pass import quarantine_lines, write_part
 from ctr_retrain.tasks.landing.file_parts import LandedFile, cut_into_parts, whole_file
 from ctr_retrain.tasks.landing.read_landing import Reading
@@ -101,14 +101,15 @@ def _split(
     Returns the counts of rows, the quarantined rows of each file that has any, and values that couldn't be read.
     """
     scans = duck.in_parallel(connection, lambda cursor, part: scan_part(cursor, stream, part), cut_into_parts(files))
-    fill_table(connection, "bad", pa.concat_tables(scan.bad for scan in scans))
-    connection.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM bad")
-    duplicates = leave_duplicates_out(connection, stream, scans)
+    bad = pa.concat_tables(scan.bad for scan in scans)
+    if bad.num_rows:
+        fill_table(connection, "bad", bad)
+    duplicates, left_out = leave_out(connection, stream, scans, bad)
     with progress_of(f"writing {stream.name} of {stream.day}", "parts") as progress:
         done: list[int] = []
 
         def write(cursor: duck.Connection, scan: Scan) -> tuple[int, int]:
-            written = write_part(cursor, stream, scan, folder, scratch)
+            written = write_part(cursor, stream, scan, left_out, folder, scratch)
             done.append(scan.part.number)
             progress(len(done), len(scans))
             return written

@@ -112,11 +112,30 @@ def _count_flags(stream: Stream, rows: Mapping[str, NDArray[Any]]) -> Counter[st
     return +found
 
 
-def leave_duplicates_out(connection: duck.Connection, stream: Stream, scans: list[Scan]) -> int:
-    """Add all but the first of the rows of each key to `left_out`; return how many these are, counted by key."""
+def leave_out(
+    connection: duck.Connection, stream: Stream, scans: list[Scan], bad: pa.Table
+) -> tuple[int, frozenset[int]]:
+    """Fill `left_out` with the places of bad rows, and of all but the first of the rows of each key.
+
+    Returns how many rows the latter are, counted by key, and the numbers of all files that a row is left out of. Where
+    there are none the table is not made.
+    """
     repeated = _repeated(scans)
-    if not len(repeated):
-        return 0
+    if not len(repeated) and not bad.num_rows:
+        return 0, frozenset()
+    fill_table(connection, "left_out", bad)
+    duplicates = _leave_duplicates_out(connection, stream, scans, repeated) if len(repeated) else 0
+    files = connection.execute("SELECT DISTINCT slice FROM left_out").fetchall()
+    return duplicates, frozenset(number for (number,) in files)
+
+
+def _leave_duplicates_out(
+    connection: duck.Connection, stream: Stream, scans: list[Scan], repeated: NDArray[np.uint64]
+) -> int:
+    """Add all but the first of the rows of each key to `left_out`; return how many these are, counted by key.
+
+    repeated: the hashes of keys that more than one row has, sorted.
+    """
     search = HashFilter([repeated])
     suspects = [scan.places(search.positions(scan.hashes)) for scan in scans]
     fill_table(connection, "suspects", pa.concat_tables(suspects))

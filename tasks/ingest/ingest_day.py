@@ -185,7 +185,7 @@ def _fill_by_shards(
         summary = add_up_summaries([DaySummary.read(shard / SUMMARY_FILE) for shard in folders])
         scratch = folder / "scratch"
         scratch.mkdir()
-        with duck.connect(scratch) as connection:
+        with duck.connect(scratch, threads=1) as connection:  # a few counts, for which a new database would cost more
             counts = summary.impressions
             # Each shard's rows add up by themselves; this finds a row that belongs to none of them, or to two.
             if counts.received != summary.rows_in_files:

@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 QUARANTINE = pa.schema([("file", pa.string()), *MALFORMED, ("value", pa.string())])
 
 
-def write_part(connection: duck.Connection, stream: Stream, scan: Scan, folder: Path, scratch: Path) -> tuple[int, int]:
-    """Make the second pass over a part: write its rows to keep, a file an event day, and its bad ones; count both."""
-    row_ranges = [_without(connection, row_range) for row_range in scan.part.row_ranges]
+def write_part(
+    connection: duck.Connection, stream: Stream, scan: Scan, left_out: frozenset[int], folder: Path, scratch: Path
+) -> tuple[int, int]:
+    """Make the second pass over a part: write its rows to keep, a file an event day, and its bad ones; count both.
+
+    left_out: the numbers of the files of which rows are left out, by the table of that name.
+    """
+    row_ranges = [_without(row_range, left_out) for row_range in scan.part.row_ranges]
     rows, kept = stream.query(row_ranges), 0
     for age in scan.ages or ([] if scan.part.number else [0]):  # the first part is written also if it holds no row
         event_day = stream.day - timedelta(days=age)
@@ -51,11 +56,12 @@ def _published_as_it_is(stream: Stream, scan: Scan, row_ranges: list[RowRange]) 
     return row_ranges[0].file.cleaned if all_of_it and stream.shard == WHOLE else None
 
 
-def _without(connection: duck.Connection, row_range: RowRange) -> RowRange:
+def _without(row_range: RowRange, left_out: frozenset[int]) -> RowRange:
     """Return the row range without the rows of it that are left out."""
+    if not any(member.number in left_out for member in row_range.file.members):
+        return row_range
     places = row_range.file.places_in("left_out")
-    some = connection.execute(f"{places} LIMIT 1").fetchall()
-    return replace(row_range, condition=f"{row_range.file.place_sql} NOT IN ({places})") if some else row_range
+    return replace(row_range, condition=f"{row_range.file.place_sql} NOT IN ({places})")
 
 
 def _quarantine_rows(connection: duck.Connection, stream: Stream, scan: Scan, folder: Path, scratch: Path) -> int:
