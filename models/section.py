@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
+
+from ctr_retrain.models.described_model import DescribedModel
 
 
 def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -23,11 +25,11 @@ Bounds = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
 ShareBounds = Annotated[tuple[Share, Share], AfterValidator(_rising)]
 
 
-class Section(BaseModel):
+class Section(DescribedModel):
     """A part of the recipe: immutable, and no key that it doesn't know.
 
     The docstring below each key is its meaning in `docs/recipe.md`, which `make docs` writes from the code.
     """
 
     # No infinity and no NaN: JSON, in which recipes are digested and stored, has neither.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

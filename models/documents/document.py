@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     StringConstraints,
@@ -25,6 +24,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ctr_retrain.models.described_model import DescribedModel
 from ctr_retrain.models.errors import StorageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ FORMAT_KEY = "format"
 MAX_DOCUMENT_BYTES = 2**26  # of a ref, a manifest or a document: a hundred thousand files take 20 MB
 
 
-class Part(BaseModel):
+class Part(DescribedModel):
     """A part of documents: immutable, and with no key but its own."""
 
     model_config = ConfigDict(
@@ -65,7 +65,6 @@ class Part(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
     )
 

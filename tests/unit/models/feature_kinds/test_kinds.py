@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ctr_retrain.models.data.schema import impression_columns
+from ctr_retrain.models.described_model import descriptions
 from ctr_retrain.models.feature_kinds.feature import FORMER_KEYS, Feature, IdFeature, NumberFeature, encoding_of
 from ctr_retrain.models.feature_kinds.fingerprints import TextColumn
 from ctr_retrain.models.feature_kinds.kinds import KINDS, feature_of
@@ -47,7 +48,7 @@ def missing_parts(name):
 def missing_words(kind):
     """A sentence on each key that says nothing, or that is none."""
     own = kind.model_fields.keys() - Feature.model_fields.keys()
-    for key in sorted(key for key in own if not kind.model_fields[key].description):
+    for key in sorted(own - descriptions(kind).keys()):
         yield f"`{key}` says nothing: write a docstring below it; docs/recipe.md shows it"
     for part in ("network_keys", "free_keys"):
         for key in sorted(getattr(kind, part) - own):
