@@ -34,8 +34,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _sharers: ContextVar[int] = ContextVar("sharers", default=1)  # how many days share memory and cores
-# Empty databases, with the process that opened each and its memory limit. To open one costs 25 ms, which is as much as
-# a small query, and a day in pieces opens dozens.
+# Empty databases of one thread, with the process that opened each and its memory limit. To open one costs 25 ms, which
+# is as much as a small query, and a day in pieces opens dozens.
 _left: list[tuple[int, str, Connection]] = []
 
 
@@ -78,8 +78,8 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
         )
         raise StorageError(msg) from error
     finally:
-        # One that has spilled keeps its folder; one with threads of its own doesn't survive a fork.
-        if not (intact and threads == 1 and not spill.exists() and _left_empty(database, f"{limit}MB")):
+        # One that has spilled keeps its folder.
+        if not (intact and not spill.exists() and _left_empty(database, f"{limit}MB", threads)):
             database.close()
 
 
@@ -96,10 +96,12 @@ def _stoppable() -> Iterator[None]:
 
 def _database(spill: Path, threads: int, limit: str) -> Connection:
     """Return an empty database in memory: one that an earlier connection left, or a new one."""
-    if threads == 1 and (spare := _spare()):
+    if spare := _spare():
         former, database = spare
         if former != limit:  # to set it costs 2 ms, also where it stays the same
             database.execute(f"SET memory_limit = {text(limit)}")
+        if threads != 1:
+            database.execute(f"SET threads = {threads}")
         database.execute(f"SET temp_directory = {text(spill)}")
         return database
     config: dict[str, str | bool | int] = {
@@ -126,9 +128,14 @@ def _spare() -> tuple[str, Connection] | None:
     return None
 
 
-def _left_empty(database: Connection, limit: str) -> bool:
-    """Empty a database and leave it for the next connection; return False where it is damaged."""
+def _left_empty(database: Connection, limit: str, threads: int) -> bool:
+    """Empty a database and leave it for the next connection; return False where it is damaged.
+
+    It is left with one thread: those of its own would not survive a fork.
+    """
     try:
+        if threads != 1:
+            database.execute("SET threads = 1")
         tables = database.execute("SELECT table_name FROM duckdb_tables()").fetchall()
         drop = "".join(f"DROP TABLE {name(table)}; " for (table,) in tables)
         # What it has read of files is forgotten: they may be written anew.

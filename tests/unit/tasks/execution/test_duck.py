@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.tasks.execution import duck
+
+THREADS = Path("/proc/self/task")
 
 
 @pytest.fixture(autouse=True)
@@ -66,15 +69,27 @@ def test_days_side_by_side_have_a_database_and_a_share_of_the_memory_each(tmp_pa
     assert len(opened) == 2
 
 
-def test_after_a_failure_a_spill_or_with_threads_of_its_own_a_database_is_not_used_again(tmp_path):
+def test_a_database_of_several_threads_is_left_with_one_and_used_again_with_any_number(tmp_path, opened):
+    def connected(threads):
+        with duck.connect(tmp_path, threads) as connection:
+            connection.execute("SELECT sum(hash(range)) FROM range(1000000)").fetchall()
+            return setting(connection, "threads")
+
+    several = duck.cores()  # opens one to count them
+    connected(1)
+    alone = len(list(THREADS.iterdir()))  # those of the process and of the database itself
+    for threads in (3, 1, None):
+        assert connected(threads) == (threads or several)
+        assert len(list(THREADS.iterdir())) <= alone
+    assert len(opened) <= 2
+
+
+def test_after_a_failure_or_a_spill_a_database_is_not_used_again(tmp_path):
     with pytest.raises(duckdb.CatalogException), duck.connect(tmp_path, threads=1) as connection:
         connection.execute("FROM nothing")
     assert not duck._left
     with duck.connect(tmp_path, threads=1):
         (tmp_path / "spill").mkdir()
-    assert not duck._left
-    with duck.connect(tmp_path / "other", threads=2):
-        pass
     assert not duck._left
 
 
