@@ -136,13 +136,13 @@ def _trained(world, run_day, weights, days):
     split = TrainingSplit(train, held, None, features, values, value_counts=ValueCounts.of_days(by_row))
     without = RECIPE.model_copy(update={"weights": weights, "training": training.model_copy(update={"campaign_sd": 0})})
     network = fit_network(split, without, factors, lambda _done, _total: None).network
-    served, _ = with_intercepts(network, RECIPE.model_copy(update={"features": features}), train, held)
-    calibration = calibrate(held, served)
+    model, _ = with_intercepts(network, RECIPE.model_copy(update={"features": features}), train, held)
+    calibration = calibrate(held, model)
     parts = []
     validate, later = ([(day, ~nobody[day]) for day in of] for of in (plan.validate, served))
     for role, chosen in ((CALIBRATE, kept_out), (VALIDATE, validate), (SERVED, later), (TRAIN, learnt)):
         rows = _rows(days, chosen, features)
-        raw, moved = (logits_of(model, rows.ids, rows.numeric) for model in (network, served))
+        raw, moved = (logits_of(each, rows.ids, rows.numeric) for each in (network, model))
         parts.append(_night(days, chosen, role, (raw, calibration.line(moved)), plan.cut))
     return Night(**{name: np.concatenate([asdict(part)[name] for part in parts]) for name in asdict(parts[0])})
 
