@@ -163,8 +163,8 @@ class Nights:
         clusters = self._clusters[there]
         found = clusters.spread(value, rows)
         if found.variance is None:
-            return found.ratio, None, clusters.freedom
-        variance, freedom = found.variance, clusters.freedom
+            return found.ratio, None, found.freedom
+        variance, freedom = found.variance, found.freedom
         # Nights of one recipe are trained each anew: what a night's network is by luck is alike in all of its rows.
         if days:
             variance, freedom = days.add_to(variance, freedom, len(nights))

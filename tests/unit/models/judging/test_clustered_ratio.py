@@ -48,6 +48,27 @@ def test_what_differs_by_campaign_is_as_unsure_as_the_campaigns_are():
     assert width(mean_of(users, campaign, value)) > 8 * width(mean_of(users, np.zeros(20_000), value))
 
 
+def freedom_of(campaigns, of_campaigns):
+    """Degrees of freedom of a mean over so many equal campaigns that differ by so much, and of their variance alone."""
+    draw = np.random.default_rng(5)
+    campaign, users = np.arange(20_000) % campaigns, draw.integers(0, 256, 20_000)
+    value = draw.normal(0, of_campaigns, campaigns)[campaign] + draw.normal(size=20_000)
+    clusters = Clusters(users, campaign, np.ones(20_000))
+    return clusters.spread(value, np.ones(20_000)).freedom, clusters.campaigns.freedom
+
+
+def test_campaigns_that_do_not_differ_leave_the_interval_nearly_the_freedom_of_users():
+    found, alone = freedom_of(20, 0.0)
+    assert alone == pytest.approx(19)
+    assert 1.7 * alone < found < 256
+
+
+def test_campaigns_that_differ_and_few_ones_leave_it_their_own():
+    found, alone = freedom_of(20, 1.0)
+    assert found == pytest.approx(alone, rel=0.05)
+    assert freedom_of(3, 0.0) == pytest.approx((2, 2), rel=0.05)
+
+
 def test_cells_and_the_rows_that_they_sum_give_the_same_interval():
     draw = np.random.default_rng(4)
     campaign, users = draw.integers(0, 40, 5000), draw.integers(0, 256, 5000)
@@ -88,7 +109,7 @@ def test_one_campaign_with_nearly_all_rows_leaves_campaigns_fixed():
     users, campaign = np.arange(4000) % 256, (np.arange(4000) % 50 == 0).astype(int)
     clusters = Clusters(users, campaign, np.ones(4000))
     assert not clusters.campaigns_vary
-    assert clusters.freedom > 200
+    assert clusters.least_freedom > 200
 
 
 @given(
