@@ -129,13 +129,21 @@ class Nights:
         self._nights = nights
         # Users and campaigns of a million cells take longest to tell apart, and are the same for each difference.
         self._clusters: dict[tuple[int, ...], Clusters] = {}
+        self._pooled: dict[tuple[str, float, DayVariance | None], Pooled] = {}
 
     def pool(self, figure: str, confidence: float, days: DayVariance | None) -> Pooled:
-        """Add up a difference, by its name among the cells' sums, over the nights that have it.
+        """Add up a difference, by its name among the cells' sums, over the nights that have it; each once.
 
         days: how it varies from night to night beyond what rows account for. With few changed decisions the interval is
         never narrower than exact limits of their counts, at `confidence`.
         """
+        asked = (figure, confidence, days)
+        if asked not in self._pooled:
+            self._pooled[asked] = self._pool(*asked)
+        return self._pooled[asked]
+
+    def _pool(self, figure: str, confidence: float, days: DayVariance | None) -> Pooled:
+        """Add up a difference."""
         # An earlier champion that served later, or couldn't be scored any more, is in the cells of some nights only.
         there = tuple(
             place for place, night in enumerate(self._nights) if figure in night.cells.names and len(night.cells.sums)

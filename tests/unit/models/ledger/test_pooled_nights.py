@@ -9,7 +9,7 @@ from ctr_retrain.models.judging.cells import Cells
 from ctr_retrain.models.judging.changed_decisions import ChangedDecisions
 from ctr_retrain.models.judging.day_variance import DayVariance
 from ctr_retrain.models.judging.judged_rows import COST_DELTA
-from ctr_retrain.models.ledger.pooled_nights import Night, each_day_once, pool
+from ctr_retrain.models.ledger.pooled_nights import Night, Nights, each_day_once, pool
 from tests.support.gate_years import ALL_MATTER, Traffic, added
 
 
@@ -95,3 +95,12 @@ def test_a_look_every_night_costs_width_and_nothing_is_known_of_no_night():
 def test_few_campaigns_make_evidence_weaker():
     found = pooled(night(1, value=-1.0))
     assert replace(found, freedom=3.0).e_value(8) < found.e_value(8)
+
+
+def test_a_difference_is_added_up_once_however_often_the_same_is_asked():
+    nights, differs = Nights([night(1), night(2)]), DayVariance(0.1, 0.1, 3.0)
+    whole = nights.pool(COST_DELTA, 0.95, None)
+    assert nights.pool(COST_DELTA, 0.95, None) is whole
+    assert nights.pool(COST_DELTA, 0.9, None) is not whole
+    assert nights.pool(COST_DELTA, 0.95, differs).variance > whole.variance
+    assert nights.pool(COST_DELTA, 0.95, DayVariance(0.1, 0.1, 3.0)) is nights.pool(COST_DELTA, 0.95, differs)
