@@ -142,9 +142,20 @@ def make_plan(
     seconds = [one.about_seconds for one in planned]
     # Days are validated side by side, and the library that does it starts once.
     seconds += [looked.usual.validate] if any(one.reason != "finished" for one in planned) else []
+    compares = shadow and retrain == "each"
+    table = looked.usual.policies(len(days)) if compares else None
+    seconds += [table] if compares else []
     known = [one for one in seconds if one is not None]
     about = round(sum(known), 1) if len(known) == len(seconds) else None
-    return BackfillPlan(retrain=retrain, shadow=shadow, start=days[0], end=days[-1], days=planned, about_seconds=about)
+    return BackfillPlan(
+        retrain=retrain,
+        shadow=shadow,
+        start=days[0],
+        end=days[-1],
+        days=planned,
+        about_seconds=about,
+        policies_seconds=table,
+    )
 
 
 def _look(
@@ -187,7 +198,8 @@ def _policies(settings: Settings, rules: Recipe, days: Sequence[BackfillDay], re
     if retrain != "each":
         return no_table(rules, "expected a model of each day (`--retrain each`), which policies choose among.")
     try:
-        return replay_policies(settings.store, rules, days, settings.compute, settings.fan_out)
+        seen, _ = settings.asked_once()
+        return replay_policies(settings.store, seen, rules, days, settings.compute, settings.fan_out)
     except Exception as error:
         log.warning("policies could not be compared", exc_info=True)
         return no_table(rules, f"{error} The days themselves are done: the same command compares again.")

@@ -104,7 +104,9 @@ def print_plan(plan: BackfillPlan) -> None:
         )
     SafeConsole().print(table)
     due = sum(day.reason != "finished" for day in plan.days)
-    print_line(f"{due} of {len(plan.days)} days would run, about {_about(plan.about_seconds)}")
+    compared = plan.policies_seconds
+    of_which = "" if compared is None else f", of which about {_about(compared)} for the table of policies"
+    print_line(f"{due} of {len(plan.days)} days would run, about {_about(plan.about_seconds)}{of_which}")
 
 
 def _opponent(day: PlannedDay) -> str:

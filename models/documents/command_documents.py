@@ -238,7 +238,10 @@ class BackfillPlan(Document):
     days: tuple[PlannedDay, ...]
     """Its days in order; with --only those with that reason."""
     about_seconds: float | None
-    """About how long all of it would take; null where that is unknown of a day."""
+    """About how long all of it would take; null where that is unknown of a day, or of the table of policies."""
+    policies_seconds: float | None = None
+    """About how much of that is the table of policies, which scores all nights of the range, finished ones too; null
+    where none is made, as it takes both --shadow and --retrain each, or where no night tells."""
 
 
 class BackfillAnswer(Document):

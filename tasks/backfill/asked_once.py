@@ -1,4 +1,4 @@
-"""A bucket as a plan looks at it: each key is read once, and landed days are listed many at once.
+"""A bucket as a plan, or a replay of past nights, looks at it: each key is read once, landed days are listed together.
 
 Only for whoever looks, while nothing changes or changes are no matter: what is written meanwhile doesn't show. A run
 that publishes reads by a bucket of its own; a pickled copy remembers nothing.

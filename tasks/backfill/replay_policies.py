@@ -51,21 +51,22 @@ log = logging.getLogger(__name__)
 
 
 def replay_policies(
-    store: Store, recipe: Recipe, days: Sequence[BackfillDay], compute: Compute, fan_out: FanOut
+    store: Store, seen: Store, recipe: Recipe, days: Sequence[BackfillDay], compute: Compute, fan_out: FanOut
 ) -> PolicyTable:
     """Return the policies on these days' nights, or a table without any that says why.
 
-    Nothing under the root is changed but labels, which are made anew where they are gone. Raises ProcessDiedError where
-    the process of the models dies, StorageError where a disk or a service fails.
+    Nothing under the root is changed but labels, which are made anew where they are gone. seen: the same store for all
+    that is only read, night after night; so it may be one that asks its bucket once. Raises ProcessDiedError where the
+    process of the models dies, StorageError where a disk or a service fails.
     """
     nights, left_out = load_past_nights(store, recipe, days, fan_out)
     with tempfile.TemporaryDirectory() as scratch:
-        gate = ShadowGate(store, recipe, Path(scratch) / "root")
-        first, deciding, before = _begin(store, gate, nights)
+        gate = ShadowGate(seen, recipe, Path(scratch) / "root")
+        first, deciding, before = _begin(seen, gate, nights)
         left_out |= before
         if first is None or len(_event_days(deciding)) < FEWEST_DAYS:
             return no_table(recipe, _too_few_words(recipe, deciding), left_out)
-        replay = _Replay(store, recipe, gate, Path(scratch), first, deciding[0].day)
+        replay = _Replay(seen, recipe, gate, Path(scratch), first, deciding[0].day)
         with models_on(compute) as models, progress_of("replaying policies", "nights") as progress:
             for done, night in enumerate(deciding, start=1):
                 try:

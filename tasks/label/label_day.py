@@ -105,8 +105,12 @@ def label_day(
 
 def is_labelled(store: Store, recipe: Recipe, event_day: date, as_of: date, current: Mapping[date, str]) -> bool:
     """Return whether the labels of an event day as of a day were published before."""
-    _, path = _inputs(store, recipe, event_day, as_of, current)
-    return has_object(store, path)
+    return has_object(store, label_path(store, recipe, event_day, as_of, current))
+
+
+def label_path(store: Store, recipe: Recipe, event_day: date, as_of: date, current: Mapping[date, str]) -> str:
+    """Return the path of an event day's labels as of a day, whether they were published or not."""
+    return _inputs(store, recipe, event_day, as_of, current)[1]
 
 
 def count_young_day(

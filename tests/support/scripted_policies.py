@@ -96,4 +96,4 @@ def replay(store, nights, models, left_out=None):
         for measured in ("measure_slices", "measure_decisions"):
             patched.setattr(judge_challenger, measured, lambda *_, **__: [])
         days = [BackfillDay(date=night.day, outcome="promote", run_id=night.plan.run_id) for night in nights]
-        return replaying.replay_policies(store, RECIPE, days, None, None)
+        return replaying.replay_policies(store, store, RECIPE, days, None, None)

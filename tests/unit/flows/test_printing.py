@@ -143,6 +143,8 @@ def test_a_plan_shows_why_each_day_would_run_and_how_long_it_takes(shown):
     assert "2026-03-07 restated 2026-03-05 of its window all stages" in words
     assert "2026-03-01-ab, or what 2026-03-07 brings 1 h 2 min" in words
     assert words.endswith("2 of 3 days would run, about - (no night tells yet)")
+    compared = plan.model_copy(update={"shadow": True, "about_seconds": 90, "policies_seconds": 12})
+    assert shown(print_plan, compared).endswith("about 1 min 30 s, of which about 12 s for the table of policies")
 
 
 def test_policies_are_shown_side_by_side_below_the_days_or_the_reason_why_not(shown):

@@ -1,5 +1,6 @@
 """Rules of which nights can be replayed, and by which models: all else is left out with its reason."""
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,29 +24,64 @@ RUN = BackfillDay(date=FIRST, outcome="promote", run_id=run_of(0))
 
 
 @pytest.fixture
-def load(monkeypatch, store):
-    """Load one night, whose run is recorded with such keys; its labels are `labels/DAY/k` by now."""
+def looked_up(monkeypatch):
+    """Let the labels of each day be `labels/DAY/k` by now; all that are looked up."""
+    found = []
+
+    def look_up(_store, _recipe, days, *_):
+        found.extend(days)
+        return {one: LabelledDay(one, f"labels/{one}/k", 9, 1, (), 1) for one in days}
+
+    monkeypatch.setattr(past_nights, "label_path", lambda _store, _recipe, day, *_: f"labels/{day}/k")
+    monkeypatch.setattr(past_nights, "label_days", look_up)
+    return found
+
+
+def recorded_document(number, **changes):
+    """The document of a night's run, with such keys."""
+    planned = past_night(number).plan.days
+    document = {
+        "run_id": run_of(number),
+        "day": FIRST + timedelta(days=number),
+        "training_digest": RECIPE.training_digest,
+        "recipe_digest": "d",
+        "code": "c",
+        "excluded": {},
+        "labels": tuple(f"labels/{one}/k" for one in (*planned.train, *planned.validate)),
+    }
+    return SimpleNamespace(**(document | changes))
+
+
+@pytest.fixture
+def load(monkeypatch, store, looked_up):
+    """Load one night, whose run is recorded with such keys."""
 
     def act(day=RUN, **recorded):
-        plan = past_night(0).plan
-        document = {
-            "day": FIRST,
-            "training_digest": RECIPE.training_digest,
-            "recipe_digest": "d",
-            "code": "c",
-            "excluded": {},
-            "labels": tuple(f"labels/{one}/k" for one in (*plan.days.train, *plan.days.validate)),
-        } | recorded
-        monkeypatch.setattr(past_nights, "load_document", lambda *_: SimpleNamespace(**document))
-        monkeypatch.setattr(
-            past_nights,
-            "label_days",
-            lambda _store, _recipe, days, *_: {one: LabelledDay(one, f"labels/{one}/k", 9, 1, (), 1) for one in days},
-        )
+        monkeypatch.setattr(past_nights, "load_document", lambda *_: recorded_document(0, **recorded))
         nights, left_out = past_nights.load_past_nights(store, RECIPE, [day], None)
         return nights[0] if nights else None, left_out.get(FIRST)
 
     return act
+
+
+def test_what_several_nights_read_is_looked_up_once(monkeypatch, store, looked_up):
+    numbers = range(4)
+    documents = {layout.run_object(run_of(number)): recorded_document(number) for number in numbers}
+    monkeypatch.setattr(past_nights, "load_document", lambda _, path: documents[path])
+    refs = []
+    monkeypatch.setattr(store, "read_ref", refs.append)
+    days = [BackfillDay(date=FIRST + timedelta(days=one), outcome="promote", run_id=run_of(one)) for one in numbers]
+    nights, left_out = past_nights.load_past_nights(store, RECIPE, days, None)
+    assert [night.plan.run_id for night in nights] == [run_of(number) for number in numbers]
+    assert not left_out
+    assert [len(night.plan.train) for night in nights] == [len(past_night(0).plan.days.train)] * 4
+    assert sorted(set(looked_up)) == sorted(looked_up)
+    assert len(refs) == len(set(refs)) > 0
+
+
+def test_labels_that_changed_are_not_made_anew_for_a_night_that_is_left_out(load, looked_up):
+    assert load(labels=())[0] is None
+    assert not looked_up
 
 
 def test_a_night_has_the_days_that_its_run_had(load):

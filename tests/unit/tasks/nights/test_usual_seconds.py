@@ -7,7 +7,7 @@ import pytest
 from ctr_retrain.models.documents.ref_documents import DayRef, PublishedDay
 from ctr_retrain.models.incidents.night_ref import NightAttempt, NightRef
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
-from ctr_retrain.tasks.nights.usual_seconds import usual_seconds
+from ctr_retrain.tasks.nights.usual_seconds import REPLAYED, usual_seconds
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import replace_ref
 
@@ -48,6 +48,13 @@ def test_ingest_takes_its_time_by_the_byte_and_a_run_what_the_other_stages_took(
     assert usual.validate == 2  # for one day and for many
     assert usual.of(later, ingests=False, trains=True) == 31
     assert usual.of(later, ingests=True, trains=True) == 47
+
+
+def test_a_night_is_replayed_under_several_policies_in_the_time_that_judging_it_took(store, landing, land, note, day):
+    assert usual_seconds(store, LocalLandingZone(landing)).policies(10) is None
+    land(day, 1000)
+    note(day, "at four", "at four", stages={**STAGES, "evaluate_models": 3.0, "judge_challenger": 1.0})
+    assert usual_seconds(store, LocalLandingZone(landing)).policies(10) == pytest.approx(40 * REPLAYED)
 
 
 def test_a_night_that_found_its_day_ingested_tells_nothing_of_how_long_that_takes(store, landing, land, note, day):
