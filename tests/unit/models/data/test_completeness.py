@@ -20,7 +20,8 @@ from ctr_retrain.models.data.expected_outcomes import Landing
 from tests.support.counts import draws
 from tests.support.landed_outcomes import PAIRS, Fault, Traffic, simulate
 
-FOUND_ON = 20  # the day on which a file is missing, with nineteen days before it
+FOUND_ON = 20  # the day on which a file is missing, with twenty days before it
+LEARNT = FOUND_ON - 2  # days that teach before any is judged, where what happens earlier is no part of the rule
 AD, PUSH = (frozenset({pair}) for pair in PAIRS)
 BOTH = AD | PUSH
 
@@ -38,7 +39,7 @@ def found(traffic, faults, trials, days=FOUND_ON + 1, on=FOUND_ON):
     hits = 0
     for trial in range(trials):
         world = simulate(traffic, days, [trial, traffic.rows], faults)
-        hits += any(short.day == world.day(on) and short.pairs == BOTH for short in judged(world).shortfalls)
+        hits += any(short.day == world.day(on) and short.pairs == BOTH for short in judged(world, LEARNT).shortfalls)
     return hits / trials
 
 

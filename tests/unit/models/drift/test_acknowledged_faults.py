@@ -113,7 +113,7 @@ def test_a_word_about_something_else_changes_nothing(changes):
 
 
 def test_one_device_is_one_incident_in_all_channels_and_normal_in_all():
-    begin = FIRST - 30  # each channel is watched twice
+    begin = FIRST - 20  # each channel is watched twice
     channels = [with_faults((ANDROID, FIRST), channel=channel, begin=begin) for channel in ("ad", "push")]
     for days in watch_channels(channels, replace(RULES, said=(said_of(ANDROID),))):
         assert all(kinds(days)[FIRST - begin : SAID + 1 - begin])

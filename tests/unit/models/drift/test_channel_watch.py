@@ -123,7 +123,7 @@ def small_worlds():
 
     With each, its days from FIRST on.
     """
-    days = stretch(FIRST_DAY, FIRST + 18)
+    days = stretch(FIRST_DAY, FIRST + 12)
     law = channel_laws(World(seed=5), days)["ad"]
     before = draw_counts(law, SMALL, None, np.random.default_rng(0))
 

@@ -151,7 +151,7 @@ def test_days_that_differ_are_part_of_what_is_not_known():
 
 @pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain.name)
 def test_no_chain_of_refreshes_ends_a_margin_above_its_anchor(chain):
-    years = [run_chain(chain, 0.19, draws(40, 365), [7, year]) for year in range(draws(3, 200))]
+    years = [run_chain(chain, 0.19, draws(40, 365), [7, year]) for year in range(draws(2, 200))]
     assert np.quantile([year.excess for year in years], 0.95) <= 1
     if chain.name == "null":
         assert np.median([wait for year in years for wait in year.waits]) <= 3

@@ -311,7 +311,7 @@ def test_drifting_tastes_move_clicks_a_little_from_day_to_day_and_leave_the_traf
 def test_drifting_tastes_forget_exponentially(apart):
     drift = DriftingTastes(sd=0.5, memory_days=7)
     one, other = (
-        drift.log_odds(np.random.default_rng(1), day, (200, 200)) for day in (SUNDAY, SUNDAY + timedelta(apart))
+        drift.log_odds(np.random.default_rng(1), day, (120, 100)) for day in (SUNDAY, SUNDAY + timedelta(apart))
     )
     assert one.std() == pytest.approx(0.5, rel=0.03)
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] == pytest.approx(np.exp(-apart / 7), abs=0.03)
