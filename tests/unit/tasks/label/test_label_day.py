@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,27 +17,32 @@ from ctr_retrain.tasks.label.label_days import label_days
 from ctr_retrain.tasks.landing.landing_zone import LocalLandingZone
 from ctr_retrain.tasks.orchestration.fan_out import FanOut
 from ctr_retrain.tasks.store import layout
+from ctr_retrain.tasks.store.local_store import LocalStore
+from tests.conftest import encoded
 from tests.support.labelled_day import label_rows, label_table
 from tests.support.landed_day import impression
 from tests.support.stored import read_manifest
 
 
+def ingest_rows(root, landing, now, recipe, day, impressions, outcomes=()):
+    """Land impressions and outcomes on a day and ingest it: tuples of id, channel or kind, and time."""
+    rows = [
+        {"event_id": event, "ts": ts, "user_id": "u", "channel": channel, "campaign_id": "c"}
+        for event, channel, ts in impressions
+    ]
+    found = [{"event_id": event, "kind": kind, "ts": ts} for event, kind, ts in outcomes]
+    for stream, landed in (("impressions", rows), ("outcomes", found)):
+        if landed:
+            file = landing / stream / f"dt={day}" / "part.jsonl"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encoded(landed, file.name))
+    return ingest_day(root, LocalLandingZone(landing), recipe, day, now)
+
+
 @pytest.fixture
-def ingest(store, landing, land_rows, now):
-    """Land impressions and outcomes on a day and ingest it; a time may be left out."""
-
-    def run(recipe, day, impressions, outcomes=()):
-        rows = [
-            {"event_id": event, "ts": ts, "user_id": "u", "channel": channel, "campaign_id": "c"}
-            for event, channel, ts in impressions
-        ]
-        land_rows("impressions", day, rows)
-        found = [{"event_id": event, "kind": kind, "ts": ts} for event, kind, ts in outcomes]
-        if found:
-            land_rows("outcomes", day, found)
-        return ingest_day(store, LocalLandingZone(landing), recipe, day, now)
-
-    return run
+def ingest(store, landing, now):
+    """Land impressions and outcomes on a day and ingest it."""
+    return partial(ingest_rows, store, landing, now)
 
 
 def labels(store, recipe, event_day, as_of):
@@ -47,44 +53,50 @@ def labels(store, recipe, event_day, as_of):
     return labelled, {row["event_id"]: row["label"] for row in rows}
 
 
-def test_window_counts_from_the_impression_with_both_ends_included(store, ingest, tiny_recipe, day):
-    recipe = tiny_recipe()
-    ten = "2026-03-02T10:00:00Z"
-    events = ["at once", "edge", "over", "before", "other kind", "nothing"]
-    ingest(
-        recipe,
-        day,
-        [(event, "ad", ten) for event in events] + [("push late", "push", ten), ("push over", "push", ten)],
-        [
-            ("at once", "click", ten),
-            ("before", "click", "2026-03-02T09:59:59.999999Z"),
-            ("other kind", "dismissal", ten),
-        ],
-    )
-    filler = [("filler", "ad", "{}T10:00:00Z")]
-    ingest(
-        recipe,
-        day + timedelta(days=1),
-        [(event, channel, ts.format(day + timedelta(days=1))) for event, channel, ts in filler],
-        [("edge", "click", "2026-03-03T10:00:00Z"), ("over", "click", "2026-03-03T10:00:00.000001Z")],
-    )
-    ingest(
-        recipe,
-        day + timedelta(days=3),
-        [("filler", "ad", f"{day + timedelta(days=3)}T10:00:00Z")],
-        [("push late", "click", "2026-03-05T10:00:00Z"), ("push over", "click", "2026-03-05T10:00:00.000001Z")],
-    )
-    _, found = labels(store, recipe, day, day + timedelta(days=3))
-    assert found == {
-        "at once": 1,
-        "edge": 1,
-        "over": 0,
-        "before": 0,
-        "other kind": 0,
-        "nothing": 0,
-        "push late": 1,
-        "push over": 0,
-    }
+TEN, ELEVEN, EARLY = "2026-03-02T10:00:00Z", "2026-03-02T11:00:00Z", "2026-03-02T09:00:00Z"
+# Of each event its channel, the outcomes that land on the day and one and three days later, and the label of all.
+OUTCOMES = {
+    "at once": ("ad", {0: [("click", TEN)]}, 1),
+    "edge": ("ad", {1: [("click", "2026-03-03T10:00:00Z")]}, 1),
+    "over": ("ad", {1: [("click", "2026-03-03T10:00:00.000001Z")]}, 0),
+    "before": ("ad", {0: [("click", "2026-03-02T09:59:59.999999Z")]}, 0),
+    "other kind": ("ad", {0: [("dismissal", TEN)]}, 0),
+    "nothing": ("ad", {}, 0),
+    "push late": ("push", {3: [("click", "2026-03-05T10:00:00Z")]}, 1),
+    "push over": ("push", {3: [("click", "2026-03-05T10:00:00.000001Z")]}, 0),
+    "twice in a file, again, and another kind": (
+        "ad",
+        {0: [("click", ELEVEN)] * 2, 1: [("click", ELEVEN), ("dismissal", "2026-03-02T12:00:00Z")]},
+        1,
+    ),
+    "earliest of one file": ("ad", {0: [("click", EARLY), ("click", ELEVEN)]}, 0),
+    "earliest of two days": ("ad", {0: [("click", ELEVEN)], 1: [("click", EARLY)]}, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def known_outcomes(tmp_path_factory, tiny_recipe, day, now):
+    """Labels of the events of OUTCOMES, once all has landed."""
+    folder, recipe = tmp_path_factory.mktemp("known"), tiny_recipe()
+    store, landing = LocalStore(folder / "root"), folder / "landing"
+    for later in (0, 1, 3):
+        landed = day + timedelta(days=later)
+        shown = [(event, channel, TEN) for event, (channel, *_) in OUTCOMES.items()]
+        found = [(event, *one) for event, (_, by_day, _) in OUTCOMES.items() for one in by_day.get(later, [])]
+        rows = [(f"filler {landed}", "ad", f"{landed}T10:00:00Z")] if later else shown
+        ingest_rows(store, landing, now, recipe, landed, rows, [*found, ("unknown", "click", ELEVEN)])
+    return labels(store, recipe, day, day + timedelta(days=3))[1]
+
+
+@pytest.mark.parametrize("event", OUTCOMES)
+def test_the_earliest_outcome_of_the_kind_counts_within_the_window_of_which_both_ends_belong_to_it(
+    known_outcomes, event
+):
+    assert known_outcomes[event] == OUTCOMES[event][2]
+
+
+def test_outcomes_that_come_twice_or_for_nobody_make_no_row(known_outcomes):
+    assert known_outcomes.keys() == OUTCOMES.keys()
 
 
 def test_kind_that_counts_is_the_channels_own(store, ingest, tiny_recipe, day):
@@ -93,30 +105,6 @@ def test_kind_that_counts_is_the_channels_own(store, ingest, tiny_recipe, day):
     events = [("ad", "ad", ten), ("push", "push", ten), ("pushed", "push", ten)]
     ingest(recipe, day, events, [("ad", "open", eleven), ("push", "click", eleven), ("pushed", "open", eleven)])
     assert labels(store, recipe, day, day)[1] == {"ad": 0, "push": 0, "pushed": 1}
-
-
-def test_outcomes_that_come_twice_or_for_nobody_make_no_row(store, ingest, tiny_recipe, day):
-    recipe, later = tiny_recipe(), day + timedelta(days=1)
-    click = ("a", "click", "2026-03-02T11:00:00Z")
-    ingest(
-        recipe, day, [("a", "ad", "2026-03-02T10:00:00Z")], [click, click, ("unknown", "click", "2026-03-02T11:00:00Z")]
-    )
-    ingest(recipe, later, [("b", "ad", f"{later}T10:00:00Z")], [click, ("a", "dismissal", "2026-03-02T12:00:00Z")])
-    assert labels(store, recipe, day, later)[1] == {"a": 1}
-
-
-def test_earliest_outcome_of_a_kind_decides_in_one_file_or_over_two_days(store, ingest, tiny_recipe, day):
-    recipe, later = tiny_recipe(), day + timedelta(days=1)
-    early, right = "2026-03-02T09:00:00Z", "2026-03-02T11:00:00Z"
-    impressions = [("one file", "ad", "2026-03-02T10:00:00Z"), ("two days", "ad", "2026-03-02T10:00:00Z")]
-    ingest(
-        recipe,
-        day,
-        impressions,
-        [("one file", "click", early), ("one file", "click", right), ("two days", "click", right)],
-    )
-    ingest(recipe, later, [("b", "ad", f"{later}T10:00:00Z")], [("two days", "click", early)])
-    assert labels(store, recipe, day, later)[1] == {"one file": 0, "two days": 0}
 
 
 def test_outcome_that_landed_late_changes_the_labels_of_a_young_day_alone(store, ingest, tiny_recipe, day):

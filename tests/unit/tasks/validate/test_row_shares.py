@@ -79,7 +79,7 @@ def told(samples):
 
 
 def test_users_whose_ids_are_written_in_another_way_are_told_and_weekdays_and_a_changing_pool_are_not():
-    days = draws(150, 3_650)
+    days = draws(90, 3_650)
     assert told(users_of_days(np.random.default_rng(1), days)) == []
     assert told(users_of_days(np.random.default_rng(2), 52, changed=50))[0] == 50
     assert told(users_of_days(np.random.default_rng(3), 52, changed=50, share=0.5))[0] == 50
