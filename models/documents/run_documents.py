@@ -153,6 +153,9 @@ class DayDocument(Document):
     """The evidence on the cost, of this night and of those before; absent where nothing was judged."""
     not_known: tuple[str, ...] = Field((), exclude_if=lambda names: not names)
     """Checks that passed since their interval reaches both sides of the bound; absent where there are none."""
+    tested: Mapping[str, float] = Field({}, exclude_if=lambda ends: not ends)
+    """By check, what was held against its bound where that isn't its value: an end of its interval, or that of a sum of
+    steps; where two bounds allow a range, the end that lies outside. Absent where there are none."""
     serves: Served | None = None
     """The model that serves after the run; null where the day was rejected."""
     fresh: FreshPass | None = None

@@ -28,10 +28,10 @@ class Check(Part):
     """The figure that was received; null where there is none."""
     bound: Number | tuple[float, float] | None
     """The bound on the figure, or the lowest and the highest allowed; null where there is none."""
-    tested: Bound = Field(default=None, exclude_if=lambda tested: tested is None)
+    tested: Bound = Field(default=None, exclude=True)
     """What was held against the bound where that isn't the figure itself: an end of its interval, or that of a sum of
-    steps; where two bounds allow a range, the end that lies outside. Absent where it is the figure, where the range
-    is kept, or where evidence of another kind tells."""
+    steps; where two bounds allow a range, the end that lies outside. None where it is the figure, where the range is
+    kept, or where evidence of another kind tells. Not in the JSON of the check but in that of the run."""
     passed: bool
     """True if the challenger showed it."""
     settled: bool = Field(default=True, exclude=True)

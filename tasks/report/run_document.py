@@ -164,6 +164,7 @@ def write_document(
         verdict=verdict,
         evidence=verdict.evidence,
         not_known=tuple(check.name for check in verdict.checks if not check.settled),
+        tested={check.name: check.tested for check in verdict.checks if check.tested is not None},
         serves=describe_served(run.store, run.plan, verdict, run.folder),
         fresh=FreshPass.of(fresh) if fresh else None,
         recalibration=Recalibration.of(recalibrated) if recalibrated else None,

@@ -69,6 +69,9 @@ def test_the_document_has_every_key_of_the_contract(first_run):
     assert document["metrics"]["challenger"]["by_channel"].keys() == {"ad", "push"}
     for check in document["verdict"]["checks"]:
         assert check.keys() == {"name", "value", "bound", "passed", "words"}
+        if (tested := document["tested"].get(check["name"])) is not None:
+            assert check["passed"] == (tested <= check["bound"])
+    assert "cost_delta_per_1000" in document["tested"]
     json.dumps(document)
 
 

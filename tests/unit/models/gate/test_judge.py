@@ -331,7 +331,6 @@ def test_a_verdict_is_plain_json_with_the_documented_keys():
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert set(document) == {"decision", "bootstrap", "checks", "reason"}
     assert set(document["checks"][0]) == {"name", "value", "bound", "passed", "words"}
-    assert set(document["checks"][-1]) == {"name", "value", "bound", "tested", "passed", "words"}
     names = [check["name"] for check in document["checks"]]
     assert names == [
         *("predictions", "rows", "positives", "rows.ad"),
