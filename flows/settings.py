@@ -194,11 +194,7 @@ class Settings(BaseSettings):
 
     def hurried(self) -> tuple[Store, LandingZone]:
         """Return store and landing zone for whoever only looks: a service that doesn't answer is soon told."""
-        root, landing = (self._bucket(url, HURRIED) for url in (self.root, self.landing))
-        return (
-            self._s3_store(root) if root else self.store,
-            S3LandingZone(landing, self._cache) if landing else self.landing_zone,
-        )
+        return self._in_buckets(*(self._bucket(url, HURRIED) for url in (self.root, self.landing)))
 
     def asked_once(self) -> tuple[Store, LandingZone]:
         """Return store and landing zone for one look at many days: what changes while it lasts doesn't show in it."""
@@ -206,11 +202,7 @@ class Settings(BaseSettings):
             return self.store, self.landing_zone
         from ctr_retrain.tasks.backfill.asked_once import ListedAhead, ReadOnce  # noqa: PLC0415 - boto3, likewise
 
-        root, landing = self._bucket(self.root, kind=ReadOnce), self._bucket(self.landing, kind=ListedAhead)
-        return (
-            self._s3_store(root) if root else self.store,
-            S3LandingZone(landing, self._cache) if landing else self.landing_zone,
-        )
+        return self._in_buckets(self._bucket(self.root, kind=ReadOnce), self._bucket(self.landing, kind=ListedAhead))
 
     @property
     def receivers(self) -> tuple[Receiver, ...]:
@@ -261,6 +253,13 @@ class Settings(BaseSettings):
         from ctr_retrain.tasks.store.s3_bucket import Bucket, S3Access  # noqa: PLC0415 - boto3, which takes half a second
 
         return (kind or Bucket)(bucket, prefix, S3Access(self.s3_endpoint_url, **limits))
+
+    def _in_buckets(self, root: Bucket | None, landing: Bucket | None) -> tuple[Store, LandingZone]:
+        """Return store and landing zone in these buckets; those of the settings where one is a local folder."""
+        return (
+            self._s3_store(root) if root else self.store,
+            S3LandingZone(landing, self._cache) if landing else self.landing_zone,
+        )
 
     def _s3_store(self, bucket: Bucket) -> Store:
         """Return the store in a bucket."""

@@ -7,11 +7,10 @@ Webb 2024, "Jackknife inference with two-way clustering").
 
 The quantile is Student's. Users and campaigns each have the degrees of freedom of their effective number, (Σn)² / Σn²
 by rows, less one. A ratio has those of both, their inverses weighted by what each brings to the variance; of few
-campaigns that share is itself unsure, and is taken one standard error higher. So 20 campaigns that don't differ widen
-no interval by a tenth, and six that do still widen it by a quarter.
+campaigns that share is itself unsure, and is taken one standard error higher. docs/benchmarks.md has what both do.
 
 Two limits. Days are fixed, not drawn, unless past nights say how they vary: an interval speaks of the days in it. And
-one campaign has nearly all rows nothing can be known of how campaigns differ: they are fixed then too, and
+where one campaign has nearly all rows nothing can be known of how campaigns differ: they are fixed then too, and
 whoever shows the interval says so.
 """
 
