@@ -1,6 +1,7 @@
 """The files under docs/ that are made from the code, by their names."""
 
 from datetime import date
+from functools import cache
 
 from ctr_retrain.models.data.days import plan_days
 from ctr_retrain.models.recipe.recipe import load_recipe
@@ -13,6 +14,7 @@ DOCS = REPOSITORY / "docs"
 SHOWN_DAY = date(2026, 3, 25)  # the demonstration's last
 
 
+@cache
 def generated() -> dict[str, str]:
     """What each of these files should hold."""
     plan = plan_days(SHOWN_DAY, load_recipe(RECIPES / "demo.toml"))

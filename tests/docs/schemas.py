@@ -1,6 +1,7 @@
 """The JSON schemas of all documents, made from the types that the code writes and reads."""
 
 import json
+from functools import cache
 from typing import Any
 
 from ctr_retrain.models.documents.bundle_documents import BundleDocument, ModelsAnswer, ScoreAnswer
@@ -131,6 +132,7 @@ REFS = {
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
+@cache
 def schema_of(kind):
     """The schema of a document as it is written."""
     return {"$schema": DRAFT, **kind.model_json_schema(mode="serialization")}

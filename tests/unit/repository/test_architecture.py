@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -83,6 +84,7 @@ def imported_modules(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def own_imports(path):
     """The modules of ours that a file imports, without the import name before them."""
     short = (module.removeprefix(f"{PACKAGE}.") for module in imported_modules(path))

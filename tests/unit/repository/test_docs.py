@@ -7,6 +7,7 @@ import ast
 import json
 import re
 import tomllib
+from functools import cache
 
 import pytest
 import typer
@@ -137,7 +138,7 @@ def test_operations_has_each_setting_and_each_command():
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     settings = {f"CTR_RETRAIN_{name.upper()}" for name in Settings.model_fields}
     assert set(re.findall(r"^\| `(CTR_RETRAIN_\w+)`", text, re.MULTILINE)) == settings
-    missing = [name for name in typer.main.get_command(app).commands if not re.search(rf"`{name}[` ]", text)]
+    missing = [name for name in program().commands if not re.search(rf"`{name}[` ]", text)]
     assert not missing, f"docs/operations.md: say what {missing} do"
 
 
@@ -147,9 +148,15 @@ def test_the_check_sees_arguments_that_the_program_refuses(arguments):
         taken_by_the_program(arguments)
 
 
+@cache
+def program():
+    """The program's commands, put together once: that takes as long as parsing the arguments of fifty."""
+    return typer.main.get_command(app)
+
+
 def taken_by_the_program(arguments):
     """Parse the arguments as the program does, without running anything; raises where it would refuse them."""
-    group = typer.main.get_command(app)
+    group = program()
     wide = {option: param for param in group.params for option in param.opts}  # may stand behind the command too
     before, behind = [], []
     words = iter(arguments)

@@ -31,7 +31,7 @@ def test_a_ref_of_before_there_were_formats_is_read_and_keeps_every_key_and_valu
     ref = load_ref(store, "it", REFS[name])
     replace_ref(store, "it", ref.content, ref)
     assert without_new_keys(store.read_ref("it").value, BEFORE[name]) == {**BEFORE[name], "format": 1}
-    jsonschema.validate(store.read_ref("it").value, schema_of(REFS[name]))
+    jsonschema.Draft202012Validator(schema_of(REFS[name])).validate(store.read_ref("it").value)
 
 
 def test_no_ref_is_none(store):
