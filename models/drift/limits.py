@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 # Weights of the families in the budget. Slides get the most, since no single day shows them.
 FAMILIES = {
     "ratio": 2.0,
-    "slide down": 30.0,
+    "slide down": 28.25,
     "slide up": 0.5,
     "volume": 1.0,
-    "contrast": 3.5,
+    "contrast": 5.25,
     "contrast sum": 2.0,
     "share": 0.7,
     "rows": 0.7,
@@ -38,13 +38,14 @@ FAMILIES = {
 VOLUME = log(1.65)  # a holiday may be a third down
 SHARE = 0.5  # of log-odds
 FEWEST_SUM_DAYS = 28  # of history before running sums are believed: the first days teach level and weekdays
+FEWEST_SUM_DAYS_PLAIN = 10  # the same of a series that has no weekdays to learn
 MOVED = 0.08  # of the channel's rows, at least
 SLOW = 0.45  # of the least size on one day: what a sum of days must have come to
 RISE = 1.5  # the same of rises: three days of a holiday are a sum, too
 SLID = 0.25  # the same of falls of a channel's ratio, which is compared with the lowest level of the days before
 # By how much, as a logarithm, the run length of falls that are large enough exceeds the bound (make bench-drift).
 # Where a day tells too little to show that it is a holiday, the days after it look more like a slide.
-LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.5, 0.9
+LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.56, 0.96
 SEEN_HOLIDAY = 0.08  # standard deviation of a day up to which one with a fifth more is seen
 CAMPAIGN = log(2)  # campaigns tire, and are changed by people
 
@@ -110,7 +111,7 @@ def alarms_of(measures: Measures, levels: ChannelLevels, budget: Budget, sizes: 
         slide=_slide(measures, levels, budget, sizes, channels),
         volume=bool(volume_loud and abs(float(volume.size[0])) >= VOLUME),
         contrasts=tuple(
-            _loud(measures.contrasts[p], budget, "contrast", channels * columns, days)
+            _loud_contrasts(measures, levels, budget, channels * columns, p)
             & sizes.large(measures.contrasts[p].size, sizes.of_contrast(p))
             for p in places
         ),
@@ -126,6 +127,17 @@ def _loud(change: Change, budget: Budget, family: str, groups: int, days: float)
     """Tell the series of a column whose evidence is enough; groups: columns and channels that share the budget."""
     tested = int(change.tested.sum())
     return np.asarray(change.tested & (np.abs(change.errors) >= budget.one_day(family, groups * tested, days)))
+
+
+def _loud_contrasts(measures: Measures, levels: ChannelLevels, budget: Budget, groups: int, place: int) -> Flags:
+    """Tell the values of a column whose own ratio is surely another one.
+
+    The budget is of falls: a rise must be twice as large (`Sizes`), and chance hardly makes it so.
+    """
+    change, spread2 = measures.contrasts[place], levels.contrasts[place].spread2
+    series, days = groups * int(change.tested.sum()), float(levels.ratio.days[0])
+    least = budget.one_day_falls("contrast", series, days, spread2 / change.deviation2)
+    return np.asarray(change.tested & (np.abs(change.errors) >= least))
 
 
 def _moved(change: Change, levels: ChannelLevels, place: int) -> Flags:
@@ -160,8 +172,9 @@ def _contrast_sums(
 ) -> Flags:
     """Tell the slice values whose ratio has gone one way for days, (2, values)."""
     change, sums, level = measures.contrasts[place], levels.contrast_sums[place], levels.contrasts[place]
-    ready = (sums.days > 0) & (level.days >= FEWEST_SUM_DAYS)
-    height = budget.running_sum("contrast sum", 2 * groups * int((level.variance < level.pace.level**2).sum() or 1))
+    known = level.days >= (FEWEST_SUM_DAYS if level.pace.weekday else FEWEST_SUM_DAYS_PLAIN)
+    asked = int((known & measures.shares[place].tested).sum())  # of those that ended nothing is asked any more
+    ready, height = known & (sums.days > 0), budget.running_sum("contrast sum", 2 * groups * asked)
     gone, least = summed_effect(sums, level.level, change.size), SLOW * sizes.of_contrast(place)
     large = np.stack([gone[UP] >= RISE / SLOW * least, gone[DOWN] <= -least])
     return np.asarray(ready & (sums.after(change.errors) >= height) & large)

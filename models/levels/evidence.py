@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DAYS_A_YEAR = 365
 SPREAD_DAYS = 40  # degrees of freedom of a spread that has been learnt for long
+LEAST_LEARNT = 0.05  # of a variance: with less the tails are normal anyway
 ALLOWANCE = 0.5  # standard errors a day that a running sum forgives: it is best at changes twice as large
 LARGEST_TERM = 3.0  # standard errors of one day in a running sum, which is about many days
 
@@ -76,7 +77,20 @@ class Budget:
 
         days: that the spread was learnt from; the tails are Student's, since it is itself an estimate.
         """
-        return _student_quantile(self.a_year * self.shares[family] / DAYS_A_YEAR / max(series, 1), min(days, 60.0))
+        return _student_quantile(self._share_of_days(family, series), min(days, 60.0))
+
+    def one_day_falls(self, family: str, series: int, days: float, learnt: Floats) -> Floats:
+        """Return the standard errors of falls by series, (series,); learnt: the part of each one's variance that was.
+
+        What counting alone brings is known: Student's degrees of freedom are those of the spread over the part's
+        square. Source: Satterthwaite 1946, "An approximate distribution of estimates of variance components".
+        """
+        freedom = _freedom(days) / np.maximum(learnt, LEAST_LEARNT) ** 2
+        return np.asarray(stdtrit(freedom, 1 - self._share_of_days(family, series)))
+
+    def _share_of_days(self, family: str, series: int) -> float:
+        """Return the share of days on which one of so many series of a family may exceed its limit by chance."""
+        return self.a_year * self.shares[family] / DAYS_A_YEAR / max(series, 1)
 
     def running_sum(self, family: str, series: int) -> float:
         """Return the height of a family's running sums, one each way and series, for the time that the budget gives."""
@@ -91,7 +105,12 @@ class Budget:
 @lru_cache(maxsize=4096)
 def _student_quantile(share: float, days: float) -> float:
     """Return the two-sided quantile of Student's t for a share of days that exceed it."""
-    return float(stdtrit(min(days, SPREAD_DAYS) + 10, 1 - share / 2))
+    return float(stdtrit(_freedom(days), 1 - share / 2))
+
+
+def _freedom(days: float) -> float:
+    """Return the degrees of freedom of a spread that so many days have taught, beside the one that was expected."""
+    return min(days, SPREAD_DAYS) + 10
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,7 @@
 """Rules of the drift detector, on counted days of the simulated world: what it finds, names, and leaves alone."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from ctr_retrain.models.drift.channel_watch import ChannelWatch, Rules
 from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.drift.watched_days import watch_channel
+from ctr_retrain.models.levels.drift_days import ChannelSeries, SliceTable
+from ctr_retrain.models.levels.evidence import Budget
 from ctr_retrain.models.simulation.count_faults import FAULTS, CountFault, lose_clicks, plant
 from ctr_retrain.models.simulation.daily_counts import channel_laws, draw_counts, stretch
 from ctr_retrain.models.simulation.world import World
@@ -203,3 +206,38 @@ def test_a_day_without_its_outcomes_shows_its_volume(law, counts, found):
     series, _ = planted(law, counts, (BY_NAME["half of the files"], FIRST, FIRST + 1))
     series.complete[FIRST] = False
     assert found(series, FIRST + 1)[FIRST] != []
+
+
+def few_campaigns(begins, dies, ended):
+    """Sixty even days of ten lasting campaigns, one more with eight clicks a day, and some that ended on day 20."""
+    days, lasting = 60, 10
+    rows = np.zeros((days, lasting + 1 + ended))
+    rows[:, :lasting], rows[begins:, lasting], rows[:20, lasting + 1 :] = 1_000, 400, 40
+    positives = 0.02 * rows
+    positives[dies:, lasting] = 0
+    table = SliceTable("campaign_id", tuple(f"c{number}" for number in range(rows.shape[1])), rows, positives)
+    whole, complete = np.full(days, 24.0), np.ones(days, bool)
+    return ChannelSeries("ad", stretch(FIRST_DAY, days), rows.sum(1), positives.sum(1), whole, (table,), complete)
+
+
+def test_a_small_young_campaign_that_dies_is_found_within_a_week():
+    series, dies = few_campaigns(begins=30, dies=48, ended=0), 48
+    watch = ChannelWatch(series, RULES)
+    found = [(day, each.fault.kind, subject_of(series, each.fault)) for day in range(60) for each in watch.step(day)]
+    assert found[0][1:] == ("campaign_dead", "campaign_id=c10")
+    assert dies < found[0][0] < dies + 7
+
+
+def test_campaigns_that_have_ended_take_nothing_of_the_budget_of_running_sums():
+    asked = []
+
+    class Asked(Budget):
+        def running_sum(self, family, series):
+            asked.append(series)
+            return super().running_sum(family, series)
+
+    budget = Asked(4, RULES.budget.shares)
+    watch = ChannelWatch(few_campaigns(begins=0, dies=60, ended=100), replace(RULES, budget=budget))
+    for day in range(40):
+        watch.step(day)
+    assert asked[-1] == 2 * RULES.channels * 11  # two ways, one column, the campaigns that are there

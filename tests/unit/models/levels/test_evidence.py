@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import stdtr
+from scipy.special import ndtri, stdtr
 
 from ctr_retrain.models.drift.limits import budget_of
 from ctr_retrain.models.levels.evidence import (
@@ -54,6 +54,16 @@ def test_more_series_and_a_smaller_budget_need_more_evidence():
     assert budget.one_day("share", 100, 60) > budget.one_day("share", 10, 60)
     assert budget_of(1).one_day("share", 10, 60) > budget.one_day("share", 10, 60)
     assert budget_of(1).running_sum("contrast sum", 2) > budget.running_sum("contrast sum", 2)
+
+
+@given(st.floats(0.1, 100), st.integers(1, 500), st.floats(0, 1))
+def test_what_counting_alone_brings_needs_less_evidence_than_a_spread_that_was_learnt(a_year, series, part):
+    budget = budget_of(a_year)
+    known, partly, learnt = budget.one_day_falls("contrast", series, 60, np.array([0.0, part, 1.0]))
+    share = a_year * budget.shares["contrast"] / 365 / series
+    assert stdtr(50, -learnt) == pytest.approx(share, rel=1e-6)
+    assert known <= partly <= learnt
+    assert known == pytest.approx(-ndtri(share), rel=2e-3)
 
 
 @given(st.floats(20, 1e6))
