@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import StorageError, UsageError
 from ctr_retrain.models.incidents.status_answer import DiskSpace, NextRun, Problem, ServerState, StatusAnswer
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.execution.web_request import REQUEST_ERRORS, failure_of, public_address, request_to
 from ctr_retrain.tasks.nights.night_signals import newest_day
 from ctr_retrain.tasks.observe.describe_status import describe_status
@@ -30,7 +30,7 @@ def look(settings: Settings, now: datetime | None = None) -> StatusAnswer:
     now: by default this machine's clock.
     """
     now = now or datetime.now(UTC)
-    with ThreadPoolExecutor(1) as pool:  # a server that hangs and a bucket that is far don't add up
+    with ThreadPool(1) as pool:  # a server that hangs and a bucket that is far don't add up
         asked = pool.submit(server_state, named_server())
         status = describe_status(settings.hurried()[0], now)
         server = asked.result()

@@ -18,9 +18,9 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 import typer
 
+from ctr_retrain.models.error_origins import is_machine_fault, is_stop
 from ctr_retrain.models.errors import Answer, CtrRetrainError, StorageError
 from ctr_retrain.models.outside_text import json_text, shown
-from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 from ctr_retrain.tasks.execution.shown_logs import note_traceback
 
 STOPPED = 130  # the shell's exit status of what Ctrl-C ended
@@ -65,23 +65,28 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> NoReturn:
             returned = _run_command(app, given)
             if isinstance(returned, CommandOutput):
                 _tell(returned, out)
-    except CtrRetrainError as error:
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, one JSON document
+        _end_by(error, out)
+    if returned == STOPPED:  # what Typer makes of Ctrl-C
+        _stop(out)
+    sys.exit(returned if isinstance(returned, int) else 0)
+
+
+def _end_by(error: BaseException, out: TextIO | None) -> NoReturn:
+    """End the command by an error: say it in one line, and exit with its status."""
+    if isinstance(error, typer.Abort) or is_stop(error):
+        _stop(out)
+    if isinstance(error, CtrRetrainError):
         sys.stderr.write(f"{type(error).__name__}: {shown(str(error))}{_traceback_of(error)}\n")
         _fail(error, str(error), error.exit_code, out, error.document, error.details)
-    except typer.TyperException as error:
+    if isinstance(error, typer.TyperException):
         message = error.format_message()
         told = message if message.startswith("Usage:") else f"Error: {message.rstrip('.')}. Try --help."
         sys.stderr.write(shown(told, lines=True) + "\n")
         _fail(error, message, error.exit_code, out)
-    except (typer.Abort, KeyboardInterrupt) as error:
-        _stop(error, out)
-    except Exception as error:  # noqa: BLE001 - whatever it is, one JSON document
-        if is_machine_fault(error):
-            _fail_of_machine(error, out)
-        _fail_of_bug(error, out)
-    if returned == STOPPED:  # what Typer makes of Ctrl-C
-        _stop(KeyboardInterrupt(), out)
-    sys.exit(returned if isinstance(returned, int) else 0)
+    if is_machine_fault(error):
+        _fail_of_machine(error, out)
+    _fail_of_bug(error, out)
 
 
 def _traceback_of(error: CtrRetrainError) -> str:
@@ -93,7 +98,7 @@ def _traceback_of(error: CtrRetrainError) -> str:
     return f" Its traceback is in {file}." if file else ""
 
 
-def _fail_of_bug(error: Exception, out: TextIO | None) -> NoReturn:
+def _fail_of_bug(error: BaseException, out: TextIO | None) -> NoReturn:
     """End by an error that nobody foresaw: one line that says where its traceback is, or else the traceback."""
     # A disk that is full, or a folder that may not be written, must not swallow the only trace of a bug.
     file = note_traceback(error)
@@ -154,12 +159,12 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
     return first + rest
 
 
-def _stop(error: BaseException, out: TextIO | None) -> NoReturn:
+def _stop(out: TextIO | None) -> NoReturn:
     sys.stderr.write("stopped\n")
-    _fail(error, "stopped", STOPPED, out)
+    _fail(KeyboardInterrupt(), "stopped", STOPPED, out)
 
 
-def _fail_of_machine(error: Exception, out: TextIO | None) -> NoReturn:
+def _fail_of_machine(error: BaseException, out: TextIO | None) -> NoReturn:
     """End by an error of the machine that no stage foresaw: one line, and the exit status of storage."""
     first = (str(error).splitlines() or [""])[0]
     told = StorageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ctr_retrain.flows.settings import Settings, load_settings
 from ctr_retrain.models.documents.command_documents import DoctorAnswer, MachineCheck
 from ctr_retrain.models.errors import CtrRetrainError, DataRejectedError, StorageError, UsageError
 from ctr_retrain.models.recipe.recipe import Recipe, load_recipe
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.landing.landing_zone import LandingZone
 from ctr_retrain.tasks.operate.try_recipe import try_recipe
 from ctr_retrain.tasks.schedule.next_run import next_run
@@ -35,7 +36,7 @@ def examine(**given: str | Path | None) -> DoctorAnswer:
         return _not_made(name, failed) if failed else _made(name, check)
 
     # Side by side, since services that don't answer are waited for; each has its thread, so that none waits for one.
-    with ThreadPoolExecutor(len(checks)) as pool:
+    with ThreadPool(len(checks)) as pool:
         for name, check, needs in checks:
             made[name] = pool.submit(make, name, check, needs)
     return DoctorAnswer(checks=tuple(one.result() for one in made.values()))

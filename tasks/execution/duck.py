@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import duckdb
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,13 +169,8 @@ def in_parallel(
 
     if len(items) == 1:  # a thread for each query of a small day would cost as much as the query
         return [run(items[0])]
-    with ThreadPoolExecutor(min(cores(), max(1, len(items)))) as pool:
-        futures = [pool.submit(run, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()  # after a failure nothing new begins
+    with ThreadPool(min(cores(), max(1, len(items)))) as pool:
+        return [future.result() for future in [pool.submit(run, item) for item in items]]
 
 
 def text(value: object) -> str:

@@ -16,9 +16,9 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 
+from ctr_retrain.models.error_origins import is_machine_fault
 from ctr_retrain.models.errors import CtrRetrainError
 from ctr_retrain.tasks.execution.import_tensorflow import import_tensorflow
-from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 from ctr_retrain.tasks.execution.parents_end import end_with_parent
 
 RAISED = 70  # exit status where the function raised: of any other the machine is to blame, or Python's installation

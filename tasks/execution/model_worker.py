@@ -24,8 +24,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
+from ctr_retrain.models.error_origins import is_machine_fault
 from ctr_retrain.models.errors import CtrRetrainError, StorageError
-from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 from ctr_retrain.tasks.execution.parents_end import end_with_parent
 from ctr_retrain.tasks.execution.progress import Report
 from ctr_retrain.tasks.execution.worker_process import IMPORTED, SECONDS_BETWEEN_SIGNS

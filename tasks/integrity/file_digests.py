@@ -7,11 +7,11 @@ is read again. What that costs is in docs/operations.md.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.documents.document import Part
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.integrity.manifest import MANIFEST
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def differences(folder: Path, entries: Iterable[FileEntry], below: Sequence[str]
     below: paths of files, or of folders with a slash at their end, to which this is limited.
     """
     wanted = [entry for entry in entries if entry.path.startswith(tuple(below))]
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPool(READERS) as pool:
         found = [difference for difference in pool.map(lambda entry: compare(folder, entry), wanted) if difference]
     known = {MANIFEST, *(entry.path for entry in wanted)}
     there = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())

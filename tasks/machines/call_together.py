@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, as_completed, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ctr_retrain.models.errors import ProcessDiedError
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.machines.host_process import HostProcess
 from ctr_retrain.tasks.machines.lost_machine import MachineLostError
 
@@ -30,7 +31,7 @@ def call_together(
     them raises; ProcessDiedError, with the machine's name, where a process ends without an answer, gives no sign of
     life or is lost to the others.
     """
-    with ThreadPoolExecutor(1 + len(others)) as pool:
+    with ThreadPool(1 + len(others)) as pool:
         hosts = [HostProcess(compute.workers, index, compute.worker_command) for index in range(1 + len(others))]
         try:
             answer = pool.submit(hosts[0].call, first[0], *first[1])

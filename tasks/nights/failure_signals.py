@@ -6,6 +6,7 @@ from datetime import date
 
 from ctr_retrain.models.documents.day_documents import Validation
 from ctr_retrain.models.documents.run_documents import DailyAnswer, DayDocument, RunDocument
+from ctr_retrain.models.error_origins import is_stop
 from ctr_retrain.models.errors import BusyError, DataRejectedError, ProcessDiedError, StorageError
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
 from ctr_retrain.models.ledger.harm import harm_of
@@ -31,7 +32,7 @@ MOST_TOLD = 400  # characters of an error in a message; the run's log has all of
 def failure_signal(error: BaseException, day: date) -> Signal | None:
     """Return the signal of the error that ended a run; None where somebody else was at it, or stopped it by hand."""
     # Whoever is busy does what this run would have done, and whoever stopped it knows.
-    if isinstance(error, (BusyError, KeyboardInterrupt, SystemExit)):
+    if isinstance(error, (BusyError, SystemExit)) or is_stop(error):
         return None
     if isinstance(error, DataRejectedError):
         return _of_data(error, day)

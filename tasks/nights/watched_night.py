@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ctr_retrain.models.documents.run_documents import DailyAnswer, RunDocument
+from ctr_retrain.models.error_origins import is_stop
 from ctr_retrain.models.errors import BusyError, DataRejectedError, StorageError
 from ctr_retrain.models.incidents.night_ref import NightAttempt, NightEnd
 from ctr_retrain.models.incidents.signal import Signal, SignalKind
@@ -116,6 +117,8 @@ def end_of(error: BaseException) -> tuple[NightEnd, str]:
         end = "rejected"
     elif isinstance(error, BusyError):
         end = "left"
+    if is_stop(error):
+        return end, "It was stopped by Ctrl-C or SIGTERM."
     return end, f"{type(error).__name__}: {error}".splitlines()[0][:500]
 
 

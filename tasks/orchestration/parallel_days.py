@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.orchestration import dask_cluster
 from ctr_retrain.tasks.orchestration.day_answers import Future, answers_in_order, work_with_share
 from ctr_retrain.tasks.orchestration.prefect_server import named_server
@@ -49,9 +49,5 @@ def _submitter(at_once: int, dask_address: str | None) -> Iterator[Callable[...,
             # Not pure: Dask would answer an equal call with what the first one came to.
             yield lambda *call: client.submit(*call, pure=False)
         return
-    # Not a `with` of the pool, which would work on all days to the end although one has failed.
-    pool = ThreadPoolExecutor(at_once)
-    try:
+    with ThreadPool(at_once) as pool:
         yield lambda work, *given: pool.submit(copy_context().run, work, *given)
-    finally:
-        pool.shutdown(cancel_futures=True)

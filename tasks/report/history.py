@@ -7,7 +7,6 @@ So the truth stays in refs and runs: an index that is absent, damaged or another
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from ctr_retrain.models.incidents.history_index import (
     IndexedNight,
     IndexedRun,
 )
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.pages.render_page import link_from_root
 from ctr_retrain.tasks.report.indexed_refs import READERS, IndexedRefs
 from ctr_retrain.tasks.store import layout
@@ -135,7 +135,7 @@ def _runs(store: Store, known: HistoryIndex, paths: Iterable[str]) -> tuple[list
     indexed = {layout.run_object(run.run_id): run for run in known.runs}
     paths = list(paths)
     unknown = [path for path in paths if path not in indexed]
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPool(READERS) as pool:
         read = dict(zip(unknown, pool.map(lambda path: _read_run(store, path), unknown), strict=True))
     found = [indexed.get(path) or read[path] for path in paths]
     runs = [run for run in found if isinstance(run, IndexedRun)]

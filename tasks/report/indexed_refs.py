@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from ctr_retrain.models.incidents.history_index import (
     IndexedRef,
 )
 from ctr_retrain.models.incidents.night_ref import NightRef
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.pages.render_page import link_from_root
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import DATA_DOCS
@@ -86,7 +86,7 @@ class IndexedRefs:
         """Return what each ref says: as the index knows it while the mark is the same, else read anew."""
         found = {day: known[day] for day, mark in marks.items() if day in known and known[day].mark == mark}
         unknown = sorted(marks.keys() - found.keys())
-        with ThreadPoolExecutor(READERS) as pool:
+        with ThreadPool(READERS) as pool:
             refs = list(pool.map(lambda day: load_ref(self.store, f"{folder}/{day}", kind), unknown))
         for day, ref in zip(unknown, refs, strict=True):
             if ref is not None:  # another process may have removed it since it was listed

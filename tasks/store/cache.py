@@ -15,13 +15,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ctr_retrain.models.errors import StorageError
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.store.names_in_use import NamesInUse
 from ctr_retrain.tasks.store.staging import staging_folder, sweep_staging, sync
 
@@ -131,7 +131,7 @@ class Cache:
         missing = {blob.digest: blob for blob in blobs if not self._path_of(blob.digest).exists()}
         if not missing:
             return False
-        with self.staging() as aside, ThreadPoolExecutor(AT_ONCE) as pool:
+        with self.staging() as aside, ThreadPool(AT_ONCE) as pool:
 
             def fetch(blob: Blob) -> None:
                 blob.fetch(aside / blob.digest)

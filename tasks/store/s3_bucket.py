@@ -13,7 +13,6 @@ import random
 import re
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -36,6 +35,7 @@ from botocore.exceptions import (
 )
 
 from ctr_retrain.models.documents.document import MAX_DOCUMENT_BYTES
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.store.s3_errors import explain, other_size
 
 PART_BYTES = 16 * 2**20  # of a multipart upload, and of a download in ranges
@@ -142,14 +142,9 @@ class Bucket:
                     str(path), self._bucket, self._key(name), ExtraArgs=_content_type(name), Config=config
                 )
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            jobs = [pool.submit(put, name, path) for name, path in files]
-            try:
-                for job in jobs:
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        with ThreadPool(AT_ONCE) as pool:
+            for job in [pool.submit(put, name, path) for name, path in files]:
+                job.result()
 
     def download(self, name: str, target: Path, size: int, **condition: str) -> Download:
         """Fetch a key of known size into a file, large ones in ranges at once.
@@ -166,7 +161,7 @@ class Bucket:
             fetch = partial(self._download_range, name, file.fileno(), size, condition)
             if len(starts) == 1:
                 return fetch(0)
-            with ThreadPoolExecutor(AT_ONCE) as pool:
+            with ThreadPool(AT_ONCE) as pool:
                 return next(iter(list(pool.map(fetch, starts))))
 
     def keys(self, folder: str, after: str = "") -> Iterator[ListedKey]:

@@ -6,7 +6,6 @@ another day have the same rows in the same places, so a later run finds the day 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from ctr_retrain.models.features.encoder import Coded, encode_values
 from ctr_retrain.models.features.table_layout import numbers, slots
 from ctr_retrain.tasks.execution import duck
 from ctr_retrain.tasks.execution.progress import progress_of
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.integrity.manifest import EncodedDay
 from ctr_retrain.tasks.label.labelled_rows import labelled_files
 from ctr_retrain.tasks.store.layout import CODES_FILE, DICTIONARY_FILE, NUMERIC_FILE
@@ -98,7 +98,7 @@ def _fill(
 
     # Which values a day has is known when all of its groups are encoded, each by its own dictionary.
     starts = ends[:-1].tolist(), ends[1:].tolist()
-    with ThreadPoolExecutor(duck.cores()) as pool:
+    with ThreadPool(duck.cores()) as pool:
         dictionaries = list(pool.map(write, groups, *starts))
         whole = Dictionary.merged(dictionaries, features)
         for _ in pool.map(recode, dictionaries, *starts):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -24,6 +23,7 @@ from ctr_retrain.models.number_format import percent, signed
 from ctr_retrain.models.recipe.recipe import Recipe
 from ctr_retrain.tasks.alerts.incident_refs import load_incidents
 from ctr_retrain.tasks.alerts.taught_models import TaughtModels, taught_sentence
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.protocol import Store, list_day_refs
 from ctr_retrain.tasks.validate.day_counts import READERS, CountedDay, load_counted_day
@@ -116,7 +116,7 @@ def _days_before(store: Store, recipe: Recipe, day: date) -> list[CountedDay]:
     first = day - timedelta(days=recipe.drift.history_days)
     # Of most of these days a young root knows nothing, which one listing tells.
     known = [earlier for earlier in list_day_refs(store, layout.ACCEPTED_REFS) if first <= earlier < day]
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPool(READERS) as pool:
         return [counted for counted in pool.map(load, known) if counted]
 
 

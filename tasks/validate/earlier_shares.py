@@ -5,13 +5,13 @@ They are read once for all days that a run looks at, since the windows before th
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.days import day_range
 from ctr_retrain.models.documents.day_documents import DaySummary
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.ingest.ingest_day import current_day_object
 from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
@@ -44,7 +44,7 @@ def read_earlier_shares(store: Store, recipe: Recipe, days: Iterable[date]) -> E
         return EarlierShares({})
     before = {earlier for day in days for earlier in _days_before(day)}
     wanted = [day for day in list_day_refs(store, layout.DAY_REFS) if day in before] if before else []
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPool(READERS) as pool:
         shares = list(pool.map(lambda day: _share(store, day), wanted))
     return EarlierShares({day: share for day, share in zip(wanted, shares, strict=True) if share is not None})
 

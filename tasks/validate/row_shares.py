@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ctr_retrain.models.data.slices import MISSING, OTHERS
 from ctr_retrain.models.data.user_sample import new_user_shares
 from ctr_retrain.models.documents.day_documents import DaySummary
 from ctr_retrain.models.drift.unusual_rows import NEW_USERS, UNATTRIBUTED, RowShares, Share
+from ctr_retrain.tasks.execution.thread_pool import ThreadPool
 from ctr_retrain.tasks.store.layout import SUMMARY_FILE
 from ctr_retrain.tasks.store.protocol import find_document
 from ctr_retrain.tasks.validate.day_counts import READERS
@@ -29,7 +29,7 @@ def load_row_shares(store: Store, counted: Sequence[CountedDay]) -> list[RowShar
     def load(day: CountedDay) -> DaySummary | None:
         return find_document(store, day.path, SUMMARY_FILE, DaySummary) if day.path else None
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPool(READERS) as pool:
         summaries = list(pool.map(load, counted))
     new = new_values([day.slices for day in counted])
     users = new_users([summary.users if summary else None for summary in summaries])

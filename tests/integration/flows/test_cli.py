@@ -326,16 +326,24 @@ def test_whoever_was_overtaken_exits_with_5(there, root):
 
 
 @pytest.mark.parametrize(
-    ("raised", "status", "words"), [(KeyboardInterrupt, 130, "stopped"), (ZeroDivisionError, 1, "Nobody foresaw this")]
+    ("first", "last", "status", "words"),
+    [
+        (KeyboardInterrupt, KeyboardInterrupt, 130, "stopped"),
+        (KeyboardInterrupt, ZeroDivisionError, 130, "stopped"),  # a failure on the way out is no bug
+        (ZeroDivisionError, ZeroDivisionError, 1, "Nobody foresaw this"),
+    ],
 )
-def test_ctrl_c_and_a_bug_give_their_document_too(new_root, monkeypatch, raised, status, words):
+def test_ctrl_c_and_a_bug_give_their_document_too(new_root, monkeypatch, first, last, status, words):
     def fail(store):
-        raise raised
+        try:
+            raise first
+        finally:
+            raise last
 
     monkeypatch.setattr("ctr_retrain.tasks.operate.registry.list_models", fail)
     answer = run("models", "--root", new_root, "--json")
     assert answer.status == answer.document["error"]["exit_code"] == status
-    assert answer.document["error"]["type"] == raised.__name__
+    assert answer.document["error"]["type"] == first.__name__
     assert words in answer.stderr
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ctr_retrain.models.error_origins import is_machine_fault
 from ctr_retrain.models.errors import ProcessDiedError, UsageError
-from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 from ctr_retrain.tasks.execution.model_process import Compute
 from ctr_retrain.tasks.machines import call_together as together
 from ctr_retrain.tasks.machines import host_process

@@ -98,7 +98,14 @@ def test_an_error_of_a_service_is_told_from_one_of_the_disk(store, night_of, day
     assert open_kinds(store) == ["service_failed"]
 
 
-@pytest.mark.parametrize("error", [BusyError("somebody else is at it"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        BusyError("somebody else is at it"),
+        KeyboardInterrupt(),
+        caused(RuntimeError("connection is busy"), KeyboardInterrupt()),
+    ],
+)
 def test_who_is_busy_or_was_stopped_by_hand_tells_nobody(store, night_of, day, error):
     fail(night_of(day), error)
     assert open_kinds(store) == []

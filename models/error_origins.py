@@ -1,10 +1,14 @@
-"""Faults of the machine, such as a full disk or too little memory: they say nothing about data or models."""
+"""Origins of an error: a fault of the machine, which says nothing about data or models, or a stop by hand."""
 
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 from ctr_retrain.models.errors import BusyError, ProcessDiedError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # An OSError of any other number is of the machine: a disk that is full, read-only, slow or broken, too little memory,
 # too many open files, a right that is missing. These are of what was asked for.
@@ -22,14 +26,22 @@ BY_WORDS = (
 
 def is_machine_fault(error: BaseException) -> bool:
     """Return True if an error, or one that it came of, is the machine's."""
+    return any(_is_of_machine(link) for link in _chain(error))
+
+
+def is_stop(error: BaseException) -> bool:
+    """Return True if an error is a stop by hand, Ctrl-C or SIGTERM, or one that the stop came upon on its way out."""
+    return any(isinstance(link, KeyboardInterrupt) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it came of, each once, though errors may be each other's cause."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        if _is_of_machine(link):
-            return True
+        yield link
         link = link.__cause__ or link.__context__
-    return False
 
 
 def _is_of_machine(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Rules of what counts as a fault of the machine: nothing that data or a model could be blamed for, and all else."""
+"""Rules of what counts as a fault of the machine, which no data or model could be blamed for, and what as a stop."""
 
 import errno
 import os
@@ -6,8 +6,8 @@ import os
 import duckdb
 import pytest
 
+from ctr_retrain.models.error_origins import is_machine_fault, is_stop
 from ctr_retrain.models.errors import DataRejectedError, StorageError, UsageError
-from ctr_retrain.tasks.execution.machine_faults import is_machine_fault
 
 
 def os_error(number):
@@ -60,3 +60,21 @@ def test_errors_that_are_each_others_cause_are_looked_at_once():
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     assert not is_machine_fault(first)
+
+
+def fail_after(first):
+    try:
+        raise first
+    finally:
+        raise RuntimeError("connection is busy")
+
+
+@pytest.mark.parametrize(
+    ("first", "stopped"), [(KeyboardInterrupt(), True), (ZeroDivisionError(), False), (SystemExit(), False)], ids=repr
+)
+def test_what_a_stop_comes_upon_on_its_way_out_is_that_stop(first, stopped):
+    assert is_stop(first) == stopped
+    with pytest.raises(RuntimeError) as raised:
+        fail_after(first)
+    assert is_stop(raised.value) == stopped
+    assert is_stop(caused(StorageError("the machine: received an error"), raised.value)) == stopped
