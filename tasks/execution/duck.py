@@ -56,12 +56,28 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
     threads: of one query, by default all cores. With one, rows come out in the order in which they went in, at no
     cost of memory, and `in_parallel` takes the cores.
     """
-    threads, spill, limit = threads or cores(), scratch / "spill", MEMORY_LIMIT_MB // _sharers.get()
-    with _stoppable():
-        database = _database(spill, threads, f"{limit}MB")
+    with _stoppable(), _opened(scratch, threads or cores()) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a query as they end all else: DuckDB makes an error of its own of them."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == STOPPED:
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextlib.contextmanager
+def _opened(scratch: Path, threads: int) -> Iterator[Connection]:
+    spill, limit = scratch / "spill", MEMORY_LIMIT_MB // _sharers.get()
+    database = _database(spill, threads, f"{limit}MB")
     intact = False
     try:
-        with _stoppable(), database.cursor() as connection:
+        with database.cursor() as connection:
             yield connection
         intact = True
     except duckdb.IOException as error:
@@ -81,17 +97,6 @@ def connect(scratch: Path, threads: int | None = None) -> Iterator[duckdb.DuckDB
         # One that has spilled keeps its folder.
         if not (intact and not spill.exists() and _left_empty(database, f"{limit}MB", threads)):
             database.close()
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a query as they end all else: DuckDB makes an error of its own of them."""
-    try:
-        yield
-    except RuntimeError as error:
-        if str(error) == STOPPED:
-            raise KeyboardInterrupt from error
-        raise
 
 
 def _database(spill: Path, threads: int, limit: str) -> Connection:
@@ -154,7 +159,7 @@ def cores() -> int:
 @cache
 def _machine_cores() -> int:
     """Count the machine's cores as DuckDB does, which knows a container's limits."""
-    with duckdb.connect() as connection:
+    with _stoppable(), duckdb.connect() as connection:
         return scalar(connection, "SELECT current_setting('threads')")
 
 

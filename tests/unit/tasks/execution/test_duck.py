@@ -1,7 +1,9 @@
 """Rules of DuckDB's databases: one is used again as if it were new, and never after a failure."""
 
 import os
+import random
 import signal
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_retrain.tasks.execution import duck
+from tests.support.counts import draws
 
 THREADS = Path("/proc/self/task")
 
@@ -108,19 +111,41 @@ def test_a_forked_process_leaves_its_parents_databases_alone(tmp_path, opened, m
     assert len(opened) == 2
 
 
-def test_what_stops_a_command_ends_its_query_and_is_no_error_of_duckdb(tmp_path):
+@pytest.fixture
+def stop_after():
+    """Give a function that lets this process be stopped, as by Ctrl-C, so many seconds from now."""
+
     def stop(*_):
         raise KeyboardInterrupt
 
+    before = signal.signal(signal.SIGALRM, stop)
+    yield partial(signal.setitimer, signal.ITIMER_REAL)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_what_stops_a_command_ends_its_query_and_is_no_error_of_duckdb(tmp_path, stop_after):
     def long_query():
         with duck.connect(tmp_path, threads=1) as connection:
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            stop_after(0.2)
             connection.execute("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b").fetchall()
 
-    before = signal.signal(signal.SIGALRM, stop)
-    try:
+    with pytest.raises(KeyboardInterrupt):
+        long_query()
+
+
+def test_a_stop_is_a_stop_wherever_it_comes_upon_a_connection(tmp_path, stop_after):
+    def work(cursor, item):
+        return cursor.execute("SELECT sum(hash(range + ?)) FROM range(1000)", [item]).fetchall()
+
+    def work_on():
+        while True:
+            with duck.connect(tmp_path, threads=1) as connection:
+                connection.execute("CREATE TABLE known AS SELECT 1 AS a")
+                duck.in_parallel(connection, work, range(3))
+
+    moments = random.Random(7)  # noqa: S311
+    for _ in range(draws(5, 1000)):
+        stop_after(moments.uniform(0.005, 0.03))
         with pytest.raises(KeyboardInterrupt):
-            long_query()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+            work_on()
