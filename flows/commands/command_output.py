@@ -24,6 +24,7 @@ from ctr_retrain.models.outside_text import json_text, shown
 from ctr_retrain.tasks.execution.shown_logs import note_traceback
 
 STOPPED = 130  # the shell's exit status of what Ctrl-C ended
+AGAIN_SECONDS = 0.01  # after which a stop that Python dropped is raised again
 VALUED = ("--recipe", "--root", "--landing")  # global options that take a value
 VALUED_WITH_EQUALS = tuple(f"{option}=" for option in VALUED)
 
@@ -113,13 +114,25 @@ def _fail_of_bug(error: BaseException, out: TextIO | None) -> NoReturn:
 
 def _stop_on_sigterm() -> None:
     """Let SIGTERM end a command as Ctrl-C does, with its processes and files aside; a second one kills it."""
-
-    def stop(*_: object) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise KeyboardInterrupt
-
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, _raise_stop)
+        sys.unraisablehook = _stop_again
+
+
+def _raise_stop(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _stop_again(ignored: sys.UnraisableHookArgs) -> None:
+    """Raise a stop again that came upon a destructor or a callback of the garbage collector, where Python drops it."""
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        signal.signal(signal.SIGTERM, _raise_stop)
+        # A moment later, since here it would be dropped once more.
+        main = threading.main_thread().ident
+        threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (main, signal.SIGTERM)).start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _run_command(app: typer.Typer, arguments: list[str]) -> object:
@@ -160,6 +173,9 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _stop(out: TextIO | None) -> NoReturn:
+    # Where the stop came upon an `exec`, as dataclasses do, `python -m` would end by SIGINT whatever the exit status:
+    # Python notes of each whether it was interrupted.
+    exec("")  # noqa: S102
     sys.stderr.write("stopped\n")
     _fail(KeyboardInterrupt(), "stopped", STOPPED, out)
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 from types import SimpleNamespace
 
 import jsonschema
@@ -43,6 +44,15 @@ def assert_published(document, arguments):
     if name:
         schema = json.loads((REPOSITORY / "docs" / "schemas" / f"{SCHEMAS[name]}.schema.json").read_text("utf-8"))
         jsonschema.validate(document, schema)
+
+
+def assert_failed(answer, status, kind, words):
+    """Check that a command failed by such an error, in one document and without a traceback."""
+    assert answer.status == status, answer.stderr
+    error = answer.document["error"]
+    assert (error["exit_code"], error["type"]) == (status, kind)
+    assert re.search(words, error["message"]), error["message"]
+    assert "Traceback" not in answer.stderr
 
 
 def at(root, landing, recipe):

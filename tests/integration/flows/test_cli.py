@@ -18,10 +18,9 @@ import pytest
 
 from ctr_retrain.tasks.integrity.manifest import MANIFEST
 from ctr_retrain.tasks.operate.registry import claim_root
-from ctr_retrain.tasks.store import layout
 from ctr_retrain.tasks.store.champion import read_champions
 from ctr_retrain.tasks.store.local_store import LocalStore
-from tests.support.command_line import at, run
+from tests.support.command_line import assert_failed, at, run
 from tests.support.processes import finish, start_with
 from tests.support.repository import REPOSITORY
 from tests.support.small_world import FIRST_DAY, NEXT_DAY, RUN_DAY, command, write_recipe
@@ -89,14 +88,6 @@ def without_outcomes(landing, folder, day):
         file.unlink()
     (copy / "outcomes" / f"dt={day}" / "outcomes.jsonl").touch()
     return copy
-
-
-def assert_failed(answer, status, kind, words):
-    assert answer.status == status, answer.stderr
-    error = answer.document["error"]
-    assert (error["exit_code"], error["type"]) == (status, kind)
-    assert re.search(words, error["message"]), error["message"]
-    assert "Traceback" not in answer.stderr
 
 
 # --- help
@@ -325,52 +316,6 @@ def test_whoever_was_overtaken_exits_with_5(there, root):
     assert json.loads(ref.read_text(encoding="utf-8"))["reason"] == "theirs"
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "status", "words"),
-    [
-        (KeyboardInterrupt, KeyboardInterrupt, 130, "stopped"),
-        (KeyboardInterrupt, ZeroDivisionError, 130, "stopped"),  # a failure on the way out is no bug
-        (ZeroDivisionError, ZeroDivisionError, 1, "Nobody foresaw this"),
-    ],
-)
-def test_ctrl_c_and_a_bug_give_their_document_too(new_root, monkeypatch, first, last, status, words):
-    def fail(store):
-        try:
-            raise first
-        finally:
-            raise last
-
-    monkeypatch.setattr("ctr_retrain.tasks.operate.registry.list_models", fail)
-    answer = run("models", "--root", new_root, "--json")
-    assert answer.status == answer.document["error"]["exit_code"] == status
-    assert answer.document["error"]["type"] == first.__name__
-    assert words in answer.stderr
-
-
-@pytest.mark.parametrize("writable", [True, False])
-def test_a_bug_is_one_line_with_the_path_of_its_traceback_which_is_shown_where_no_file_takes_it(
-    new_root, monkeypatch, tmp_path, writable
-):
-    def fail(store):
-        raise ZeroDivisionError(store.root)
-
-    monkeypatch.setattr("ctr_retrain.tasks.operate.registry.list_models", fail)
-    (tmp_path / "file").touch()
-    folder = tmp_path / ("log" if writable else "file")
-    monkeypatch.setenv("CTR_RETRAIN_LOG_FOLDER", str(folder))
-    answer = run("models", "--root", new_root)
-    assert answer.status == 1
-    assert answer.stderr.count("\n") == (1 if writable else answer.stderr.count("\n"))
-    assert ("Traceback" in answer.stderr) is not writable
-    if writable:
-        (log,) = folder.iterdir()
-        assert str(log) in answer.stderr
-        assert "in fail" in log.read_text(encoding="utf-8")
-
-
-# --- challengers that are not put into service, and models that are by hand
-
-
 def test_a_held_challenger_is_a_result_and_exits_with_0(held):
     assert held.answer.status == 0, held.answer.stderr
     assert held.answer.document["verdict"]["decision"] == "hold"
@@ -438,20 +383,6 @@ def test_land_splits_a_file_by_day(small_landing, recipe_file, tmp_path):
     assert "2026-03-02" in there("land", "--from", tmp_path / "export.csv").stdout
 
 
-def test_the_doctor_reports_each_check_and_claims_no_root(small_landing, recipe_file, tmp_path):
-    answer = at(tmp_path / "root", small_landing, recipe_file)("doctor", "--json")
-    checks = {check["name"]: check for check in answer.document["checks"]}
-    names = {"python", "settings", "recipe", "root", "landing", "events", "disk", "device", "prefect", "webhook"}
-    assert checks.keys() == names | {"schedule", "telemetry", "packages", "memory", "folders", "clock", "timezones"}
-    assert all(check["words"] for check in checks.values())
-    failed = {name for name, check in checks.items() if not check["passed"]}
-    assert failed <= {"disk", "memory"}  # a machine may be short of it
-    assert answer.status == (4 if failed else 0)
-    store = LocalStore(tmp_path / "root")
-    assert store.read_ref(layout.name_ref()) is None
-    assert stored_names(store) == set()
-
-
 def test_gc_says_what_it_would_remove_and_removes_nothing_in_a_dry_run(tmp_path, recipe_file):
     store = LocalStore(tmp_path / "root")
     claim_root(store, "small")
@@ -463,61 +394,3 @@ def test_gc_says_what_it_would_remove_and_removes_nothing_in_a_dry_run(tmp_path,
     assert "would remove days/2026-03-02/never" in cli("gc", "--dry-run").stdout.replace("\n", "")
     assert cli("gc", "--json").document == {**expected, "dry_run": False}
     assert store.ages() == {}
-
-
-def test_the_doctor_names_what_is_to_be_mended_and_exits_with_4(root, tmp_path, monkeypatch):
-    recipe = write_recipe(tmp_path)
-    recipe.write_text(recipe.read_text(encoding="utf-8").replace('"small"', '"other"'), encoding="utf-8")
-    monkeypatch.setenv("PREFECT_API_URL", "http://user:SECRET@127.0.0.1:9/api/SECRET")
-    monkeypatch.setenv("CTR_RETRAIN_WEBHOOK_URL", "https://hooks.example:port/SECRET")
-    answer = at(root, tmp_path / "nowhere", recipe)("doctor", "--json")
-    assert "SECRET" not in answer.stdout + answer.stderr
-    words = {check["name"]: check["words"] for check in answer.document["checks"] if not check["passed"]}
-    assert words.keys() - {"disk", "memory"} == {"root", "landing", "events", "prefect", "clock", "webhook"}
-    assert "serves 'small', not 'other'" in words["root"]
-    assert "set --landing" in words["landing"]
-    assert "http://127.0.0.1:9: expected an answer, received: Connection refused" in words["prefect"]
-    assert "expected an address of http or https" in words["webhook"]
-    assert_failed(answer, 4, "StorageError", "doctor: expected 17 checks to pass, received failures of root, landing")
-
-
-def test_the_doctor_tries_the_recipe_on_what_landed(small_landing, tmp_path):
-    recipe = write_recipe(tmp_path)
-    text = recipe.read_text(encoding="utf-8").replace(
-        'name = "small"', 'name = "small"\nlanding = { event_id_columns = ["id"] }'
-    )
-    recipe.write_text(text, encoding="utf-8")
-    answer = at(tmp_path / "root", small_landing, recipe)("doctor", "--json")
-    failed = {check["name"]: check["words"] for check in answer.document["checks"] if not check["passed"]}
-    assert failed.keys() - {"disk", "memory"} == {"events"}
-    assert "received none called 'id' (landing.event_id_columns) among" in failed["events"]
-    if failed.keys() == {"events"}:
-        assert_failed(answer, 3, "DataRejectedError", "received failures of events")
-
-
-@pytest.mark.parametrize("wrong", ["recipe", "settings"])
-def test_the_doctor_makes_every_check_that_can_be_made_whatever_fails_first(
-    small_landing, recipe_file, tmp_path, monkeypatch, wrong
-):
-    if wrong == "settings":
-        monkeypatch.setenv("CTR_RETRAIN_CRON", "nightly")
-    recipe = recipe_file if wrong == "settings" else tmp_path / "none.toml"
-    answer = at(tmp_path / "root", small_landing, recipe)("doctor", "--json")
-    assert_failed(answer, 2, "UsageError", f"expected 17 checks to pass, received failures of {wrong}")
-    words = {check["name"]: check["words"] for check in answer.document["checks"]}
-    assert len(words) == 17
-    assert words["events"].startswith("not checked before")
-    assert words["landing"].startswith("not checked before" if wrong == "settings" else str(small_landing))
-    assert words["python"]
-    assert words["telemetry"]
-
-
-def test_an_accident_in_one_check_is_its_own_failure(monkeypatch, small_landing, recipe_file, tmp_path):
-    def fail(path):
-        raise ZeroDivisionError(path)
-
-    monkeypatch.setattr("shutil.disk_usage", fail)
-    answer = at(tmp_path / "root", small_landing, recipe_file)("doctor", "--json")
-    failed = {check["name"]: check["words"] for check in answer.document["checks"] if not check["passed"]}
-    assert failed.keys() - {"memory"} == {"disk"}
-    assert "expected the check to be made, received ZeroDivisionError" in failed["disk"]
