@@ -38,6 +38,7 @@ help:
 	@echo "make bench-warm-start  how soon a warm start has the log loss of a cold one"
 	@echo "make bench-real        beside logistic regression and LightGBM on real logs in the folder REAL_DATA; one set: ARGS=\"--sets hotel\""
 	@echo "make bench-drift       false alarms a year and faults found by the drift detector, beside three usual ones"
+	@echo "make bench-drift-rows  the same of a day's rows: duplicates, nulls, new values and users, outcomes without an impression"
 	@echo "make bench-gate        how often the gate's intervals leave out a known truth, its slices a planted fault; years of nights"
 	@echo "make bench-policy      simulated years in closed loop: the gate beside never, always, best AUC, an estimate, an oracle"
 	@echo "make bench-compare-world  recency, class weights, sampling, focal loss on two simulated worlds"
