@@ -105,6 +105,7 @@ class Ours(Policy):
     tenures: list = field(default_factory=list)
     ledger: list = field(default_factory=list)
     opened: dict = field(default_factory=dict)  # day and share of each change of the recipe
+    checks: list = field(default_factory=list)  # tonight's
     harm: str | None = None
     name = "ours"
 
@@ -135,14 +136,14 @@ class Ours(Policy):
         )
         weighed = weigh(night, GATE, evidence)
         part = describe_evidence(weighed, GATE, evidence, "refresh" if refresh else "change", CHAMPION_COST)
-        checks = refresh_checks(weighed, GATE, evidence, part) if refresh else [change_check(weighed, GATE, part)]
+        self.checks = refresh_checks(weighed, GATE, evidence, part) if refresh else [change_check(weighed, GATE, part)]
         alone = pool([night], COST_DELTA, GATE.confidence, None)
         figure = PastEstimate(str(champion.day), alone.estimate, (alone.variance or 0.0) ** 0.5)
         self.ledger.append(JudgedNight(recipes, champion, night, figure))
         self.harm = harm_of(part)
         if PREDECESSOR in evidence.earlier:
             self.tenures[-1].step = step_of(weighed.nights.pool(champion_over(PREDECESSOR), GATE.confidence, None))
-        return all(check.passed for check in checks)
+        return all(check.passed for check in self.checks)
 
     def withdrawn(self):
         if self.harm and len(self.tenures) > 1:
@@ -179,9 +180,9 @@ class Outcome:
     harmful: tuple  # days that each harmful champion served
 
 
-def run_year(world, policy, days, seed):
-    """Serve and retrain for a year; the policy decides each night who takes over."""
-    year, faults = Year(world, seed), world.faults
+def run_year(world, policy, days, seed, kind=Year):
+    """Serve and retrain for a year of a kind, of surrogates or not; the policy decides each night who takes over."""
+    year, faults = kind(world, seed), world.faults
     champion, costs, harmful, harm_since, promotions = year.start(FIRST_NIGHT), [], [], None, 0
     policy.tenures.append(Tenure(champion, FIRST_NIGHT, shown=True))
     for day in range(FIRST_NIGHT, days):

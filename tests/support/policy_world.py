@@ -1,9 +1,9 @@
 """A world in closed loop: what the served model sends is what is logged, trained on and judged.
 
 Traffic is in cells of a group of users and a campaign, each with a true click probability that drifts; campaigns launch
-and end. Models are surrogates: the log-odds of a cell as its training window had them, with an error that is the
-smaller the more clicks were logged there and that consecutive nights share in part. Costs are those of the
-demonstration, 0.02 a send and 1 a click, per 1,000 impressions.
+and end. Models are surrogates: shrunk click ratios of the groups, campaigns and cells of the window's log, whose errors
+are those of trained networks (docs/benchmarks.md). Costs are those of the demonstration, 0.02 a send and 1 a click, per
+1,000 impressions.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ GROUPS, CAMPAIGNS, BUCKETS = 32, 24, 48
 SEND, CLICK = 0.02, 1.0  # prices; sending pays from a probability of 0.02 on
 WINDOW, DELAY = 14, 2  # days of training, and days until labels are final and validated
 EXPLORED = 0.1  # of what isn't sent, to keep learning
+HALF_LIFE = 7  # days in which a row loses half of its weight
+PRIOR_CLICKS = 2.0  # that stand for what is known before: a group, a campaign or a cell is as the others
+OWN_ERROR = 0.1  # standard deviation of what another seed changes of a cell's log-odds
 BASE = np.log(0.02 / 0.98) - 0.5 * (2 * 0.42**2 + 0.55**2)
 
 
@@ -93,15 +96,18 @@ class Model:
     """What a night's training made."""
 
     odds: np.ndarray  # (groups, campaigns)
+    newcomers: np.ndarray  # (groups,), log-odds of a campaign that it doesn't know
     names: np.ndarray  # of the campaigns that it knows
     day: int
     recipe: str
 
+    def odds_on(self, world, day):
+        """Its log-odds of a day's cells; a campaign that it doesn't know is judged by its group alone."""
+        return np.where(world.names[day] == self.names, self.odds, self.newcomers[:, None])
+
     def sends(self, world, day):
-        """Whether each cell is sent; a campaign that it doesn't know is judged by its group alone."""
-        known = world.names[day] == self.names
-        unknown = BASE + 0.5 * 0.42**2 + 0.5 * 0.55**2 + world.groups[:, None]
-        return expit(np.where(known, self.odds, unknown)) >= SEND / CLICK
+        """Whether each cell is sent."""
+        return expit(self.odds_on(world, day)) >= SEND / CLICK
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +123,6 @@ class Year:
 
     def __init__(self, world, seed):
         self.world, self._rng = world, np.random.default_rng([seed, 2])
-        self._error = self._rng.normal(size=(GROUPS, CAMPAIGNS))
         self.logs = {}
 
     def start(self, day):
@@ -138,17 +143,28 @@ class Year:
         self.logs[day] = Log(kept, self._rng.binomial(kept, np.broadcast_to(seen[..., None], shape)))
         self.logs.pop(day - WINDOW - DELAY - 2, None)
 
+    def window(self, day):
+        """The days that a model of a day is trained on: those before the validation day whose log there is."""
+        last = day - DELAY - 1
+        return [past for past in range(max(last - WINDOW + 1, 0), last + 1) if past in self.logs]
+
     def train(self, day, recipe, worse):
         """Train on the window that ends before the validation day; `worse`: a further error's standard deviation."""
-        last = day - DELAY - 1
-        window = [past for past in range(max(last - WINDOW + 1, 0), last + 1) if past in self.logs]
-        clicks = np.sum([self.logs[past].clicks.sum(axis=-1) for past in window], axis=0)
-        seen = np.mean([self.world.odds[past] + np.log(self.world.seen_share(past)) for past in window], axis=0)
-        # Two thirds of the error are the window's, which the next night shares; the rest is the night's own.
-        self._error = 0.9 * self._error + np.sqrt(1 - 0.9**2) * self._rng.normal(size=self._error.shape)
-        error = np.sqrt(0.67) * self._error + np.sqrt(0.33) * self._rng.normal(size=self._error.shape)
-        spread = np.sqrt(0.1**2 + 1 / (clicks + 15.0) + worse**2)
-        return Model(seen + spread * error, self.world.names[last].copy(), day, recipe)
+        window = self.window(day)
+        names, rows, clicks = self.world.names[window[-1]], 0.0, 0.0
+        for past in window:
+            weight = 0.5 ** ((window[-1] - past) / HALF_LIFE) * (self.world.names[past] == names)
+            rows = rows + weight * self.logs[past].rows.sum(axis=-1)
+            clicks = clicks + weight * self.logs[past].clicks.sum(axis=-1)
+        level, groups, campaigns, cells = shrunk_ratios(rows, clicks)
+        odds = np.log(level * np.outer(groups, campaigns) * cells)
+        error = self._rng.normal(0, np.sqrt(OWN_ERROR**2 + worse**2), odds.shape)
+        newcomers = np.log(level * groups * campaigns.mean())  # of campaigns as those that it knows
+        return Model(odds + error, newcomers, names.copy(), day, recipe)
+
+    def again(self, day, recipe, worse):
+        """Train on the same window with another seed."""
+        return self.train(day, recipe, worse)
 
     def auc(self, day, model):
         """The area under the curve of a model's order of the cells on the validation day's log."""
@@ -180,6 +196,16 @@ class Year:
             np.stack([each.ravel() for each in sums], axis=1),
         )
         return Night(cells, changed)
+
+
+def shrunk_ratios(rows, clicks):
+    """The click ratio of a window, and what groups, campaigns and cells have of it; shrunk towards 1."""
+    level, campaigns = clicks.sum() / rows.sum(), np.ones(CAMPAIGNS)
+    for _ in range(3):
+        groups = (clicks.sum(axis=1) + PRIOR_CLICKS) / ((level * rows * campaigns).sum(axis=1) + PRIOR_CLICKS)
+        expected = level * rows * groups[:, None]
+        campaigns = (clicks.sum(axis=0) + PRIOR_CLICKS) / (expected.sum(axis=0) + PRIOR_CLICKS)
+    return level, groups, campaigns, (clicks + PRIOR_CLICKS) / (expected * campaigns + PRIOR_CLICKS)
 
 
 def changes(log, ours, theirs, day):

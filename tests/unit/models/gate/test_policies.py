@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.counts import draws
 from tests.support.policies import Always, Oracle, Ours, PointEstimate, Policy, run_year
-from tests.support.policy_world import CALM, FAULTY, World
+from tests.support.policy_world import CALM, CAMPAIGNS, DELAY, FAULTY, GROUPS, Log, World, Year, shrunk_ratios
 
 DAYS = draws(40, 365)
 
@@ -37,3 +37,31 @@ def test_truth_and_models_know_the_same_campaigns():
     assert len(world.odds) == len(world.names) == 80
     assert len(np.unique(np.concatenate(world.names))) > 24
     assert world.rows.sum() == pytest.approx(50_000)
+
+
+def test_a_surrogate_answers_as_the_log_says_and_as_others_do_where_it_says_little():
+    rows = np.full((GROUPS, CAMPAIGNS), 1e6)
+    clicks = 0.02 * rows
+    clicks[:, 3] *= 3  # a campaign that is liked, but by the first group
+    clicks[0, 3] /= 3
+    rows[5, 3] = clicks[5, 3] = 0
+    level, groups, campaigns, cells = shrunk_ratios(rows, clicks)
+    answer = level * np.outer(groups, campaigns) * cells
+    known = rows > 0
+    assert answer[known] == pytest.approx(clicks[known] / rows[known], rel=0.01)
+    assert answer[5, 3] == pytest.approx(0.06, rel=0.1)
+
+
+def test_a_surrogate_learns_of_a_campaign_from_its_own_days():
+    world, day = World(4, 30, CALM), 20
+    years = [Year(world, 4), Year(world, 4)]
+    for year in years:
+        year.start(day)
+    before = min(years[0].window(day))
+    (ended,) = np.flatnonzero(world.names[before] != world.names[day - DELAY - 1])[:1]
+    log = years[1].logs[before]
+    clicks = log.clicks.copy()
+    clicks[:, ended] = log.rows[:, ended]
+    years[1].logs[before] = Log(log.rows, clicks)
+    models = [year.train(day, "recipe", 0.0) for year in years]
+    assert np.array_equal(models[0].odds, models[1].odds)
