@@ -41,6 +41,7 @@ help:
 	@echo "make bench-drift-rows  the same of a day's rows: duplicates, nulls, new values and users, outcomes without an impression"
 	@echo "make bench-gate        how often the gate's intervals leave out a known truth, its slices a planted fault; years of nights"
 	@echo "make bench-policy      simulated years in closed loop: the gate beside never, always, best AUC, an estimate, an oracle"
+	@echo "make bench-policy-account  where the gate's regret in them comes from, by check"
 	@echo "make bench-policy-models  errors of those years' surrogates beside trained networks'"
 	@echo "make bench-compare-world  recency, class weights, sampling, focal loss on two simulated worlds"
 	@echo "make lock              choose versions anew and write the lock files"
