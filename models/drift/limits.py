@@ -44,9 +44,9 @@ SLOW = 0.45  # of the least size on one day: what a sum of days must have come t
 RISE = 1.5  # the same of rises: three days of a holiday are a sum, too
 SLID = 0.25  # the same of falls of a channel's ratio, which is compared with the lowest level of the days before
 # By how much, as a logarithm, the run length of falls that are large enough exceeds the bound (make bench-drift).
-# Where a day tells too little to show that it is a holiday, the days after it look more like a slide.
-LONGER_RUN, LONGER_RUN_UNSEEN_HOLIDAYS = 1.56, 0.96
-SEEN_HOLIDAY = 0.08  # standard deviation of a day up to which one with a fifth more is seen
+# Where a day tells little, a sum is of more days, and chance makes more of it that is large enough.
+LONGER_RUN, LONGER_RUN_OF_FEW = 1.36, 0.76
+TELLS_MUCH = 0.08  # standard deviation of a day, at most
 CAMPAIGN = log(2)  # campaigns tire, and are changed by people
 
 
@@ -160,8 +160,8 @@ def _slide(measures: Measures, levels: ChannelLevels, budget: Budget, sizes: Siz
     slides = levels.slides_after(measures)
     values, size = slides.log_values(), float(measures.ratio.size[0])
     rises, falls = (budget.log_run_length(family, channels) for family in ("slide up", "slide down"))
-    seen = float(measures.ratio.deviation2[0]) <= SEEN_HOLIDAY**2
-    falls -= LONGER_RUN if seen else LONGER_RUN_UNSEEN_HOLIDAYS
+    tells_much = float(measures.ratio.deviation2[0]) <= TELLS_MUCH**2
+    falls -= LONGER_RUN if tells_much else LONGER_RUN_OF_FEW
     if values[DOWN] >= falls and levels.slid(slides, DOWN, size) <= -SLID * sizes.fall:
         return DOWN
     return UP if values[UP] >= rises and levels.slid(slides, UP, size) >= RISE * sizes.fall else None

@@ -69,7 +69,7 @@ def watched_day(watch: ChannelWatch, index: int, suspects: Suspects = ()) -> Wat
         return WatchedDay(tuple(watch.follow(day, suspects)), None, None, None, None, days)
     expected = watch.levels.expected_ratio(day.counts, day.weekday)
     least = max(watch.rules.budget.one_day("ratio", watch.rules.channels, days), watch.rules.min_errors)
-    rows, uncertainty = day.counts.rows, float(watch.levels.ratio.uncertainty(day.weekday)[0])
+    rows, uncertainty = day.counts.rows, float(watch.levels.ratio_uncertainty(day.counts, day.weekday)[0])
     low, high = usual_ratios(expected, uncertainty, rows, least, watch.sizes.fall)
     errors = float(day.measures.ratio.errors[0]) if rows else None
     middle = float(probability(np.array(expected)))

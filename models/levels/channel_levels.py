@@ -17,6 +17,7 @@ from ctr_retrain.models.levels.following_level import FollowingLevel, Pace
 from ctr_retrain.models.levels.measures import Change, ContrastDay, Counts, Frozen, Measures
 from ctr_retrain.models.levels.running_sums import RunningSums
 from ctr_retrain.models.levels.slide_evidence import SlideEvidence
+from ctr_retrain.models.levels.unusual_days import UnusualDays
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-# Holidays raise a ratio for days: a level that followed them would make the days after them look like a slide.
-RATIO = Pace(level=3.0, step=0.015, weekday=0.08, spread=0.04, least_spread=0.015, holidays=True)
+# Holidays raise a ratio for days: a level that followed them would make the days after them look like a slide. One
+# series learns slowly how much its days differ: chance makes as much of a few days as a change of their law does.
+RATIO = Pace(
+    level=3.0, step=0.0185, weekday=0.08, spread=0.03, least_spread=0.015, holidays=True, memory_days=80, settles=True
+)
 VOLUME = Pace(level=20.0, step=0.03, weekday=0.3, spread=0.06, least_spread=0.02)
 # Values of a lasting column, such as devices, move together with their channel, but for weekdays.
 CONTRAST = Pace(level=0.8, step=0.01, weekday=0.03, spread=0.04, least_spread=0.015)
@@ -54,6 +58,7 @@ class ChannelLevels:
         """Begin without having seen a day; campaigns: columns whose values come and go."""
         self.ratio = FollowingLevel(1, RATIO, mean=-4.0)
         self.volume = FollowingLevel(1, VOLUME)
+        self.unusual_days = UnusualDays()
         paces = [
             (CAMPAIGN_CONTRAST, CAMPAIGN_SHARE) if table.column in campaigns else (CONTRAST, SHARE) for table in tables
         ]
@@ -110,11 +115,12 @@ class ChannelLevels:
         if not self.ages[place]:
             return None
         rows, positives = counts.tables[place]
-        expected = self.ratio.mean(weekday) + self.contrasts[place].mean(weekday)
+        usual = self._usual_ratio(counts, weekday)
+        expected = usual + self.contrasts[place].mean(weekday)
         return CampaignDay(
             np.append(rows, max(counts.rows - rows.sum(), 0.0)),
             np.append(positives, max(counts.positives - positives.sum(), 0.0)),
-            np.append(expected, self.ratio.mean(weekday)),
+            np.append(expected, usual),
             np.append(self.contrasts[place].uncertainty(weekday), 0.0),
         )
 
@@ -125,7 +131,19 @@ class ChannelLevels:
     def expected_ratio(self, counts: Counts, weekday: int) -> float:
         """Return the log-odds that are expected of the channel's ratio with the day's campaigns."""
         day = _first_with_rows(self._campaign_days(counts, weekday), counts)
-        return day.expected() if day else float(self.ratio.mean(weekday)[0])
+        return day.expected() if day else float(self._usual_ratio(counts, weekday)[0])
+
+    def ratio_uncertainty(self, counts: Counts, weekday: int) -> Floats:
+        """Return the variance of a day's ratio around what is expected of it, without counting noise."""
+        return self.ratio.uncertainty(weekday) + self.unusual_days.uncertainty(self._unusual(counts, weekday))
+
+    def _usual_ratio(self, counts: Counts, weekday: int) -> Floats:
+        """Return the log-odds expected of what a day's campaigns have in common."""
+        return self.ratio.mean(weekday) + self.unusual_days.mean(self._unusual(counts, weekday))
+
+    def _unusual(self, counts: Counts, weekday: int) -> int | None:
+        """Return which kind of day a volume makes, if an unusual one."""
+        return self.unusual_days.kind(self._volume(counts, weekday), float(self.volume.days[0]))
 
     def learn(self, counts: Counts, weekday: int, measures: Measures, frozen: Frozen) -> None:
         """Follow a day; frozen: the series that a fault has touched, which learn nothing of it."""
@@ -135,17 +153,25 @@ class ChannelLevels:
             self._learn_contrast(counts, place, weekday, change, frozen)
             self._learn_share(counts, place, weekday, frozen)
         rows, teaches = np.array([counts.rows]), np.array([counts.rows > 0 and not frozen.volume])
+        self._learn_ratio(weekday, measures, frozen, teaches=bool(counts.rows and not frozen.ratio))
         self.volume.learn(np.log(rows + 0.5), 1 / (rows + 0.5), weekday, teaches)
-        self._learn_ratio(weekday, measures, teaches=bool(counts.rows and not frozen.ratio))
 
-    def _learn_ratio(self, weekday: int, measures: Measures, *, teaches: bool) -> None:
+    def _learn_ratio(self, weekday: int, measures: Measures, frozen: Frozen, *, teaches: bool) -> None:
         """Follow what is common to a day's campaigns."""
         if teaches and self.ratio.days[0] >= DAYS_BEFORE_SUMS:
             gain = float(self.ratio.variance[0] / measures.ratio.deviation2[0])
             self.slides = self.slides_after(measures)
             self.slides.follow(gain, float(self.ratio.level[0]))
-        noise = measures.ratio.deviation2 - self.ratio.uncertainty(weekday)
-        self.ratio.learn(self.ratio.mean(weekday) + measures.ratio.size, noise, weekday, np.array([teaches]))
+        size, deviation2 = measures.ratio.size, measures.ratio.deviation2
+        noise = deviation2 - self.ratio.uncertainty(weekday)
+        self.ratio.learn(self.ratio.mean(weekday) + size, noise, weekday, np.array([teaches]))
+        self.unusual_days.learn(
+            measures.volume,
+            float(self.volume.days[0]),
+            float(size[0]),
+            float(deviation2[0]),
+            teaches=teaches and not frozen.volume,
+        )
 
     def shift(self, clean: Measures, typical: Measures) -> None:
         """Follow a fault of one slice that is normal now: what it does to its channel and to the other slices.
@@ -203,12 +229,12 @@ class ChannelLevels:
 
     def _ratio(self, counts: Counts, weekday: int, campaigns: Sequence[CampaignDay | None]) -> Change:
         """Measure the channel's ratio, by what is common to the day's campaigns."""
-        day, usual = _first_with_rows(campaigns, counts), float(self.ratio.mean(weekday)[0])
+        day, usual = _first_with_rows(campaigns, counts), float(self._usual_ratio(counts, weekday)[0])
         whole = day.whole() if day else CommonRatio(counts.rows, counts.positives, usual, 0.0)
         common = whole.scaled(counts.observed)
         rows, expected = np.array([common.rows]), np.array([common.expected])
         size = log_odds(np.array([common.positives]), rows) - expected
-        deviation2 = self.ratio.uncertainty(weekday) + common.variance
+        deviation2 = self.ratio_uncertainty(counts, weekday) + common.variance
         errors = standard_errors(size, expected, deviation2, rows)
         noise = counting_variance(expected, rows)
         return Change(size, errors, deviation2 + noise, np.array([counts.rows > 0]))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SURPRISE = 2.5  # standard errors by which a day moves a level at most: one strange day is no level
 HOLIDAY = 2.5  # standard errors that make a day of a level that knows holidays look like one
 MOST_HOLIDAYS = 3  # such days on end: more are a new level
-SPREAD_MEMORY_DAYS = 40
 ADAPTATION = 0.04  # of the logarithm of the step, for each product of two days' errors
+LEAST_ADAPTATION = 0.005  # the same of a series that settles, and adapts by 1 / days
 MOST_FASTER = 3.0  # times the step that the pace gives, and as much slower
 KNOWN_DAYS, FEWEST_OTHERS = 3, 10  # days of a series' history, and how many such tell what a new one will be like
 POOLED_DAYS = 20  # weight of the other series' spread beside a series' own
@@ -40,6 +40,8 @@ class Pace:
     spread: float  # of days around their level, before any was seen
     least_spread: float
     holidays: bool = False  # some days are far above their level, and tell nothing of the days after them
+    memory_days: int = 40  # over which the spread is averaged
+    settles: bool = False  # the step is found out once: the longer the history, the less a few days change it
 
 
 class FollowingLevel:
@@ -137,14 +139,16 @@ class FollowingLevel:
         Errors of a level that follows as fast as it should are uncorrelated (Mehra 1970).
         """
         ready = teaches & (self.days >= POOLED_DAYS)
-        faster = np.exp(np.where(ready, ADAPTATION * bounded(errors * self.last_error, 3.0), 0.0))
+        rate = np.minimum(1 / np.maximum(self.days, 1), ADAPTATION) if self.pace.settles else ADAPTATION
+        rate = np.maximum(rate, LEAST_ADAPTATION)
+        faster = np.exp(np.where(ready, rate * bounded(errors * self.last_error, 3.0), 0.0))
         slowest, fastest = self.pace.step / MOST_FASTER, self.pace.step * MOST_FASTER
         self.step = np.minimum(np.maximum(self.step * faster, slowest), fastest)
         self.last_error = np.where(teaches, errors, 0.0)
 
     def _learn_spread(self, surprise: Floats, total: Floats, teaches: NDArray[np.bool_]) -> None:
         """Move the spread towards what the surprise leaves over, a strange day's counted as three standard errors."""
-        rate = np.where(teaches, 1 / np.minimum(self.days + POOLED_DAYS, SPREAD_MEMORY_DAYS), 0.0)
+        rate = np.where(teaches, 1 / np.minimum(self.days + POOLED_DAYS, self.pace.memory_days), 0.0)
         excess = np.minimum(surprise**2, 9 * total) - total
         # The first days tell of the level, not of the spread around it.
         excess = np.where(self.days >= 2, excess, 0.0)

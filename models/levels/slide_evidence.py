@@ -2,9 +2,9 @@
 
 An e-detector (Shin, Ramdas and Rinaldo 2024, "E-detectors: a nonparametric framework for sequential change
 detection"): likelihood ratios of a change against none, summed over the days on which it may have begun and averaged
-over its forms, as Shiryaev and Roberts sum them. Where nothing has changed such a sum reaches A once in A days or more,
-so the threshold is the budget's run length itself. A level that follows takes part of a change with it: what is left of
-each form in the one-step errors is followed beside the level.
+over its forms by their weights, as Shiryaev and Roberts sum them. Where nothing has changed such a sum reaches A once
+in A days or more, so the threshold is the budget's run length itself. A level that follows takes part of a change with
+it: what is left of each form in the one-step errors is followed beside the level.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ DAYS_BEFORE = 10  # a change's start, with whose extreme level it is compared: t
 LARGEST_TERM = 3.0  # standard errors of one day: what a day alone shows is not for sums
 AGES = np.arange(1, STARTS + 1)
 FORMS = np.stack([*(slide * AGES for slide in SLIDES), *(np.full(STARTS, step) for step in STEPS)])  # (forms, ages)
+WEIGHTS = np.array([0.45, 0.45, 0.1])  # of the forms: a step mostly shows on its day, and strange days look like one
 
 
 class SlideEvidence:
@@ -58,7 +59,7 @@ class SlideEvidence:
         """Return the logarithms of the sums, (2,)."""
         most = self.logs.max(axis=(1, 2), keepdims=True)
         most = np.where(np.isfinite(most), most, 0.0)
-        total = np.exp(self.logs - most).sum(axis=(1, 2)) / len(FORMS)
+        total = np.exp(self.logs - most).sum(axis=2) @ WEIGHTS
         with np.errstate(divide="ignore"):
             return np.asarray(most[:, 0, 0] + np.log(total))
 
