@@ -122,8 +122,10 @@ def _s3_service(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _worker(folder: Path) -> Iterator[None]:
-    """Run a worker, which starts each flow run as a process; one at a time on this machine."""
-    start = ("prefect", "worker", "start", "--pool", POOL, "--name", "worker-1", "--limit", "1")
+    """Run a worker, which starts each flow run as a process."""
+    # A nightly run that waits for its data has one of the places for hours, and the watchdog needs one meanwhile. What
+    # works on a root holds it, so that two runs never train side by side.
+    start = ("prefect", "worker", "start", "--pool", POOL, "--name", "worker-1", "--limit", "3")
     command = module_command("ctr_retrain.tasks.execution.parents_end", *start)
     with _process(command, folder / "worker.log"):
         yield

@@ -1,5 +1,6 @@
 """The production shape on one machine, started as its user does: `make test-stack`, and no part of `make test`."""
 
+import contextlib
 import json
 import os
 import re
@@ -28,7 +29,10 @@ def stack():
     """A stack that ran its day and still runs. Its folder is one that PostgreSQL's own user can reach."""
     folder = Path(tempfile.mkdtemp(prefix="ctr-stack-"))
     folder.chmod(0o711)
-    command = ["-m", "infra.stack.start_stack", "--folder", folder / "stack", "--recipe", write_recipe(folder)]
+    recipe = write_recipe(folder)
+    with recipe.open("a", encoding="utf-8") as text:
+        text.write("\n[alerts]\ndata_due_hours = 1000\n")  # a scheduled run of today waits, at whatever hour tests run
+    command = ["-m", "infra.stack.start_stack", "--folder", folder / "stack", "--recipe", recipe]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, *map(str, command), "--days", "6", "--rows-per-day", "12000"],
@@ -166,15 +170,47 @@ def test_a_message_reaches_the_receiver(stack):
     assert json.loads(messages[-1])["recipe"] == "small"
 
 
+def test_the_watchdog_runs_beside_nightly_runs_that_wait_for_their_data(stack):
+    api = f"{stack.addresses['prefect']}/api"
+    flow = {one["id"]: one["name"] for one in json.loads(asked(f"{api}/flows/filter", {}))}
+    deployments = {
+        f"{flow[one['flow_id']]}/{one['name']}": one["id"] for one in json.loads(asked(f"{api}/deployments/filter", {}))
+    }
+
+    def start(deployment):
+        state = {"state": {"type": "SCHEDULED"}}
+        return json.loads(asked(f"{api}/deployments/{deployments[deployment]}/create_flow_run", state))["id"]
+
+    def run(which):
+        return json.loads(asked(f"{api}/flow_runs/{which}"))
+
+    waiting = [start("daily/nightly"), start("daily/nightly")]
+    while not all(run(one)["name"].endswith("waits for data") for one in waiting):
+        time.sleep(0.5)
+    watchdog = start("watchdog/hourly")
+    while run(watchdog)["state_type"] not in ("COMPLETED", "FAILED", "CRASHED"):
+        time.sleep(0.5)
+    assert run(watchdog)["state_type"] == "COMPLETED"
+    assert [run(one)["state_type"] for one in waiting] == ["RUNNING", "RUNNING"]
+
+
+def processes_of(folder):
+    """The processes whose environment or arguments name a folder, other than this one."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # one that ends while it is looked at
+            told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            if bytes(folder) in told:
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
 def test_what_stops_the_stack_stops_all_of_it(stack):
-    """Last, since nothing is left afterwards."""
+    """Last, since nothing is left afterwards; two nightly runs still wait for their data."""
     stack.process.send_signal(signal.SIGTERM)
     assert stack.process.wait() == 0
     for address in stack.addresses.values():
         with pytest.raises((urllib.error.URLError, ConnectionError)):
             asked(address)
     assert not (stack.folder / "postgres" / "data" / "postmaster.pid").exists()
-    left = subprocess.run(
-        ["/usr/bin/pgrep", "-f", str(stack.folder)], capture_output=True, text=True, check=False
-    ).stdout
-    assert not left
+    assert not processes_of(stack.folder)
