@@ -10,7 +10,7 @@ from ctr_retrain.models.feature_kinds.kinds import feature_of
 from ctr_retrain.models.feature_worth.later_values import EncodedSample, later_values, stability_index
 
 DAY = date(2026, 3, 2)
-MANY = 1_000_000
+MANY = 100_000
 
 
 def codes(*shares, rows=MANY):
