@@ -75,7 +75,11 @@ def ratio_limits(sums: SliceSums, tail: float) -> tuple[NDArray[np.float64], NDA
 
 def surprise(sums: SliceSums, ratio: float) -> NDArray[np.float64]:
     """Return for each slice the two-sided chance of a count as far off, if its true ratio were `ratio`: (slices,)."""
-    count, expected = sums.positives / sums.dispersion, sums.predicted / ratio / sums.dispersion
+    return chance_of_count(sums.positives / sums.dispersion, sums.predicted / ratio / sums.dispersion)
+
+
+def chance_of_count(count: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the two-sided chance of Poisson counts as far from the expected ones as these, (slices,) each."""
     fewer = gammaincc(count + 1, expected)
     more = np.where(count > 0, gammainc(np.maximum(count, 1e-9), expected), 1.0)
     return np.asarray(np.minimum(1.0, 2 * np.minimum(fewer, more)))

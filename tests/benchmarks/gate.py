@@ -11,12 +11,13 @@ from itertools import product
 import numpy as np
 
 from tests.benchmarks.gate_plants import rows_of_plants
+from tests.benchmarks.gate_scans import rows_of_scans, rows_of_times
 from tests.benchmarks.guardrail_plants import rows_of_guardrails
 from tests.benchmarks.table import print_table, write_rows
 from tests.support.gate_scenarios import SCENARIOS, measure_coverage
 from tests.support.gate_years import ALL_MATTER, CHAINS, ROWS_DOMINATE, RULES, night_of_takeover, run_chain
 
-TABLES = ("coverage", "plants", "guardrails", "years", "chains")
+TABLES = ("coverage", "plants", "scans", "scan_times", "guardrails", "years", "chains")
 # Standard deviation of a night's difference per 1,000; the demonstration's is 0.19.
 CHAIN_VOLUMES = {"the demonstration": 0.19, "50,000 rows": 0.23, "500,000 rows": 0.075, "5 million rows": 0.03}
 
@@ -97,6 +98,8 @@ def main():
             asked.seed,
         ),
         "plants": ("Faults planted in a slice of the validation rows", rows_of_plants, asked.plant_trials),
+        "scans": ("Segments that the scan of 20 features shows", rows_of_scans, asked.plant_trials),
+        "scan_times": ("How long the scan takes", rows_of_times, 1),
         "guardrails": ("Clickbait: clicks won by what annoys", rows_of_guardrails, asked.plant_trials),
         "years": ("A changed recipe: by each night's own interval, and by ours", year_rows, *years),
         "chains": ("A year of refreshes: the champion above its anchor, in margins", chain_rows, *years),
