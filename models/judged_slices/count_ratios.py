@@ -64,8 +64,11 @@ def sum_slices(
     return SliceSums(rows, positives, predicted, before, dispersion)
 
 
-def ratio_limits(sums: SliceSums, tail: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return limits of predicted to expected positives, (slices,) each, outside of which each tail has that chance."""
+def ratio_limits(sums: SliceSums, tail: float | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return limits of predicted to expected positives, (slices,) each, outside of which each tail has that chance.
+
+    tail: one chance for all slices, or (slices,) one for each.
+    """
     count = sums.positives / sums.dispersion
     most = sums.dispersion * gammainccinv(count + 1, tail)
     least = sums.dispersion * np.where(count > 0, gammaincinv(np.maximum(count, 1e-9), tail), 0.0)

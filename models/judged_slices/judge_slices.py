@@ -7,7 +7,8 @@ Found        a segment of the scan, by the same rule, if the recipe lets them ve
 
 A year has 365 nights and each many slices, of which none that lies within its bounds shall reject a good model. So the
 year's error is divided by nights, by these three kinds, and by the slices of each (Bonferroni): nights that see the
-same users and campaigns again are anything but independent, and no rule that takes them so would hold.
+same users and campaigns again are anything but independent, and no rule that takes them so would hold. Slices of one
+family share what it has for calibration by their rows, since a large one that is off does more harm.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from ctr_retrain.models.judging.judged_rows import interval_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from ctr_retrain.models.documents.verdict_documents import SliceState
     from ctr_retrain.models.judged_slices.count_ratios import SliceSums
@@ -105,9 +108,9 @@ def _measure(rows: JudgedRows, family: Family, gate: Gate) -> _Measured:
 
 
 def _judge_family(rows: JudgedRows, one: _Measured, recipe: Recipe, whole: float, error: float) -> list[JudgedSlice]:
-    """Judge the slices of one family that have positives enough; error: the chance of a false veto of each."""
+    """Judge the slices of one family that have positives enough; error: the mean chance of a false veto of each."""
     gate, sums = recipe.gate, one.sums
-    low, high = ratio_limits(sums, CALIBRATION * error / 2)
+    low, high = ratio_limits(sums, CALIBRATION * error * _shares(one) / 2)
     shrunk, bounds = shrink(sums, whole), _bounds(one.family.name, gate)
     costs = {name: channel.cost for name, channel in recipe.channels.items()}
     deltas = cost_deltas(rows, one.family, one.judged, costs, 1 - 2 * COST * error)
@@ -122,6 +125,14 @@ def _judge_family(rows: JudgedRows, one: _Measured, recipe: Recipe, whole: float
             )
         )
     return result
+
+
+def _shares(one: _Measured) -> NDArray[np.float64]:
+    """Return the part of the family's error that each slice has, by its rows, with a mean of 1 over those judged."""
+    shares = np.zeros(len(one.sums.rows))
+    judged = list(one.judged)
+    shares[judged] = one.sums.rows[judged]
+    return np.asarray(shares * len(judged) / max(shares.sum(), 1.0))
 
 
 def _state(

@@ -7,7 +7,7 @@ from scipy.special import pdtr, pdtrc
 from ctr_retrain.models.documents.verdict_documents import Check
 from ctr_retrain.models.gate.judge import judge
 from ctr_retrain.models.judged_slices.count_ratios import ratio_limits, shrink, sum_slices, surprise
-from ctr_retrain.models.judged_slices.judge_slices import judge_slices, slice_checks
+from ctr_retrain.models.judged_slices.judge_slices import CALIBRATION, NIGHTS, judge_slices, slice_checks
 from ctr_retrain.models.judged_slices.slice_rows import family_of, fifths, marked
 from ctr_retrain.models.judging.judged_rows import JudgedRows
 from tests.benchmarks.gate_plants import PLANTS, RECIPE, draw, rejected
@@ -57,6 +57,13 @@ def test_a_campaign_predicted_three_times_too_high_rejects_a_model_that_is_well_
     assert not check.passed
     assert "campaign_id = 3 with 3,000 rows: 180 positives predicted, 60 seen" in check.message
     assert part.found[0].name == "campaign_id = 3"
+
+
+def test_slices_of_a_family_share_its_error_by_their_rows():
+    part, _ = judged(night(SOUND, (5000, 100, 0.02, 0.02)))
+    chances = [2 * pdtr(one.positives, one.predicted / one.low) for one in part.slices]
+    assert sum(chances) == pytest.approx(CALIBRATION * GATE.false_slice_vetoes_per_year / NIGHTS, rel=1e-6)
+    assert chances[0] == pytest.approx(4 * chances[1], rel=1e-6)
 
 
 def test_where_the_champion_is_as_far_off_no_harm_is_done():
