@@ -48,9 +48,10 @@ def test_the_gate_is_better_than_the_first_model_for_ever_and_harms_for_days_at_
     assert max(outcome.harmful, default=0) <= LONGEST_HARM
 
 
+# Asked of the whole year alone: the few nights of `make test` are too short for either policy to gain or lose.
 @pytest.mark.skipif(not SOAK, reason="a second year of training: make soak")
-def test_what_the_gate_holds_back_costs_no_more_than_half_a_margin(year_of):
-    assert year_of(Ours)[0].cost <= year_of(Always)[0].cost + 0.5 * MARGIN
+def test_what_the_gate_holds_back_costs_no_more_than_a_tenth_of_the_margin(year_of):
+    assert year_of(Ours)[0].cost <= year_of(Always)[0].cost + 0.1 * MARGIN
 
 
 def test_a_trained_model_knows_groups_campaigns_and_pairs(world, year_of):
