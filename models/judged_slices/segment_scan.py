@@ -12,9 +12,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from ctr_retrain.models.judged_slices.count_ratios import SliceSums, chance_of_count, sum_slices, surprise
 from ctr_retrain.models.judged_slices.slice_rows import NONE
+from ctr_retrain.models.judging.cells import USER_BUCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +56,11 @@ class _Tried:
         """Return the chances of counts so far off, if no users differed: those that are true are as large or larger."""
         return chance_of_count(self.positives, self.predicted / whole)
 
-    def sums(self, rows: JudgedRows, baseline: NDArray[np.float64]) -> SliceSums:
-        """Add up all of the segments' rows, with the spread of their counts between users."""
+    def code(self) -> NDArray[np.int64]:
+        """Return the place of each row's segment among these, (rows,); `NONE` for a row that is in none of them."""
         place = np.full(_size(self.families), NONE)
         place[self.cell] = np.arange(len(self.cell))
-        own = place[_cells(self.families)]
-        return sum_slices(own, len(self.cell), rows.label, rows.challenger, baseline, rows.user_bucket)
+        return place[_cells(self.families)]
 
     def values(self, index: int) -> Values:
         """Return what makes one segment."""
@@ -83,6 +84,7 @@ class _Apart:
     of: _Tried
     index: int
     sums: SliceSums  # of all segments of its feature or pair
+    dispersion: float  # of its own count
 
 
 def scan_segments(rows: JudgedRows, families: Sequence[Family], gate: Gate, whole: float) -> Scan:
@@ -108,14 +110,50 @@ def scan_segments(rows: JudgedRows, families: Sequence[Family], gate: Gate, whol
 
 def _surely_apart(rows: JudgedRows, tried: Sequence[_Tried], whole: float, allowed: float) -> list[_Apart]:
     """Return the segments whose counts are so far off with at most the chance that is allowed each."""
-    baseline, found = rows.baseline(), []
+    baseline, apart = rows.baseline(), []
     for one in tried:
         # Hardly any pair has a segment that were apart if no users differed: only there is it asked how they do.
-        if (one.least_chances(whole) <= allowed).any():
-            sums = one.sums(rows, baseline)
-            chances = surprise(sums, whole)
-            found += [_Apart(float(chances[at]), one, int(at), sums) for at in np.flatnonzero(chances <= allowed)]
-    return found
+        if not (one.least_chances(whole) <= allowed).any():
+            continue
+        code = one.code()
+        sums = sum_slices(code, len(one.cell), rows.label, rows.challenger, baseline, rows.user_bucket)
+        at = np.flatnonzero(surprise(sums, whole) <= allowed)
+        spread = _own_dispersion(rows, code, at, sums, allowed)
+        chances = chance_of_count(one.positives[at] / spread, one.predicted[at] / whole / spread)
+        apart += [
+            _Apart(chance, one, index, sums, own)
+            for chance, index, own in zip(chances.tolist(), at.tolist(), spread.tolist(), strict=True)
+            if chance <= allowed
+        ]
+    return apart
+
+
+def _own_dispersion(
+    rows: JudgedRows, code: NDArray[np.int64], at: NDArray[np.int64], sums: SliceSums, allowed: float
+) -> NDArray[np.float64]:
+    """Return the dispersion of some segments' counts, (segments,): that of all beside them, or their own if larger.
+
+    Few users, or some that have most of a segment's rows, spread its count further than those of its neighbours. Each
+    bucket of users is left out in turn (a jackknife), and the dispersion is as much larger as Student's quantile is
+    beside the normal one, at the chance that is allowed and the effective number of buckets.
+    """
+    if rows.user_bucket is None or not len(at):
+        return np.full(len(at), sums.dispersion)
+    place = np.full(len(sums.rows), NONE)
+    place[at] = np.arange(len(at))
+    own = np.where(code >= 0, place[code], NONE)
+    inside = np.flatnonzero(own >= 0)
+    cell = own[inside] * USER_BUCKETS + rows.user_bucket[inside]
+    seen, expected = (
+        np.bincount(cell, each[inside], len(at) * USER_BUCKETS).reshape(len(at), USER_BUCKETS)
+        for each in (rows.label.astype(np.float64), rows.challenger)
+    )
+    share = expected / expected.sum(axis=1, keepdims=True)
+    rest = (seen - share * seen.sum(axis=1, keepdims=True)) / np.maximum(1 - share, 1e-9)
+    dispersion = np.square(rest).sum(axis=1) / np.maximum(seen.sum(axis=1), 1.0)
+    freedom = np.maximum(1 / np.square(share).sum(axis=1) - 1, 1.0)
+    wider = np.square(stdtrit(freedom, allowed / 2) / ndtri(allowed / 2))
+    return np.asarray(np.maximum(dispersion, sums.dispersion) * wider)
 
 
 def _try(rows: JudgedRows, positive: NDArray[np.int64], families: tuple[Family, ...], floor: int) -> _Tried:
@@ -155,5 +193,5 @@ def _gathered(chosen: Sequence[_Apart]) -> SliceSums:
         np.array([getattr(found.sums, name)[found.index] for found in chosen], dtype=np.float64)
         for name in ("rows", "positives", "predicted", "before")
     )
-    dispersion = max((found.sums.dispersion for found in chosen), default=1.0)
+    dispersion = max((found.dispersion for found in chosen), default=1.0)
     return SliceSums(rows, positives, predicted, before, dispersion)

@@ -69,7 +69,13 @@ def seconds_of(rows, features):
     found = scan(*night)
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     seconds = time.process_time() - started
-    return {"rows": rows, "features": features, "segments": found.tried, "seconds": seconds, "more_megabytes": more}
+    return {
+        "rows": rows,
+        "features": features,
+        "segments": found.tried,
+        "seconds": round(seconds, 2),
+        "more_megabytes": round(more),
+    }
 
 
 def shown(rows, taste, nights, planted=None):

@@ -1,5 +1,6 @@
 """The scan for segments: each is counted as its rows say, users who differ are none, and a planted one is found."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -59,5 +60,14 @@ def test_users_who_differ_are_no_segment_and_a_planted_one_is_found():
     planted = {"city": 0, "region": 1}
     shown = [scan(*draw_night(np.random.default_rng([5, night]), rows, 8)).names for night in range(nights)]
     assert sum(map(bool, shown)) <= nights * 0.05 + 2 * (nights * 0.05) ** 0.5
-    found = scan(*draw_night(np.random.default_rng([6, 0]), rows, 8, planted=planted))
-    assert any("city = 0" in name and "region = 1" in name for name in found.names)
+    found = [scan(*draw_night(np.random.default_rng([6, night]), rows, 8, planted=planted)) for night in range(nights)]
+    there = [any("city = 0" in name and "region = 1" in name for name in night.names) for night in found]
+    assert sum(there) >= nights * 2 / 3
+
+
+def test_a_segment_that_one_user_fills_is_not_surely_apart():
+    """Half of its rows are of one bucket of users, whose taste is their own; of many users they would be apart."""
+    rows, families, off = night_of(np.random.default_rng(3), 30_000, 2, 4)
+    alone = replace(rows, user_bucket=np.where(off & (np.arange(30_000) % 2 == 0), 0, rows.user_bucket))
+    assert scan_segments(rows, families, RECIPE.gate, 1.0).names
+    assert not scan_segments(alone, families, RECIPE.gate, 1.0).names
