@@ -112,7 +112,7 @@ def _surely_apart(rows: JudgedRows, tried: Sequence[_Tried], whole: float, allow
     """Return the segments whose counts are so far off with at most the chance that is allowed each."""
     baseline, apart = rows.baseline(), []
     for one in tried:
-        # Hardly any pair has a segment that were apart if no users differed: only there is it asked how they do.
+        # Hardly any pair has a segment that would be apart if users were alike: only there is it asked how they differ.
         if not (one.least_chances(whole) <= allowed).any():
             continue
         code = one.code()
@@ -148,7 +148,8 @@ def _own_dispersion(
         np.bincount(cell, each[inside], len(at) * USER_BUCKETS).reshape(len(at), USER_BUCKETS)
         for each in (rows.label.astype(np.float64), rows.challenger)
     )
-    share = expected / expected.sum(axis=1, keepdims=True)
+    some = expected + 1e-12  # where a calibration predicts none at all, each bucket has as large a share
+    share = some / some.sum(axis=1, keepdims=True)
     rest = (seen - share * seen.sum(axis=1, keepdims=True)) / np.maximum(1 - share, 1e-9)
     dispersion = np.square(rest).sum(axis=1) / np.maximum(seen.sum(axis=1), 1.0)
     freedom = np.maximum(1 / np.square(share).sum(axis=1) - 1, 1.0)

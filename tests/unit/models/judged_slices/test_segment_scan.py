@@ -65,6 +65,12 @@ def test_users_who_differ_are_no_segment_and_a_planted_one_is_found():
     assert sum(there) >= nights * 2 / 3
 
 
+def test_a_segment_of_which_nothing_is_predicted_is_apart():
+    rows, families, off = night_of(np.random.default_rng(4), 30_000, 2, 4)
+    none = replace(rows, challenger=np.where(off, 0.0, 0.1))
+    assert scan_segments(none, families, RECIPE.gate, 1.0).names == ("f0 = b and f1 = c",)
+
+
 def test_a_segment_that_one_user_fills_is_not_surely_apart():
     """Half of its rows are of one bucket of users, whose taste is their own; of many users they would be apart."""
     rows, families, off = night_of(np.random.default_rng(3), 30_000, 2, 4)
