@@ -14,7 +14,7 @@ COMPILE = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3
 help:
 	@echo "make demo              simulate some weeks, run the last days, show the verdicts and the report"
 	@echo "make demo-open-bandit  the same with 60,000 real impressions of the Open Bandit sample"
-	@echo "make unit              the tests that run in one process, without TensorFlow and Great Expectations; a minute or a little more on two cores"
+	@echo "make unit              the tests that run in one process, without TensorFlow and Great Expectations; under a minute on two quiet cores"
 	@echo "make test              lint, types, all tests, and which ten took longest"
 	@echo "make stack             the production shape on this machine: PostgreSQL, S3, Prefect's server, a worker; runs a day"
 	@echo "make test-stack        starts that and looks whether all of it works; three minutes"
