@@ -137,7 +137,7 @@ def _own_dispersion(
     bucket of users is left out in turn (a jackknife), and the dispersion is as much larger as Student's quantile is
     beside the normal one, at the chance that is allowed and the effective number of buckets.
     """
-    if rows.user_bucket is None or not len(at):
+    if rows.user_bucket is None:
         return np.full(len(at), sums.dispersion)
     place = np.full(len(sums.rows), NONE)
     place[at] = np.arange(len(at))
@@ -146,7 +146,7 @@ def _own_dispersion(
     cell = own[inside] * USER_BUCKETS + rows.user_bucket[inside]
     seen, expected = (
         np.bincount(cell, each[inside], len(at) * USER_BUCKETS).reshape(len(at), USER_BUCKETS)
-        for each in (rows.label.astype(np.float64), rows.challenger)
+        for each in (rows.label, rows.challenger)
     )
     some = expected + 1e-12  # where a calibration predicts none at all, each bucket has as large a share
     share = some / some.sum(axis=1, keepdims=True)

@@ -21,7 +21,6 @@ OF_USERS = {"city": 50, "region": 8, "device": 4, "age": 5, "segment": 12, "lang
 OF_IMPRESSIONS = {"campaign_id": 60, "category": 30, "position": 10, "hour": 24, "weekday": 7, "creative": 200} | {
     f"other_{place}": 5 + 5 * place for place in range(7)
 }
-FEATURES = tuple(OF_USERS) + tuple(OF_IMPRESSIONS)
 
 
 def draw_night(rng, rows, features=20, taste=TASTE, planted=None):
@@ -81,7 +80,7 @@ def shown(rows, taste, nights, planted=None):
         found = scan(*draw_night(np.random.default_rng([rows, night]), rows, taste=taste, planted=planted))
         wanted = [f"{name} = {value}" for name, value in (planted or {}).items()]
         count += any(all(value in name for value in wanted) for name in found.names)
-    return count / nights
+    return round(count / nights, 3)
 
 
 def rows_of_scans(nights):
